@@ -1,0 +1,1 @@
+"""Everything that builds, runs and grades the course: `python3 grader --help`."""

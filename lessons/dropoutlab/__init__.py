@@ -1,0 +1,1 @@
+"""What the lessons import: checks that explain themselves, plots, explorers, data."""
