@@ -1,0 +1,25 @@
+"""Run a command of the course: `python3 grader lab`, from any folder, with any Python from 3.10.
+
+Every Python reads this file, an old one only to say so: hence its plain syntax.
+"""
+
+import os
+import sys
+
+if __name__ == "__main__":
+    if __package__:  # python -m grader: the packages are there
+        os.environ.pop("PYTHONSAFEPATH", None)  # `environment` set it for this process alone
+        from grader.cli import main
+
+        sys.exit(main(sys.argv[1:]))
+
+    if sys.version_info < (3, 10):  # noqa: UP036
+        sys.exit(
+            "The course needs Python 3.10 or newer and this is {}.{}. "
+            "Run the command with a newer one, such as: python3.12 {}".format(
+                sys.version_info[0], sys.version_info[1], " ".join(sys.argv)
+            )
+        )
+    import environment
+
+    sys.exit(environment.start(sys.argv[1:]))

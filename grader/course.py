@@ -1,0 +1,58 @@
+"""The course as nbgrader sees it: its configuration, its folders, its commands."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nbgrader.apps import NbGraderAPI
+from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
+
+HERE = Path(__file__).resolve().parent
+
+
+class CourseError(Exception):
+    """Something that the user can mend, said in one sentence."""
+
+
+def configuration(root: Path) -> Config:
+    """`nbgrader_config.py` for a course whose folders lie in `root`."""
+    with _environment(DROPOUT_COURSE=str(root)):
+        config = PyFileConfigLoader("nbgrader_config.py", path=str(HERE)).load_config()
+    config.NbGraderAPI.log_level = "ERROR"
+    return config
+
+
+def nbgrader(root: Path, config: Config | None = None) -> NbGraderAPI:
+    """nbgrader's own interface to the course in `root`, which is made if it is missing."""
+    (root / ".course" / "exchange").mkdir(parents=True, exist_ok=True)
+    logging.getLogger("traitlets").setLevel(logging.ERROR)
+    return NbGraderAPI(config=configuration(root) if config is None else config)
+
+
+def succeed(what: str, result: dict[str, Any]) -> None:
+    """Raise CourseError with nbgrader's own last word where one of its commands failed."""
+    if not result["success"]:
+        lines = (result.get("log") or result.get("error") or "no reason given").splitlines()
+        errors = [line for line in lines if re.match(r"\s*[\w.]+(Error|Exception)\b", line)]
+        raise CourseError(f"{what} failed: {(errors or lines)[-1].strip()}")
+
+
+@contextlib.contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = {key: os.environ.get(key) for key in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value

@@ -1,0 +1,257 @@
+"""One lesson, read from its text file `solutions/NN_topic.py` (jupytext py:percent).
+
+`read` gives a `Lesson` or raises `LessonError` with every fault that it found, each as
+"file:line: sentence". What a cell is, its header says:
+
+    # %% [markdown]                                 story
+    # %%                                            demonstration
+    # %% setup=true                                 imports that checks may use
+    # %% exercise="name"                            what the learner writes
+    # %% check="name" points=2 [hidden=true]        graded
+    # %% mistake="name" says="words of its hint"    reaches no notebook
+    # %% correct="name"                             reaches no notebook
+    # %% [markdown] answer="name" points=1          prose, graded by a person
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+import symtable
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jupytext
+
+KEYS = {
+    "story": set(),
+    "demonstration": set(),
+    "setup": {"setup"},
+    "exercise": {"exercise"},
+    "check": {"check", "points", "hidden"},
+    "mistake": {"mistake", "says"},
+    "correct": {"correct"},
+    "answer": {"answer", "points"},
+}
+"""The kinds of cells and the keys that each may carry."""
+
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+REGION = re.compile(rf"^[ \t]*{BEGIN}\n(.*?)^[ \t]*{END}$", re.MULTILINE | re.DOTALL)
+
+
+class LessonError(Exception):
+    """The faults of a lesson's text file, one sentence a line."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: its kind, the exercise or answer it belongs to, its text and line."""
+
+    kind: str
+    name: str
+    source: str
+    line: int
+    points: int = 0
+    hidden: bool = False
+    says: str = ""
+
+    @property
+    def markdown(self) -> bool:
+        return self.kind in ("story", "answer")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson's cells in order, and what belongs to each exercise."""
+
+    path: Path
+    title: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    def of(self, kind: str, name: str | None = None) -> list[Cell]:
+        return [c for c in self.cells if c.kind == kind and name in (None, c.name)]
+
+    @cached_property
+    def exercises(self) -> list[str]:
+        return [c.name for c in self.of("exercise")]
+
+    @property
+    def points(self) -> int:
+        return sum(c.points for c in self.cells)
+
+
+def is_question(cell: Cell) -> bool:
+    """A graded question assigns an answer and defines no function and no class."""
+    tree = ast.parse(cell.source)
+    return not any(isinstance(n, ast.FunctionDef | ast.ClassDef) for n in tree.body)
+
+
+def read(path: Path) -> Lesson:
+    """Read and check a lesson's text file; raise LessonError with all its faults."""
+    text = path.read_text(encoding="utf-8")
+    notebook = jupytext.reads(text, fmt="py:percent")
+    lines = [i for i, line in enumerate(text.splitlines(), 1) if re.match(r"# %%(\s|$)", line)]
+    if len(lines) != len(notebook.cells):
+        raise LessonError(f"{path.name}:1: text stands before the first `# %%` line.")
+
+    faults: list[tuple[int, str]] = []
+    cells = [_cell(c, line, faults) for c, line in zip(notebook.cells, lines, strict=True)]
+    title = re.match(r"# +(\S.*)", cells[0].source) if cells and cells[0].kind == "story" else None
+    if title is None:
+        faults.append((1, "the title is missing: begin the first markdown cell with `# Title`."))
+    if not faults:
+        faults = [*_faults_of_exercises(cells), *_faults_of_names(cells), *_leaks(cells)]
+    if faults:
+        raise LessonError("\n".join(f"{path.name}:{line}: {said}" for line, said in sorted(faults)))
+    return Lesson(path, title[1].strip(), tuple(cells))
+
+
+def read_all(folder: Path) -> list[Lesson]:
+    """Read every lesson of a folder, in order; raise LessonError with all faults of all."""
+    lessons, faults = [], []
+    for path in sorted(folder.glob("[0-9][0-9]_*.py")):
+        try:
+            lessons.append(read(path))
+        except LessonError as error:
+            faults.append(str(error))
+    if faults:
+        raise LessonError("\n".join(faults))
+    return lessons
+
+
+def _cell(raw: Any, line: int, faults: list[tuple[int, str]]) -> Cell:
+    """Turn a jupytext cell into a Cell; note what its header has wrong."""
+    keys = {k: v for k, v in raw.metadata.items() if not k.startswith("lines_to_")}  # jupytext's
+    markdown = raw.cell_type == "markdown"
+    first = next((k for k in KEYS if k in keys), "story" if markdown else "demonstration")
+    for key in keys.keys() - KEYS[first]:
+        known = any(key in allowed for allowed in KEYS.values())
+        said = f"does not belong in a {first} cell" if known else "is not a key of a lesson"
+        faults.append((line, f"`{key}` {said}: remove it."))
+    if markdown != (first in ("story", "answer")):
+        wanted = "a code" if markdown else "a [markdown]"
+        faults.append((line, f"`{first}` needs {wanted} cell."))
+    name = keys.get(first, "") if first not in ("story", "demonstration", "setup") else ""
+    points = keys.get("points", 0)
+    if "points" in KEYS[first] and (type(points) is not int or points < 1):
+        faults.append((line, f'`{first}="{name}"` needs points: write points=1, 2, ….'))
+        points = 0
+    if not raw.source.strip():
+        faults.append((line, "the cell is empty: remove it."))
+    if not markdown:
+        try:
+            ast.parse(raw.source)
+        except SyntaxError as error:
+            faults.append((line + (error.lineno or 0), f"this is not Python: {error.msg}."))
+    return Cell(
+        first, str(name), raw.source, line, points, bool(keys.get("hidden")), keys.get("says", "")
+    )
+
+
+def _faults_of_exercises(cells: list[Cell]) -> list[tuple[int, str]]:
+    """Each exercise has markers, checks and mistakes; each of those has its exercise."""
+    faults = []
+    exercises = {c.name: c for c in cells if c.kind == "exercise"}
+    answers = [c for c in cells if c.kind == "answer"]
+    count = Counter(c.name for c in cells if c.kind in ("exercise", "answer"))
+    for cell in cells:
+        if cell.kind in ("exercise", "answer") and count[cell.name] > 1:
+            faults.append((cell.line, f"`{cell.name}` is the name of {count[cell.name]} cells."))
+        if cell.kind in ("check", "mistake", "correct") and cell.name not in exercises:
+            faults.append((cell.line, f'no exercise="{cell.name}" for this {cell.kind}.'))
+        if cell.kind == "mistake" and not cell.says.strip():
+            faults.append((cell.line, 'this mistake has no diagnosis: add says="…".'))
+        if cell.kind not in ("exercise", "answer") and ("SOLUTION" in cell.source):
+            faults.append((cell.line, "solution markers stand outside an exercise."))
+        if cell.kind == "check" and "HIDDEN TESTS" in cell.source:
+            faults.append((cell.line, "write hidden=true in the header, not nbgrader's markers."))
+    for cell in [*exercises.values(), *answers]:
+        marks = re.findall(r"(BEGIN|END) SOLUTION", cell.source)
+        if not marks or marks != ["BEGIN", "END"] * (len(marks) // 2):
+            kind = f'{cell.kind}="{cell.name}"'
+            faults.append((cell.line, f"{kind} needs its solution between `{BEGIN}` and `{END}`."))
+    for name, cell in exercises.items():
+        if not any(c.kind == "check" and c.name == name for c in cells):
+            faults.append((cell.line, f'exercise="{name}" has no check="{name}".'))
+        mistaken = any(c.kind == "mistake" and c.name == name for c in cells)
+        if not mistaken and not is_question(cell):
+            faults.append((cell.line, f'exercise="{name}" has no mistake="{name}".'))
+    return faults
+
+
+def _faults_of_names(cells: list[Cell]) -> list[tuple[int, str]]:
+    """A check uses builtins, names that `setup` cells bind, exercise names and its own."""
+    allowed = set(dir(builtins))
+    for cell in cells:
+        if cell.kind in ("setup", "exercise"):
+            allowed |= _bound(cell.source)
+    faults = []
+    for cell in cells:
+        if cell.kind == "check":
+            for name in sorted(_used(cell.source) - allowed):
+                where = next(
+                    (i for i, text in enumerate(cell.source.splitlines(), 1)
+                     if re.search(rf"\b{name}\b", text)), 0,
+                )  # fmt: skip
+                said = "a check uses names of setup cells, exercises and its own only"
+                faults.append((cell.line + where, f"`{name}` is none of them: {said}."))
+    return faults
+
+
+def _bound(source: str) -> set[str]:
+    """The names that a cell binds at its top level."""
+    table = symtable.symtable(source, "cell", "exec")
+    return {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()} | {
+        s.get_name() for s in table.get_symbols() if s.is_namespace()
+    }
+
+
+def _used(source: str) -> set[str]:
+    """The names that a cell looks up but does not bind."""
+    used: set[str] = set()
+
+    def visit(table: symtable.SymbolTable) -> None:
+        top = table.get_type() == "module"
+        for symbol in table.get_symbols():
+            if symbol.is_referenced() and (top or symbol.is_global()):
+                used.add(symbol.get_name())
+        for child in table.get_children():
+            visit(child)
+
+    visit(symtable.symtable(source, "cell", "exec"))
+    return used - _bound(source)
+
+
+def _leaks(cells: list[Cell]) -> list[tuple[int, str]]:
+    """No line of a solution, of 20 characters or more, stands in what is released."""
+    solutions = {
+        _squeeze(line): cell.name
+        for cell in cells
+        if cell.kind in ("exercise", "answer")
+        for region in REGION.findall(cell.source)
+        for line in region.splitlines()
+        if len(_squeeze(line)) >= 20
+    }
+    faults = []
+    for cell in cells:
+        if cell.kind in ("mistake", "correct") or cell.hidden:
+            continue
+        for i, line in enumerate(REGION.sub("", cell.source).splitlines(), 1):
+            for solution, name in solutions.items():
+                if solution in _squeeze(line):
+                    said = f"this line of the solution of `{name}` would be released."
+                    faults.append((cell.line + i, said))
+    return faults
+
+
+def _squeeze(line: str) -> str:
+    """A line without white space and without its comment."""
+    return re.sub(r"\s+", "", line.partition("#")[0])

@@ -1,0 +1,91 @@
+"""Drawing: the course's palette and style, and pictures that two lessons or more draw.
+
+Importing this module sets matplotlib's style. Colours are those of Okabe and Ito (2008),
+which survive colour blindness; figures keep a white ground, so they read in a dark theme.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from IPython.display import Image, display
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
+INK, GREY, PALE = "#222222", "#8A8A8A", "#E6E6E6"
+KEPT, DROPPED = BLUE, PALE
+"""The colours of a kept and of a dropped unit, in every figure."""
+
+matplotlib.rcParams.update(
+    {
+        "font.size": 10,
+        "axes.titlesize": 11,
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.edgecolor": GREY,
+        "axes.labelcolor": INK,
+        "text.color": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "axes.prop_cycle": matplotlib.cycler(color=[BLUE, ORANGE, GREEN, PINK, SKY]),
+        "legend.frameon": False,
+        "figure.facecolor": "white",
+        "axes.facecolor": "white",
+        "image.interpolation": "nearest",
+    }
+)
+
+
+def figure(columns: int = 1, *, width: float = 8, height: float = 3) -> tuple[Figure, list[Axes]]:
+    """A figure (inches) and its axes from left to right."""
+    fig = Figure(figsize=(width, height), layout="constrained")
+    return fig, list(fig.subplots(1, columns, squeeze=False)[0])
+
+
+def png(fig: Figure, dpi: int = 144) -> bytes:
+    """The figure as a PNG image."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})
+    return buffer.getvalue()
+
+
+def show(fig: Figure, says: str) -> None:
+    """Display a figure below the cell; `says` tells what it shows, for who cannot see it."""
+    width = round(fig.get_size_inches()[0] * 96)
+    display(Image(png(fig), format="png", width=width, alt=says))
+
+
+def mask(values: np.ndarray, ax: Axes) -> Axes:
+    """A mask or its rows as small squares: kept ones filled, dropped ones pale."""
+    grid = np.atleast_2d(np.asarray(values) != 0)
+    ax.pcolormesh(
+        grid, cmap=ListedColormap([DROPPED, KEPT]), vmin=0, vmax=1, edgecolors="white", linewidth=1
+    )
+    ax.invert_yaxis()
+    ax.set(xticks=[], yticks=[], aspect="equal" if max(grid.shape) <= 40 else "auto")
+    for side in ax.spines.values():
+        side.set_visible(False)
+    return ax
+
+
+def image(values: np.ndarray, ax: Axes, *, largest: float | None = None) -> Axes:
+    """A grey image, zero white and `largest` (its own maximum) black."""
+    ax.imshow(values, cmap="gray_r", vmin=0, vmax=largest or float(np.max(values)) or 1.0)
+    ax.set(xticks=[], yticks=[])
+    return ax
+
+
+def bars(values: Sequence[float], labels: Sequence[str], ax: Axes, *, colors=BLUE) -> Axes:
+    """Horizontal bars, the first on top, each with its number."""
+    rows = range(len(values))
+    drawn = ax.barh(rows, values, color=colors)
+    ax.bar_label(drawn, fmt="%.3g", padding=3)
+    ax.set_yticks(rows, labels)
+    ax.invert_yaxis()
+    return ax
