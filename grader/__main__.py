@@ -16,9 +16,7 @@ if __name__ == "__main__":
     if sys.version_info < (3, 10):  # noqa: UP036
         sys.exit(
             "The course needs Python 3.10 or newer and this is {}.{}. "
-            "Run the command with a newer one, such as: python3.12 {}".format(
-                sys.version_info[0], sys.version_info[1], " ".join(sys.argv)
-            )
+            "Run the same command with a newer one, such as python3.12.".format(*sys.version_info)
         )
     import environment
 

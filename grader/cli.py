@@ -16,11 +16,36 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 grader", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    lab = commands.add_parser("lab", help="open JupyterLab on the lessons")
+    lab.add_argument("--no-browser", action="store_true", help="print the address only")
+    lab.add_argument("--port", type=int, default=8888)
+    lab.add_argument("--ip", default="localhost", help="the address to listen on")
+    lab.add_argument("--instructor", action="store_true", help="with Formgrader")
+    lab.set_defaults(run=_lab)
+
+    test = commands.add_parser("test", help="run the tests; further arguments go to pytest")
+    test.add_argument("--quick", action="store_true", help="leave out what takes long")
+    test.set_defaults(run=_test, rest=True)
+
     build = commands.add_parser("build", help="make lessons/ from solutions/")
     build.add_argument("--check", action="store_true", help="only say what would change")
     build.set_defaults(run=_build)
 
-    args = parser.parse_args(argv)
+    grade = commands.add_parser("grade", help="grade your own notebooks where they lie")
+    grade.add_argument("lessons", nargs="+", metavar="LESSON", help='"03", a full name, or "all"')
+    grade.set_defaults(run=_grade)
+
+    submit = commands.add_parser("submit", help="hand your notebooks in")
+    submit.add_argument("lessons", nargs="+", metavar="LESSON")
+    submit.set_defaults(run=_submit)
+
+    demo = commands.add_parser("demo", help="a class in miniature, from assignment to grades")
+    demo.set_defaults(run=_demo)
+
+    args, rest = parser.parse_known_args(argv)
+    if rest and not hasattr(args, "rest"):
+        parser.error(f"unknown: {' '.join(rest)}")
+    args.rest = rest
     # nbgrader and JupyterLab start `alembic` and `jupyter` by name: those beside this Python.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     try:
@@ -28,6 +53,24 @@ def main(argv: list[str]) -> int:
     except (CourseError, LessonError) as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def _lab(args: argparse.Namespace) -> int:
+    from grader import lab
+
+    return lab.start(
+        instructor=args.instructor, port=args.port, ip=args.ip, browser=not args.no_browser
+    )
+
+
+def _test(args: argparse.Namespace) -> int:
+    import subprocess
+
+    from grader.paths import ROOT
+
+    quick = ["-m", "not slow and not browser"] if args.quick else []
+    command = [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "worksteal"]
+    return subprocess.call([*command, *quick, *args.rest], cwd=ROOT)
 
 
 def _build(args: argparse.Namespace) -> int:
@@ -38,4 +81,55 @@ def _build(args: argparse.Namespace) -> int:
         print(f"not as solutions/ has them: {', '.join(changed)}. Run `python3 grader build`.")
         return 1
     print(f"built: {', '.join(changed)}" if changed else "lessons/ is as solutions/ has it.")
+    return 0
+
+
+def _grade(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from grader.grade import chosen, grade
+    from grader.show import show
+
+    lessons, ungraded = chosen(args.lessons), 0
+    console = Console()
+    for lesson in lessons:
+        try:
+            with console.status(f"grading {lesson.name} …"):
+                result = grade(lesson)
+            show(result, console)
+        except CourseError as error:
+            console.print(f"[bold]{lesson.name}[/] was not graded: {error}", highlight=False)
+            ungraded += 1
+    return 1 if ungraded else 0
+
+
+def _submit(args: argparse.Namespace) -> int:
+    from grader.grade import chosen
+    from grader.submit import submit
+
+    for lesson in chosen(args.lessons):
+        print(submit(lesson))
+    return 0
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from grader import demo
+
+    console = Console()
+    with console.status("starting …") as status:
+
+        def say(step: str) -> None:
+            status.update(step)
+            console.print(step, highlight=False, soft_wrap=True)
+
+        results = demo.run(say)
+    table = Table("learner", "what they did", "score", title="The class", title_justify="left")
+    for graded in results:
+        table.add_row(graded.learner, graded.story, f"{graded.score:g} of {graded.most:g}")
+    console.print(table)
+    for graded in results:
+        console.print(f"{graded.learner}: {graded.feedback}", highlight=False, soft_wrap=True)
     return 0

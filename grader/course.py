@@ -6,11 +6,13 @@ import contextlib
 import logging
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from nbgrader.apps import NbGraderAPI
+from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
@@ -33,6 +35,7 @@ def nbgrader(root: Path, config: Config | None = None) -> NbGraderAPI:
     """nbgrader's own interface to the course in `root`, which is made if it is missing."""
     (root / ".course" / "exchange").mkdir(parents=True, exist_ok=True)
     logging.getLogger("traitlets").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader's own queries
     return NbGraderAPI(config=configuration(root) if config is None else config)
 
 

@@ -167,7 +167,7 @@ def install() -> None:
     finish = stamp(kind)  # of the requirements before pip reads them, so that no edit is missed
     STAMP.write_bytes(place)
     if run(PYTHON, "-I", "-m", "pip", "install", *PIP, "-r", REQUIREMENTS):
-        sys.exit(f"The packages could not all be installed; pip says why above. {AGAIN}{room()}")
+        sys.exit(f"The packages could not all be installed; pip says why above.{room()} {AGAIN}")
 
     # For `.venv/bin/jupyter` and the like by hand. An editable install would do the same, but
     # must first download setuptools. Relative, because site.py of Python 3.12 and older reads
@@ -192,7 +192,7 @@ def make() -> None:
         f"and {GIGABYTES} GB of disk (more with a CUDA build of torch), and happens only once."
     )
     if run(sys.executable, "-I", "-m", "venv", "--clear", VENV):
-        sys.exit(f"The environment .venv could not be made; see above. {AGAIN}{room()}")
+        sys.exit(f"The environment .venv could not be made; see above.{room()} {AGAIN}")
 
 
 def run(*command: str | Path) -> int:

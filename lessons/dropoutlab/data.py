@@ -4,6 +4,8 @@ All images are ink on paper: 0 is white paper, 1 is full ink. Labels are class n
 Where each set comes from, and its licence: datasets/README.md.
 """
 
+from __future__ import annotations
+
 import gzip
 import hashlib
 import os
@@ -12,9 +14,13 @@ import zlib
 from functools import cache
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import numpy as np
+
+Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""X_train, y_train, X_test, y_test."""
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,13 +66,12 @@ SIDE = 28  # pixels, of a glyph image
 FINE = 3  # outline samples per pixel
 
 
-def digits():
+def digits() -> Split:
     """The UCI handwritten digits, split by sheet: `X_train, y_train, X_test, y_test`.
 
-    1797 images in the order of the file, where fourteen filled-in sheets of the same
-    form follow one another. The first ten sheets train (1287 images), the last four test
-    (510), so the test asks about handwriting on sheets that training never saw. That is
-    harder than a random split.
+    1797 images in the order of the file, where fourteen filled-in sheets of one form
+    follow one another. The first ten sheets train (1287 images) and the last four test
+    (510), so the test is on sheets that training never saw: harder than a random split.
 
     X: float64, shape (n, 8, 8), in [0, 1] by steps of 1/16 (ink per 4×4 block of pixels).
     y: int64, shape (n,), 0 to 9.
@@ -83,7 +88,7 @@ def digits():
     return X[:1287], y[:1287], X[1287:], y[1287:]
 
 
-def mnist():
+def mnist() -> Split:
     """MNIST, 60 000 and 10 000 handwritten digits: `X_train, y_train, X_test, y_test`.
 
     X: float32, shape (n, 28, 28), in [0, 1] by steps of 1/255. y: int64, shape (n,), 0 to 9.
@@ -95,7 +100,7 @@ def mnist():
     return _idx_set("mnist")
 
 
-def fashion_mnist():
+def fashion_mnist() -> Split:
     """Fashion-MNIST, shaped like `mnist()`: 60 000 and 10 000 clothes of 10 kinds.
 
     Downloads 30 MB where `mnist()` downloads 11; all else is as there.
@@ -104,7 +109,7 @@ def fashion_mnist():
     return _idx_set("fashion-mnist")
 
 
-def glyphs(n, seed, classes="0123456789"):
+def glyphs(n: int, seed: int, classes: str = "0123456789") -> tuple[np.ndarray, np.ndarray]:
     """`n` noisy images of printed characters, all different: `images, labels`.
 
     images: float32, shape (n, 28, 28), in [0, 1] by steps of 1/255.
@@ -135,7 +140,7 @@ def glyphs(n, seed, classes="0123456789"):
 
 
 @cache
-def _distances(character):
+def _distances(character: str) -> np.ndarray:
     """Signed distance to `character`'s outline, in pixels: (fonts, FINE·SIDE, FINE·SIDE)."""
     import matplotlib
     from matplotlib.font_manager import FontProperties
@@ -161,7 +166,7 @@ def _distances(character):
     return np.array(stack, np.float32) / FINE
 
 
-def _draw(distance, which, rng):
+def _draw(distance: np.ndarray, which: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One distorted image of `distance[k]` for each k in `which`: (len(which), SIDE, SIDE)."""
     from scipy.ndimage import gaussian_filter, map_coordinates
 
@@ -177,7 +182,12 @@ def _draw(distance, which, rng):
     bend = gaussian_filter(bend, (0, 0, smooth, smooth), mode="wrap") * 2 * smooth * np.sqrt(np.pi)
 
     cos, sin = np.cos(turn), np.sin(turn)
-    matrix = np.array([[cos * high, -sin * wide], [(sin + shear * cos) * high, cos * wide]])
+    matrix = np.array(
+        [
+            [cos * high, -sin * wide],
+            [(sin + shear * cos) * high, (cos - shear * sin) * wide],
+        ]
+    )
     q = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
     place = np.einsum("ijn,jhw->nihw", matrix, q) + shift + bend
     row, column = np.moveaxis((place + SIDE / 2) * FINE - 0.5, 1, 0)
@@ -187,7 +197,7 @@ def _draw(distance, which, rng):
     return np.round(255 * np.clip(ink, 0, 1)) / 255
 
 
-def _idx_set(name):
+def _idx_set(name: str) -> Split:
     """The four IDX files of `name` as `X_train, y_train, X_test, y_test`."""
     X_train, y_train, X_test, y_test = (
         _idx(_fetch(name, file, sha256)) for file, sha256 in zip(FILES, SHA256[name], strict=True)
@@ -196,14 +206,14 @@ def _idx_set(name):
     return X_train / white, y_train.astype(np.int64), X_test / white, y_test.astype(np.int64)
 
 
-def _idx(content):
+def _idx(content: bytes) -> np.ndarray:
     """An IDX file's bytes as a uint8 array: byte 3 counts the big-endian sizes after it."""
     ndim = content[3]
     shape = np.frombuffer(content, ">i4", ndim, offset=4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * ndim).reshape(shape)
 
 
-def _fetch(name, file, sha256):
+def _fetch(name: str, file: str, sha256: str) -> bytes:
     """Content of `name`/`file` from `DROPOUT_DATA`, else from the cache, else from its home."""
     cached = ROOT / ".cache" / name / file
     # A relative DROPOUT_DATA counts from the project: a notebook runs in its own folder.
@@ -216,8 +226,8 @@ def _fetch(name, file, sha256):
     content = _unpack(packed, sha256)
     if content is None:
         raise ValueError(
-            f"{url} sent something else than the file (its SHA-256 differs), so nothing was saved: "
-            "call again, from another network if this one asks for a log-in."
+            f"{url} sent a part of the file or another one (its SHA-256 differs), and nothing was "
+            "saved: call again, from another network if this one asks for a log-in."
         )
     cached.parent.mkdir(parents=True, exist_ok=True)
     part = cached.with_suffix(f".{os.getpid()}.part")
@@ -226,7 +236,7 @@ def _fetch(name, file, sha256):
     return content
 
 
-def _download(url, wanted):
+def _download(url: str, wanted: Path) -> bytes:
     """Bytes at `url`, with a progress bar; FileNotFoundError says how to do without."""
     from tqdm import tqdm
 
@@ -240,6 +250,8 @@ def _download(url, wanted):
                     packed += chunk
                     bar.update(len(chunk))
     except (OSError, HTTPException) as error:
+        if isinstance(error, HTTPError):
+            error.close()  # it is an answer too, and holds its socket open
         raise FileNotFoundError(
             f"{wanted} is missing and {url} cannot be reached ({error}): connect to the network, "
             "or set DROPOUT_DATA to a folder that has it (see datasets/README.md)."
@@ -247,7 +259,7 @@ def _download(url, wanted):
     return bytes(packed)
 
 
-def _read(path, sha256, remedy):
+def _read(path: Path, sha256: str, remedy: str) -> bytes:
     """Uncompressed content of `path`; ValueError with the `remedy` if its digest differs."""
     content = _unpack(path.read_bytes(), sha256)
     if content is None:
@@ -255,7 +267,7 @@ def _read(path, sha256, remedy):
     return content
 
 
-def _unpack(packed, sha256):
+def _unpack(packed: bytes, sha256: str) -> bytes | None:
     """Uncompressed content, or None if its digest is not `sha256`."""
     try:
         content = gzip.decompress(packed)
@@ -264,35 +276,32 @@ def _unpack(packed, sha256):
     return content if hashlib.sha256(content).hexdigest() == sha256 else None
 
 
-def _picture(file, title, blocks):
+def _picture(file: str, title: str, blocks: list) -> None:
     """Write datasets/`file`: a block per (heading, row names, images by row and column)."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    widths = [images.shape[1] for _, _, images in blocks]
     figure = Figure(figsize=(8, 5.8), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=13)
-    axes = figure.subplots(1, len(blocks), width_ratios=widths)
+    axes = figure.subplots(1, len(blocks), width_ratios=[len(rows[0]) for _, _, rows in blocks])
     for ax, (heading, names, images) in zip(axes, blocks, strict=True):
-        rows, columns, side, _ = images.shape
         framed = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
-        sheet = framed.transpose(0, 2, 1, 3).reshape(rows * (side + 2), columns * (side + 2))
+        rows, columns, side, _ = framed.shape
+        sheet = framed.transpose(0, 2, 1, 3).reshape(rows * side, columns * side)
         ax.imshow(sheet, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
         ax.set_title(heading, fontsize=10)
         ax.set_xticks([])
-        ax.set_yticks((np.arange(rows) + 0.5) * (side + 2) - 0.5, names)
+        ax.set_yticks((np.arange(rows) + 0.5) * side - 0.5, names)
         ax.set_ylabel("class")
         ax.tick_params(length=0)
         ax.spines[:].set_color("0.8")
     figure.savefig(ROOT / "datasets" / file, dpi=120, metadata={"Software": None})
 
 
-def main():
+def main() -> None:
     """Draw the two pictures of datasets/README.md."""
 
-    def by_class(images, labels, start, step):
-        return np.array([images[labels == k][start::step] for k in range(10)])
+    def by_class(images: np.ndarray, labels: np.ndarray, start: int, step: int) -> np.ndarray:
+        return np.array([images[labels == k][start::step] for k in np.unique(labels)])
 
     X_train, y_train, X_test, y_test = digits()
     train, test = by_class(X_train, y_train, 6, 13), by_class(X_test, y_test, 6, 13)
@@ -304,11 +313,13 @@ def main():
             ("test: four other sheets", range(10), test),
         ],
     )
-    blocks = []
-    for heading, classes in (("numerals", "0123456789"), ("letters", "ABCDEFGHIJ")):
-        images = by_class(*glyphs(70, seed=0, classes=classes), 0, 1)
-        blocks.append((f"{heading}: classes={classes!r}", classes, images))
-    _picture("glyphs.png", "No two glyphs are alike: 21 fonts, each image bent anew", blocks)
+    classes = "0123456789ABCDEFGHIJ"
+    rows = by_class(*glyphs(140, seed=0, classes=classes), 0, 1)
+    _picture(
+        "glyphs.png",
+        "No two glyphs are alike: 21 fonts, each image bent anew",
+        [("numerals", classes[:10], rows[:10]), ("letters", classes[10:], rows[10:])],
+    )
 
 
 if __name__ == "__main__":

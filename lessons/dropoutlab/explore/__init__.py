@@ -97,5 +97,6 @@ def slider(label: str, value: float, low: float, high: float, step: float) -> wi
 
 
 from dropoutlab.explore.scaling import scaling  # noqa: E402
+from dropoutlab.explore.thinned_digit import thinned_digit  # noqa: E402
 
-__all__ = ["Explorer", "Picture", "scaling", "slider"]
+__all__ = ["Explorer", "Picture", "scaling", "slider", "thinned_digit"]
