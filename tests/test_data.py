@@ -143,9 +143,25 @@ def test_glyphs_repeat_whatever_ran_before() -> None:
 
 
 def test_glyphs_all_differ() -> None:
-    """Is no image drawn twice, within a seed or in two seeds?"""
-    images = np.concatenate([data.glyphs(500, seed)[0] for seed in (0, 1)])
-    assert len(np.unique(images.reshape(1000, -1), axis=0)) == 1000
+    """Is no image drawn twice, and no noise, within a seed or in two seeds?"""
+    images = np.concatenate([data.glyphs(2000, seed)[0] for seed in (0, 1)])
+    assert len(np.unique(images.reshape(4000, -1), axis=0)) == 4000
+    assert len(np.unique(images[:, 0], axis=0)) == 4000  # the top row is mere noise
+
+
+def test_half_of_the_paper_is_speckled() -> None:
+    """Is the noise on empty paper as likely up as down (and down is cut off at white)?"""
+    images, _ = data.glyphs(1000, seed=0)
+    corners = images[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    assert 0.45 < np.mean(corners > 0) < 0.55  # 4000 coins: six standard deviations
+
+
+def test_glyphs_stand_upright() -> None:
+    """Is the ink of an F up and left of the middle, as in no mirror and not on its head?"""
+    images, _ = data.glyphs(300, seed=0, classes="F")
+    ink = images.mean(0) - images.mean(0).min()
+    assert ink[:14].sum() > 1.1 * ink[14:].sum()
+    assert ink[:, :14].sum() > 1.1 * ink[:, 14:].sum()
 
 
 @pytest.mark.parametrize(("n", "classes"), [(103, "0123456789"), (5, "ABCDEFGH"), (60, "xyz")])

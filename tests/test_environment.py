@@ -99,7 +99,10 @@ def packages(project: Path) -> Path:
 
 def replace_pip(project: Path, code: str) -> None:
     """Let `python -m pip` in the environment of a project run `code` instead."""
-    (packages(project) / "pip" / "__main__.py").write_text(code)
+    pip = packages(project) / "pip"
+    pip.unlink()  # a link, see `project`
+    pip.mkdir()
+    (pip / "__main__.py").write_text(code)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +116,15 @@ def first(tmp_path_factory) -> SimpleNamespace:
 def project(first, tmp_path) -> Path:
     """A copy of that project, with an environment that believes it was made here."""
     project = tmp_path / "el niño's course"
-    shutil.copytree(first.project, project, symlinks=True)
+    original = packages(first.project)
+    large = {"pip", "setuptools", "pkg_resources"}
+    shutil.copytree(
+        first.project,
+        project,
+        symlinks=True,
+        ignore=lambda folder, names: large.intersection(names if original.samefile(folder) else ()),
+    )
+    (project / original.relative_to(first.project) / "pip").symlink_to(original / "pip")
     stamp = project / ".venv" / "course-stamp"
     stamp.write_bytes(stamp.read_bytes().replace(os.fsencode(first.project), os.fsencode(project)))
     return project
