@@ -1,23 +1,261 @@
 # %% [markdown]
 # # 00 · Start here
+#
+# **What happens when an answer is wrong?**
+#
+# *15 minutes. Before: a little Python and NumPy. After, you will know how to work in these
+# notebooks, how to read what a check says, how to use an explorer, and how to hand in.*
+#
+# In this course you build dropout: from one coin flip per neuron to kernels on a GPU that never
+# store a mask. You write each part yourself, and every part is checked at once. A check that
+# fails says what was tried, what was expected, what was found, and a hint for the mistake it
+# recognises. So a wrong answer is not a loss here; it is the quickest way to learn what the
+# right one has to do. In this notebook you will give one on purpose.
+#
+# Cells are run with **Shift + Enter**. Run them from top to bottom; begin with this one, which
+# brings in what the lesson needs.
 
 # %% setup=true
+import os
+import platform
+
 import numpy as np
+import torch
 
-from dropoutlab import expect
+from dropoutlab import data, expect, explore, plot
 
+# %% [markdown]
+# ## A first look
+#
+# Dropout removes parts of a network at random while it trains. What is left must still do the
+# job. Here is the idea on something that you know how to do: reading a digit, with a fraction
+# $p$ of its 64 pixels removed.
+
+# %%
+images, labels, test_images, test_labels = data.digits()
+rng = np.random.default_rng()
+fig, axes = plot.figure(5, height=2)
+for ax, p in zip(axes, (0, 0.25, 0.5, 0.75, 0.9), strict=True):
+    plot.image(images[7] * (rng.random((8, 8)) >= p), ax, largest=1)
+    ax.set_title(f"p = {p:g}")
+plot.show(fig, "A handwritten digit with none, a quarter, half, three quarters, nearly all gone.")
+
+# %% [markdown]
+# How much may go before a *machine* no longer reads it? Ours compares what is left with the
+# average image of each digit and takes the most similar one.
+#
+# **Commit to a guess first**: at which $p$ does it begin to fail on more than half of the
+# digits? Change the number, then run the cell. (Every lesson asks for guesses. Nobody grades
+# them; a surprise is remembered, though.)
+
+# %%
+my_guess = 0.3  # the fraction of pixels removed at which half of the digits are misread
+
+rates = np.linspace(0, 0.98, 15)
+pictures = np.array([images[labels == digit].mean(0).ravel() for digit in range(10)])
+pictures /= np.linalg.norm(pictures, axis=1, keepdims=True)
+read = np.zeros((5, len(rates)))
+for draw in range(5):
+    for i, p in enumerate(rates):
+        left = test_images.reshape(-1, 64) * (rng.random((len(test_images), 64)) >= p)
+        read[draw, i] = np.mean((left @ pictures.T).argmax(1) == test_labels)
+
+fig, (ax,) = plot.figure(1, width=6)
+ax.errorbar(rates, 100 * read.mean(0), 100 * read.std(0), marker="o", markersize=4)
+ax.axhline(50, color=plot.GREY, linewidth=0.8)
+ax.axvline(my_guess, color=plot.ORANGE, linestyle="--")
+ax.annotate(" your guess", (my_guess, 4), color=plot.ORANGE)
+half = np.interp(-0.5, -read.mean(0), rates)  # where the curve crosses one half
+ax.set(xlabel="fraction p of the pixels removed", ylabel="digits read, %", ylim=(0, 100))
+ax.set_title(f"Half of the digits are still read with {half:.0%} of the pixels gone")
+plot.show(fig, f"Digits read against p, mean and spread of 5 draws; half until p = {half:.2f}.")
+
+# %% [markdown]
+# An image says everything many times over, and what is said many times survives. Whether a
+# *network* can be made to say things many times over is what this course is about.
+#
+# ## Exercise: `scale`
+#
+# Grey cells like the next are yours to write. Replace the line that raises
+# `NotImplementedError`, run the cell, and then run the check below it.
+#
+# **First give a wrong answer on purpose**: `return x + factor`. Read what the check says. Then
+# mend it.
 
 # %% exercise="scale"
 def scale(x, factor):
-    """Return `factor` times `x`, a new array."""
+    """Multiply every entry of `x` by `factor`: y_i = factor · x_i.
+
+    x : array of any shape, left as it is; factor : a number
+    Returns a new array of x's shape.
+    """
     ### BEGIN SOLUTION
-    return factor * np.asarray(x, dtype=float)
+    return factor * x
     ### END SOLUTION
 
-# %% check="scale" points=1
-with expect.case("scale([1, 2, 3], 2)"):
-    expect.close(scale(np.array([1, 2, 3]), 2), np.array([2, 4, 6]), hint="no")
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Hints are folded under each exercise, three of them, each giving a little more away. NumPy
+# acts on all entries at once: `x + 1` adds one to every entry.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# An answer must be *returned*. Printing it is not enough.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `x *= 2` changes the array that was handed in, and whoever owns it will be surprised. The
+# product of a number and an array, on a line of its own, is a new array.
+# </details>
 
-# %% mistake="scale" says="no"
+# %% check="scale" points=1
+# Every entry is multiplied.
+x = np.array([1.0, 2.0, -4.0])
+with expect.case("scale([1, 2, -4], 3)"):
+    expect.close(
+        scale(x.copy(), 3),
+        np.array([3.0, 6.0, -12.0]),
+        hint="the check wants 3 times each entry.",
+        suspects=[
+            (x + 3, "factor is added. Multiply by it."),
+            (x / 3, "x is divided by factor. Multiply by it."),
+            (x, "x came back as it was: factor is not used."),
+            (x**3, "x is raised to the power factor. Multiply by it."),
+        ],
+    )
+
+# %% check="scale" points=1
+# The array that was handed in is left alone.
+x = np.array([[1.0, 2.0], [3.0, 4.0]])
+before = x.copy()
+with expect.case("scale(x, 2), and x afterwards"):
+    out = scale(x, 2)
+    expect.array(out, (2, 2), hint="an array of x's shape must come back.")
+    expect.unchanged(x, before)
+
+# %% mistake="scale" says="factor is added"
+def scale(x, factor):
+    return x + factor
+
+# %% mistake="scale" says="divided by factor"
+def scale(x, factor):
+    return x / factor
+
+# %% mistake="scale" says="factor is not used"
 def scale(x, factor):
     return x
+
+# %% mistake="scale" says="power"
+def scale(x, factor):
+    return x**factor
+
+# %% mistake="scale" says="returns nothing"
+def scale(x, factor):
+    print(factor * x)
+
+# %% mistake="scale" says="writes into its input"
+def scale(x, factor):
+    x *= factor
+    return x
+
+# %% mistake="scale" says="line 2 of the cell, in scale: `return faktor * x`"
+def scale(x, factor):
+    return faktor * x
+
+# %% correct="scale"
+def scale(x, factor):
+    y = np.empty_like(x)
+    for i in np.ndindex(x.shape):
+        y[i] = x[i] * factor
+    return y
+
+# %% [markdown]
+# Four lines, always the same four: the **case** that was tried, what was **expected**, what was
+# **found**, and a **hint**. If the hint does not help, the case is yours to try: copy the call
+# into a new cell and look at what comes back.
+#
+# ## An explorer
+#
+# Explorers draw with *your* functions. Drag the slider, or click it and press the arrow keys.
+#
+# **Try**: which factor leaves the picture as it is? Which turns it upside down?
+
+# %%
+explore.scaled(scale)
+
+# %% [markdown]
+# If you change `scale` above, run its cell and then this one again: the explorer holds the
+# function that it was given.
+#
+# ## What this machine has
+#
+# Every lesson runs on the CPU, offline. A GPU is used where there is one.
+
+# %%
+cuda = torch.cuda.is_available()
+print(f"Python   {platform.python_version()}, NumPy {np.__version__}, torch {torch.__version__}")
+print(f"CPU      {os.cpu_count()} cores; torch uses {torch.get_num_threads()} threads")
+print(f"GPU      {torch.cuda.get_device_name() if cuda else 'none, and none is needed'}")
+print(f"digits   {len(images)} to train on, {len(test_images)} to test on: ships with the course")
+print(f"MNIST    looked for in DROPOUT_DATA = {os.environ.get('DROPOUT_DATA', '(not set)')}")
+
+# %% [markdown]
+# ## Three questions
+#
+# Put one of the strings in place of each `...`.
+
+# %% exercise="working_questions"
+working_questions = {
+    # A check fails. The line that says what to do about it begins with …
+    # "expected", "found" or "hint"
+    "message": ...,
+    # You edit a check cell so that it passes. Your score: "rises" or "stays as it was"
+    "edit": ...,
+    # You changed an exercise cell. The explorer knows the new function …
+    # "at once" or "after both cells are run again"
+    "rerun": ...,
+}
+if ... in working_questions.values():
+    ### BEGIN SOLUTION
+    working_questions = {
+        "message": "hint",
+        "edit": "stays as it was",
+        "rerun": "after both cells are run again",
+    }
+    ### END SOLUTION
+
+# %% check="working_questions" points=1
+with expect.case("working_questions"):
+    expect.choice(working_questions, "message", ("expected", "found", "hint"),
+                  answer="90f2a3a5", hint="run the check of a wrong answer once more.")
+    expect.choice(working_questions, "edit", ("rises", "stays as it was"),
+                  answer="607e5f3d", hint="grading puts every check back as it was released.")
+    expect.choice(working_questions, "rerun", ("at once", "after both cells are run again"),
+                  answer="a62eab0b", hint="read the line below the explorer.")
+
+# %% [markdown]
+# ## In your own words
+#
+# Some answers are prose, and a person reads them. Here: what have you heard about dropout, and
+# what would you like to understand? Two sentences are enough. (Double-click the cell to write.)
+
+# %% [markdown] answer="expectations" points=1
+# ### BEGIN SOLUTION
+# *Marking guide.* One point for any answer that names one thing heard and one wish. Come back to
+# it after lesson 08.
+# ### END SOLUTION
+
+# %% [markdown]
+# ## Hand in, and see your score
+#
+# - **Validate**, in the toolbar above, runs the whole notebook afresh and says which checks
+#   fail. Do it before you hand in: cells that were run in another order can fool you.
+# - **On your own**: save, and in a terminal run `python3 grader grade 00`. You get every check's
+#   verdict, hidden ones too, and a report to open in the browser.
+# - **In a class**: *Nbgrader → Assignment List* in the menu fetches and submits, or run
+#   `python3 grader submit 00`. Your instructor returns the feedback the same way.
+#
+# Nothing that you do here breaks a lesson: check cells are locked, and grading puts them back.
+#
+# **Next.** Lesson 01 flips one coin per neuron.

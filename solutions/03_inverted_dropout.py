@@ -57,10 +57,9 @@ for seed in range(5):
 fig, axes = plot.figure(2, height=2.2)
 for ax, column, unit in zip(axes, (0, 1), ("error rate, %", "log loss, nats"), strict=True):
     runs = np.array([forgotten, scaled])[:, :, column]
-    mean, spread = runs.mean(1), runs.std(1, ddof=1) / np.sqrt(runs.shape[1])
-    plot.bars(mean, ["scaling forgotten", "scaled by 1 - p"], ax, colors=[plot.ORANGE, plot.BLUE])
-    ax.errorbar(mean, [0, 1], xerr=spread, fmt="none", ecolor=plot.INK, capsize=3)
-    ax.set(xlabel=f"{unit} (mean of 5 runs ± standard error)", xlim=(0, 1.35 * mean.max()))
+    plot.bars(runs.mean(1), ["scaling forgotten", "scaled by 1 - p"], ax,
+              spread=plot.standard_error(runs, 1), colors=[plot.ORANGE, plot.BLUE])
+    ax.set_xlabel(f"{unit}, 5 runs ± s.e.")
 axes[0].axvline(my_guess, color=plot.GREY, linestyle="--")
 axes[0].set(title="The error rate hardly tells …", xlim=(0, max(my_guess, 10) * 1.2))
 axes[0].annotate("your guess ", (my_guess, 0.5), ha="right", va="center", color=plot.GREY)
@@ -656,13 +655,11 @@ for seed in range(5):
         runs[name].append(train.log_loss(train.predict(net, X_test), y_test))
 
 fig, (ax,) = plot.figure(1, height=2.0)
-mean = [np.mean(r) for r in runs.values()]
-plot.bars(mean, list(runs), ax, colors=[plot.ORANGE, plot.BLUE, plot.GREEN])
-ax.errorbar(mean, range(3), xerr=[np.std(r, ddof=1) / np.sqrt(5) for r in runs.values()],
-            fmt="none", ecolor=plot.INK, capsize=3)
-ax.set(xlabel="log loss on test digits, nats (mean of 5 runs ± standard error)")
-ax.set_xlim(0, 1.15 * max(mean))
-ax.set_title("Converted weights need no scaling at test time, and do as well as inverted dropout")
+losses = np.array(list(runs.values()))
+plot.bars(losses.mean(1), list(runs), ax, spread=plot.standard_error(losses, 1),
+          colors=[plot.ORANGE, plot.BLUE, plot.GREEN])
+ax.set_xlabel("log loss on test digits, nats (mean of 5 runs ± standard error)")
+ax.set_title("Converted weights do as well as inverted dropout")
 plot.show(fig, "Log loss of three networks: scaling forgotten is worst, the other two agree.")
 
 # %% [markdown]

@@ -26,6 +26,7 @@ matplotlib.rcParams.update(
         "font.size": 10,
         "axes.titlesize": 11,
         "axes.titlelocation": "left",
+        "axes.titley": 1.03,  # looking for a free place takes as long as drawing the axes
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.edgecolor": GREY,
@@ -75,17 +76,33 @@ def mask(values: np.ndarray, ax: Axes) -> Axes:
 
 
 def image(values: np.ndarray, ax: Axes, *, largest: float | None = None) -> Axes:
-    """A grey image, zero white and `largest` (its own maximum) black."""
+    """A grey image in a thin frame, zero white and `largest` (its own maximum) black."""
     ax.imshow(values, cmap="gray_r", vmin=0, vmax=largest or float(np.max(values)) or 1.0)
     ax.set(xticks=[], yticks=[])
+    for side in ax.spines.values():
+        side.set(visible=True, color=PALE)
     return ax
 
 
-def bars(values: Sequence[float], labels: Sequence[str], ax: Axes, *, colors=BLUE) -> Axes:
-    """Horizontal bars, the first on top, each with its number."""
+def bars(
+    values: Sequence[float],
+    labels: Sequence[str],
+    ax: Axes,
+    *,
+    spread: Sequence[float] | None = None,
+    colors: str | Sequence[str] = BLUE,
+) -> Axes:
+    """Horizontal bars, the first on top, each with its number and, where given, its spread."""
     rows = range(len(values))
-    drawn = ax.barh(rows, values, color=colors)
-    ax.bar_label(drawn, fmt="%.3g", padding=3)
+    drawn = ax.barh(rows, values, xerr=spread, color=colors, ecolor=INK, capsize=3)
+    ax.bar_label(drawn, fmt="%.3g", padding=4)
     ax.set_yticks(rows, labels)
+    ax.set_xlim(0, 1.2 * max(values))
     ax.invert_yaxis()
     return ax
+
+
+def standard_error(runs: np.ndarray | Sequence[float], axis: int = 0) -> np.ndarray:
+    """s / sqrt(k) over k runs along `axis`."""
+    runs = np.asarray(runs)
+    return runs.std(axis, ddof=1) / np.sqrt(runs.shape[axis])

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dropoutlab import plot
-from dropoutlab.explore import Explorer, slider
+from dropoutlab.explore.explorer import Explorer, slider
 
 
 def scaling(inverted_dropout: Callable[..., np.ndarray]) -> Explorer:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dropoutlab import data, plot
-from dropoutlab.explore import Explorer, slider
+from dropoutlab.explore.explorer import Explorer, slider
 
 
 def thinned_digit(bernoulli_mask: Callable[..., np.ndarray]) -> Explorer:
@@ -19,8 +19,8 @@ def thinned_digit(bernoulli_mask: Callable[..., np.ndarray]) -> Explorer:
     samples = [X[y == digit][0] for digit in range(10)]
     n, masks = X[0].size, 500
 
-    def draw(figure: Figure, p: float, digit: int, again: int) -> str:
-        rng = np.random.default_rng(again)
+    def draw(figure: Figure, p: float, digit: int, draw: int) -> str:
+        rng = np.random.default_rng(draw)
         mask = np.asarray(bernoulli_mask((8, 8), p, rng), dtype=float)
         kept = int(np.count_nonzero(mask))
         counts = np.asarray(bernoulli_mask((masks, n), p, rng)).astype(bool).sum(1)
@@ -33,7 +33,6 @@ def thinned_digit(bernoulli_mask: Callable[..., np.ndarray]) -> Explorer:
         titles = (f"A digit: {n} units", f"Your mask keeps {kept}", "What is passed on")
         for ax, title, sign in zip(pictures, titles, ("⊙", "=", ""), strict=True):
             ax.set_title(title)
-            ax.spines[:].set_visible(ax is not pictures[1])
             ax.text(1.088, 0.5, sign, transform=ax.transAxes, ha="center", va="center", size=14)
 
         k = np.arange(n + 1)
@@ -59,5 +58,5 @@ def thinned_digit(bernoulli_mask: Callable[..., np.ndarray]) -> Explorer:
         size=(9.5, 2.6),
         p=slider("drop probability p", 0.5, 0.0, 1.0, 0.05),
         digit=slider("digit", 3, 0, 9, 1),
-        again=slider("another draw", 0, 0, 20, 1),
+        draw=slider("another draw", 0, 0, 20, 1),
     )

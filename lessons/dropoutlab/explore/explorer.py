@@ -1,0 +1,97 @@
+"""Explorers: a picture that answers to sliders at once.
+
+An explorer holds no logic. It is a pure function `draw(figure, **values) -> str`, which
+draws the values and returns a sentence that says what is seen, and one control for each
+value. The sentence stands below the picture and is its alternative text. Setting a
+control's value from Python redraws, as moving it in the browser does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anywidget
+import ipywidgets as widgets
+import traitlets
+from matplotlib.figure import Figure
+
+from dropoutlab import plot
+
+
+class Picture(anywidget.AnyWidget):
+    """A PNG image with a sentence, shown without flicker."""
+
+    png = traitlets.Bytes().tag(sync=True)
+    says = traitlets.Unicode().tag(sync=True)
+    width = traitlets.Int().tag(sync=True)
+
+    _esm = """
+    function render({ model, el }) {
+      const image = document.createElement("img");
+      const caption = document.createElement("figcaption");
+      caption.setAttribute("aria-live", "polite");
+      const figure = document.createElement("figure");
+      figure.className = "dropoutlab-picture";
+      figure.append(image, caption);
+      el.append(figure);
+      const paint = () => {
+        const old = image.src;
+        image.src = URL.createObjectURL(new Blob([model.get("png")], { type: "image/png" }));
+        image.alt = caption.textContent = model.get("says");
+        image.style.width = model.get("width") + "px";
+        if (old) URL.revokeObjectURL(old);
+      };
+      model.on("change:png", paint);
+      paint();
+    }
+    export default { render };
+    """
+    _css = """
+    .dropoutlab-picture { margin: 0; }
+    .dropoutlab-picture img { max-width: 100%; background: white; }
+    .dropoutlab-picture figcaption { padding: 4px 0; }
+    """
+
+
+class Explorer(widgets.VBox):
+    """Controls above the picture that `draw(figure, **values)` makes of their values.
+
+    `controls` names each value's widget; `size` is the picture's, in inches.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[..., str],
+        /,
+        *,
+        size: tuple[float, float] = (8, 3),
+        **controls: widgets.ValueWidget,
+    ):
+        self._draw, self._figure = draw, Figure(figsize=size)
+        self.controls = controls
+        self.picture = Picture(width=round(size[0] * 96))
+        for control in controls.values():
+            control.observe(self._redraw, names="value")
+        self._redraw()
+        super().__init__([*controls.values(), self.picture])
+
+    def _redraw(self, _change: object = None) -> None:
+        values = {name: control.value for name, control in self.controls.items()}
+        self._figure.clear()
+        try:
+            says = self._draw(self._figure, **values)
+        except NotImplementedError:
+            says = "Not written yet: write the exercise above, run its cell, then this one."
+        except Exception as error:  # the learner's function runs here
+            says = f"Your function stopped with {type(error).__name__}: {error}"
+        with self.picture.hold_sync():
+            self.picture.says, self.picture.png = says, plot.png(self._figure)
+
+
+def slider(label: str, value: float, low: float, high: float, step: float) -> widgets.ValueWidget:
+    """A slider that acts while it moves; whole numbers where `value` is an int."""
+    kind = widgets.IntSlider if isinstance(value, int) else widgets.FloatSlider
+    return kind(
+        value=value, min=low, max=high, step=step, description=label, continuous_update=True,
+        style={"description_width": "14em"}, layout={"width": "36em"},
+    )  # fmt: skip

@@ -1,0 +1,224 @@
+"""The lessons as a learner meets them: a real JupyterLab in headless Chromium."""
+
+from __future__ import annotations
+
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import ARTIFACTS
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from grader.lesson import Lesson, read_all
+from grader.paths import SOLUTIONS
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+LESSONS = read_all(SOLUTIONS)
+TOKEN = "letmein"
+MINUTE = 60_000
+
+
+class Server:
+    """`python3 grader lab --no-browser` in a copy of the project."""
+
+    def __init__(self, project: Path, *options: str):
+        with socket.socket() as probe:
+            probe.bind(("localhost", 0))
+            self.port = probe.getsockname()[1]
+        command = [sys.executable, str(project / "grader"), "lab", "--no-browser"]
+        self.log = open(project / f"lab-{self.port}.log", "w")
+        self.process = subprocess.Popen(
+            [*command, "--port", str(self.port), *options],
+            env={**os.environ, "JUPYTER_TOKEN": TOKEN},
+            stdout=self.log, stderr=subprocess.STDOUT, cwd=project,
+        )  # fmt: skip
+
+    def wait(self) -> None:
+        """Return once the server answers; fail with its log if it does not."""
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(self.url("api"), timeout=5).close()
+                return
+            except OSError:
+                if self.process.poll() is not None:
+                    break
+                time.sleep(0.5)  # between two questions, not in place of an answer
+        pytest.fail(f"the server did not start:\n{Path(self.log.name).read_text()}")
+
+    def url(self, path: str) -> str:
+        return f"http://localhost:{self.port}/{path}?token={TOKEN}"
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=30)
+        self.log.close()
+
+
+@pytest.fixture(scope="module")
+def lab(project: Path) -> Iterator[Server]:
+    """A learner's JupyterLab, in which one exercise of each lesson holds a mistake."""
+    for lesson in LESSONS:
+        _work(project / "lessons" / lesson.name / f"{lesson.name}.ipynb", lesson)
+    server = Server(project)
+    server.wait()
+    yield server
+    server.stop()
+
+
+def _work(path: Path, lesson: Lesson) -> None:
+    """Write right answers into a released notebook, but for one planted mistake."""
+    answers = {c.name: c.source for c in lesson.cells if c.kind in ("exercise", "answer")}
+    planted = lesson.of("mistake")[0]
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        cell.source = (answers | {planted.name: planted.source}).get(cell.id, cell.source)
+    nbformat.write(notebook, path)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
+               "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(MINUTE)
+    yield page
+    page.close()
+
+
+def _open(page: Page, server: Server, path: str) -> None:
+    page.goto(server.url(f"lab/tree/{path}") + "&reset")
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+
+
+def _run_all(page: Page) -> None:
+    """Run → Run All Cells, and wait until the last cell that can run has run."""
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    page.wait_for_function(
+        """() => {
+          const code = [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")];
+          return code.length && code.every(p => /\\[\\d+\\]/.test(p.textContent));
+        }""",
+        timeout=3 * MINUTE,
+    )
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_a_learner_works_through_a_lesson(lab: Server, page: Page, lesson: Lesson):
+    """Open, run all, read a planted mistake's hint, use the explorer by keyboard, validate?"""
+    planted = lesson.of("mistake")[0]
+    _open(page, lab, f"{lesson.name}/{lesson.name}.ipynb")
+    _run_all(page)
+    said = page.locator(".jp-OutputArea-output", has_text=planted.says)
+    expect(said.first).to_be_visible()
+    said.first.scroll_into_view_if_needed()
+    page.screenshot(path=_shots() / f"{lesson.name}-hint.png")
+
+    milliseconds = _move_slider(page, times=20)
+    page.screenshot(path=_shots() / f"{lesson.name}-explorer.png")
+    p50, p95 = statistics.median(milliseconds), sorted(milliseconds)[-2]
+    with open(_shots() / "repaint.txt", "a") as out:
+        out.write(f"{lesson.name}: from key to repaint p50 {p50:.0f} ms, p95 {p95:.0f} ms\n")
+
+    page.get_by_role("button", name="Validate").first.click()
+    dialog = page.locator(".jp-Dialog")
+    expect(dialog).to_contain_text(planted.says, timeout=3 * MINUTE)
+    page.screenshot(path=_shots() / f"{lesson.name}-validate.png")
+
+
+def _move_slider(page: Page, times: int) -> list[float]:
+    """Press an arrow key on the first slider; the milliseconds until each repaint."""
+    picture = page.locator(".dropoutlab-picture img").first
+    picture.scroll_into_view_if_needed()
+    handle = page.locator(".widget-slider .noUi-handle").first
+    handle.focus()
+    caption = page.locator(".dropoutlab-picture figcaption").first
+    before = caption.inner_text()
+    passed = []
+    for step in range(times):
+        key = "ArrowRight" if step % 4 < 2 else "ArrowLeft"
+        picture.evaluate(
+            """image => { window.repainted = new Promise(done => {
+              const start = {};
+              window.addEventListener("keydown", () => start.at = performance.now(),
+                                      { once: true, capture: true });
+              image.addEventListener("load", () => requestAnimationFrame(
+                () => done(performance.now() - start.at)), { once: true });
+            }); }"""
+        )
+        page.keyboard.press(key)
+        passed.append(page.evaluate("() => window.repainted"))
+        if step == 0:
+            assert caption.inner_text() != before, "the sentence below the picture did not change"
+    return passed
+
+
+def test_a_stub_says_that_it_is_not_written_yet(project: Path, page: Page, lab: Server):
+    """Does a lesson as released run to its end, each check saying what to do?"""
+    lesson = LESSONS[-1]
+    released = nbformat.read(
+        SOLUTIONS.parent / "lessons" / lesson.name / f"{lesson.name}.ipynb", as_version=4
+    )
+    nbformat.write(released, project / "lessons" / "as_released.ipynb")
+    _open(page, lab, "as_released.ipynb")
+    _run_all(page)
+    errors = page.locator(".jp-OutputArea-output", has_text="not written yet")
+    assert errors.count() >= len([c for c in lesson.of("check") if not c.hidden])
+    explorer = page.locator(".dropoutlab-picture figcaption").first
+    expect(explorer).to_contain_text("Not written yet")
+
+
+def test_a_learner_sees_assignments_and_no_formgrader(page: Page, lab: Server):
+    """Has the menu an Assignment List, and no Formgrader?"""
+    page.goto(lab.url("lab") + "&reset")
+    page.get_by_role("menuitem", name="Nbgrader", exact=True).click()
+    expect(page.get_by_text("Assignment List", exact=True).first).to_be_visible()
+    expect(page.get_by_text("Formgrader", exact=True)).to_have_count(0)
+    page.get_by_text("Assignment List", exact=True).first.click()
+    expect(page.get_by_text("Released assignments")).to_be_visible()
+    page.screenshot(path=_shots() / "assignment-list.png")
+
+
+def test_formgrader_lists_the_lessons(project: Path, browser: Browser):
+    """Does `lab --instructor` show Formgrader with every lesson that was built?"""
+    subprocess.run(
+        [sys.executable, str(project / "grader"), "build"], cwd=project, check=True
+    )  # writes the source notebooks, which are not committed
+    server = Server(project, "--instructor")
+    server.wait()
+    try:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(MINUTE)
+        page.goto(server.url("lab") + "&reset")
+        page.get_by_role("menuitem", name="Nbgrader", exact=True).click()
+        page.get_by_text("Formgrader", exact=True).first.click()
+        frame = page.frame_locator("iframe")
+        for lesson in LESSONS:
+            expect(frame.get_by_text(lesson.name, exact=True)).to_be_visible()
+        page.screenshot(path=_shots() / "formgrader.png")
+        page.close()
+    finally:
+        server.stop()
+
+
+def _shots() -> Path:
+    folder = ARTIFACTS / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
