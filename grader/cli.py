@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from pathlib import Path
 
 from grader.course import CourseError
 from grader.lesson import LessonError
@@ -46,8 +44,6 @@ def main(argv: list[str]) -> int:
     if rest and not hasattr(args, "rest"):
         parser.error(f"unknown: {' '.join(rest)}")
     args.rest = rest
-    # nbgrader and JupyterLab start `alembic` and `jupyter` by name: those beside this Python.
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     try:
         return args.run(args)
     except (CourseError, LessonError) as error:

@@ -49,9 +49,11 @@ class ExecuteToTheEnd(Execute):
             self._gone = "exit() stops the kernel"
             kwargs["cell"].outputs.append(_error(self._gone))
             return
-        if content.get("ename") == "CellTimeoutError":
-            content["traceback"] = [f"this cell did not end in {self.timeout} s"]
         super().on_cell_executed(**kwargs)
+        if content.get("ename") == "CellTimeoutError":
+            said = f"this cell did not end in {self.timeout} s"
+            outputs = kwargs["cell"].outputs
+            outputs[:] = [o for o in outputs if o.output_type != "error"] + [_error(said)]
 
     def output(self, outs: list[Any], msg: dict[str, Any], *args: Any) -> Any:
         text = msg["content"].get("text", "") if msg["msg_type"] == "stream" else ""

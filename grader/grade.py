@@ -99,27 +99,32 @@ def read_rows(
             raise course.CourseError(f"{learner} has no graded {lesson.name}.") from None
         grades = {g.name: (g.auto_score, g.max_score, g.needs_manual_grade) for g in entry.grades}
     rows = []
+    stopped: dict[str, str] = {}  # exercises whose own cell raised
     for cell in autograded.cells:
         name = cell.metadata.get("nbgrader", {}).get("grade_id")
         if name not in grades:
+            if cell.cell_type == "code" and name and (said := diagnosis(cell)):
+                stopped[name] = f"the cell of `{name}` stopped\n  found:    {said}"
             continue
         points, most, by_hand = grades[name]
         exercise = re.sub(r"^check_(.*)_\d+$", r"\1", name)
         if by_hand:
             rows.append(Row(exercise, None, most, "read by a person"))
         else:
-            rows.append(Row(exercise, points or 0, most, "" if points else diagnosis(cell)))
+            said = "" if points else stopped.get(exercise) or diagnosis(cell)
+            rows.append(Row(exercise, points or 0, most, said))
     return rows
 
 
 def diagnosis(cell: NotebookNode) -> str:
     """What a failed check said: its four lines, or the error, or why it has no points."""
-    for output in cell.get("outputs", []):
-        if output.output_type == "error":
+    outputs = cell.get("outputs", [])
+    for output in sorted(outputs, key=lambda o: o.get("ename") != "Stopped"):
+        if output.output_type == "error" and output.ename != "NotImplementedError":
             trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(output.traceback))
             short = output.ename in ("Unmet", "Stopped") or not trace
             return trace if short else f"{output.ename}: {output.evalue}"
-    for output in cell.get("outputs", []):
-        if output.output_type == "stream" and output.name == "stderr":
-            return "the cell wrote to stderr, which nbgrader counts as a failure"
+    graded = cell.metadata.nbgrader.grade
+    if graded and any(o.output_type == "stream" and o.name == "stderr" for o in outputs):
+        return "the cell wrote to stderr, which nbgrader counts as a failure"
     return "no answer was given" if cell.cell_type == "markdown" else ""

@@ -36,7 +36,7 @@ images, labels, test_images, test_labels = data.digits()
 rng = np.random.default_rng()
 fig, axes = plot.figure(5, height=2)
 for ax, p in zip(axes, (0, 0.25, 0.5, 0.75, 0.9), strict=True):
-    plot.image(images[7] * (rng.random((8, 8)) >= p), ax, largest=1)
+    plot.image(images[7] * rng.binomial(1, 1 - p, (8, 8)), ax, largest=1)
     ax.set_title(f"p = {p:g}")
 plot.show(fig, "A handwritten digit with none, a quarter, half, three quarters, nearly all gone.")
 
@@ -57,7 +57,7 @@ pictures /= np.linalg.norm(pictures, axis=1, keepdims=True)
 read = np.zeros((5, len(rates)))
 for draw in range(5):
     for i, p in enumerate(rates):
-        left = test_images.reshape(-1, 64) * (rng.random((len(test_images), 64)) >= p)
+        left = test_images.reshape(-1, 64) * rng.binomial(1, 1 - p, (len(test_images), 64))
         read[draw, i] = np.mean((left @ pictures.T).argmax(1) == test_labels)
 
 fig, (ax,) = plot.figure(1, width=6)

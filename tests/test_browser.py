@@ -34,11 +34,11 @@ class Server:
             probe.bind(("localhost", 0))
             self.port = probe.getsockname()[1]
         command = [sys.executable, str(project / "grader"), "lab", "--no-browser"]
-        self.log = open(project / f"lab-{self.port}.log", "w")
+        self.log = project / f"lab-{self.port}.log"
         self.process = subprocess.Popen(
             [*command, "--port", str(self.port), *options],
             env={**os.environ, "JUPYTER_TOKEN": TOKEN},
-            stdout=self.log, stderr=subprocess.STDOUT, cwd=project,
+            stdout=self.log.open("w"), stderr=subprocess.STDOUT, cwd=project,
         )  # fmt: skip
 
     def wait(self) -> None:
@@ -51,7 +51,7 @@ class Server:
                 if self.process.poll() is not None:
                     break
                 time.sleep(0.5)  # between two questions, not in place of an answer
-        pytest.fail(f"the server did not start:\n{Path(self.log.name).read_text()}")
+        pytest.fail(f"the server did not start:\n{self.log.read_text()}")
 
     def url(self, path: str) -> str:
         return f"http://localhost:{self.port}/{path}?token={TOKEN}"
@@ -59,7 +59,6 @@ class Server:
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(timeout=30)
-        self.log.close()
 
 
 @pytest.fixture(scope="module")

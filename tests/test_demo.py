@@ -1,0 +1,40 @@
+"""A class in miniature, through nbgrader's own commands."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+import rehearsal
+from grader import demo
+from grader.grade import chosen
+
+
+@pytest.mark.slow
+def test_the_class_gets_the_scores_that_it_deserves():
+    """Do four learners get what their notebooks are worth, each with feedback of their own?"""
+    (lesson,) = chosen([demo.LESSON])
+    by_hand = sum(cell.points for cell in lesson.of("answer"))
+    full = lesson.points - by_hand
+    first = lesson.exercises[0]
+    mistakes = {cell.name: cell.source for cell in reversed(lesson.of("mistake"))}
+    names = rehearsal.stage(lesson, **mistakes)
+    lost = sum(c.points for c in lesson.of("check") if rehearsal.verdict(c, names) is not None)
+
+    steps: list[str] = []
+    results = {graded.learner: graded for graded in demo.run(steps.append)}
+
+    endless = sum(c.points for c in lesson.of("check", first))
+    scores = {name: graded.score for name, graded in results.items()}
+    assert scores == {"ada": full, "bo": full - lost, "cy": 0, "di": full - endless}
+    assert 0 < lost < full
+    assert {graded.most for graded in results.values()} == {lesson.points}
+    for graded in results.values():
+        assert lesson.title.split(" · ")[1] in graded.feedback.read_text()
+    hint = lesson.of("mistake", first)[0].says
+    assert hint in results["bo"].feedback.read_text()
+    assert any("autograde" in step for step in steps)
+    grades = results["ada"].feedback.parents[5] / "grades.csv"
+    rows = {row["student_id"]: float(row["score"]) for row in csv.DictReader(grades.open())}
+    assert rows == scores
