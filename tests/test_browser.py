@@ -35,11 +35,12 @@ class Server:
             self.port = probe.getsockname()[1]
         command = [sys.executable, str(project / "grader"), "lab", "--no-browser"]
         self.log = project / f"lab-{self.port}.log"
-        self.process = subprocess.Popen(
-            [*command, "--port", str(self.port), *options],
-            env={**os.environ, "JUPYTER_TOKEN": TOKEN},
-            stdout=self.log.open("w"), stderr=subprocess.STDOUT, cwd=project,
-        )  # fmt: skip
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(self.port), *options],
+                env={**os.environ, "JUPYTER_TOKEN": TOKEN},
+                stdout=log, stderr=subprocess.STDOUT, cwd=project,
+            )  # fmt: skip
 
     def wait(self) -> None:
         """Return once the server answers; fail with its log if it does not."""
@@ -128,10 +129,10 @@ def test_a_learner_works_through_a_lesson(lab: Server, page: Page, lesson: Lesso
     said = page.locator(".jp-OutputArea-output", has_text=planted.says)
     expect(said.first).to_be_visible()
     said.first.scroll_into_view_if_needed()
-    page.screenshot(path=_shots() / f"{lesson.name}-hint.png")
+    _shoot(page, f"{lesson.name}-hint")
 
     milliseconds = _move_slider(page, times=20)
-    page.screenshot(path=_shots() / f"{lesson.name}-explorer.png")
+    _shoot(page, f"{lesson.name}-explorer")
     p50, p95 = statistics.median(milliseconds), sorted(milliseconds)[-2]
     with open(_shots() / "repaint.txt", "a") as out:
         out.write(f"{lesson.name}: from key to repaint p50 {p50:.0f} ms, p95 {p95:.0f} ms\n")
@@ -139,7 +140,7 @@ def test_a_learner_works_through_a_lesson(lab: Server, page: Page, lesson: Lesso
     page.get_by_role("button", name="Validate").first.click()
     dialog = page.locator(".jp-Dialog")
     expect(dialog).to_contain_text(planted.says, timeout=3 * MINUTE)
-    page.screenshot(path=_shots() / f"{lesson.name}-validate.png")
+    _shoot(page, f"{lesson.name}-validate")
 
 
 def _move_slider(page: Page, times: int) -> list[float]:
@@ -192,7 +193,7 @@ def test_a_learner_sees_assignments_and_no_formgrader(page: Page, lab: Server):
     expect(page.get_by_text("Formgrader", exact=True)).to_have_count(0)
     page.get_by_text("Assignment List", exact=True).first.click()
     expect(page.get_by_text("Released assignments")).to_be_visible()
-    page.screenshot(path=_shots() / "assignment-list.png")
+    _shoot(page, "assignment-list")
 
 
 def test_formgrader_lists_the_lessons(project: Path, browser: Browser):
@@ -211,10 +212,17 @@ def test_formgrader_lists_the_lessons(project: Path, browser: Browser):
         frame = page.frame_locator("iframe")
         for lesson in LESSONS:
             expect(frame.get_by_text(lesson.name, exact=True)).to_be_visible()
-        page.screenshot(path=_shots() / "formgrader.png")
+        _shoot(page, "formgrader")
         page.close()
     finally:
         server.stop()
+
+
+def _shoot(page: Page, name: str) -> None:
+    """Keep a screenshot, once what was scrolled into view is painted."""
+    painted = "() => new Promise(done => requestIdleCallback(() => requestAnimationFrame(done)))"
+    page.evaluate(painted)
+    page.screenshot(path=_shots() / f"{name}.png")
 
 
 def _shots() -> Path:

@@ -155,7 +155,8 @@ def array(found: Any, shape: int | tuple[int, ...], dtype: Any = None, *, hint: 
             found.dtype,
         )
     ):
-        raise Unmet(expected, _describe(found), hint)
+        text = f"an array of shape {found.shape}, {found.dtype}" if np.ndim(found) else ""
+        raise Unmet(expected, text or _describe(found), hint)
 
 
 def equal(found: Any, expected: Any, *, hint: str, suspects: Suspects = ()) -> None:
@@ -173,10 +174,11 @@ def close(
     suspects: Suspects = (),
 ) -> None:
     """Each entry: |found - expected| <= atol + rtol * |expected|, and the shapes agree."""
+    said = _describe(expected)
+    if not isinstance(expected, str):
+        _numeric(found, said)
     if _agree(found, expected, rtol, atol):
         return
-    said = _describe(expected)
-    _numeric(found, said)
     for wrong, words in suspects:
         if _agree(found, wrong, max(rtol, 1e-9), max(atol, 1e-12)):
             raise Unmet(said, _describe(found), words)
@@ -186,7 +188,10 @@ def close(
         at = tuple(int(i) for i in np.argwhere(off)[0])
         place = f"entry {at[0] if len(at) == 1 else at}"
         others = f" ({off.sum()} of {off.size} entries differ)"
-        raise Unmet(f"{place} = {_number(b[at])}", f"{place} = {_number(a[at])}{others}", hint)
+        said, told = _apart(b[at], a[at])
+        raise Unmet(f"{place} = {said}", f"{place} = {told}{others}", hint)
+    if np.ndim(found) == np.ndim(expected) == 0:
+        raise Unmet(*_apart(expected, found), hint)
     raise Unmet(said, _describe(found), hint)
 
 
@@ -211,9 +216,11 @@ def only(
 
 def unchanged(now: Any, before: Any, *, hint: str = "") -> None:
     """`now` still holds what it held: the call did not change its input in place."""
+    said = "the input as it was before the call"
+    _numeric(now, said)
     if not _agree(now, before, 0, 0):
         raise Unmet(
-            "the input as it was before the call",
+            said,
             "the input changed",
             hint or "the function writes into its input. Return a new array instead.",
         )
@@ -340,7 +347,7 @@ def _numeric(found: Any, expected: str) -> None:
         for entry in found:
             _numeric(entry, expected)
         return
-    plain = type(found) in (bool, int, float, str) or isinstance(found, np.ndarray | np.generic)
+    plain = type(found) in (bool, int, float) or isinstance(found, np.ndarray | np.generic)
     if not plain or (isinstance(found, np.ndarray) and found.dtype.kind not in "biufc"):
         raise Unmet(expected, _describe(found), "return a NumPy array or a number.")
 
@@ -376,6 +383,15 @@ def _describe(value: Any) -> str:
     if isinstance(value, list | tuple | dict | set):
         return f"a {type(value).__name__} of {len(value)}"
     return f"an object of type {type(value).__name__}"
+
+
+def _apart(first: Any, second: Any) -> tuple[str, str]:
+    """Two values in words, with as many digits as tell them apart."""
+    texts = _describe(first), _describe(second)
+    if texts[0] == texts[1] and isinstance(first, float) and isinstance(second, float):
+        digits = next((d for d in (6, 9, 12) if f"{first:.{d}g}" != f"{second:.{d}g}"), 17)
+        return f"{first:.{digits}g}", f"{second:.{digits}g}"
+    return texts
 
 
 def _number(value: Any) -> str:

@@ -8,6 +8,7 @@ control's value from Python redraws, as moving it in the browser does.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
 import anywidget
@@ -67,25 +68,29 @@ class Explorer(widgets.VBox):
         size: tuple[float, float] = (8, 3),
         **controls: widgets.ValueWidget,
     ):
-        self._draw, self._figure = draw, Figure(figsize=size)
+        self._draw, self._size = draw, size
         self.controls = controls
         self.picture = Picture(width=round(size[0] * 96))
         for control in controls.values():
             control.observe(self._redraw, names="value")
         self._redraw()
+        # Old figures are garbage in cycles. Looking for them among all that torch and the kernel
+        # hold takes a few tenths of a second, in which a slider stands still; so leave that out.
+        gc.collect()
+        gc.freeze()
         super().__init__([*controls.values(), self.picture])
 
     def _redraw(self, _change: object = None) -> None:
         values = {name: control.value for name, control in self.controls.items()}
-        self._figure.clear()
+        figure = Figure(figsize=self._size)  # a new one costs less than clearing the old one
         try:
-            says = self._draw(self._figure, **values)
+            says = self._draw(figure, **values)
         except NotImplementedError:
             says = "Not written yet: write the exercise above, run its cell, then this one."
         except Exception as error:  # the learner's function runs here
             says = f"Your function stopped with {type(error).__name__}: {error}"
         with self.picture.hold_sync():
-            self.picture.says, self.picture.png = says, plot.png(self._figure)
+            self.picture.says, self.picture.png = says, plot.png(figure, dpi=115)
 
 
 def slider(label: str, value: float, low: float, high: float, step: float) -> widgets.ValueWidget:

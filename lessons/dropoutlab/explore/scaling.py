@@ -26,7 +26,12 @@ def scaling(inverted_dropout: Callable[..., np.ndarray]) -> Explorer:
         figure.subplots_adjust(left=0.06, right=0.8, bottom=0.17, top=0.9, wspace=0.22)
         left.bar(range(30), own, color=plot.BLUE)
         left.axhline(1, color=plot.GREY, linestyle="--")
-        left.set(xlabel="unit", ylim=(0, max(2.2, 1.1 / (1 - p))), title="Your output of 30 ones")
+        left.set(
+            xlabel="unit",
+            ylim=(0, max(2.2, 1.1 / (1 - p))),
+            title="Your output of 30 ones",
+            xticks=(0, 29),
+        )
 
         depth = np.arange(layers + 1)
         schemes = {
@@ -38,7 +43,8 @@ def scaling(inverted_dropout: Callable[..., np.ndarray]) -> Explorer:
         for values, color in schemes.values():
             right.plot(depth, values, color=color, linewidth=1.5)
         right.plot(layers, ratio, "o", color=plot.BLUE, markersize=9, zorder=3)
-        right.set_yscale("log")
+        right.set_yscale("log", subs=[])
+        right.yaxis.set_major_formatter("{x:g}")
         ends = {f"{name}": (values[-1], color) for name, (values, color) in schemes.items()}
         ends[f"yours: {ratio:.2f}"] = (ratio, plot.BLUE)
         low, high = right.get_ylim()
@@ -50,7 +56,6 @@ def scaling(inverted_dropout: Callable[..., np.ndarray]) -> Explorer:
             right.annotate(name, (1.02, (place - rows[0]) / (rows[1] - rows[0])),
                            xycoords="axes fraction", color=color, va="center")  # fmt: skip
         right.set(xlabel="dropout layers in a row", xticks=depth[:: 1 + layers // 8])
-        right.minorticks_off()
         right.set_title("Mean in training / mean in evaluation")
         return (
             f"After {layers} layers at p = {p:.2f} your signal keeps {ratio:.2f} of its mean; "

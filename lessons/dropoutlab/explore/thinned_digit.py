@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from dropoutlab import data, plot
 from dropoutlab.explore.explorer import Explorer, slider
+
+CELL = 9  # pixels of the picture for one of the digit
 
 
 def thinned_digit(bernoulli_mask: Callable[..., np.ndarray]) -> Explorer:
@@ -25,15 +28,16 @@ def thinned_digit(bernoulli_mask: Callable[..., np.ndarray]) -> Explorer:
         kept = int(np.count_nonzero(mask))
         counts = np.asarray(bernoulli_mask((masks, n), p, rng)).astype(bool).sum(1)
 
-        places = ((0.01, 0.172), (0.212, 0.172), (0.414, 0.172), (0.665, 0.32))
-        *pictures, chart = (figure.add_axes((x, 0.21, width, 0.63)) for x, width in places)
-        plot.image(samples[digit], pictures[0], largest=1)
-        plot.mask(mask, pictures[1])
-        plot.image(samples[digit] * mask, pictures[2], largest=1)
+        left = figure.add_axes((0.01, 0.21, 0.576, 0.63))
+        tiles = (_grey(samples[digit]), _coins(mask), _grey(samples[digit] * mask))
+        gap = np.ones((8 * CELL, 2 * CELL, 3))
+        left.imshow(np.hstack([tiles[0], gap, tiles[1], gap, tiles[2]]), aspect="auto")
+        left.set_axis_off()
         titles = (f"A digit: {n} units", f"Your mask keeps {kept}", "What is passed on")
-        for ax, title, sign in zip(pictures, titles, ("⊙", "=", ""), strict=True):
-            ax.set_title(title)
-            ax.text(1.088, 0.5, sign, transform=ax.transAxes, ha="center", va="center", size=14)
+        for i, (title, sign) in enumerate(zip(titles, ("", "⊙", "="), strict=True)):
+            left.text(10 * i * CELL, -0.4 * CELL, title, size=11)
+            left.text((10 * i - 1) * CELL, 4 * CELL, sign, ha="center", va="center", size=14)
+        chart = figure.add_axes((0.665, 0.21, 0.32, 0.63))
 
         k = np.arange(n + 1)
         share = 100 * np.bincount(counts, minlength=n + 1)[: n + 1] / masks
@@ -60,3 +64,18 @@ def thinned_digit(bernoulli_mask: Callable[..., np.ndarray]) -> Explorer:
         digit=slider("digit", 3, 0, 9, 1),
         draw=slider("another draw", 0, 0, 20, 1),
     )
+
+
+def _grey(image: np.ndarray) -> np.ndarray:
+    """An image as colours, ink on paper in a pale frame."""
+    tile = np.kron(1 - image, np.ones((CELL, CELL)))[..., None].repeat(3, -1)
+    tile[[0, -1]] = tile[:, [0, -1]] = to_rgb(plot.PALE)
+    return tile
+
+
+def _coins(mask: np.ndarray) -> np.ndarray:
+    """A mask as colours, its entries apart."""
+    entries = np.where(mask[..., None] != 0, to_rgb(plot.KEPT), to_rgb(plot.DROPPED))
+    tile = np.kron(entries, np.ones((CELL, CELL, 1)))
+    tile[::CELL] = tile[:, ::CELL] = 1
+    return tile

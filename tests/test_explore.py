@@ -1,0 +1,108 @@
+"""The explorers, driven from Python as sliders drive them."""
+
+from __future__ import annotations
+
+import io
+import re
+import statistics
+import time
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+import rehearsal
+from dropoutlab import explore
+from dropoutlab.explore.explorer import Explorer, slider
+from grader.lesson import Lesson, read_all
+from grader.paths import SOLUTIONS
+
+LESSONS = read_all(SOLUTIONS)
+
+
+def shown(lesson: Lesson) -> str:
+    """The line of a lesson that shows its explorer."""
+    cells = [c.source for c in lesson.of("demonstration") if re.match(r"explore\.", c.source)]
+    assert len(cells) == 1, f"{lesson.name} has {len(cells)} explorers"
+    return cells[0]
+
+
+@pytest.fixture(params=LESSONS, ids=lambda lesson: lesson.name)
+def explorer(request: pytest.FixtureRequest) -> Explorer:
+    return eval(shown(request.param), rehearsal.stage(request.param))
+
+
+def test_every_control_redraws(explorer: Explorer):
+    """Does each control, set from one end to the other, change the picture, never failing?"""
+    for name, control in explorer.controls.items():
+        start, seen = control.value, set()
+        middle = type(start)((control.min + control.max) / 2)
+        for value in (control.min, middle, control.max):
+            control.value = value
+            assert explorer.picture.says.endswith("."), explorer.picture.says
+            assert "Your function stopped" not in explorer.picture.says
+            image = Image.open(io.BytesIO(explorer.picture.png))
+            assert image.width > explorer.picture.width
+            seen.add(explorer.picture.png)
+        assert len(seen) == 3, f"{name} does not change the picture"
+        control.value = start
+
+
+def test_a_picture_follows_from_its_values(explorer: Explorer):
+    """Do the same values give the same picture and sentence?"""
+    control = next(iter(explorer.controls.values()))
+    before = explorer.picture.png, explorer.picture.says
+    start = control.value
+    control.value = control.max
+    assert (explorer.picture.png, explorer.picture.says) != before
+    control.value = start
+    assert (explorer.picture.png, explorer.picture.says) == before
+
+
+def test_a_picture_is_drawn_at_once(explorer: Explorer):
+    """Is the median redraw well below what a hand notices, on a loaded machine too?"""
+    control = next(iter(explorer.controls.values()))
+    seconds = []
+    for value in np.linspace(control.min, control.max, 12)[1:]:
+        start = time.perf_counter()
+        control.value = type(control.value)(value)
+        seconds.append(time.perf_counter() - start)
+    assert statistics.median(seconds) < 0.25
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_an_unwritten_function_says_so(lesson: Lesson):
+    """Does an explorer of stubs say what to do, and one of a crashing function what happened?"""
+    names = rehearsal.stage(lesson)
+
+    def stub(*args: object, **more: object) -> None:
+        raise NotImplementedError("not written yet")
+
+    def crash(*args: object, **more: object) -> None:
+        raise ZeroDivisionError("a crash")
+
+    for function, words in ((stub, "Not written yet"), (crash, "ZeroDivisionError: a crash")):
+        replaced = names | dict.fromkeys(lesson.exercises, function)
+        assert words in eval(shown(lesson), replaced).picture.says
+
+
+def test_an_explorer_recovers():
+    """Does a value that fails leave the next one to work?"""
+
+    def draw(figure: Figure, n: int) -> str:
+        figure.subplots().plot([1, 2 / n])
+        return f"{n} of them."
+
+    explorer = Explorer(draw, n=slider("n", 1, 0, 3, 1))
+    explorer.controls["n"].value = 0
+    assert "ZeroDivisionError" in explorer.picture.says
+    explorer.controls["n"].value = 2
+    assert explorer.picture.says == "2 of them."
+
+
+def test_every_explorer_is_in_a_lesson():
+    """Is each function that `explore` exports shown by a lesson?"""
+    lines = " ".join(shown(lesson) for lesson in LESSONS)
+    tools = {"Explorer", "Picture", "slider"}
+    assert all(f"explore.{name}(" in lines for name in set(explore.__all__) - tools)
