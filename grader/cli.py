@@ -65,7 +65,7 @@ def _test(args: argparse.Namespace) -> int:
     from grader.paths import ROOT
 
     quick = ["-m", "not slow and not browser"] if args.quick else []
-    command = [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "worksteal"]
+    command = [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "loadgroup"]
     return subprocess.call([*command, *quick, *args.rest], cwd=ROOT)
 
 
