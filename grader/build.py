@@ -6,11 +6,12 @@ The source notebook is made here; all stripping, locking and checksums are nbgra
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
@@ -63,10 +64,24 @@ def generate(lessons: list[Lesson], root: Path) -> dict[str, Path]:
         source = root / ".course" / "source" / lesson.name / f"{lesson.name}.ipynb"
         source.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(source_notebook(lesson), source)
-        course.succeed(f"nbgrader generate_assignment {lesson.name}",
-                       api.generate_assignment(lesson.name))  # fmt: skip
         made[lesson.name] = root / "lessons" / lesson.name / f"{lesson.name}.ipynb"
+        with _others_stay(made[lesson.name]):
+            course.succeed(f"nbgrader generate_assignment {lesson.name}",
+                           api.generate_assignment(lesson.name))  # fmt: skip
     return made
+
+
+@contextlib.contextmanager
+def _others_stay(notebook: Path) -> Iterator[None]:
+    """Keep what lies beside a release: nbgrader removes the folder and makes it anew."""
+    with tempfile.TemporaryDirectory() as aside:
+        if notebook.parent.exists():
+            shutil.copytree(notebook.parent, aside, dirs_exist_ok=True)
+        try:
+            yield
+        finally:
+            made = shutil.ignore_patterns(notebook.name)
+            shutil.copytree(aside, notebook.parent, ignore=made, dirs_exist_ok=True)
 
 
 def source_notebook(lesson: Lesson) -> NotebookNode:
@@ -108,13 +123,17 @@ def _identity(cell: Cell, taken: set[str]) -> str:
     elif cell.kind == "check":
         stem = f"check_{cell.name}"
     else:
-        stem = f"{cell.kind}_{hashlib.sha256(cell.source.encode()).hexdigest()[:8]}"
+        stem = f"{cell.kind}_{_digest(cell.source)}"
     identity, k = (f"{stem}_1", 1) if cell.kind == "check" else (stem, 1)
     while identity in taken:
         k += 1
         identity = f"{stem}_{k}"
     taken.add(identity)
     return identity
+
+
+def _digest(source: str) -> str:
+    return hashlib.sha256(source.encode()).hexdigest()[:8]
 
 
 def _hide(source: str) -> str:
@@ -142,7 +161,11 @@ def _touched(notebook: Path) -> bool:
         return True  # unreadable: keep it
     for cell in nb.cells:
         checksum = cell.metadata.get("nbgrader", {}).get("checksum")
-        if cell.get("outputs") or (checksum and checksum != compute_checksum(cell)):
+        if checksum is None:  # a story or a demonstration: its id tells what it said
+            same = _digest(cell.source) in cell.get("id", "")
+        else:
+            same = checksum == compute_checksum(cell)
+        if cell.get("outputs") or not same:
             return True
     return False
 

@@ -20,6 +20,7 @@ import builtins
 import re
 import symtable
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -98,7 +99,7 @@ def read(path: Path) -> Lesson:
     """Read and check a lesson's text file; raise LessonError with all its faults."""
     text = path.read_text(encoding="utf-8")
     notebook = jupytext.reads(text, fmt="py:percent")
-    lines = [i for i, line in enumerate(text.splitlines(), 1) if re.match(r"# %%(\s|$)", line)]
+    lines = [i for i, line in enumerate(text.splitlines(), 1) if re.match(r"#\s*%%(\s|$)", line)]
     if len(lines) != len(notebook.cells):
         raise LessonError(f"{path.name}:1: text stands before the first `# %%` line.")
 
@@ -130,6 +131,10 @@ def read_all(folder: Path) -> list[Lesson]:
 def _cell(raw: Any, line: int, faults: list[tuple[int, str]]) -> Cell:
     """Turn a jupytext cell into a Cell; note what its header has wrong."""
     keys = {k: v for k, v in raw.metadata.items() if not k.startswith("lines_to_")}  # jupytext's
+    unread = keys.pop("incorrectly_encoded_metadata", None)  # jupytext's too
+    if unread is not None:
+        faults.append((line, f'`{unread}` cannot be read: write key="text", key=1 or key=true.'))
+        keys = {}
     markdown = raw.cell_type == "markdown"
     first = next((k for k in KEYS if k in keys), "story" if markdown else "demonstration")
     for key in keys.keys() - KEYS[first]:
@@ -140,6 +145,11 @@ def _cell(raw: Any, line: int, faults: list[tuple[int, str]]) -> Cell:
         wanted = "a code" if markdown else "a [markdown]"
         faults.append((line, f"`{first}` needs {wanted} cell."))
     name = keys.get(first, "") if first not in ("story", "demonstration", "setup") else ""
+    if first in ("exercise", "answer") and not re.fullmatch(r"\w{1,50}", str(name), re.ASCII):
+        faults.append((line, f"`{name}` is no name: write letters, digits and _."))
+    for key in ("setup", "hidden"):
+        if keys.get(key, True) is not True:
+            faults.append((line, f"write `{key}=true`, or leave `{key}` out."))
     points = keys.get("points", 0)
     if "points" in KEYS[first] and (type(points) is not int or points < 1):
         faults.append((line, f'`{first}="{name}"` needs points: write points=1, 2, ….'))
@@ -152,7 +162,13 @@ def _cell(raw: Any, line: int, faults: list[tuple[int, str]]) -> Cell:
         except SyntaxError as error:
             faults.append((line + (error.lineno or 0), f"this is not Python: {error.msg}."))
     return Cell(
-        first, str(name), raw.source, line, points, bool(keys.get("hidden")), keys.get("says", "")
+        kind=first,
+        name=str(name),
+        source=raw.source,
+        line=line,
+        points=points,
+        hidden=keys.get("hidden", False),
+        says=str(keys.get("says", "")),
     )
 
 
@@ -175,7 +191,7 @@ def _faults_of_exercises(cells: list[Cell]) -> list[tuple[int, str]]:
             faults.append((cell.line, "write hidden=true in the header, not nbgrader's markers."))
     for cell in [*exercises.values(), *answers]:
         marks = re.findall(r"(BEGIN|END) SOLUTION", cell.source)
-        if not marks or marks != ["BEGIN", "END"] * (len(marks) // 2):
+        if not marks or marks != ["BEGIN", "END"] * len(REGION.findall(cell.source)):
             kind = f'{cell.kind}="{cell.name}"'
             faults.append((cell.line, f"{kind} needs its solution between `{BEGIN}` and `{END}`."))
     for name, cell in exercises.items():
@@ -207,44 +223,55 @@ def _faults_of_names(cells: list[Cell]) -> list[tuple[int, str]]:
 
 
 def _bound(source: str) -> set[str]:
-    """The names that a cell binds at its top level."""
-    table = symtable.symtable(source, "cell", "exec")
-    return {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()} | {
-        s.get_name() for s in table.get_symbols() if s.is_namespace()
-    }
+    """The names that a cell binds at its top level, also from within its functions."""
+    return _globals(source, lambda s: s.is_assigned() or s.is_imported() or s.is_namespace())
 
 
 def _used(source: str) -> set[str]:
     """The names that a cell looks up but does not bind."""
-    used: set[str] = set()
+    return _globals(source, symtable.Symbol.is_referenced) - _bound(source)
 
-    def visit(table: symtable.SymbolTable) -> None:
+
+def _globals(source: str, ask: Callable[[symtable.Symbol], bool]) -> set[str]:
+    """The global names of a cell for which `ask` holds in some scope of it."""
+
+    def visit(table: symtable.SymbolTable) -> Iterator[str]:
         top = table.get_type() == "module"
-        for symbol in table.get_symbols():
-            if symbol.is_referenced() and (top or symbol.is_global()):
-                used.add(symbol.get_name())
+        yield from (s.get_name() for s in table.get_symbols() if (top or s.is_global()) and ask(s))
         for child in table.get_children():
-            visit(child)
+            yield from visit(child)
 
-    visit(symtable.symtable(source, "cell", "exec"))
-    return used - _bound(source)
+    plain = ast.unparse(_Lookups().visit(ast.parse(source)))
+    return set(visit(symtable.symtable(plain, "cell", "exec")))
+
+
+class _Lookups(ast.NodeTransformer):
+    """Write `x += 1` as `x + 1` and `del x` as `x`: both need an x that is there."""
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.Expr:
+        self.generic_visit(node)
+        return ast.Expr(ast.BinOp(node.target, node.op, node.value))
+
+    def visit_Delete(self, node: ast.Delete) -> ast.Expr:
+        return ast.Expr(ast.Tuple(node.targets))
 
 
 def _leaks(cells: list[Cell]) -> list[tuple[int, str]]:
     """No line of a solution, of 20 characters or more, stands in what is released."""
     solutions = {
-        _squeeze(line): cell.name
+        _squeeze(line.partition("#")[0]): cell.name
         for cell in cells
         if cell.kind in ("exercise", "answer")
         for region in REGION.findall(cell.source)
         for line in region.splitlines()
-        if len(_squeeze(line)) >= 20
+        if len(_squeeze(line.partition("#")[0])) >= 20
     }
     faults = []
     for cell in cells:
         if cell.kind in ("mistake", "correct") or cell.hidden:
             continue
-        for i, line in enumerate(REGION.sub("", cell.source).splitlines(), 1):
+        rest = REGION.sub(lambda region: "\n" * region[0].count("\n"), cell.source)
+        for i, line in enumerate(rest.splitlines(), 1):
             for solution, name in solutions.items():
                 if solution in _squeeze(line):
                     said = f"this line of the solution of `{name}` would be released."
@@ -253,5 +280,5 @@ def _leaks(cells: list[Cell]) -> list[tuple[int, str]]:
 
 
 def _squeeze(line: str) -> str:
-    """A line without white space and without its comment."""
-    return re.sub(r"\s+", "", line.partition("#")[0])
+    """A line without white space."""
+    return re.sub(r"\s+", "", line)

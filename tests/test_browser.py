@@ -104,7 +104,7 @@ def page(browser: Browser) -> Iterator[Page]:
 def _open(page: Page, server: Server, path: str) -> None:
     page.goto(server.url(f"lab/tree/{path}") + "&reset")
     page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # in the status bar
 
 
 def _run_all(page: Page) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -146,6 +147,54 @@ FAULTS = {
         "# return x + x",
         "solution of `double` would be released",
     ),
+    "leak in a hint": (
+        ("", "\n# %% [markdown]\n# <details><summary>Hint 1</summary>\n#\n"
+             "# Write `return x+x*1.0-0*x+0.0`.\n# </details>\n"),
+        "# Write",
+        "would be released",
+    ),
+    "leak in a demonstration": (
+        ("", "\n# %%\ndef twin(x):\n    return x + x * 1.0 - 0 * x + 0.0  # twin\n"),
+        "  # twin",
+        "would be released",
+    ),
+    "leak in a comment": (
+        ("rows =", "# return x + x * 1.0 - 0 * x + 0.0\nrows ="),
+        "# return x",
+        "would be released",
+    ),
+    "leak below the solution": (
+        ("END SOLUTION", "END SOLUTION\n    return x + x * 1.0 - 0 * x + 0.0  # again"),
+        "  # again",
+        "would be released",
+    ),
+    "markers in the wrong order": (
+        ("    ### BEGIN SOLUTION\n    return", "    ### END SOLUTION\n    return"),
+        '# %% exercise="double"',
+        "needs its solution between",
+    ),
+    "markers that only nbgrader knows": (
+        ("    ### BEGIN SOLUTION\n    return", "    # BEGIN SOLUTION\n    return"),
+        '# %% exercise="double"',
+        "needs its solution between",
+    ),
+    "no points at all": (
+        ('"questions" points=1', '"questions" points=0'),
+        '# %% check="questions"',
+        "points=1, 2",
+    ),
+    "hidden without a value": (("hidden=true", "hidden"), " hidden\n", "`hidden=true`"),
+    "hidden in words": (("hidden=true", 'hidden="no"'), "hidden=", "`hidden=true`"),
+    "no quotes": (
+        ('check="questions"', "check=questions"),
+        "# %% check=questions",
+        "`check=questions` cannot be read",
+    ),
+    "a name of two words": (
+        ('exercise="questions"', 'exercise="two words"'),
+        '# %% exercise="two words"',
+        "letters, digits and _",
+    ),
 }  # fmt: skip
 
 
@@ -172,6 +221,12 @@ NAMES = {
     "attribute": "stray.thing",
     "augmented": "stray2 = 0\nstray2 += stray",
     "annotation": "def inner(a: stray):\n    pass",
+    "augmented itself": "stray += 1",
+    "deleted": "del stray",
+    "nested": "def inner():\n    return [lambda: stray for _ in range(3)]",
+    "class": "class Inner:\n    field = stray",
+    "global": "def inner():\n    global stray\n    return stray",
+    "format": 'f"{1:{stray}}"',
 }
 
 
@@ -185,6 +240,14 @@ def test_a_check_uses_no_other_names(use: str, tmp_path: Path):
     assert f"98_lesson.py:{line}:" in str(refused.value)
 
 
+def test_a_star_import_brings_no_names(tmp_path: Path):
+    """Is a name refused that only a star import could bring?"""
+    text = GOOD.replace("import numpy as np", "from math import *\nimport numpy as np")
+    read(write(tmp_path, text))
+    with pytest.raises(LessonError, match="`sqrt` is none of them"):
+        read(write(tmp_path, text.replace("rows = [np", "sqrt(4)\nrows = [np")))
+
+
 def test_a_check_may_use_its_own_names(tmp_path: Path):
     """Are locals of every kind, builtins, exercises and imports accepted?"""
     own = (
@@ -194,7 +257,13 @@ def test_a_check_may_use_its_own_names(tmp_path: Path):
         "def inner(n, *args, key=None, **more):\n    return (n, args, key, more, total)\n"
         "with open('x') if total else np.errstate() as handle: pass\n"
         "try:\n    inner(1)\nexcept ValueError as error:\n    print(error)\n"
-        "(value := 3)\nassert isinstance(value, int)"
+        "(value := 3)\nassert isinstance(value, int)\n"
+        "total += 1\ndel total\nimport math\nmath.pi\n"
+        "any((last := n) for n in rest)\nlast\n"
+        "def bind():\n    global bound\n    bound = 1\nbind()\nbound\n"
+        "class Own:\n    size = 2\n    def area(self): return self.size * len(questions)\n"
+        "(lambda n, *, m=1: n + m)(1)\n"
+        "match rest:\n    case [first, *others]: print(f'{first!r:>{len(others)}}')\n"
     )
     read(write(tmp_path, GOOD.replace("rows = [np.ones(2)]", f"rows = [np.ones(2)]\n{own}")))
 
@@ -218,10 +287,10 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def test_two_builds_give_the_same_bytes(releases: dict[str, Path], tmp_path: Path):
-    """Does a second build of each lesson, elsewhere, give the same bytes?"""
-    again = build.generate(LESSONS, tmp_path)
-    for name, path in releases.items():
-        assert path.read_bytes() == again[name].read_bytes(), name
+    """Does a second build, elsewhere and of the last lesson alone, give the same bytes?"""
+    name = LESSONS[-1].name
+    again = build.generate(LESSONS[-1:], tmp_path)
+    assert again[name].read_bytes() == releases[name].read_bytes()
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
@@ -238,8 +307,8 @@ def test_a_release_holds_what_it_should(releases: dict[str, Path], lesson: Lesso
     nbformat.validate(notebook)
     text = "\n".join(cell.source for cell in notebook.cells)
     for cell in lesson.of("exercise") + lesson.of("answer"):
-        for region in REGION.findall(cell.source):
-            assert region.strip() not in text, f"the solution of {cell.name}"
+        for line in "".join(REGION.findall(cell.source)).splitlines():
+            assert len(line.strip()) < 30 or line.strip() not in text, f"solution of {cell.name}"
     for cell in lesson.cells:
         if cell.kind in ("mistake", "correct"):
             assert cell.source not in text
@@ -250,35 +319,119 @@ def test_a_release_holds_what_it_should(releases: dict[str, Path], lesson: Lesso
     for word in ("SOLUTION", "HIDDEN TESTS"):
         assert word not in text
     graded = [c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade")]
-    assert sum(c.metadata.nbgrader.points for c in graded) == lesson.points
+    points = [c.points for c in lesson.cells if c.kind in ("check", "answer")]
+    assert [c.metadata.nbgrader.points for c in graded] == points
     checks = [c for c in graded if c.cell_type == "code"]
-    assert len(checks) == len(lesson.of("check"))
+    for check, cell in zip(checks, lesson.of("check"), strict=True):
+        assert cell.hidden == all(line.startswith("#") for line in check.source.splitlines())
     assert all(c.metadata.editable is False and c.metadata.deletable is False for c in checks)
     identities = [c.id for c in notebook.cells]
     assert len(set(identities)) == len(identities)
-    assert set(lesson.exercises) <= set(identities)
+    named = [c.name for c in lesson.cells if c.kind in ("exercise", "answer")]
+    assert set(named) <= set(identities)
     assert not any(c.get("outputs") or c.get("execution_count") for c in notebook.cells)
 
 
-def _worked_in(notebook: NotebookNode) -> None:
-    notebook.cells[-1].source += " "
+def test_ids_stay_when_a_lesson_grows(tmp_path: Path):
+    """Does a cell keep its id, a learner's answer its place, when cells come before it?"""
+    before = build.source_notebook(read(write(tmp_path, GOOD)))
+    longer = GOOD.replace(
+        "# %% exercise", "# %% [markdown]\n# New.\n\n# %%\n1 + 1\n\n# %% exercise"
+    )
+    after = build.source_notebook(read(write(tmp_path, longer)))
+    identity = {cell.source: cell.id for cell in after.cells}
+    assert len(after.cells) > len(before.cells)
+    assert all(identity[cell.source] == cell.id for cell in before.cells)
+
+
+def _answer(notebook: NotebookNode) -> None:
     cell = next(c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("solution"))
     cell.source = "x = 'hours of work'"
 
 
-@pytest.mark.parametrize("touched", [True, False])
-def test_a_build_loses_no_work(
-    touched: bool, releases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def _run(notebook: NotebookNode) -> None:
+    cell = next(c for c in notebook.cells if c.cell_type == "code")
+    cell.outputs = [nbformat.v4.new_output("stream", text="hours of work")]
+
+
+def _note(notebook: NotebookNode) -> None:
+    notebook.cells.insert(3, nbformat.v4.new_markdown_cell("hours of work"))
+
+
+def _try(notebook: NotebookNode) -> None:
+    cell = next(c for c in notebook.cells if c.id.startswith("demonstration"))
+    cell.source += "\n# hours of work"
+
+
+def _open(notebook: NotebookNode) -> None:
+    notebook.metadata.language_info.version = "3.99"  # as JupyterLab does
+    notebook.cells[0].metadata.collapsed = False
+
+
+@pytest.mark.parametrize("work", [_answer, _run, _note, _try], ids=lambda work: work.__name__)
+def test_work_is_kept(
+    work: Callable, releases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Is a notebook that a learner worked in kept before it is written over, others not?"""
+    """Is a notebook copied that a learner answered, ran, wrote a note in or tried things in?"""
     monkeypatch.setattr(build, "KEPT", tmp_path / "kept")
     notebook = nbformat.read(releases["00_start_here"], as_version=4)
-    if touched:
-        _worked_in(notebook)
+    work(notebook)
     path = tmp_path / "00_start_here.ipynb"
     nbformat.write(notebook, path)
     kept = build.keep(path)
-    if touched:
-        assert kept is not None and "hours of work" in kept.read_text()
-    else:
-        assert kept is None and not (tmp_path / "kept").exists()
+    assert kept is not None and kept.parent == tmp_path / "kept"
+    assert kept.read_bytes() == path.read_bytes() and b"hours of work" in kept.read_bytes()
+
+
+def test_a_broken_notebook_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Is a notebook that cannot be read copied too, and a missing one no error?"""
+    monkeypatch.setattr(build, "KEPT", tmp_path / "kept")
+    path = tmp_path / "00_start_here.ipynb"
+    assert build.keep(path) is None
+    path.write_text("hours of work")
+    kept = build.keep(path)
+    assert kept is not None and kept.read_text() == "hours of work"
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_what_is_untouched_is_not_kept(
+    releases: dict[str, Path], lesson: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Is a notebook not copied that was opened and saved at most?"""
+    monkeypatch.setattr(build, "KEPT", tmp_path / "kept")
+    notebook = nbformat.read(releases[lesson.name], as_version=4)
+    _open(notebook)
+    path = tmp_path / f"{lesson.name}.ipynb"
+    nbformat.write(notebook, path)
+    assert build.keep(path) is None and not (tmp_path / "kept").exists()
+
+
+def test_a_build_loses_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Does a build say what it changes, keep work it writes over, and leave files beside it?"""
+    folders = {"ROOT": "", "SOLUTIONS": "solutions", "LESSONS": "lessons", "KEPT": "kept"}
+    for name, folder in folders.items():
+        monkeypatch.setattr(build, name, tmp_path / folder)
+    (tmp_path / "solutions").mkdir()
+    write(tmp_path / "solutions", GOOD)
+    path = build.released("98_lesson")
+    (path.parent / "mine").mkdir(parents=True)
+    (path.parent / "mine" / "scratch.txt").write_text("hours of work")
+    (tmp_path / "lessons" / "97_gone").mkdir()
+    notebook = build.source_notebook(read(tmp_path / "solutions" / "98_lesson.py"))
+    _answer(notebook)
+    nbformat.write(notebook, path)
+
+    said: list[str] = []
+    assert build.build(said.append) == ["98_lesson"]
+    assert "hours of work" not in path.read_text() and "NotImplementedError" in path.read_text()
+    (kept,) = (tmp_path / "kept").iterdir()
+    assert "hours of work" in kept.read_text()
+    assert (path.parent / "mine" / "scratch.txt").read_text() == "hours of work"
+    assert len(said) == 2 and str(kept) in said[0] and "97_gone" in said[1]
+
+
+def test_a_folder_without_lessons_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Does a build of nothing say what a lesson is?"""
+    monkeypatch.setattr(build, "SOLUTIONS", tmp_path)
+    with pytest.raises(LessonError, match=r"NN_topic\.py"):
+        build.build()

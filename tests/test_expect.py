@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import linecache
+import math
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -41,6 +43,19 @@ def test_the_binomial_interval_is_exact(n: int, q: float):
         assert above + pmf[high] > alpha / 2 * (1 - 1e-6)
 
 
+@pytest.mark.parametrize("q", [0, Fraction(1, 10), Fraction(1, 3), Fraction(1, 2), 1])
+@pytest.mark.parametrize("n", [0, 1, 2, 17, 120])
+def test_the_binomial_interval_is_exact_in_fractions(n: int, q: Fraction):
+    """Do the tails hold in exact arithmetic, at the ends too, and are they as wide as they may?"""
+    pmf = [math.comb(n, k) * q**k * (1 - q) ** (n - k) for k in range(n + 1)]
+    for alpha in (0.3, 0.05, 1e-9):
+        low, high = expect.binomial_interval(n, float(q), alpha)
+        half = Fraction(alpha) / 2 * (1 + Fraction(1, 10**6))  # q as a float is not quite q
+        assert 0 <= low <= high <= n
+        assert sum(pmf[:low]) <= half < sum(pmf[: low + 1]) * (1 + Fraction(1, 10**5))
+        assert sum(pmf[high + 1 :]) <= half < sum(pmf[high:]) * (1 + Fraction(1, 10**5))
+
+
 @pytest.mark.parametrize("q", [0.1, 0.5, 0.8])
 def test_mean_raises_false_alarms_at_its_rate(q: float):
     """At alpha = 0.05, are right draws rejected in at most 5 % of trials, and not far fewer?"""
@@ -56,6 +71,30 @@ def test_mean_raises_false_alarms_at_its_rate(q: float):
     most = binom.isf(1e-9, TRIALS, ALPHA)
     least = binom.ppf(1e-9, TRIALS, ALPHA / 3)
     assert least <= alarms <= most
+
+
+@pytest.mark.parametrize("n", [1, 3, 40])
+@pytest.mark.parametrize("values", [(0, 1), (-2, 0), (-1, 1), (0, 1 / 0.7)], ids=str)
+def test_mean_is_no_stricter_on_few_draws(n: int, values: tuple[float, float]):
+    """Is the rate kept where counts are few and the values any two numbers?"""
+    rng, (low, high) = np.random.default_rng(), values
+    alarms = 0
+    for draws in np.where(rng.random((500, n)) < 0.7, high, low):
+        try:
+            expect.mean(draws, low + 0.7 * (high - low), of=values, hint="", alpha=ALPHA)
+        except expect.Unmet:
+            alarms += 1
+    assert alarms <= binom.isf(1e-9, 500, ALPHA)
+
+
+@pytest.mark.parametrize("n", [1, 50, 30_000])
+@pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
+def test_mean_accepts_what_is_exactly_right(n: int, p: float):
+    """Is a mean at the very edge of its bounds accepted, and certain draws always?"""
+    first, last = expect.binomial_interval(n, 1 - p)
+    for count in {first, last}:
+        draws = np.repeat([1.0, 0.0], [count, n - count])
+        expect.mean(draws, 1 - p, of=(0, 1), hint="")
 
 
 def test_varies_raises_false_alarms_at_its_chance(monkeypatch: pytest.MonkeyPatch):
@@ -80,6 +119,11 @@ def test_varies_refuses_draws_too_few_to_tell():
 
 
 # --- words ------------------------------------------------------------------------------
+
+
+def _refuse() -> None:
+    raise ValueError
+
 
 ARRAY = np.arange(6.0).reshape(2, 3)
 FAILURES = {
@@ -108,7 +152,104 @@ FAILURES = {
         "expected: 1.23\n",
         "found:    1.230001",
     ),
+    "close, entries all but alike": (
+        lambda: expect.close(np.array([1, 1.230001]), np.array([1, 1.23]), hint="h"),
+        "entry 1 = 1.23\n",
+        "entry 1 = 1.230001 (1 of 2",
+    ),
+    "close, float32 all but alike": (
+        lambda: expect.close(np.float32(1.230001), np.float32(1.23), hint="h"),
+        "1.23\n",
+        "1.230001\n",
+    ),
+    "close, tuples all but alike": (
+        lambda: expect.close((1, 1.230001), (1, 1.23), hint="h"),
+        "entry 1 = 1.23\n",
+        "entry 1 = 1.230001",
+    ),
+    "close, suspected and all but alike": (
+        lambda: expect.close(1.230001, 1.23, hint="h", suspects=[(1.230001, "s")]),
+        "1.23\n",
+        "found:    1.230001\n  hint:     s",
+    ),
+    "close, beside NaN": (
+        lambda: expect.close(np.array([np.nan, 1]), np.array([np.nan, 2]), hint="h"),
+        "entry 1 = 2",
+        "entry 1 = 1 (1 of 2",
+    ),
+    "close, number for text": (lambda: expect.close("1", 1.0, hint="h"), "expected: 1\n", "'1'"),
+    "close, number for array": (lambda: expect.close(1.0, np.ones(2), hint="h"), "[1, 1]", "1\n"),
+    "close, the right suspect": (
+        lambda: expect.close(3, 1, hint="h", suspects=[(2, "two"), (3, "three"), (3, "again")]),
+        "1",
+        "hint:     three",
+    ),
+    "close, no suspect": (
+        lambda: expect.close(4, 1, hint="h", suspects=[(2, "two"), (3, "three")]),
+        "1",
+        "hint:     h",
+    ),
+    "mean, no suspect": (
+        lambda: expect.mean(np.full(9999, 0.7), 1, of=(0, 2), hint="h", suspects=[(0.8, "s")]),
+        "mean 1.000",
+        "hint:     h",
+    ),
+    "mean, all but alike": (
+        lambda: expect.mean(np.full(10**6, 0.0004), 0.0001, of=(0, 1), hint="h"),
+        "mean 0.000100 ± 0.0000",
+        "mean 0.000400",
+    ),
+    "mean, NaN": (lambda: expect.mean([0, np.nan], 1, of=(0, 2), hint="h"), "mean 1.000", "nan"),
+    "mean of nothing": (lambda: expect.mean([], 1, of=(0, 2), hint="h"), "mean 1", "no entries"),
+    "mean, complex": (lambda: expect.mean([1 + 3j], 1, of=(0, 2), hint="h"), "mean 1", "(1+3j)"),
+    "mean, ragged": (lambda: expect.mean([1, [1]], 1, of=(0, 2), hint="h"), "mean 1", "list of 2"),
+    "only, suspected": (
+        lambda: expect.only([0, 2, 4], (0, 1), hint="h", suspects=[(4, "four")]),
+        "0 and 1",
+        "found:    the value 4\n  hint:     four",
+    ),
+    "only, all but alike": (
+        lambda: expect.only(np.float32([0, 1 / 0.7]), (0, 1 / 0.7), hint="h"),
+        "0 and 1.429",
+        "the value 1.428571463",
+    ),
     "equal": (lambda: expect.equal("a", "b", hint="h"), "'b'", "'a'"),
+    "equal, large integers": (
+        lambda: expect.equal(np.array([2**53 + 1]), np.array([2**53]), hint="h"),
+        "= 9007199254740992",
+        "= 9007199254740993",
+    ),
+    "equal, truth": (lambda: expect.equal(True, False, hint="h"), "False", "True"),
+    "equal, nothing": (lambda: expect.equal(5, None, hint="h"), "None", "5"),
+    "equal, text": (lambda: expect.equal(None, "a", hint="h"), "'a'", "None"),
+    "dtype, as NumPy's": (
+        lambda: expect.array(np.zeros(9, int), 9, np.dtype(float), hint="h"),
+        "shape (9,), float64",
+        "shape (9,), int64",
+    ),
+    "a list for an array": (lambda: expect.array([1, 2], 2, hint="h"), "(2,)", "a list of 2"),
+    "a number for an array": (lambda: expect.array(1.5, (), hint="h"), "shape ()", "1.5"),
+    "unchanged, NaN": (lambda: expect.unchanged(np.zeros(1), np.full(1, np.nan)), "", "changed"),
+    "error without words": (
+        lambda: expect.raises(ValueError, _refuse, mentions="p", hint="h"),
+        "'p' in its message",
+        "found:    ValueError\n",
+    ),
+    "word within a word": (
+        lambda: expect.raises(ValueError, lambda: int("up"), mentions="p", hint="h"),
+        "'p' in its message",
+        "invalid literal",
+    ),
+    "no answers": (
+        lambda: expect.choice(..., "q", ("a", "b"), answer="", hint="h"),
+        "'a', 'b'",
+        "not written yet",
+    ),
+    "choice, an array": (
+        lambda: expect.choice({"q": np.array(["a", "b"])}, "q", ("a", "b"), answer="", hint="h"),
+        "'a', 'b'",
+        "array(['a', 'b']",
+    ),
     "dtype": (
         lambda: expect.array(np.zeros(3, np.float32), 3, float, hint="h"),
         "shape (3,), float64",
@@ -178,8 +319,29 @@ class Liar:
     def __float__(self):
         return 1.0
 
+    def __format__(self, spec):
+        return "b"
 
-NOTHING = [None, ..., Liar(), "1", [Liar()], np.array([1, 1], object), {"a": 1}, lambda: 1]
+    __str__ = __repr__ = lambda self: "b"
+
+
+NOTHING = [
+    None,
+    ...,
+    Liar(),
+    "1",
+    np.str_("1"),
+    b"1",
+    [Liar()],
+    [1.0, "1"],
+    [1.0, None],
+    np.array([1, 1], object),
+    np.array(["1", "1"]),
+    np.array([1, 1], "datetime64[s]"),
+    {"a": 1},
+    {1},
+    lambda: 1,
+]
 
 
 @pytest.mark.parametrize("found", NOTHING, ids=lambda v: type(v).__name__)
@@ -199,6 +361,60 @@ NOTHING = [None, ..., Liar(), "1", [Liar()], np.array([1, 1], object), {"a": 1},
 def test_what_is_no_number_is_never_accepted(found: object, ask: Callable[[object], None]):
     """Are None, dots, strings and objects that lie about equality refused where numbers belong?"""
     assert said(lambda: ask(found)).count("\n") == 3
+
+
+ACCEPTED = {
+    "numbers": lambda: expect.equal(1.0, 1, hint=""),
+    "integers of any size": lambda: expect.equal(2**100, 2**100, hint=""),
+    "None": lambda: expect.equal(None, None, hint=""),
+    "text": lambda: expect.equal("a", "a", hint=""),
+    "NaN for NaN": lambda: expect.equal([np.nan, 1], np.array([np.nan, 1]), hint=""),
+    "infinity": lambda: expect.close(np.inf, np.inf, hint=""),
+    "complex": lambda: expect.close(1j * np.ones(2), 1j * np.ones(2), hint=""),
+    "a tuple": lambda: expect.close((np.ones(2), np.zeros(2)), np.array([[1, 1], [0, 0]]), hint=""),
+    "within bounds": lambda: expect.close(1.01, 1, rtol=0.02, hint=""),
+    "shape as a number": lambda: expect.array(np.ones(2), 2, hint=""),
+    "dtype": lambda: expect.array(np.ones((2, 1), "f4"), (2, 1), np.float32, hint=""),
+    "only": lambda: expect.only([True, False, 1.0], (0, 1), hint=""),
+    "an error": lambda: expect.raises(ValueError, lambda: _ask(2), mentions="p", hint=""),
+    "repeats": lambda: expect.repeats(np.ones(2), np.ones(2), hint=""),
+    "unchanged": lambda: expect.unchanged(ARRAY, ARRAY.copy()),
+    "varies": lambda: expect.varies([[0, 1], [0, 1], [1, 1]], chance=0, what="", hint=""),
+}
+
+
+def _ask(p: float) -> None:
+    raise ValueError(f"p must be in [0, 1], not {p}")
+
+
+@pytest.mark.parametrize("right", ACCEPTED)
+def test_what_is_right_is_accepted(right: str, capsys: pytest.CaptureFixture):
+    """Does a case that holds print one line, and nothing else?"""
+    with expect.case("f(x)"):
+        assert ACCEPTED[right]() is None
+    assert capsys.readouterr() == ("ok: f(x)\n", "")
+
+
+def test_an_option_is_no_liar():
+    """Is an object that equals every option, and prints as the right one, refused?"""
+    answer = expect.digest("q", "b")
+    text = said(lambda: expect.choice({"q": Liar()}, "q", ("a", "b"), answer=answer, hint=""))
+    assert "one of 'a', 'b'" in text
+
+
+def test_only_a_stub_is_unwritten():
+    """Is a library's NotImplementedError shown, not taken for a stub?"""
+    import torch
+
+    text = said(lambda: torch.rand(3, dtype=torch.int64))  # a mask of integers, say
+    assert "expected: no error" in text and "NotImplementedError: " in text
+
+
+def test_a_missing_exercise_is_named_inside_a_helper_too():
+    """Is the check's own helper not taken for the learner's function?"""
+    with pytest.raises(expect.Unmet, match="run the cell that defines `missing`"):  # noqa: SIM117
+        with expect.case("f"):
+            (lambda: missing(1))()  # noqa: F821
 
 
 def test_unwritten_answers_are_told_apart():
@@ -264,6 +480,8 @@ def test_seeded_generators_repeat_and_fresh_ones_do_not():
             assert count() == 2
     assert draws[0] == draws[1] != draws[2]
     assert draws[0][0] != draws[0][1]
+    with pytest.raises(ZeroDivisionError), expect.seeded(1), expect.seeded(2):
+        raise ZeroDivisionError
     assert expect.rng().random() != expect.rng().random()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import statistics
@@ -14,7 +15,7 @@ from PIL import Image
 
 import rehearsal
 from dropoutlab import explore
-from dropoutlab.explore.explorer import Explorer, slider
+from dropoutlab.explore.explorer import Explorer, Picture, slider
 from grader.lesson import Lesson, read_all
 from grader.paths import SOLUTIONS
 
@@ -35,6 +36,8 @@ def explorer(request: pytest.FixtureRequest) -> Explorer:
 
 def test_every_control_redraws(explorer: Explorer):
     """Does each control, set from one end to the other, change the picture, never failing?"""
+    first = Image.open(io.BytesIO(explorer.picture.png))
+    aspect = first.width / first.height
     for name, control in explorer.controls.items():
         start, seen = control.value, set()
         middle = type(start)((control.min + control.max) / 2)
@@ -43,7 +46,9 @@ def test_every_control_redraws(explorer: Explorer):
             assert explorer.picture.says.endswith("."), explorer.picture.says
             assert "Your function stopped" not in explorer.picture.says
             image = Image.open(io.BytesIO(explorer.picture.png))
-            assert image.width > explorer.picture.width
+            image.load()
+            assert image.format == "PNG" and image.width > explorer.picture.width
+            assert image.width / image.height == pytest.approx(aspect, rel=0.01)
             seen.add(explorer.picture.png)
         assert len(seen) == 3, f"{name} does not change the picture"
         control.value = start
@@ -51,13 +56,13 @@ def test_every_control_redraws(explorer: Explorer):
 
 def test_a_picture_follows_from_its_values(explorer: Explorer):
     """Do the same values give the same picture and sentence?"""
-    control = next(iter(explorer.controls.values()))
     before = explorer.picture.png, explorer.picture.says
-    start = control.value
-    control.value = control.max
-    assert (explorer.picture.png, explorer.picture.says) != before
-    control.value = start
-    assert (explorer.picture.png, explorer.picture.says) == before
+    for control in explorer.controls.values():
+        start = control.value
+        control.value = control.max
+        assert (explorer.picture.png, explorer.picture.says) != before
+        control.value = start
+        assert (explorer.picture.png, explorer.picture.says) == before
 
 
 def test_a_picture_is_drawn_at_once(explorer: Explorer):
@@ -82,9 +87,34 @@ def test_an_unwritten_function_says_so(lesson: Lesson):
     def crash(*args: object, **more: object) -> None:
         raise ZeroDivisionError("a crash")
 
+    line = shown(lesson)
+    handed = {node.id for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Name)}
+    assert handed & set(lesson.exercises), "an explorer explores what the learner wrote"
     for function, words in ((stub, "Not written yet"), (crash, "ZeroDivisionError: a crash")):
-        replaced = names | dict.fromkeys(lesson.exercises, function)
-        assert words in eval(shown(lesson), replaced).picture.says
+        for name in handed & set(lesson.exercises):  # each alone, the others right
+            assert words in eval(line, names | {name: function}).picture.says
+
+
+def test_a_library_is_no_stub():
+    """Is a NotImplementedError that a library raises told, not taken for a stub?"""
+
+    def draw(figure: Figure, n: int) -> str:
+        raise NotImplementedError("no uniform numbers for 'Long'")
+
+    assert "for 'Long'" in Explorer(draw, n=slider("n", 1, 0, 3, 1)).picture.says
+
+
+def test_the_sentence_changes_without_the_picture():
+    """Does the browser listen to both, as two errors show one empty picture?"""
+
+    def draw(figure: Figure, n: int) -> str:
+        raise ValueError(f"n = {n}")
+
+    explorer = Explorer(draw, n=slider("n", 1, 0, 3, 1))
+    before = explorer.picture.png
+    explorer.controls["n"].value = 2
+    assert explorer.picture.says.endswith("n = 2") and explorer.picture.png == before
+    assert set(re.findall(r'model\.on\("change:(\w+)"', Picture._esm)) == {"png", "says"}
 
 
 def test_an_explorer_recovers():

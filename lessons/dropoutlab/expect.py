@@ -77,8 +77,8 @@ def case(what: str, *, crash: Iterable[tuple[str, str]] = ()) -> Iterator[None]:
 
 def _crashed(error: BaseException, what: str, crash: Iterable[tuple[str, str]]) -> Unmet:
     """The four lines for an exception that came out of the learner's code."""
-    message = " ".join(f"{type(error).__name__}: {error}".split())
-    if isinstance(error, NotImplementedError):
+    message = _message(error)
+    if unwritten(error):
         hint = "write the answer in place of the line `raise NotImplementedError(...)`."
         return Unmet("an answer", "not written yet", hint, what)
     where = _learners_line(error)
@@ -94,6 +94,16 @@ def _crashed(error: BaseException, what: str, crash: Iterable[tuple[str, str]]) 
     return Unmet("no error", message + where, hint, what)
 
 
+def unwritten(error: BaseException) -> bool:
+    """Whether a stub raised this, and not a library that lacks something (torch does so)."""
+    return isinstance(error, NotImplementedError) and str(error) in ("", "not written yet")
+
+
+def _message(error: BaseException) -> str:
+    """An exception in one line, "ErrorType: message"."""
+    return " ".join(": ".join(filter(None, [type(error).__name__, str(error)])).split())
+
+
 def _learners_line(error: BaseException) -> str:
     """Name the line of the learner's cell that raised, or "" where none did."""
     trace, lines = error.__traceback__, []
@@ -101,8 +111,11 @@ def _learners_line(error: BaseException) -> str:
         lines.append((trace.tb_frame.f_code, trace.tb_lineno))
         trace = trace.tb_next
     own = os.path.dirname(__file__)
-    for code, number in reversed(lines[2:]):  # the first two are this file's and the check's
+    check = {code.co_filename for code, _ in lines[:2]}  # this file and the check's cell
+    for code, number in reversed(lines):
         file = code.co_filename
+        if file in check:
+            continue
         if "site-packages" not in file and not file.startswith((own, os.path.dirname(os.__file__))):
             text = linecache.getline(file, number).strip()
             place = f", line {number} of the cell" if code.co_name == "<module>" else ""
@@ -146,17 +159,10 @@ def array(found: Any, shape: int | tuple[int, ...], dtype: Any = None, *, hint: 
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     expected = f"an array of shape {shape}" + ("" if dtype is None else f", {np.dtype(dtype)}")
     _numeric(found, expected)
-    if (
-        not isinstance(found, np.ndarray)
-        or found.shape != shape
-        or dtype
-        not in (
-            None,
-            found.dtype,
-        )
-    ):
-        text = f"an array of shape {found.shape}, {found.dtype}" if np.ndim(found) else ""
-        raise Unmet(expected, text or _describe(found), hint)
+    if not isinstance(found, np.ndarray):
+        raise Unmet(expected, _describe(found), hint)
+    if found.shape != shape or (dtype is not None and found.dtype != np.dtype(dtype)):
+        raise Unmet(expected, f"an array of shape {found.shape}, {found.dtype}", hint)
 
 
 def equal(found: Any, expected: Any, *, hint: str, suspects: Suspects = ()) -> None:
@@ -174,25 +180,23 @@ def close(
     suspects: Suspects = (),
 ) -> None:
     """Each entry: |found - expected| <= atol + rtol * |expected|, and the shapes agree."""
-    said = _describe(expected)
-    if not isinstance(expected, str):
-        _numeric(found, said)
+    if expected is not None:
+        kinds = "biufcU" if isinstance(expected, str) else "biufc"
+        _numeric(found, _describe(expected), kinds)
     if _agree(found, expected, rtol, atol):
         return
     for wrong, words in suspects:
         if _agree(found, wrong, max(rtol, 1e-9), max(atol, 1e-12)):
-            raise Unmet(said, _describe(found), words)
+            raise Unmet(*_apart(expected, found), words)
     if np.ndim(found) and np.shape(found) == np.shape(expected):
         a, b = np.asarray(found), np.asarray(expected)
-        off = ~np.isclose(a, b, rtol=rtol, atol=atol)
+        off = _off(a, b, rtol, atol)
         at = tuple(int(i) for i in np.argwhere(off)[0])
         place = f"entry {at[0] if len(at) == 1 else at}"
         others = f" ({off.sum()} of {off.size} entries differ)"
         said, told = _apart(b[at], a[at])
         raise Unmet(f"{place} = {said}", f"{place} = {told}{others}", hint)
-    if np.ndim(found) == np.ndim(expected) == 0:
-        raise Unmet(*_apart(expected, found), hint)
-    raise Unmet(said, _describe(found), hint)
+    raise Unmet(*_apart(expected, found), hint)
 
 
 def only(
@@ -203,7 +207,7 @@ def only(
     A suspect is a number that a known mistake puts among the entries.
     """
     said = "only the values " + " and ".join(_number(v) for v in allowed)
-    _numeric(found, said)
+    _numeric(found, said, "biuf")
     values = np.asarray(found, dtype=float).ravel()
     strange = values[~np.isclose(values[:, None], allowed, rtol=rtol, atol=1e-12).any(axis=1)]
     if strange.size == 0:
@@ -211,7 +215,8 @@ def only(
     for wrong, words in suspects:
         if np.isclose(strange, wrong, rtol=1e-9, atol=1e-12, equal_nan=True).any():
             raise Unmet(said, f"the value {_number(wrong)}", words)
-    raise Unmet(said, f"the value {_number(strange[0])}", hint)
+    digits = _digits(lambda d: _number(strange[0], d) not in [_number(v, d) for v in allowed])
+    raise Unmet(said, f"the value {_number(strange[0], digits)}", hint)
 
 
 def unchanged(now: Any, before: Any, *, hint: str = "") -> None:
@@ -236,9 +241,9 @@ def raises(kind: type[Exception], call: Callable[[], Any], *, mentions: str, hin
     except kind as error:
         if re.search(rf"\b{re.escape(mentions)}\b", str(error)):
             return
-        found = f"{type(error).__name__}: {error}"
+        found = _message(error)
     except Exception as error:
-        found = f"{type(error).__name__}: {error}"
+        found = _message(error)
     else:
         found = f"no error; it returned {_describe(result)}"
     raise Unmet(said, found, hint)
@@ -254,7 +259,7 @@ def choice(answers: Any, question: str, options: Sequence[str], *, answer: str, 
     given = answers.get(question, ...) if isinstance(answers, dict) else ...
     if given is ... or given is None:
         raise Unmet(said, "not written yet", "put one of these strings in place of the dots.")
-    if given not in options:
+    if type(given) is not str or given not in options:
         raise Unmet(said, repr(given), "write one of these strings, letter by letter.")
     if digest(question, given) != answer:
         raise Unmet(f"{question!r}: another answer", repr(given), hint)
@@ -294,21 +299,22 @@ def mean(
     (expected - a) / (b - a); the bounds are exact at level `alpha`. A suspect is the mean
     that a known mistake would have, tested with the same width.
     """
+    _numeric(found, f"mean {expected:.3f}", "biuf")
     low, high = of
     n = int(np.size(found))
+    if n == 0:
+        raise Unmet(f"mean {expected:.3f}", "no entries at all", hint)
     first, last = binomial_interval(n, (expected - low) / (high - low), alpha)
     unit = (high - low) / n
     below, above = expected - (low + first * unit), (low + last * unit) - expected
-    width = max(below, above) + 1e-9 * abs(high)
-    said = f"mean {expected:.3f} ± {width:.3f}"
-    _numeric(found, said)
+    width = max(below, above) + 1e-9 * max(abs(low), abs(high))
     value = float(np.mean(np.asarray(found, dtype=float)))
     if abs(value - expected) <= width:
         return
-    for wrong, words in suspects:
-        if abs(value - wrong) <= width:
-            raise Unmet(said, f"mean {value:.3f}", words)
-    raise Unmet(said, f"mean {value:.3f}", hint)
+    hint = next((words for wrong, words in suspects if abs(value - wrong) <= width), hint)
+    places = _digits(lambda d: f"{value:.{d - 1}f}" != f"{expected:.{d - 1}f}") - 1
+    said = f"mean {expected:.{places}f} ± {width:.{places}f}"
+    raise Unmet(said, f"mean {value:.{places}f}", hint)
 
 
 def varies(draws: Iterable[Any], *, chance: float, what: str, hint: str) -> None:
@@ -337,18 +343,20 @@ def repeats(first: Any, second: Any, *, hint: str) -> None:
 # --- words for what was found ----------------------------------------------------------
 
 
-def _numeric(found: Any, expected: str) -> None:
-    """Refuse what is no number and no array of numbers, in words."""
+def _numeric(found: Any, expected: str, kinds: str = "biufc") -> None:
+    """Refuse what is no number and no array of numbers, of NumPy's `kinds`, in words."""
     if found is None:
         raise Unmet(expected, "None", "the function returns nothing. Is there a `return`?")
     if found is ...:
         raise Unmet(expected, "not written yet", "put your answer in place of the dots.")
     if isinstance(found, tuple | list):
         for entry in found:
-            _numeric(entry, expected)
-        return
-    plain = type(found) in (bool, int, float) or isinstance(found, np.ndarray | np.generic)
-    if not plain or (isinstance(found, np.ndarray) and found.dtype.kind not in "biufc"):
+            _numeric(entry, expected, kinds)
+        with contextlib.suppress(ValueError):  # rows of different lengths
+            np.shape(found)
+            return
+    plain = type(found) in (bool, float, complex, str) or isinstance(found, np.ndarray | np.generic)
+    if type(found) is not int and not (plain and np.asarray(found).dtype.kind in kinds):
         raise Unmet(expected, _describe(found), "return a NumPy array or a number.")
 
 
@@ -356,30 +364,40 @@ def _agree(found: Any, expected: Any, rtol: float, atol: float) -> bool:
     """Whether two values agree, NaN with NaN, shape for shape, and never by `__eq__` alone."""
     if isinstance(expected, str) or expected is None or isinstance(found, str):
         return type(found) is type(expected) and found == expected
+    if type(found) is type(expected) is int and rtol == atol == 0:
+        return found == expected  # of any size
     try:
         a, b = np.asarray(found), np.asarray(expected)
         if a.dtype.kind not in "biufc" or a.shape != b.shape:
             return False
-        return bool(np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True))
+        return not _off(a, b, rtol, atol).any()
     except (TypeError, ValueError):
         return False
 
 
-def _describe(value: Any) -> str:
+def _off(a: np.ndarray, b: np.ndarray, rtol: float, atol: float) -> np.ndarray:
+    """Where two arrays of one shape differ; `isclose` would round large integers."""
+    if rtol == atol == 0:
+        return (a != b) & ~((a != a) & (b != b))
+    return ~np.isclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
+
+
+def _describe(value: Any, digits: int = 4) -> str:
     """Say in a few words what a value is."""
     if isinstance(value, str):
         return repr(value)
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
-        return _number(value)
+    if value is None or isinstance(value, int | float | complex | np.number | np.bool_):
+        return _number(value, digits)
     if isinstance(value, np.ndarray):
         if value.ndim == 0:
-            return f"{_number(value[()])} (an array of shape ())"
+            return f"{_number(value[()], digits)} (an array of shape ())"
         if value.size <= 8 and value.dtype.kind in "biuf":
-            entries = np.array2string(value, separator=", ", formatter={"all": _number})
+            words = {"all": lambda entry: _number(entry, digits)}
+            entries = np.array2string(value, separator=", ", formatter=words)
             return f"{' '.join(entries.split())}"
         return f"an array of shape {value.shape}, {value.dtype}"
     if isinstance(value, tuple) and len(value) <= 4:
-        return "(" + ", ".join(_describe(entry) for entry in value) + ")"
+        return "(" + ", ".join(_describe(entry, digits) for entry in value) + ")"
     if isinstance(value, list | tuple | dict | set):
         return f"a {type(value).__name__} of {len(value)}"
     return f"an object of type {type(value).__name__}"
@@ -387,12 +405,14 @@ def _describe(value: Any) -> str:
 
 def _apart(first: Any, second: Any) -> tuple[str, str]:
     """Two values in words, with as many digits as tell them apart."""
-    texts = _describe(first), _describe(second)
-    if texts[0] == texts[1] and isinstance(first, float) and isinstance(second, float):
-        digits = next((d for d in (6, 9, 12) if f"{first:.{d}g}" != f"{second:.{d}g}"), 17)
-        return f"{first:.{digits}g}", f"{second:.{digits}g}"
-    return texts
+    digits = _digits(lambda d: _describe(first, d) != _describe(second, d))
+    return _describe(first, digits), _describe(second, digits)
 
 
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
+def _digits(differ: Callable[[int], bool]) -> int:
+    """The number of digits, 4 or as many more as it takes, with which two texts differ."""
+    return next((digits for digits in (4, 7, 10, 13) if differ(digits)), 17)
+
+
+def _number(value: Any, digits: int = 4) -> str:
+    return f"{value:.{digits}g}" if isinstance(value, float | np.floating) else str(value)

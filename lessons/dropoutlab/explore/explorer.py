@@ -16,7 +16,7 @@ import ipywidgets as widgets
 import traitlets
 from matplotlib.figure import Figure
 
-from dropoutlab import plot
+from dropoutlab import expect, plot
 
 
 class Picture(anywidget.AnyWidget):
@@ -38,12 +38,14 @@ class Picture(anywidget.AnyWidget):
       const paint = () => {
         const old = image.src;
         image.src = URL.createObjectURL(new Blob([model.get("png")], { type: "image/png" }));
-        image.alt = caption.textContent = model.get("says");
         image.style.width = model.get("width") + "px";
         if (old) URL.revokeObjectURL(old);
       };
+      const tell = () => { image.alt = caption.textContent = model.get("says"); };
       model.on("change:png", paint);
+      model.on("change:says", tell);
       paint();
+      tell();
     }
     export default { render };
     """
@@ -85,10 +87,10 @@ class Explorer(widgets.VBox):
         figure = Figure(figsize=self._size)  # a new one costs less than clearing the old one
         try:
             says = self._draw(figure, **values)
-        except NotImplementedError:
-            says = "Not written yet: write the exercise above, run its cell, then this one."
         except Exception as error:  # the learner's function runs here
             says = f"Your function stopped with {type(error).__name__}: {error}"
+            if expect.unwritten(error):
+                says = "Not written yet: write the exercise above, run its cell, then this one."
         with self.picture.hold_sync():
             self.picture.says, self.picture.png = says, plot.png(figure, dpi=115)
 
