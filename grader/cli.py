@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from grader.course import CourseError
@@ -66,7 +67,9 @@ def _test(args: argparse.Namespace) -> int:
 
     quick = ["-m", "not slow and not browser"] if args.quick else []
     command = [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "loadgroup"]
-    return subprocess.call([*command, *quick, *args.rest], cwd=ROOT)
+    # As many workers as cores: more threads in each would wait for one another.
+    alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.call([*command, *quick, *args.rest], cwd=ROOT, env=alone)
 
 
 def _build(args: argparse.Namespace) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 Dropout = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 Parameters = dict[str, np.ndarray]
 
 
+@threadpool_limits.wrap(limits=1)  # products this small wait for each other's threads
 def two_layer(
     X: np.ndarray,
     y: np.ndarray,
