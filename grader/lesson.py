@@ -18,15 +18,15 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-import symtable
 from collections import Counter
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import jupytext
+
+from grader.names import bound, used
 
 KEYS = {
     "story": set(),
@@ -208,11 +208,11 @@ def _faults_of_names(cells: list[Cell]) -> list[tuple[int, str]]:
     allowed = set(dir(builtins))
     for cell in cells:
         if cell.kind in ("setup", "exercise"):
-            allowed |= _bound(cell.source)
+            allowed |= bound(cell.source)
     faults = []
     for cell in cells:
         if cell.kind == "check":
-            for name in sorted(_used(cell.source) - allowed):
+            for name in sorted(used(cell.source) - allowed):
                 where = next(
                     (i for i, text in enumerate(cell.source.splitlines(), 1)
                      if re.search(rf"\b{name}\b", text)), 0,
@@ -220,40 +220,6 @@ def _faults_of_names(cells: list[Cell]) -> list[tuple[int, str]]:
                 said = "a check uses names of setup cells, exercises and its own only"
                 faults.append((cell.line + where, f"`{name}` is none of them: {said}."))
     return faults
-
-
-def _bound(source: str) -> set[str]:
-    """The names that a cell binds at its top level, also from within its functions."""
-    return _globals(source, lambda s: s.is_assigned() or s.is_imported() or s.is_namespace())
-
-
-def _used(source: str) -> set[str]:
-    """The names that a cell looks up but does not bind."""
-    return _globals(source, symtable.Symbol.is_referenced) - _bound(source)
-
-
-def _globals(source: str, ask: Callable[[symtable.Symbol], bool]) -> set[str]:
-    """The global names of a cell for which `ask` holds in some scope of it."""
-
-    def visit(table: symtable.SymbolTable) -> Iterator[str]:
-        top = table.get_type() == "module"
-        yield from (s.get_name() for s in table.get_symbols() if (top or s.is_global()) and ask(s))
-        for child in table.get_children():
-            yield from visit(child)
-
-    plain = ast.unparse(_Lookups().visit(ast.parse(source)))
-    return set(visit(symtable.symtable(plain, "cell", "exec")))
-
-
-class _Lookups(ast.NodeTransformer):
-    """Write `x += 1` as `x + 1` and `del x` as `x`: both need an x that is there."""
-
-    def visit_AugAssign(self, node: ast.AugAssign) -> ast.Expr:
-        self.generic_visit(node)
-        return ast.Expr(ast.BinOp(node.target, node.op, node.value))
-
-    def visit_Delete(self, node: ast.Delete) -> ast.Expr:
-        return ast.Expr(ast.Tuple(node.targets))
 
 
 def _leaks(cells: list[Cell]) -> list[tuple[int, str]]:

@@ -81,7 +81,7 @@ def _crashed(error: BaseException, what: str, crash: Iterable[tuple[str, str]]) 
     if unwritten(error):
         hint = "write the answer in place of the line `raise NotImplementedError(...)`."
         return Unmet("an answer", "not written yet", hint, what)
-    where = _learners_line(error)
+    where = learners_line(error)
     if isinstance(error, NameError) and not where:
         name = getattr(error, "name", None) or str(error).partition("'")[2].partition("'")[0]
         hint = f"run the cell that defines `{name}`, then this one."
@@ -104,8 +104,14 @@ def _message(error: BaseException) -> str:
     return " ".join(": ".join(filter(None, [type(error).__name__, str(error)])).split())
 
 
-def _learners_line(error: BaseException) -> str:
-    """Name the line of the learner's cell that raised, or "" where none did."""
+def learners_line(error: BaseException) -> str:
+    """Name the line of the learner's cell that raised, or "" where none did.
+
+    The two outermost frames are those of whoever called the learner's code. An error that
+    comes from another process brings the name of the line with it.
+    """
+    if type(brought := getattr(error, "where", None)) is str:
+        return brought
     trace, lines = error.__traceback__, []
     while trace is not None:
         lines.append((trace.tb_frame.f_code, trace.tb_lineno))
