@@ -8,6 +8,13 @@ import sys
 
 from grader.course import CourseError
 from grader.lesson import LessonError
+from grader.sandbox import Unavailable
+
+REMEDY = """\
+Learners' code runs only where it cannot do harm. `python3 grader doctor` says what this
+machine offers; a Linux of 5.13 or later with user namespaces has all of it, also in a
+container or virtual machine that allows them. For your own notebook, which you trust:
+`python3 grader grade NN --unsafe`."""
 
 
 def main(argv: list[str]) -> int:
@@ -32,7 +39,21 @@ def main(argv: list[str]) -> int:
 
     grade = commands.add_parser("grade", help="grade your own notebooks where they lie")
     grade.add_argument("lessons", nargs="+", metavar="LESSON", help='"03", a full name, or "all"')
+    grade.add_argument("--unsafe", action="store_true", help="run it without the sandbox")
     grade.set_defaults(run=_grade)
+
+    auto = commands.add_parser("autograde", help="grade a class")
+    auto.add_argument("lessons", nargs="+", metavar="LESSON", help='"03", a full name, or "all"')
+    auto.add_argument("--course", metavar="DIR", help="where submitted/ is (default: .course)")
+    auto.add_argument("--learner", nargs="+", metavar="ID", default=[], help="only these")
+    auto.add_argument("--workers", type=int, default=0, metavar="N", help="default: the cores")
+    auto.add_argument("--scheduler", default="", metavar="ADDRESS", help="of a Dask cluster")
+    auto.add_argument("--db", default="", metavar="URL", help="of the gradebook's database")
+    auto.add_argument("--force", action="store_true", help="grade what is graded again")
+    auto.add_argument("--json", metavar="FILE", help="write every row to this file")
+    auto.add_argument("--timeout", type=float, metavar="S", help="seconds for one cell or check")
+    auto.add_argument("--unsafe", action="store_true", help="run answers without the sandbox")
+    auto.set_defaults(run=_autograde)
 
     submit = commands.add_parser("submit", help="hand your notebooks in")
     submit.add_argument("lessons", nargs="+", metavar="LESSON")
@@ -49,6 +70,9 @@ def main(argv: list[str]) -> int:
         return args.run(args)
     except (CourseError, LessonError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except Unavailable as error:
+        print(f"no sandbox here: {error}.\n{REMEDY}", file=sys.stderr)
         return 1
 
 
@@ -94,12 +118,40 @@ def _grade(args: argparse.Namespace) -> int:
     for lesson in lessons:
         try:
             with console.status(f"grading {lesson.name} …"):
-                result = grade(lesson)
-            show(result, console)
+                judged, report = grade(lesson, unsafe=args.unsafe)
+            show(judged, report, console)
         except CourseError as error:
             console.print(f"[bold]{lesson.name}[/] was not graded: {error}", highlight=False)
             ungraded += 1
     return 1 if ungraded else 0
+
+
+def _autograde(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from grader import autograde, show
+    from grader.grade import chosen
+    from grader.paths import COURSE
+    from grader.report import write_rows
+
+    limits = autograde.Limits()
+    if args.timeout:
+        limits = replace(limits, check=args.timeout, submission=5 * args.timeout)
+    options = autograde.Options(
+        Path(args.course) if args.course else COURSE,
+        tuple(args.learner), args.workers, args.scheduler, args.db, args.force, args.unsafe,
+        limits,
+    )  # fmt: skip
+    console = Console()
+    with show.Bar(console) as bar:
+        results = autograde.autograde(chosen(args.lessons), options, bar)
+    show.show_class(results, console)
+    if args.json:
+        write_rows(results, Path(args.json))
+    return 0
 
 
 def _submit(args: argparse.Namespace) -> int:

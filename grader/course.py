@@ -31,9 +31,22 @@ def configuration(root: Path) -> Config:
     return config
 
 
+def folder(place: Path, url: str = "") -> Config:
+    """The same for a course whose folders (submitted/, …) lie in `place` itself.
+
+    `url` is the gradebook's; without one it is `place`/gradebook.db.
+    """
+    config = configuration(place)
+    for step in ("source", "release", "submitted", "autograded", "feedback", "solution"):
+        setattr(config.CourseDirectory, f"{step}_directory", step)
+    config.CourseDirectory.db_url = url or f"sqlite:///{place / 'gradebook.db'}"
+    return config
+
+
 def nbgrader(root: Path, config: Config | None = None) -> NbGraderAPI:
     """nbgrader's own interface to the course in `root`, which is made if it is missing."""
-    (root / ".course" / "exchange").mkdir(parents=True, exist_ok=True)
+    if config is None:
+        (root / ".course" / "exchange").mkdir(parents=True, exist_ok=True)
     logging.getLogger("traitlets").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader's own queries
     return NbGraderAPI(config=configuration(root) if config is None else config)

@@ -17,7 +17,7 @@ from nbgrader.api import Gradebook
 
 from grader import course
 from grader.build import source_notebook
-from grader.grade import chosen, read_rows
+from grader.grade import chosen
 from grader.lesson import Lesson
 
 HERE = Path(__file__).resolve().parent
@@ -81,13 +81,12 @@ def run(say: Callable[[str], None]) -> list[Graded]:
 
 
 def _results(root: Path, lesson: Lesson, learners: dict[str, Path]) -> Iterator[Graded]:
-    for name, home in learners.items():
-        graded = root / ".course" / "autograded" / name / lesson.name / f"{lesson.name}.ipynb"
-        gradebook = Gradebook(f"sqlite:///{root / '.course' / 'gradebook.db'}", "dropout")
-        rows = read_rows(gradebook, lesson, name, nbformat.read(graded, as_version=4))
-        (page,) = (home / lesson.name / "feedback").rglob("*.html")
-        score, most = sum(r.points or 0 for r in rows), sum(r.most for r in rows)
-        yield Graded(name, STORIES[name][0], score, most, page)
+    url = f"sqlite:///{root / '.course' / 'gradebook.db'}"
+    with Gradebook(url, "dropout") as gradebook:
+        for name, home in learners.items():
+            got = gradebook.find_submission(lesson.name, name)
+            (page,) = (home / lesson.name / "feedback").rglob("*.html")
+            yield Graded(name, STORIES[name][0], got.score, got.max_score, page)
 
 
 def _nbgrader(root: Path, folder: Path, learner: str, *verb: str) -> None:

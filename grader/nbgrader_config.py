@@ -48,3 +48,5 @@ c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.ClearHiddenTests",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]
+# What a learner wrote or printed is shown, and cannot act.
+c.HTMLExporter.sanitize_html = True

@@ -1,27 +1,22 @@
-"""The referee: runs the checks of a lesson against a player.
+"""The referee's side of the wire: players, and their objects as a check sees them.
 
-A check cell runs here, in the instructor's own text, with the names that `setup` cells
-bind. For the exercises stand what the player hands out: plain data as it is, and for
-functions, classes and objects a `Handle`, whose calls are carried out over there. So the
-player never holds a check, and no code in it can say "passed".
+What a player hands out is plain data as it is, and for functions, classes and objects a
+`Handle`, whose calls are carried out over there. `Session` is one player, with deadlines;
+`Players` is the process from which players are forked.
 """
 
 from __future__ import annotations
 
 import array
-import base64
 import builtins
 import contextlib
-import io
 import itertools
 import json
-import linecache
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -29,11 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from nbformat import NotebookNode
-from nbformat.v4 import new_output
 
-from dropoutlab import expect
-from grader.names import used
 from grader.sandbox import Limits, Unavailable
 from grader.wire import Broken, Frames, Table, TooLate
 
@@ -407,187 +398,3 @@ class Handle:
     def __repr__(self) -> str:
         said = Handle._do(self, "repr")
         return said if type(said) is str else "an object"
-
-
-# --- a submission -------------------------------------------------------------------------
-
-
-def judge(notebook: NotebookNode, names: set[str], players: Players) -> dict[str, Any]:
-    """Run a rebuilt notebook: the answers in a player, the checks here; outputs go into it.
-
-    `names` are those that the exercises bind. Returns the outcome ("ended", "timed out",
-    "killed", "out of memory") and what the player used.
-    """
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    for cell in code:
-        cell.outputs, cell.execution_count = [], None
-    session = Session(players)
-    space: dict[str, Any] = {"__name__": "__main__"}
-    outcome = "ended"
-    try:
-        kinds = [kind(cell) for cell in code]
-        own = [(k, c.source) for k, c in zip(kinds, code, strict=True) if k != "check"]
-        with session.timed(session.limits.check):
-            needed = _needed(session, own)
-        shown = iter(range(len(own)))
-        for k, cell in zip(kinds, code, strict=True):
-            place = next(shown) if k != "check" else None
-            if session.gone is not None:
-                cell.outputs = [_stopped("not run: an earlier cell stopped the kernel")]
-                continue
-            if k == "demonstration" and place not in needed:
-                continue
-            try:
-                if k == "check":
-                    cell.outputs = _check(cell, space, names, session)
-                else:
-                    if k == "setup":
-                        _execute(cell.source, space, f"<{cell.id}>")
-                    cell.outputs = _run(cell.source, session)
-            except Gone as gone:
-                outcome = gone.outcome
-                cell.outputs = [_stopped(gone.said)]
-            if session.interrupted and outcome == "ended":
-                outcome = "timed out"
-    except Gone as gone:
-        outcome = gone.outcome
-        for cell in code:
-            cell.outputs = cell.outputs or [_stopped(gone.said)]
-    finally:
-        used = session.close()
-    if outcome in ("ended", "killed") and any(_memory(cell) for cell in code):
-        outcome = "out of memory"
-    return {"outcome": outcome, **used}
-
-
-def kind(cell: NotebookNode) -> str:
-    """What a code cell of a rebuilt notebook is."""
-    marks = cell.metadata.get("nbgrader")
-    if marks is None:
-        return "added" if cell.id.startswith("added_") else "demonstration"
-    if marks["grade"]:
-        return "check"
-    return "exercise" if marks["solution"] else "setup"
-
-
-def _needed(session: Session, cells: list[tuple[str, str]]) -> set[int]:
-    """Which demonstrations the answers need (the player says so: they are no secret)."""
-    found = session.request("needed", tuple(cells))
-    if type(found) is not tuple or any(type(i) is not int for i in found):
-        raise session.broken("it sent what is no answer")
-    return set(found)
-
-
-def _run(source: str, session: Session) -> list[NotebookNode]:
-    """Run a cell in the player; its outputs as a notebook holds them."""
-    with session.timed(session.limits.check):
-        answer = session.request("run", source)
-    match answer:
-        case (tuple(shown), bool(leaves)):
-            outputs = [made for made in map(_output, shown[:200]) if made is not None]
-        case _:
-            raise session.broken("it sent what are no outputs")
-    if session.interrupted:
-        said = f"this cell did not end in {session.limits.check:g} s"
-        outputs = [o for o in outputs if o.output_type != "error"] + [_stopped(said)]
-    if leaves:
-        session.gone = Gone("killed", "exit() stops the kernel")
-        raise session.gone
-    return outputs
-
-
-def _output(shown: Any) -> NotebookNode | None:
-    """An output as it was told; None where that is none. Nothing of it can be active."""
-    match shown:
-        case ("stream", ("stdout" | "stderr") as name, str(text)):
-            return new_output("stream", name=name, text=text)
-        case ("text", str(text)):
-            return new_output("display_data", {"text/plain": text})
-        case ("png", (bytes() | str()) as image):
-            try:
-                data = image if isinstance(image, bytes) else base64.b64decode(image, validate=True)
-            except ValueError:
-                return None
-            if data.startswith(b"\x89PNG\r\n\x1a\n") and len(data) <= 4 << 20:
-                text = base64.b64encode(data).decode()
-                return new_output("display_data", {"image/png": text})
-        case ("error", str(name), str(said), tuple(trace)):
-            lines = [line for line in trace if type(line) is str] or [f"{name}: {said}"]
-            return new_output("error", ename=name[:100], evalue=said, traceback=lines)
-    return None
-
-
-def _check(
-    cell: NotebookNode, space: dict[str, Any], names: set[str], session: Session
-) -> list[NotebookNode]:
-    """Run a check cell here; its outputs as a notebook holds them."""
-    out, err = io.StringIO(), io.StringIO()
-    fault: BaseException | None = None
-    with (
-        session.timed(session.limits.check),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        _no_longer_than(session.limits.check + 5),
-    ):
-        try:
-            wanted = tuple(sorted(used(cell.source) & names - space.keys()))
-            found = session.request("names", wanted)
-            there = {name: value for name, value in found if name in wanted}
-            _execute(cell.source, {**space, **there}, f"<{cell.id}>")
-        except (Gone, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            fault = error
-        finally:
-            session.forget()
-    room = session.limits.output
-    streams = (("stdout", out.getvalue()[:room]), ("stderr", err.getvalue()[:room]))
-    outputs = [new_output("stream", name=name, text=text) for name, text in streams if text]
-    if isinstance(fault, Overrun):
-        outputs.append(_stopped(f"this check did not end in {session.limits.check:g} s"))
-        session.interrupted = True
-    elif fault is not None:
-        lines = [f"{type(fault).__name__}: {fault}"]
-        if isinstance(fault, expect.Unmet):
-            lines = fault._render_traceback_()
-        name = type(fault).__name__
-        outputs.append(new_output("error", ename=name, evalue=str(fault), traceback=lines))
-    return outputs
-
-
-def _execute(source: str, space: dict[str, Any], file: str) -> None:
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    exec(compile(source, file, "exec"), space)
-
-
-class Overrun(BaseException):
-    """A check took too long here, in the referee."""
-
-
-@contextlib.contextmanager
-def _no_longer_than(seconds: float) -> Iterator[None]:
-    """Raise Overrun after so many seconds (in a main thread; elsewhere there is no alarm)."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(*_: object) -> None:
-        raise Overrun
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def _stopped(said: str) -> NotebookNode:
-    return new_output("error", ename="Stopped", evalue=said, traceback=[said])
-
-
-def _memory(cell: NotebookNode) -> bool:
-    """Whether a cell's error says that there was no memory left."""
-    told = " ".join(o.evalue + o.ename for o in cell.outputs if o.output_type == "error")
-    return any(words in told for words in ("MemoryError", "can't allocate memory"))

@@ -15,30 +15,47 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
 from grader.course import CourseError
 
+LARGEST = 50 << 20
+"""Bytes of a notebook file, at most."""
+MOST = 1_000
+"""Cells that a learner may have added."""
+NEW = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
+TAMPERED = "the released one counts"
+
 
 def read(path: Path) -> tuple[NotebookNode, list[str]]:
-    """Read a notebook of any format; return it in today's, with notes on what was odd."""
+    """Read a notebook file of any format; return it in today's, with notes on what was odd."""
     if not path.is_file():
         raise CourseError(f"{path} is missing: open the lesson in JupyterLab and save it.")
+    return parse(path.read_bytes(), str(path))
+
+
+def parse(text: bytes, name: str = "the file") -> tuple[NotebookNode, list[str]]:
+    """The same for the text of a notebook file."""
+    remedy = "open it in JupyterLab, save it, and try again; or fetch the lesson anew."
+    if len(text) > LARGEST:
+        raise CourseError(f"{name} has more than {LARGEST >> 20} MB: clear its outputs; {remedy}")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = text.decode("utf-8")
         version = json.loads(text)["nbformat"]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what `rebuild` mends anyway
             notebook = nbformat.reads(text, as_version=4)
         nbformat.validate(notebook, relax_add_props=True)
     except Exception:  # whatever a broken file makes the readers raise
-        remedy = "open it in JupyterLab, save it, and try again; or fetch the lesson anew."
-        raise CourseError(f"{path} is not a Jupyter notebook: {remedy}") from None
+        raise CourseError(f"{name} is not a Jupyter notebook: {remedy}") from None
     notes = [] if version == 4 else [f"written in the old notebook format {version}; converted"]
     return notebook, notes
 
 
-def rebuild(learner: NotebookNode, released: NotebookNode) -> tuple[NotebookNode, list[str]]:
+def rebuild(learner: NotebookNode | None, released: NotebookNode) -> tuple[NotebookNode, list[str]]:
     """The `released` notebook with the learner's answers and added cells in place."""
+    if learner is None:
+        return copy.deepcopy(released), []
     rebuilt = copy.deepcopy(released)
     place = {cell.id: i for i, cell in enumerate(rebuilt.cells)}
     answers: dict[str, str] = {}
@@ -48,10 +65,13 @@ def rebuild(learner: NotebookNode, released: NotebookNode) -> tuple[NotebookNode
     for cell in learner.cells:
         identity = _identity(cell, place)
         if identity is None:
-            cell = copy.deepcopy(cell)
-            cell.metadata.pop("nbgrader", None)
-            cell.id = f"added_{sum(map(len, added.values()))}"
-            added.setdefault(here, []).append(cell)
+            if sum(map(len, added.values())) >= MOST:
+                continue
+            new = {"code": new_code_cell, "raw": new_raw_cell}.get(
+                cell.cell_type, new_markdown_cell
+            )
+            identity = f"added_{sum(map(len, added.values()))}"
+            added.setdefault(here, []).append(new(cell.source, id=identity))
             continue
         seen.append(identity)
         here = max(here, place[identity])
@@ -70,7 +90,7 @@ def rebuild(learner: NotebookNode, released: NotebookNode) -> tuple[NotebookNode
     for cell in graded:
         theirs = texts.get(cell.id)
         if theirs is not None and _changed(theirs, cell):
-            notes.append(f"`{cell.id}` was edited; the released one counts")
+            notes.append(f"`{cell.id}` was edited; {TAMPERED}")
     for cell in rebuilt.cells:
         if cell.id in answers:
             cell.source = answers[cell.id]

@@ -1,0 +1,396 @@
+"""Grade a class: `python3 grader autograde 03`.
+
+Reads `submitted/ID/NN_topic/NN_topic.ipynb`, nbgrader's own layout, and leaves
+`autograded/`, `feedback/` and the gradebook as nbgrader would. Submissions are graded by
+`grader.judge` in a pool of processes (or on a cluster); one writer takes the results in.
+What was graded for the same submission and the same lesson is not graded again, so a run
+that was stopped goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import multiprocessing
+import os
+import signal
+import stat
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import nbformat
+from nbgrader.apps import NbGraderAPI
+
+from grader import course, judge, submission
+from grader.build import source_notebook
+from grader.course import CourseError
+from grader.gradebook import Writer, parsed_timestamp
+from grader.judge import Judged, Task
+from grader.lesson import Lesson
+from grader.sandbox import Limits
+
+GRADER = "1"
+"""Goes into the key of what is graded: another one grades every submission anew."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to grade a class."""
+
+    place: Path
+    learners: tuple[str, ...] = ()
+    """Only these; without any, all who have handed in."""
+    workers: int = 0
+    """Processes; 0 means one for each core."""
+    scheduler: str = ""
+    """The address of a dask.distributed scheduler, in place of processes here."""
+    url: str = ""
+    """The gradebook's database, in place of gradebook.db."""
+    force: bool = False
+    unsafe: bool = False
+    limits: Limits = dataclasses.field(default_factory=Limits)
+
+
+class Progress(Protocol):
+    """Who is told how far the work is."""
+
+    def begin(self, lesson: str, total: int, known: list[Judged]) -> None: ...
+    def running(self, learner: str) -> None: ...
+    def graded(self, judged: Judged) -> None: ...
+    def feedback(self, total: int) -> None: ...
+    def advance(self) -> None: ...
+
+
+class Stopped(CourseError):
+    """Ctrl-C: what was running was finished and written."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def begin(self, lesson: str, total: int, known: list[Judged]) -> None: ...
+    def running(self, learner: str) -> None: ...
+    def graded(self, judged: Judged) -> None: ...
+    def feedback(self, total: int) -> None: ...
+    def advance(self) -> None: ...
+
+
+def autograde(
+    lessons: list[Lesson], options: Options, progress: Progress, pool: Pool | None = None
+) -> list[Judged]:
+    """Grade a class in some lessons; all results, also those of earlier runs."""
+    options.place.mkdir(parents=True, exist_ok=True)
+    config = course.folder(options.place.resolve(), options.url)
+    stopping = threading.Event()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_ctrl_c(stopping))
+        if pool is None:
+            pool = stack.enter_context(_pool(options, stopping))
+        writer = None
+        results: list[Judged] = []
+        for lesson in lessons:
+            released, source = assign(lesson, options.place, config)
+            if writer is None:
+                url, name = config.CourseDirectory.db_url, config.CourseDirectory.course_id
+                writer = stack.enter_context(Writer(url, name, config))
+            results += _lesson(lesson, released, source, options, writer, pool, progress)
+            if stopping.is_set():
+                raise Stopped("stopped: what was graded is written; the same command goes on.")
+    return results
+
+
+def _lesson(
+    lesson: Lesson, released: str, source: str, options: Options, writer: Writer, pool: Pool,
+    progress: Progress,
+) -> list[Judged]:  # fmt: skip
+    done = {} if options.force else writer.done(lesson.name)
+    known, todo = [], []
+    for learner in _learners(lesson, options):
+        handed_in = _handed_in(options.place, learner, lesson.name)
+        texts = [GRADER, str(options.unsafe), source, handed_in.text or handed_in.fault]
+        key = _key(texts)
+        before = done.get(learner)
+        if (
+            before
+            and before[0] == key
+            and _autograded(options.place, learner, lesson.name).exists()
+        ):
+            known.append(before[1])
+        else:
+            todo.append((handed_in, key))
+    progress.begin(lesson.name, len(todo), known)
+    hidden = (str(options.place.resolve()),)
+
+    def tasks() -> Iterator[tuple[Task, tuple[HandedIn, str]]]:
+        for handed_in, key in todo:
+            progress.running(handed_in.learner)
+            yield Task(
+                handed_in.learner, lesson.name, released, source, handed_in.text,
+                handed_in.fault, options.limits, hidden, options.unsafe,
+            ), (handed_in, key)  # fmt: skip
+
+    fresh = []
+    for judged, (handed_in, key) in pool.run(tasks()):
+        if handed_in.links:
+            more = f"not looked at: {', '.join(handed_in.links)}"
+            judged = dataclasses.replace(judged, notes=(*judged.notes, more))
+        _write(_autograded(options.place, judged.learner, lesson.name), judged.notebook)
+        writer.write(judged, key, handed_in.timestamp)
+        fresh.append(dataclasses.replace(judged, notebook=""))
+        progress.graded(judged)
+    everyone = [*known, *fresh]
+    _feedback(lesson, everyone, {j.learner for j in fresh}, options, pool, progress)
+    return sorted(everyone, key=lambda j: j.learner)
+
+
+def _key(texts: Iterable[str | bytes]) -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        data = text if isinstance(text, bytes) else text.encode()
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+# --- the course's folders ------------------------------------------------------------------
+
+
+def assign(lesson: Lesson, place: Path, config: Any) -> tuple[str, str]:
+    """Have the lesson in the gradebook as it is now; its released and its source notebook."""
+    place = place.resolve()
+    source = nbformat.writes(source_notebook(lesson)) + "\n"
+    paths = {s: place / s / lesson.name / f"{lesson.name}.ipynb" for s in ("source", "release")}
+    mark = place / "release" / f".{lesson.name}.sha256"  # written last
+    mine = _key([source, config.CourseDirectory.db_url])
+    if not mark.exists() or mark.read_text() != mine or not paths["release"].exists():
+        mark.unlink(missing_ok=True)
+        _write(paths["source"], source)
+        api = course.nbgrader(place, config)
+        made = api.generate_assignment(lesson.name)
+        course.succeed(f"nbgrader generate_assignment {lesson.name}", made)
+        _write(mark, mine)
+    return paths["release"].read_text(encoding="utf-8"), source
+
+
+@dataclass(frozen=True)
+class HandedIn:
+    """What lies in a learner's folder of a lesson."""
+
+    learner: str
+    text: bytes | None
+    fault: str
+    timestamp: Any
+    links: tuple[str, ...]
+    """Names of what is no plain file."""
+
+
+def _learners(lesson: Lesson, options: Options) -> list[str]:
+    folder = options.place / "submitted"
+    there = sorted(
+        p.name
+        for p in (folder.iterdir() if folder.is_dir() else ())
+        if (p / lesson.name).is_dir() and not p.is_symlink() and not (p / lesson.name).is_symlink()
+    )
+    missing = [name for name in options.learners if name not in there]
+    if missing:
+        raise CourseError(f"no submission of {lesson.name} by {', '.join(missing)} in {folder}.")
+    if not there:
+        raise CourseError(
+            f"nobody has handed in {lesson.name}: {folder}/ID/{lesson.name}/ is where "
+            "`nbgrader collect` puts submissions."
+        )
+    return list(options.learners) or there
+
+
+def _handed_in(place: Path, learner: str, lesson: str) -> HandedIn:
+    """Read a submission; links are not followed."""
+    folder = place / "submitted" / learner / lesson
+    odd = sorted(p.name for p in folder.iterdir() if p.is_symlink() or not _ordinary(p))
+    text, fault = _plain_file(folder / f"{lesson}.ipynb")
+    stamp, _ = _plain_file(folder / "timestamp.txt")
+    when = parsed_timestamp((stamp or b"")[:100].decode(errors="replace"))
+    return HandedIn(learner, text, fault, when, tuple(odd))
+
+
+def _ordinary(path: Path) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode) or stat.S_ISDIR(path.lstat().st_mode)
+
+
+def _plain_file(path: Path) -> tuple[bytes | None, str]:
+    """The bytes of a file, or None and why: it is missing, no plain file, or too large."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None, f"{path.name} is missing."
+    except OSError:
+        return None, f"{path.name} is a link or cannot be read."
+    with open(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None, f"{path.name} is no plain file."
+        text = file.read(submission.LARGEST + 1)
+    if len(text) > submission.LARGEST:
+        return None, f"{path.name} has more than {submission.LARGEST >> 20} MB."
+    return text, ""
+
+
+def _autograded(place: Path, learner: str, lesson: str) -> Path:
+    return place / "autograded" / learner / lesson / f"{lesson}.ipynb"
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(text, encoding="utf-8")
+    os.replace(new, path)
+
+
+# --- feedback --------------------------------------------------------------------------------
+
+
+def _feedback(
+    lesson: Lesson, everyone: list[Judged], fresh: set[str], options: Options, pool: Pool,
+    progress: Progress,
+) -> None:  # fmt: skip
+    """nbgrader's own feedback, for whom it is missing or old."""
+    place = options.place.resolve()
+    learners = [
+        j.learner
+        for j in everyone
+        if j.learner in fresh
+        or not (place / "feedback" / j.learner / lesson.name / f"{lesson.name}.html").exists()
+    ]
+    progress.feedback(len(learners))
+    for _ in pool.each(write_feedback, [(place, options.url, lesson.name, x) for x in learners]):
+        progress.advance()
+
+
+def write_feedback(item: tuple[Path, str, str, str]) -> None:
+    """Have nbgrader write the feedback of one learner: course folder, database, lesson, ID."""
+    place, url, lesson, learner = item
+    made = _api(place, url).generate_feedback(lesson, learner)
+    course.succeed(f"feedback of {learner}", made)
+
+
+@functools.lru_cache(maxsize=4)
+def _api(place: Path, url: str) -> NbGraderAPI:
+    return course.nbgrader(place, course.folder(place, url))
+
+
+# --- where the work is done --------------------------------------------------------------------
+
+
+class Pool(Protocol):
+    """Runs tasks somewhere; yields each result with what came with its task."""
+
+    def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Judged, Any]]: ...
+    def each(self, call: Callable[[Any], None], items: list[Any]) -> Iterator[None]: ...
+
+
+def _pool(options: Options, stopping: threading.Event) -> contextlib.AbstractContextManager[Pool]:
+    if options.scheduler:
+        from grader.cluster import Cluster
+
+        return Cluster(options.scheduler, stopping)
+    return Processes(options.workers or os.cpu_count() or 1, stopping)
+
+
+class Here:
+    """No pool: one task after the other, in this process."""
+
+    def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Judged, Any]]:
+        for task, extra in tasks:
+            yield judge.work(task), extra
+
+    def each(self, call: Callable[[Any], None], items: list[Any]) -> Iterator[None]:
+        """Call a function with each item, on this machine."""
+        yield from map(call, items)
+
+
+class Processes:
+    """A pool of processes on this machine."""
+
+    TRIES = 2
+    """How often a submission may take its process with it."""
+
+    def __init__(self, workers: int, stopping: threading.Event):
+        self.workers, self.stopping = workers, stopping
+
+    def __enter__(self) -> Processes:
+        self.executor = self._new()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.executor.shutdown(cancel_futures=True)
+
+    def _new(self) -> concurrent.futures.ProcessPoolExecutor:
+        spawn = multiprocessing.get_context("spawn")
+        return concurrent.futures.ProcessPoolExecutor(self.workers, spawn, _deaf_to_ctrl_c)
+
+    def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Judged, Any]]:
+        """Results in the order in which they come."""
+        running: dict[concurrent.futures.Future[Judged], tuple[Task, Any, int]] = {}
+        again: collections.deque[tuple[Task, Any, int]] = collections.deque()
+        fresh = ((task, extra, 0) for task, extra in tasks)
+        while True:
+            # After a crash they run one at a time, which shows whose it was.
+            room = 1 if again else 2 * self.workers
+            while len(running) < room and not self.stopping.is_set():
+                item = again.popleft() if again else next(fresh, None)
+                if item is None:
+                    break
+                task, extra, tries = item
+                running[self.executor.submit(judge.work, task)] = task, extra, tries + 1
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in [f for f in running if self.stopping.is_set() and f.cancel()]:
+                del running[future]
+            broken = False
+            for future in done & running.keys():
+                task, extra, tries = running.pop(future)
+                try:
+                    yield future.result(), extra
+                except BrokenProcessPool:
+                    again.append((task, extra, tries))
+                    broken = True
+            if broken:
+                self.executor = self._new()
+            for item in [item for item in again if item[2] >= self.TRIES]:
+                again.remove(item)
+                yield judge.given_up(item[0]), item[1]
+
+    def each(self, call: Callable[[Any], None], items: list[Any]) -> Iterator[None]:
+        """Call a function with each item."""
+        yield from self.executor.map(call, items)
+
+
+def _deaf_to_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def _ctrl_c(stopping: threading.Event) -> Iterator[None]:
+    """The first Ctrl-C lets what is running finish, the second does not wait."""
+
+    def pressed(*_: object) -> None:
+        if stopping.is_set():
+            raise KeyboardInterrupt
+        stopping.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, pressed)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
