@@ -55,6 +55,9 @@ def main(argv: list[str]) -> int:
     auto.add_argument("--unsafe", action="store_true", help="run answers without the sandbox")
     auto.set_defaults(run=_autograde)
 
+    doctor = commands.add_parser("doctor", help="what this machine offers for grading")
+    doctor.set_defaults(run=_doctor)
+
     submit = commands.add_parser("submit", help="hand your notebooks in")
     submit.add_argument("lessons", nargs="+", metavar="LESSON")
     submit.set_defaults(run=_submit)
@@ -152,6 +155,24 @@ def _autograde(args: argparse.Namespace) -> int:
     if args.json:
         write_rows(results, Path(args.json))
     return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.markup import escape
+
+    from grader import doctor
+
+    console = Console()
+    with console.status("looking …"):
+        findings = doctor.examine()
+    for finding in findings:
+        mark = "[green]✓[/]" if finding.good else "[red]✗[/]"
+        said = escape(finding.found).replace("\n", "\n    ")
+        console.print(f"{mark} {finding.what}: {said}", highlight=False, soft_wrap=True)
+    good = all(finding.good for finding in findings)
+    console.print("learners' code can be run here." if good else f"\n{REMEDY}")
+    return 0 if good else 1
 
 
 def _submit(args: argparse.Namespace) -> int:

@@ -313,7 +313,7 @@ def _play(
         else:
             if kind(cell) == "setup":
                 _execute(cell.source, space, f"<{cell.id}>")
-            cell.outputs = _run(cell.source, session)
+            cell.outputs = run_cell(cell.source, session)
     except Gone as gone:
         cell.outputs = [_stopped(gone.said)]
         ended.note(cell, gone.outcome)
@@ -344,7 +344,7 @@ def _needed(session: Session, code: list[NotebookNode]) -> set[str]:
     return {cell.id for i, cell in enumerate(cells) if i in found}
 
 
-def _run(source: str, session: Session) -> list[NotebookNode]:
+def run_cell(source: str, session: Session) -> list[NotebookNode]:
     """Run a cell in the player; its outputs as a notebook holds them."""
     with session.timed(session.limits.check):
         answer = session.request("run", source)

@@ -175,10 +175,7 @@ def prepare(root: Path, hidden: list[Path]) -> int:
     os.chdir("/")
     _mount("the root read-only", None, "/", None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID)
     if superuser:
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
-        _call("dumpable", "prctl", DUMPABLE, 1, 0, 0, 0)  # so that uid_map is ours
+        _drop()
         _userspace(proc, 0)
         _call("a mount namespace", "unshare", NEWNS)
     # Process 1 of a namespace of ours: it may make more of them, and with it all players end.
@@ -188,6 +185,14 @@ def prepare(root: Path, hidden: list[Path]) -> int:
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
     _call("the end with the parent", "prctl", PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     return proc
+
+
+def _drop() -> None:
+    """Give up the superuser's rights, for good."""
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    _call("a process of one's own", "prctl", DUMPABLE, 1, 0, 0, 0)  # so that uid_map is ours
 
 
 def _mount(
@@ -259,6 +264,22 @@ def _resources(limits: Limits, used: int) -> None:
     }
     for name, bound in bounds.items():
         resource.setrlimit(name, (bound, bound))
+
+
+def own_namespace(flags: int) -> None:
+    """Enter namespaces as a player does; raises Unavailable. For a process made to try it."""
+    proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+    if os.geteuid() == 0:
+        _drop()
+    _userspace(proc, 0)
+    if flags & ~NEWUSER:
+        _call("namespaces", "unshare", flags & ~NEWUSER)
+
+
+def seccomp_filters() -> None:
+    """Install the filter of players; raises Unavailable. For a process made to try it."""
+    _call("no new privileges", "prctl", NO_NEW_PRIVS, 1, 0, 0, 0)
+    _seccomp()
 
 
 def landlock_version() -> int:
