@@ -58,6 +58,8 @@ class Options:
     force: bool = False
     unsafe: bool = False
     limits: Limits = dataclasses.field(default_factory=Limits)
+    feedback: bool = True
+    """Have nbgrader write its feedback too."""
 
 
 class Progress(Protocol):
@@ -148,7 +150,8 @@ def _lesson(
         fresh.append(dataclasses.replace(judged, notebook=""))
         progress.graded(judged)
     everyone = [*known, *fresh]
-    _feedback(lesson, everyone, {j.learner for j in fresh}, options, pool, progress)
+    if options.feedback:
+        _feedback(lesson, everyone, {j.learner for j in fresh}, options, pool, progress)
     return sorted(everyone, key=lambda j: j.learner)
 
 

@@ -52,11 +52,21 @@ def main(argv: list[str]) -> int:
     auto.add_argument("--force", action="store_true", help="grade what is graded again")
     auto.add_argument("--json", metavar="FILE", help="write every row to this file")
     auto.add_argument("--timeout", type=float, metavar="S", help="seconds for one cell or check")
+    auto.add_argument("--no-feedback", action="store_true", help="grades only, no HTML")
     auto.add_argument("--unsafe", action="store_true", help="run answers without the sandbox")
     auto.set_defaults(run=_autograde)
 
     doctor = commands.add_parser("doctor", help="what this machine offers for grading")
     doctor.set_defaults(run=_doctor)
+
+    bench = commands.add_parser("bench", help="measure the grader")
+    bench.add_argument("what", choices=["autograde", "memory"])
+    bench.add_argument("--lesson", default="03")
+    bench.add_argument("--submissions", type=int, default=200, metavar="N")
+    bench.add_argument("--plain", type=int, default=4, metavar="N", help="for nbgrader, a turn")
+    bench.add_argument("--turns", type=int, default=3, metavar="N")
+    bench.add_argument("--workers", type=int, default=0, metavar="N")
+    bench.set_defaults(run=_bench)
 
     submit = commands.add_parser("submit", help="hand your notebooks in")
     submit.add_argument("lessons", nargs="+", metavar="LESSON")
@@ -146,7 +156,7 @@ def _autograde(args: argparse.Namespace) -> int:
     options = autograde.Options(
         Path(args.course) if args.course else COURSE,
         tuple(args.learner), args.workers, args.scheduler, args.db, args.force, args.unsafe,
-        limits,
+        limits, not args.no_feedback,
     )  # fmt: skip
     console = Console()
     with show.Bar(console) as bar:
@@ -173,6 +183,21 @@ def _doctor(args: argparse.Namespace) -> int:
     good = all(finding.good for finding in findings)
     console.print("learners' code can be run here." if good else f"\n{REMEDY}")
     return 0 if good else 1
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from grader import bench
+    from grader.grade import chosen
+
+    if args.what == "memory":
+        bench.memory(args.submissions, print)
+        return 0
+    (lesson,) = chosen([args.lesson])
+    found = bench.compare(
+        lesson, args.submissions, args.plain, args.turns, args.workers, print
+    )  # fmt: skip
+    print(*bench.report(found), sep="\n")
+    return 0 if found.equal else 1
 
 
 def _submit(args: argparse.Namespace) -> int:

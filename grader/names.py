@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import ast
+import functools
 import symtable
 from collections.abc import Callable, Iterator
 
 
-def bound(source: str) -> set[str]:
+@functools.lru_cache(4096)
+def bound(source: str) -> frozenset[str]:
     """The names that a cell binds at its top level, also from within its functions."""
     return _globals(source, lambda s: s.is_assigned() or s.is_imported() or s.is_namespace())
 
 
-def used(source: str) -> set[str]:
+@functools.lru_cache(4096)
+def used(source: str) -> frozenset[str]:
     """The names that a cell looks up but does not bind."""
     return _globals(source, symtable.Symbol.is_referenced) - bound(source)
 
 
-def _globals(source: str, ask: Callable[[symtable.Symbol], bool]) -> set[str]:
+def _globals(source: str, ask: Callable[[symtable.Symbol], bool]) -> frozenset[str]:
     """The global names of a cell for which `ask` holds in some scope of it."""
 
     def visit(table: symtable.SymbolTable) -> Iterator[str]:
@@ -27,7 +30,7 @@ def _globals(source: str, ask: Callable[[symtable.Symbol], bool]) -> set[str]:
             yield from visit(child)
 
     plain = ast.unparse(_Lookups().visit(ast.parse(source)))
-    return set(visit(symtable.symtable(plain, "cell", "exec")))
+    return frozenset(visit(symtable.symtable(plain, "cell", "exec")))
 
 
 class _Lookups(ast.NodeTransformer):

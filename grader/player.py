@@ -135,23 +135,27 @@ class Player:
 
     def _do_needed(self, cells: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
         """Which demonstrations the answers need: (kind, source) of each code cell."""
-        binds, uses = [], []
-        for _, source in cells:
-            try:
-                text = self.shell.transform_cell(source)
-                binds.append(bound(text))
-                uses.append(used(text))
-            except Exception:  # not Python: it binds nothing
-                binds.append(set())
-                uses.append(set())
+        asked = [self._names(source) for kind, source in cells if kind != "demonstration"]
+        there = set(dir(builtins)).union(*(binds for binds, _ in asked))
+        missing = set().union(*(uses for _, uses in asked)) - there
         shown = {i for i, (kind, _) in enumerate(cells) if kind == "demonstration"}
-        there = set(dir(builtins)).union(*(b for i, b in enumerate(binds) if i not in shown))
-        missing = set().union(*(u for i, u in enumerate(uses) if i not in shown)) - there
         wanted: set[int] = set()
-        while more := {i for i in shown - wanted if binds[i] & missing}:
-            wanted |= more
-            missing |= set().union(*(uses[i] for i in more)) - there
+        while missing and shown:
+            names = {i: self._names(cells[i][1]) for i in shown}
+            more = {i for i, (binds, _) in names.items() if binds & missing}
+            if not more:
+                break
+            wanted, shown = wanted | more, shown - more
+            missing = set().union(*(names[i][1] for i in more)) - there
         return tuple(sorted(wanted))
+
+    def _names(self, source: str) -> tuple[frozenset[str], frozenset[str]]:
+        """The names that a cell binds and uses; none where it is no Python."""
+        try:
+            text = self.shell.transform_cell(source)
+            return bound(text), used(text)
+        except Exception:
+            return frozenset(), frozenset()
 
     def _do_run(self, source: str) -> tuple[Any, ...]:
         """Run a cell; its outputs as ("stream", name, text), ("png", bytes), ("error", …)."""
