@@ -44,11 +44,10 @@ def main(argv: list[str]) -> int:
 
     auto = commands.add_parser("autograde", help="grade a class")
     auto.add_argument("lessons", nargs="+", metavar="LESSON", help='"03", a full name, or "all"')
-    auto.add_argument("--course", metavar="DIR", help="where submitted/ is (default: .course)")
+    _of_course(auto)
     auto.add_argument("--learner", nargs="+", metavar="ID", default=[], help="only these")
     auto.add_argument("--workers", type=int, default=0, metavar="N", help="default: the cores")
     auto.add_argument("--scheduler", default="", metavar="ADDRESS", help="of a Dask cluster")
-    auto.add_argument("--db", default="", metavar="URL", help="of the gradebook's database")
     auto.add_argument("--force", action="store_true", help="grade what is graded again")
     auto.add_argument("--json", metavar="FILE", help="write every row to this file")
     auto.add_argument("--timeout", type=float, metavar="S", help="seconds for one cell or check")
@@ -58,6 +57,20 @@ def main(argv: list[str]) -> int:
 
     doctor = commands.add_parser("doctor", help="what this machine offers for grading")
     doctor.set_defaults(run=_doctor)
+
+    report = commands.add_parser("report", help="what a class got wrong")
+    report.add_argument("lesson", metavar="LESSON")
+    _of_course(report)
+    report.add_argument("--html", metavar="FILE", help="write a page with a chart")
+    report.add_argument("--csv", metavar="FILE", help="write a table")
+    report.set_defaults(run=_report)
+
+    export = commands.add_parser("export", help="grades for a learning-management system")
+    export.add_argument("lessons", nargs="+", metavar="LESSON")
+    export.add_argument("--to", choices=["canvas", "moodle"], required=True)
+    export.add_argument("--file", default="grades.csv")
+    _of_course(export)
+    export.set_defaults(run=_export)
 
     bench = commands.add_parser("bench", help="measure the grader")
     bench.add_argument("what", choices=["autograde", "memory"])
@@ -87,6 +100,12 @@ def main(argv: list[str]) -> int:
     except Unavailable as error:
         print(f"no sandbox here: {error}.\n{REMEDY}", file=sys.stderr)
         return 1
+
+
+def _of_course(command: argparse.ArgumentParser) -> None:
+    """Options that say which class is meant."""
+    command.add_argument("--course", metavar="DIR", help="where submitted/ is (default: .course)")
+    command.add_argument("--db", default="", metavar="URL", help="of the gradebook's database")
 
 
 def _lab(args: argparse.Namespace) -> int:
@@ -183,6 +202,42 @@ def _doctor(args: argparse.Namespace) -> int:
     good = all(finding.good for finding in findings)
     console.print("learners' code can be run here." if good else f"\n{REMEDY}")
     return 0 if good else 1
+
+
+def _report(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from grader import report, show
+    from grader.grade import chosen
+    from grader.gradebook import opened
+
+    (lesson,) = chosen([args.lesson])
+    with opened(args.course, args.db) as book:
+        results = [judged for _, judged in book.done(lesson.name).values()]
+    if not results:
+        raise CourseError(f"{lesson.name} is not graded: run `python3 grader autograde` first.")
+    found = report.exercises(results)
+    show.show_report(lesson.name, found, Console())
+    if args.html:
+        report.write_html(lesson, found, Path(args.html))
+    if args.csv:
+        report.write_csv(found, Path(args.csv))
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from grader import report
+    from grader.grade import chosen
+    from grader.gradebook import opened
+
+    with opened(args.course, args.db) as book:
+        count = report.export(book.gradebook, chosen(args.lessons), args.to, Path(args.file))
+    print(f"{args.file}: {count} learners, for {args.to.capitalize()}.")
+    return 0
 
 
 def _bench(args: argparse.Namespace) -> int:

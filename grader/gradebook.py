@@ -13,6 +13,7 @@ import json
 import logging
 import warnings
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from nbgrader import utils
@@ -29,7 +30,10 @@ from sqlalchemy import Column, DateTime, MetaData, String, Table, Text, select
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 
+from grader import course
+from grader.course import CourseError
 from grader.judge import Judged, Row
+from grader.paths import COURSE
 
 _metadata = MetaData()
 _done = Table(
@@ -48,10 +52,10 @@ _done = Table(
 class Writer:
     """An open gradebook; `with Writer(...) as writer` closes it."""
 
-    def __init__(self, url: str, course: str, config: Config | None = None):
+    def __init__(self, url: str, name: str, config: Config | None = None):
         warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader's own queries
         logging.getLogger("traitlets").setLevel(logging.ERROR)
-        self.gradebook = Gradebook(url, course)
+        self.gradebook = Gradebook(url, name)
         self.db = self.gradebook.db
         self.late = LateSubmissionPlugin(config=config)
         _metadata.create_all(self.gradebook.engine)
@@ -144,6 +148,15 @@ class Writer:
             comment = comments.get(cell.id) or Comment(cell_id=cell.id, notebook=notebook)
             self.db.add(comment)
             comment.auto_comment = "No response." if cell.name in judged.unanswered else None
+
+
+def opened(place: str | None, url: str = "") -> Writer:
+    """The gradebook of a course folder (by default this project's .course)."""
+    folder = Path(place) if place else COURSE
+    config = course.folder(folder.resolve(), url)
+    if not url and not (folder / "gradebook.db").exists():
+        raise CourseError(f"{folder} has no gradebook.db: run `python3 grader autograde` first.")
+    return Writer(config.CourseDirectory.db_url, config.CourseDirectory.course_id, config)
 
 
 def _judged(data: dict[str, Any]) -> Judged:

@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.table import Table
 
 from grader.judge import Judged
+from grader.report import Exercise
 
 COLOURS = {"passed": "green", "partly": "yellow"}
 
@@ -76,6 +77,32 @@ def show_class(results: list[Judged], console: Console, most: int = 40) -> None:
         waiting = sum(row.points is None for judged in graded for row in judged.rows)
         if waiting:
             console.print(f"{waiting} answers wait for a person, in Formgrader.", highlight=False)
+
+
+def show_report(lesson: str, found: list[Exercise], console: Console, most: int = 5) -> None:
+    """Print what a class got wrong: for each exercise the commonest diagnoses."""
+    table = Table(title=lesson, title_justify="left", title_style="bold", show_lines=True)
+    table.add_column("exercise")
+    table.add_column("right", justify="right")
+    table.add_column("mean", justify="right", no_wrap=True)
+    table.add_column("what the checks said first, and to how many")
+    for exercise in found:
+        lines = [
+            f"{100 * count / exercise.learners:.0f} % {words}"
+            for words, count in exercise.said[:most]
+        ]
+        if more := exercise.said[most:]:
+            lines.append(f"… and {len(more)} more")
+        check, count = exercise.hardest
+        if count:
+            lines.append(f"hardest check: {check}, failed by {count}")
+        table.add_row(
+            exercise.name,
+            f"{100 * exercise.right / exercise.learners:.0f} %",
+            f"{exercise.mean:.1f} / {exercise.max:g}",
+            escape("\n".join(lines)),
+        )
+    console.print(table)
 
 
 class Bar:
