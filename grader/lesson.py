@@ -109,7 +109,9 @@ def read(path: Path) -> Lesson:
     if title is None:
         faults.append((1, "the title is missing: begin the first markdown cell with `# Title`."))
     if not faults:
-        faults = [*_faults_of_exercises(cells), *_faults_of_names(cells), *_leaks(cells)]
+        faults = [*_faults_of_exercises(cells), *_faults_of_names(cells)]
+    if not faults:
+        faults = [*_faults_of_crossing(cells), *_leaks(cells)]
     if faults:
         raise LessonError("\n".join(f"{path.name}:{line}: {said}" for line, said in sorted(faults)))
     return Lesson(path, title[1].strip(), tuple(cells))
@@ -220,6 +222,41 @@ def _faults_of_names(cells: list[Cell]) -> list[tuple[int, str]]:
                 said = "a check uses names of setup cells, exercises and its own only"
                 faults.append((cell.line + where, f"`{name}` is none of them: {said}."))
     return faults
+
+
+CANNOT_CROSS = {
+    "shares_memory", "may_share_memory", "inspect", "gc", "get_ipython", "globals", "locals",
+    "vars", "exec", "eval", "__code__", "__globals__", "__closure__", "__dict__", "__class__",
+}  # fmt: skip
+"""Names by which a check would look into a process that is another one when grading."""
+
+
+def _faults_of_crossing(cells: list[Cell]) -> list[tuple[int, str]]:
+    """A check asks nothing that only the learner's own process could tell."""
+    exercises = set().union(*(bound(c.source) for c in cells if c.kind == "exercise"))
+    faults = []
+    for cell in cells:
+        if cell.kind != "check":
+            continue
+        for node in ast.walk(ast.parse(cell.source)):
+            said = _cannot_cross(node, exercises)
+            if said:
+                line = cell.line + getattr(node, "lineno", 0)
+                faults.append((line, f"{said}, which cannot cross to the grader's own process."))
+    return faults
+
+
+def _cannot_cross(node: ast.AST, exercises: set[str]) -> str:
+    """What a part of a check asks that cannot cross; "" where it asks nothing such."""
+    name = getattr(node, "attr", getattr(node, "id", ""))
+    if isinstance(node, ast.Name | ast.Attribute) and name in CANNOT_CROSS:
+        return f"`{name}` looks into the learner's process"
+    call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    if call and node.func.id in ("isinstance", "issubclass"):
+        kinds = {n.id for n in ast.walk(node.args[-1]) if isinstance(n, ast.Name)}
+        if kinds & exercises:
+            return f"`{node.func.id}` asks for the learner's own class"
+    return ""
 
 
 def _leaks(cells: list[Cell]) -> list[tuple[int, str]]:

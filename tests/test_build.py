@@ -240,6 +240,23 @@ def test_a_check_uses_no_other_names(use: str, tmp_path: Path):
     assert f"98_lesson.py:{line}:" in str(refused.value)
 
 
+CROSSING = {
+    "shared memory": "assert not np.shares_memory(double(rows[0]), rows[0])",
+    "the learner's globals": "assert double.__globals__",
+    "the learner's class": "assert isinstance(double(rows[0]), double)",
+    "the kernel": "exec('1')",
+}
+
+
+@pytest.mark.parametrize("ask", CROSSING)
+def test_a_check_asks_nothing_that_cannot_cross(ask: str, tmp_path: Path):
+    """Is a check refused by line that would need to run in the learner's own process?"""
+    text = GOOD.replace("rows = [np.ones(2)]", f"rows = [np.ones(2)]\n{CROSSING[ask]}")
+    with pytest.raises(LessonError, match="cannot cross") as refused:
+        read(write(tmp_path, text))
+    assert f"98_lesson.py:{line_of(text, CROSSING[ask])}:" in str(refused.value)
+
+
 def test_a_star_import_brings_no_names(tmp_path: Path):
     """Is a name refused that only a star import could bring?"""
     text = GOOD.replace("import numpy as np", "from math import *\nimport numpy as np")
