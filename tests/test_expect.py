@@ -489,3 +489,42 @@ def test_a_digest_stands_for_one_option_of_one_question():
     """Is the right option accepted by its digest, and do other questions differ?"""
     expect.choice({"q": "b"}, "q", ("a", "b"), answer=expect.digest("q", "b"), hint="")
     assert expect.digest("q", "b") != expect.digest("r", "b")
+
+
+def test_tensors_are_compared_as_arrays_are():
+    """Are tensors of every floating dtype accepted by the expectations, and told in words?"""
+    import torch
+
+    for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
+        x = torch.tensor([0.0, 2.0], dtype=dtype, requires_grad=True)
+        expect.tensor(x, 2, dtype, hint="")
+        expect.close(x, [0.0, 2.0], hint="")
+        expect.only(x, (0, 2), hint="")
+        expect.unchanged(x, x.detach().clone())
+    text = said(lambda: expect.tensor(np.ones(2), 2, hint="a tensor, please."))
+    assert "a tensor of shape (2,)" in text and "[1, 1]" in text and "a tensor, please." in text
+    text = said(lambda: expect.tensor(torch.ones(2), (2, 1), torch.float16, hint=""))
+    assert "a tensor of shape (2, 1), float16" in text and "shape (2,), float32" in text
+    text = said(lambda: expect.close(torch.ones(3), torch.tensor([1.0, 1.0, 2.0]), hint=""))
+    assert "entry 2 = 2" in text
+
+
+def test_the_mean_of_a_float32_tensor_has_room_for_rounding():
+    """Is a mean accepted whose entries are rounded to the tensor's dtype, at p = 0 exactly?"""
+    import torch
+
+    ones = torch.full((1000,), 1 / (1 - 0.3))
+    expect.mean(ones, 1 / 0.7, of=(0, 1 / 0.7), hint="")
+
+
+def test_a_torch_generator_is_fresh_and_can_be_repeated():
+    """Does expect.generator() differ from call to call, and repeat under `seeded`?"""
+    import torch
+
+    draws = [torch.rand(3, generator=expect.generator()) for _ in range(2)]
+    assert not torch.equal(*draws)
+    again = []
+    for _ in range(2):
+        with expect.seeded(5):
+            again.append(torch.rand(3, generator=expect.generator()))
+    assert torch.equal(*again)

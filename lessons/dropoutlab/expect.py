@@ -133,6 +133,13 @@ def learners_line(error: BaseException) -> str:
 _seeds: Iterator[int] | None = None
 
 
+def generator() -> Any:
+    """A fresh torch.Generator: as `rng()`, for lessons that use torch."""
+    import torch
+
+    return torch.Generator().manual_seed(int(rng().integers(2**63 - 1)))
+
+
 def rng() -> np.random.Generator:
     """A fresh NumPy generator: another one at each call, unless `seeded` holds."""
     return np.random.default_rng(None if _seeds is None else next(_seeds))
@@ -171,6 +178,19 @@ def array(found: Any, shape: int | tuple[int, ...], dtype: Any = None, *, hint: 
         raise Unmet(expected, f"an array of shape {found.shape}, {found.dtype}", hint)
 
 
+def tensor(found: Any, shape: int | tuple[int, ...], dtype: Any = None, *, hint: str) -> None:
+    """`found` is a torch tensor of this shape and, where given, this dtype (torch.float32, …)."""
+    import torch
+
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    expected = f"a tensor of shape {shape}" + ("" if dtype is None else f", {_name(dtype)}")
+    if not isinstance(found, torch.Tensor):
+        _numeric(found, expected)
+        raise Unmet(expected, _describe(found), hint)
+    if tuple(found.shape) != shape or (dtype is not None and found.dtype != dtype):
+        raise Unmet(expected, _describe(found, 0), hint)
+
+
 def equal(found: Any, expected: Any, *, hint: str, suspects: Suspects = ()) -> None:
     """`found` is exactly `expected` (a number, string, array, or None)."""
     close(found, expected, rtol=0, atol=0, hint=hint, suspects=suspects)
@@ -189,6 +209,7 @@ def close(
     if expected is not None:
         kinds = "biufcU" if isinstance(expected, str) else "biufc"
         _numeric(found, _describe(expected), kinds)
+    found, expected = _numpy(found), _numpy(expected)
     if _agree(found, expected, rtol, atol):
         return
     for wrong, words in suspects:
@@ -214,7 +235,7 @@ def only(
     """
     said = "only the values " + " and ".join(_number(v) for v in allowed)
     _numeric(found, said, "biuf")
-    values = np.asarray(found, dtype=float).ravel()
+    values = np.asarray(_numpy(found), dtype=float).ravel()
     strange = values[~np.isclose(values[:, None], allowed, rtol=rtol, atol=1e-12).any(axis=1)]
     if strange.size == 0:
         return
@@ -307,13 +328,14 @@ def mean(
     """
     _numeric(found, f"mean {expected:.3f}", "biuf")
     low, high = of
+    tiny, found = _rounding(found), _numpy(found)
     n = int(np.size(found))
     if n == 0:
         raise Unmet(f"mean {expected:.3f}", "no entries at all", hint)
     first, last = binomial_interval(n, (expected - low) / (high - low), alpha)
     unit = (high - low) / n
     below, above = expected - (low + first * unit), (low + last * unit) - expected
-    width = max(below, above) + 1e-9 * max(abs(low), abs(high))
+    width = max(below, above) + tiny * max(abs(low), abs(high))
     value = float(np.mean(np.asarray(found, dtype=float)))
     if abs(value - expected) <= width:
         return
@@ -349,6 +371,35 @@ def repeats(first: Any, second: Any, *, hint: str) -> None:
 # --- words for what was found ----------------------------------------------------------
 
 
+def _is_tensor(value: Any) -> bool:
+    """Whether this is a torch tensor (torch is imported only where a lesson does so)."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _numpy(value: Any) -> Any:
+    """A torch tensor as an array (in float64 where it is a floating one); all else as it is."""
+    if isinstance(value, tuple | list):
+        return type(value)(map(_numpy, value)) if any(map(_is_tensor, value)) else value
+    if not _is_tensor(value):
+        return value
+    plain = value.detach().cpu()
+    return (plain.double() if plain.is_floating_point() else plain).numpy()
+
+
+def _rounding(value: Any) -> float:
+    """How far, relatively, a number may be off for being stored in this dtype."""
+    if _is_tensor(value):
+        torch = sys.modules["torch"]
+        return float(torch.finfo(value.dtype).eps) if value.is_floating_point() else 1e-9
+    kind = np.asarray(value).dtype
+    return max(1e-9, float(np.finfo(kind).eps)) if kind.kind == "f" else 1e-9
+
+
+def _name(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 def _numeric(found: Any, expected: str, kinds: str = "biufc") -> None:
     """Refuse what is no number and no array of numbers, of NumPy's `kinds`, in words."""
     if found is None:
@@ -361,6 +412,8 @@ def _numeric(found: Any, expected: str, kinds: str = "biufc") -> None:
         with contextlib.suppress(ValueError):  # rows of different lengths
             np.shape(found)
             return
+    if _is_tensor(found):
+        found = _numpy(found)
     plain = type(found) in (bool, float, complex, str) or isinstance(found, np.ndarray | np.generic)
     if type(found) is not int and not (plain and np.asarray(found).dtype.kind in kinds):
         raise Unmet(expected, _describe(found), "return a NumPy array or a number.")
@@ -368,6 +421,7 @@ def _numeric(found: Any, expected: str, kinds: str = "biufc") -> None:
 
 def _agree(found: Any, expected: Any, rtol: float, atol: float) -> bool:
     """Whether two values agree, NaN with NaN, shape for shape, and never by `__eq__` alone."""
+    found, expected = _numpy(found), _numpy(expected)
     if isinstance(expected, str) or expected is None or isinstance(found, str):
         return type(found) is type(expected) and found == expected
     if type(found) is type(expected) is int and rtol == atol == 0:
@@ -402,6 +456,10 @@ def _describe(value: Any, digits: int = 4) -> str:
             entries = np.array2string(value, separator=", ", formatter=words)
             return f"{' '.join(entries.split())}"
         return f"an array of shape {value.shape}, {value.dtype}"
+    if _is_tensor(value):
+        if value.ndim and (value.numel() > 8 or digits == 0):
+            return f"a tensor of shape {tuple(value.shape)}, {_name(value.dtype)}"
+        return f"a tensor {_describe(_numpy(value), digits or 4)}, {_name(value.dtype)}"
     if isinstance(value, tuple) and len(value) <= 4:
         return "(" + ", ".join(_describe(entry, digits) for entry in value) + ")"
     if isinstance(value, list | tuple | dict | set):
