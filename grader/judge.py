@@ -394,6 +394,7 @@ def _check(
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         _no_longer_than(session.limits.check + 5),
+        expect.asking(lambda *asked: session.request("ask", *asked)),
     ):
         try:
             wanted = tuple(sorted(used(cell.source) & names - space.keys()))

@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-from dropoutlab import expect
+from dropoutlab import expect, probes
 from grader import sandbox
 from grader.names import bound, used
 from grader.wire import Frames, Table
@@ -93,13 +93,21 @@ class Player:
     def serve(self) -> None:
         """Answer requests until the referee has no more."""
         while True:
-            self._answer(self.table.read(*self.frames.receive()))
+            self._answer(self._received())
+
+    def _received(self) -> Any:
+        """The referee's next message; what cannot be read is told, and ends the player."""
+        try:
+            return self.table.read(*self.frames.receive())
+        except Exception as error:
+            self.frames.send([[], [], ["tuple", ["fault", f"{type(error).__name__}: {error}"]]])
+            raise
 
     def call_back(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a callable of the check's; requests that come meanwhile are answered."""
         self.frames.send(self.table.write(("callback", number, args, tuple(kwargs.items()))))
         while True:
-            message = self.table.read(*self.frames.receive())
+            message = self._received()
             if message[0] == "returned":
                 return message[1]
             if message[0] == "raised":
@@ -193,13 +201,17 @@ class Player:
     def _do_operate(self, name: str, target: Any, args: tuple, kwargs: tuple) -> Any:
         return OPERATIONS[name](target, *args, **dict(kwargs))
 
+    def _do_ask(self, question: str, *args: Any) -> Any:
+        return getattr(probes, question)(*args)
+
     def _do_gradients(
-        self, output: torch.Tensor, weight: torch.Tensor, inputs: tuple, create_graph: bool
+        self, number: int, weight: torch.Tensor, inputs: tuple, create_graph: bool
     ) -> tuple[Any, ...]:
-        """Gradients of `output`, weighted, with respect to the `inputs` that it depends on.
+        """Gradients of the tensor of this number, weighted, with respect to the `inputs`.
 
         Those of the learner's own leaves are added to their `.grad`, as `backward` does.
         """
+        output = self.table.objects[number]
         own = [leaf for leaf in _leaves(output) if not any(leaf is x for x in inputs)]
         both = torch.autograd.grad(
             output, [*inputs, *own], weight, retain_graph=True, create_graph=create_graph,

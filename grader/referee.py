@@ -170,6 +170,8 @@ class Session:
                     if self.interrupted:
                         names, said = ("TimeoutError",), f"no answer in {self.limits.check:g} s"
                     raise remote([str(name) for name in names], said, where)
+                case ("fault", str(said)):
+                    raise self.broken(f"it could not read what it was sent: {said[:300]}")
                 case _:
                     raise self.broken("it sent what is no answer")
 
@@ -294,21 +296,30 @@ class Session:
         return _History.apply(self, number, value, anchor, *inputs)
 
 
+class _Held:
+    """Tells the table when a history is gone."""
+
+    def __init__(self, table: Table, number: int):
+        self.ended, self.number = table.ended, number
+
+    def __del__(self) -> None:
+        self.ended.append(self.number)
+
+
 class _History(torch.autograd.Function):
     """A tensor whose history lies in the player."""
 
     @staticmethod
     def forward(ctx: Any, session: Session, number: int, value: torch.Tensor, *inputs: Any) -> Any:
-        ctx.session, ctx.number = session, number
-        ctx.save_for_backward(*inputs)
+        ctx.session, ctx.number, ctx.held = session, number, _Held(session.table, number)
+        ctx.inputs = inputs[1:]  # not saved_tensors: a history may be gone through twice
         return value.clone()
 
     @staticmethod
     def backward(ctx: Any, weight: torch.Tensor) -> Any:
-        _, *inputs = ctx.saved_tensors
-        output = ctx.session.table.objects[ctx.number]
+        inputs = ctx.inputs
         create = torch.is_grad_enabled()
-        grads = ctx.session.request("gradients", output, weight, tuple(inputs), create)
+        grads = ctx.session.request("gradients", ctx.number, weight, inputs, create)
         if type(grads) is not tuple or len(grads) != len(inputs):
             raise ctx.session.broken("it sent no gradients")
         for grad, given in zip(grads, inputs, strict=True):

@@ -23,10 +23,12 @@ import pickle
 import re
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import torch
 
@@ -64,6 +66,8 @@ TYPES: dict[str, type] = {kind.__name__: kind for kind in (int, float, bool, com
 NAMES = {kind: name for name, kind in TYPES.items()}
 
 Parts = list[memoryview]
+HISTORY = object()
+"""Stands in the table for a tensor that is gone, but whose history is still there."""
 
 
 class Broken(Exception):
@@ -171,19 +175,43 @@ class Table:
         self.objects: dict[int, Any] = {}
         self.numbers: dict[int, int] = {}
         self.known: dict[int, Any] = {}
+        self.ended: list[int] = []
         self.next = 0 if self.referee else 1
 
     # --- writing ----------------------------------------------------------------------
 
     def write(self, value: Any) -> Any:
         """A value as JSON with memoryviews, and before it all that changed in the table."""
+        if self.referee:
+            self._let_go()
         changed = []
         for number, thing in list(self.objects.items()):
-            state = self._state(thing, 0)
-            if _fixed(state) != self.known[number]:
+            state = None if thing is HISTORY else self._state(thing, 0)
+            if state and _fixed(state) != self.known[number]:
                 changed.append([number, state])
                 self.known[number] = _fixed(self._state(thing, 0))
-        return [changed, self._encode(value, 0)]
+        ended = self.ended[:]
+        self.ended.clear()
+        return [changed, ended, self._encode(value, 0)]
+
+    def _let_go(self) -> None:
+        """Forget what no check can see any more: nothing but this table refers to it.
+
+        A tensor with a history may be needed for its gradient when it is gone itself: the
+        history says when it ends (`ended`).
+        """
+        for number in list(self.objects):
+            if sys.getrefcount(self.objects[number]) > 2:
+                continue
+            thing = self.objects[number]
+            del self.numbers[id(thing)]
+            if isinstance(thing, torch.Tensor) and not thing.is_leaf and number % 2:
+                self.objects[number] = HISTORY
+            else:
+                self.ended.append(number)
+        for number in self.ended:
+            self.objects.pop(number, None)
+            self.known.pop(number, None)
 
     def _encode(self, value: Any, depth: int) -> Any:
         kind = type(value)
@@ -289,7 +317,10 @@ class Table:
         """The value of a frame; the table's objects take over what changed. Raises Broken."""
         self._parts = parts
         try:
-            changed, body = message
+            changed, ended, body = message
+            for number in ended if not self.referee else ():
+                self.numbers.pop(id(self.objects.pop(number, None)), None)
+                self.known.pop(number, None)
             for number, state in changed:
                 self._update(number, state, 0)
             return self._decode(body, 0)
@@ -385,7 +416,7 @@ class Table:
             case "tensor":
                 dtype, shape, part, stride, requires, leaf, parameter, grad = rest
                 value = self._torch(dtype, shape, part)
-                if not self.referee and list(value.stride()) != stride:
+                if not self.referee and list(value.stride()) != stride and 0 not in stride:
                     value = torch.empty_strided(shape, stride, dtype=value.dtype).copy_(value)
                 if parameter:
                     value = torch.nn.Parameter(value, bool(requires))
@@ -469,7 +500,7 @@ class Table:
         new = self._torch(dtype, shape, part)
         if new.dtype != value.dtype or new.shape != value.shape:
             raise Broken("a tensor changed its shape or dtype")
-        value.detach().copy_(new)
+        value.data.copy_(new)  # past the history, as gradcheck's small steps are
         if value.is_leaf:
             if leaf and bool(requires) != value.requires_grad:
                 value.requires_grad_(bool(requires))
@@ -511,8 +542,11 @@ class Table:
         raise Broken("it sent what is no data")
 
 
-class _Pickler(pickle.Pickler):
-    """Pickles what the referee owns; arrays, tensors and generators go through the table."""
+class _Pickler(cloudpickle.Pickler):
+    """Pickles what the referee owns; arrays, tensors and generators go through the table.
+
+    A module whose class the check itself defines goes with its class.
+    """
 
     def __init__(self, file: io.BytesIO, table: Table, depth: int):
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
@@ -560,6 +594,8 @@ def _memory(array: np.ndarray) -> memoryview:
 def _tensor(value: torch.Tensor) -> list[Any]:
     """A tensor's dtype, shape and bytes (NumPy has no bfloat16)."""
     plain = value.detach().resolve_conj().resolve_neg().cpu().contiguous()
+    if plain._is_zerotensor():
+        plain = torch.zeros(plain.shape, dtype=plain.dtype)
     data = plain.reshape(-1).view(torch.uint8).numpy() if plain.numel() else np.empty(0, np.uint8)
     return [str(value.dtype).removeprefix("torch."), list(value.shape), _memory(data)]
 

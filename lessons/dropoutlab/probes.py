@@ -1,0 +1,62 @@
+"""Questions that only the process can answer in which the learner's code runs.
+
+A check asks them with `expect.ask("name", …)`: in a notebook that is a plain call, and when
+a class is graded it is carried out where the learner's objects are. What comes back is data
+like any other: it is compared with what is right, and never believed to be a verdict.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+def deepcopy(thing: Any) -> Any:
+    """A deep copy."""
+    return copy.deepcopy(thing)
+
+
+def pickled(thing: Any) -> Any:
+    """The object that comes back from a pickle."""
+    return pickle.loads(pickle.dumps(thing))
+
+
+def is_module(thing: Any) -> bool:
+    """Whether this is a torch module."""
+    import torch
+
+    return isinstance(thing, torch.nn.Module)
+
+
+def modes(model: Any) -> list[bool]:
+    """The training flag of a module and of each of its submodules."""
+    return [module.training for module in model.modules()]
+
+
+def share_memory(a: Any, b: Any) -> bool:
+    """Whether two arrays or tensors may lie in the same memory."""
+    arrays = [x if isinstance(x, np.ndarray) else x.detach().numpy() for x in (a, b)]
+    return bool(np.may_share_memory(*arrays))
+
+
+def saved_bytes(call: Callable[..., Any], *args: Any) -> int:
+    """Bytes of the tensors that `call(*args)` saves for its backward pass, arguments left out."""
+    import torch
+
+    given = {x.untyped_storage().data_ptr() for x in args if isinstance(x, torch.Tensor)}
+    saved: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in given:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        result = call(*args)
+    del result
+    return sum(saved.values())
