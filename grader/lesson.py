@@ -225,8 +225,9 @@ def _faults_of_names(cells: list[Cell]) -> list[tuple[int, str]]:
 
 
 CANNOT_CROSS = {
-    "shares_memory", "may_share_memory", "inspect", "gc", "get_ipython", "globals", "locals",
-    "vars", "exec", "eval", "__code__", "__globals__", "__closure__", "__dict__", "__class__",
+    ast.Name: {"inspect", "gc", "get_ipython", "globals", "locals", "vars", "exec", "eval"},
+    ast.Attribute: {"shares_memory", "may_share_memory", "__code__", "__globals__",
+                    "__closure__", "__dict__", "__class__"},
 }  # fmt: skip
 """Names by which a check would look into a process that is another one when grading."""
 
@@ -249,7 +250,7 @@ def _faults_of_crossing(cells: list[Cell]) -> list[tuple[int, str]]:
 def _cannot_cross(node: ast.AST, exercises: set[str]) -> str:
     """What a part of a check asks that cannot cross; "" where it asks nothing such."""
     name = getattr(node, "attr", getattr(node, "id", ""))
-    if isinstance(node, ast.Name | ast.Attribute) and name in CANNOT_CROSS:
+    if name in CANNOT_CROSS.get(type(node), ()):
         return f"`{name}` looks into the learner's process"
     call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     if call and node.func.id in ("isinstance", "issubclass"):

@@ -284,8 +284,8 @@ class Table:
         """All that can change in a mutable object."""
         deeper = depth + 1
         if isinstance(value, np.ndarray):
-            writeable = bool(value.flags.writeable)
-            return ["array", value.dtype.str, list(value.shape), _memory(value), writeable]
+            flags = [bool(value.flags.writeable), bool(value.flags.fnc)]
+            return ["array", value.dtype.str, list(value.shape), _memory(value), *flags]
         if isinstance(value, list):
             return ["list", [self._encode(v, deeper) for v in list.__iter__(value)]]
         if isinstance(value, dict):
@@ -399,8 +399,8 @@ class Table:
             case "list" | "dict" | "set":
                 return {"list": list, "dict": dict, "set": set}[tag]()
             case "array":
-                dtype, shape, part, writeable = rest
-                value = self._array(dtype, shape, part).copy()
+                dtype, shape, part, writeable, fortran = rest
+                value = self._array(dtype, shape, part).copy("F" if fortran else "C")
                 value.flags.writeable = bool(writeable)
                 return value
             case "rng":
@@ -467,7 +467,7 @@ class Table:
         self.known[number] = _fixed(self._state(value, depth))
 
     def _update_array(
-        self, value: np.ndarray, dtype: Any, shape: Any, part: Any, writeable: Any
+        self, value: np.ndarray, dtype: Any, shape: Any, part: Any, writeable: Any, fortran: Any
     ) -> None:
         new = self._array(dtype, shape, part)
         if new.dtype != value.dtype or new.size != value.size:
