@@ -1,9 +1,19 @@
 """Explorers: one for each lesson, made of `Explorer`, a picture that answers to sliders."""
 
 from dropoutlab.explore.explorer import Explorer, Picture, slider
+from dropoutlab.explore.learning_weights import learning_weights
 from dropoutlab.explore.preactivation import preactivation
 from dropoutlab.explore.scaled import scaled
 from dropoutlab.explore.scaling import scaling
 from dropoutlab.explore.thinned_digit import thinned_digit
 
-__all__ = ["Explorer", "Picture", "preactivation", "scaled", "scaling", "slider", "thinned_digit"]
+__all__ = [
+    "Explorer",
+    "Picture",
+    "learning_weights",
+    "preactivation",
+    "scaled",
+    "scaling",
+    "slider",
+    "thinned_digit",
+]
