@@ -2,6 +2,7 @@
 
 from dropoutlab.explore.explorer import Explorer, Picture, slider
 from dropoutlab.explore.learning_weights import learning_weights
+from dropoutlab.explore.penalty import penalty
 from dropoutlab.explore.preactivation import preactivation
 from dropoutlab.explore.scaled import scaled
 from dropoutlab.explore.scaling import scaling
@@ -11,6 +12,7 @@ __all__ = [
     "Explorer",
     "Picture",
     "learning_weights",
+    "penalty",
     "preactivation",
     "scaled",
     "scaling",
