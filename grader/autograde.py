@@ -310,8 +310,11 @@ class Here:
     """No pool: one task after the other, in this process."""
 
     def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Judged, Any]]:
-        for task, extra in tasks:
-            yield judge.work(task), extra
+        try:
+            for task, extra in tasks:
+                yield judge.work(task), extra
+        finally:
+            judge.close()
 
     def each(self, call: Callable[[Any], None], items: list[Any]) -> Iterator[None]:
         """Call a function with each item, on this machine."""
@@ -336,7 +339,7 @@ class Processes:
 
     def _new(self) -> concurrent.futures.ProcessPoolExecutor:
         spawn = multiprocessing.get_context("spawn")
-        return concurrent.futures.ProcessPoolExecutor(self.workers, spawn, _deaf_to_ctrl_c)
+        return concurrent.futures.ProcessPoolExecutor(self.workers, spawn, _a_worker)
 
     def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Judged, Any]]:
         """Results in the order in which they come."""
@@ -376,8 +379,15 @@ class Processes:
         yield from self.executor.map(call, items)
 
 
-def _deaf_to_ctrl_c() -> None:
+def _a_worker() -> None:
+    """A worker leaves Ctrl-C to its parent, and ends when that ends, however it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager

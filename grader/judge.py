@@ -34,7 +34,7 @@ from grader import submission
 from grader.course import CourseError
 from grader.names import bound, used
 from grader.paths import ROOT
-from grader.referee import Gone, Players, Session
+from grader.referee import Gone, Lost, Players, Session
 from grader.sandbox import Limits
 
 
@@ -117,11 +117,16 @@ def work(task: Task) -> Judged:
         except CourseError as error:
             return _unread(task, "malformed", str(error))
         source = _parsed(task.source)
-        notebook, more = submission.rebuild(learner, _parsed(task.released))
-        _put_checks_back(notebook, source)
         names = set().union(*(bound(c.source) for c in source.cells if _is_exercise(c)))
-        ended = judge(notebook, names, _ready(task))
-        return _judged(task, notebook, [*notes, *more], ended, started)
+        for _ in range(2):
+            notebook, more = submission.rebuild(learner, _parsed(task.released))
+            _put_checks_back(notebook, source)
+            try:
+                ended = judge(notebook, names, _ready(task))
+                return _judged(task, notebook, [*notes, *more], ended, started)
+            except Lost:
+                close()  # and try once more, with a new process to fork from
+        return given_up(task)
 
 
 def given_up(task: Task) -> Judged:

@@ -43,6 +43,10 @@ class Gone(BaseException):
         self.outcome, self.said = outcome, said
 
 
+class Lost(Exception):
+    """The process from which players are forked has ended: start another."""
+
+
 # --- the process from which players are forked -------------------------------------------
 
 
@@ -51,6 +55,8 @@ class Players:
 
     def __init__(self, root: Path, hidden: list[Path], limits: Limits, *, unsafe: bool = False):
         self.limits, self.unsafe = limits, unsafe
+        if not hasattr(os, "fork"):
+            raise Unavailable("this system has no fork; on Windows use WSL or a container")
         here, there = socket.socketpair()
         environment = {
             "PATH": "/usr/bin:/bin",
@@ -77,42 +83,53 @@ class Players:
         there.close()
         self.control = here
         self.answers = here.makefile("rb")
-        answer = self._answer()
+        try:
+            answer = self._answer()
+        except Lost:
+            said = self.process.stderr.read().decode(errors="replace").strip().splitlines()
+            self.close()
+            last = said[-1] if said else "no word"
+            raise Unavailable(f"no players can be started: {last}") from None
         if "unavailable" in answer:
+            self.close()
             raise Unavailable(answer["unavailable"])
 
     def start(self) -> tuple[int, socket.socket]:
         """A new player: its process number, and this end of the wire to it."""
         here, there = socket.socketpair()
-        fds = array.array("i", [there.fileno()])
         with there:
-            self.control.sendmsg(
-                [json.dumps({"start": True}).encode()],
-                [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)],
-            )
+            self._order({"start": True}, there)
             return self._answer()["pid"], here
 
     def interrupt(self, pid: int) -> None:
         """Press Ctrl-C in a player."""
-        self.control.sendall(json.dumps({"interrupt": pid}).encode())
+        self._order({"interrupt": pid})
 
     def end(self, pid: int) -> dict[str, Any]:
         """Kill a player and all it started; how it stood, and what it used."""
-        self.control.sendall(json.dumps({"end": pid}).encode())
+        self._order({"end": pid})
         return self._answer()
 
     def close(self) -> None:
+        """End the process; its players end with it."""
         self.answers.close()
         self.control.close()
         self.process.stderr.close()
         self.process.wait()
 
+    def _order(self, order: dict[str, Any], *ends: socket.socket) -> None:
+        fds = array.array("i", [end.fileno() for end in ends])
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)] if ends else []
+        try:
+            self.control.sendmsg([json.dumps(order).encode()], rights)
+        except OSError:
+            raise Lost from None
+
     def _answer(self) -> dict[str, Any]:
-        line = self.answers.readline()
-        if not line:
-            said = self.process.stderr.read().decode(errors="replace").strip().splitlines()
-            raise Unavailable(f"no players can be started: {said[-1] if said else 'no word'}")
-        return json.loads(line)
+        try:
+            return json.loads(self.answers.readline())
+        except (OSError, ValueError):
+            raise Lost from None
 
 
 # --- one player, as the referee sees it ---------------------------------------------------

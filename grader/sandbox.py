@@ -17,7 +17,6 @@ import ctypes
 import errno
 import os
 import platform
-import resource
 import signal
 import struct
 import sys
@@ -86,12 +85,9 @@ class Limits:
     """Characters that one cell may print."""
 
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
 def _call(what: str, function: str, *args: object) -> int:
     """Call a function of the C library; raise Unavailable where it fails."""
-    result = getattr(_libc, function)(*args)
+    result = getattr(ctypes.CDLL(None, use_errno=True), function)(*args)
     if result < 0:
         raise Unavailable(f"{what}: {os.strerror(ctypes.get_errno())}")
     return result
@@ -240,7 +236,7 @@ def confine(proc: int, limits: Limits) -> None:
         _mount("a home folder in memory", "tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, data)
     _userspace(proc, 1000)
     with open(os.open("self/statm", os.O_RDONLY, dir_fd=proc)) as statm:
-        used = int(statm.read().split()[0]) * resource.getpagesize()
+        used = int(statm.read().split()[0]) * os.sysconf("SC_PAGESIZE")
     os.close(proc)
     os.chdir(HOME)
     _resources(limits, used)
@@ -252,6 +248,8 @@ def confine(proc: int, limits: Limits) -> None:
 
 def _resources(limits: Limits, used: int) -> None:
     """Resource limits; memory is counted from what is `used` already."""
+    import resource  # Windows has none
+
     bounds = {
         resource.RLIMIT_AS: used + limits.memory,
         resource.RLIMIT_FSIZE: limits.disk,
