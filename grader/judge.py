@@ -35,7 +35,7 @@ from grader.course import CourseError
 from grader.names import bound, used
 from grader.paths import ROOT
 from grader.referee import Gone, Lost, Players, Session
-from grader.sandbox import Limits
+from grader.sandbox import Limits, Unavailable
 
 
 @dataclass(frozen=True)
@@ -126,12 +126,16 @@ def work(task: Task) -> Judged:
                 return _judged(task, notebook, [*notes, *more], ended, started)
             except Lost:
                 close()  # and try once more, with a new process to fork from
+            except Unavailable:
+                raise
+            except Exception as error:  # a fault of the grader's costs no other submission
+                return given_up(task, f"the grader failed: {type(error).__name__}: {error}")
         return given_up(task)
 
 
-def given_up(task: Task) -> Judged:
-    """The row for a submission under which the grader's own process ended, again."""
-    return _unread(task, "killed", "the grader's own process ended under this submission, twice")
+def given_up(task: Task, said: str = "the grader's own process ended, twice") -> Judged:
+    """The row for a submission that could not be graded."""
+    return _unread(task, "killed", said)
 
 
 def _unread(task: Task, outcome: str, said: str) -> Judged:
@@ -342,7 +346,8 @@ def kind(cell: NotebookNode) -> str:
 def _needed(session: Session, code: list[NotebookNode]) -> set[str]:
     """The demonstrations that the answers need (the player says so: they are no secret)."""
     cells = [cell for cell in code if kind(cell) != "check"]
-    with session.timed(session.limits.check):
+    found: Any = ()
+    with session.timed(session.limits.check), contextlib.suppress(Exception):
         found = session.request("needed", tuple((kind(cell), cell.source) for cell in cells))
     if type(found) is not tuple or any(type(i) is not int for i in found):
         raise session.broken("it sent what is no answer")
@@ -352,18 +357,16 @@ def _needed(session: Session, code: list[NotebookNode]) -> set[str]:
 def run_cell(source: str, session: Session) -> list[NotebookNode]:
     """Run a cell in the player; its outputs as a notebook holds them."""
     with session.timed(session.limits.check):
-        answer = session.request("run", source)
-    match answer:
-        case (tuple(shown), bool(leaves)):
-            outputs = [made for made in map(_output, shown[:200]) if made is not None]
-        case _:
-            raise session.broken("it sent what are no outputs")
+        try:
+            shown = session.request("run", source)
+        except Exception as error:  # IPython itself failed, or was interrupted between cells
+            shown = (("error", type(error).__name__, str(error), ()),)
+    if type(shown) is not tuple:
+        raise session.broken("it sent what are no outputs")
+    outputs = [made for made in map(_output, shown[:200]) if made is not None]
     if session.interrupted:
         said = f"this cell did not end in {session.limits.check:g} s"
         outputs = [o for o in outputs if o.output_type != "error"] + [_stopped(said)]
-    if leaves:
-        session.gone = Gone("killed", "exit() stops the kernel")
-        raise session.gone
     return outputs
 
 

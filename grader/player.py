@@ -121,11 +121,9 @@ class Player:
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 value = getattr(self, f"_do_{operation}")(*args)
-            reply = self.table.write((sequence, "value", value, out.take(), err.take()))
-            self.frames.send(reply)
+            kind = "leaves" if self.shell.exit_now else "value"
+            self.frames.send(self.table.write((sequence, kind, value, out.take(), err.take())))
         except BaseException as error:
-            if operation == "run" and not isinstance(error, KeyboardInterrupt):
-                raise
             told = self._told(error)
             self.frames.send(self.table.write((sequence, "error", *told, out.take(), err.take())))
 
@@ -185,7 +183,7 @@ class Player:
             names, message, _ = self._told(error)
             trace = tuple(line[:2000] for line in (shell.told or ())[-50:])
             outputs.append(("error", names[0], message, trace))
-        return tuple(outputs), bool(shell.exit_now)
+        return tuple(outputs)
 
     def _do_names(self, names: tuple[str, ...]) -> tuple[Any, ...]:
         """The names that there are, with what they stand for."""
@@ -269,6 +267,10 @@ def shell() -> Any:
 
     class Shell(InteractiveShell):
         told: tuple[str, ...] | None = None
+        exit_now = False
+
+        def ask_exit(self) -> None:
+            self.exit_now = True
 
         def _showtraceback(self, kind: Any, value: Any, lines: list[str]) -> None:
             self.told = tuple(lines)
@@ -292,7 +294,6 @@ def shell() -> Any:
     config.InteractiveShell.colors = "NoColor"
     config.InteractiveShell.display_page = True
     instance = Shell.instance(config=config, displayhook_class=Quiet)
-    instance.exit_now = False
     instance.user_ns["__name__"] = "__main__"
     return instance
 

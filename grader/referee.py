@@ -179,6 +179,8 @@ class Session:
                 case (int(reply), "value", value, str(out), str(err)) if reply == sequence:
                     self._print(out, err)
                     return value
+                case (int(reply), "leaves", *_) if reply == sequence:
+                    raise self._end("killed", "exit() stops the kernel")
                 case (int(reply), "error", (str(), *_) as names, str(said), *told) if (
                     reply == sequence and [type(text) for text in told] == [str, str, str]
                 ):
@@ -202,7 +204,7 @@ class Session:
         self.lent.clear()
         self.handles.clear()
         if self.gone is None:
-            with contextlib.suppress(Gone):
+            with contextlib.suppress(Gone, Exception):
                 self.request("forget")
 
     def close(self) -> dict[str, Any]:
