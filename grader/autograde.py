@@ -69,7 +69,7 @@ class Progress(Protocol):
     def running(self, learner: str) -> None: ...
     def graded(self, judged: Judged) -> None: ...
     def feedback(self, total: int) -> None: ...
-    def advance(self) -> None: ...
+    def advance(self, fault: str) -> None: ...
 
 
 class Stopped(CourseError):
@@ -83,7 +83,7 @@ class Silent:
     def running(self, learner: str) -> None: ...
     def graded(self, judged: Judged) -> None: ...
     def feedback(self, total: int) -> None: ...
-    def advance(self) -> None: ...
+    def advance(self, fault: str) -> None: ...
 
 
 def autograde(
@@ -235,9 +235,10 @@ def _plain_file(path: Path) -> tuple[bytes | None, str]:
         return None, f"{path.name} is missing."
     except OSError:
         return None, f"{path.name} is a link or cannot be read."
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        return None, f"{path.name} is no plain file."
     with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return None, f"{path.name} is no plain file."
         text = file.read(submission.LARGEST + 1)
     if len(text) > submission.LARGEST:
         return None, f"{path.name} has more than {submission.LARGEST >> 20} MB."
@@ -272,15 +273,23 @@ def _feedback(
         or not (place / "feedback" / j.learner / lesson.name / f"{lesson.name}.html").exists()
     ]
     progress.feedback(len(learners))
-    for _ in pool.each(write_feedback, [(place, options.url, lesson.name, x) for x in learners]):
-        progress.advance()
+    items = [(place, options.url, lesson.name, learner) for learner in learners]
+    for fault in pool.each(write_feedback, items):
+        progress.advance(fault)
 
 
-def write_feedback(item: tuple[Path, str, str, str]) -> None:
-    """Have nbgrader write the feedback of one learner: course folder, database, lesson, ID."""
+def write_feedback(item: tuple[Path, str, str, str]) -> str:
+    """Have nbgrader write the feedback of one learner: course folder, database, lesson, ID.
+
+    Returns what went wrong, in a sentence; "" where nothing did.
+    """
     place, url, lesson, learner = item
-    made = _api(place, url).generate_feedback(lesson, learner)
-    course.succeed(f"feedback of {learner}", made)
+    try:
+        made = _api(place, url).generate_feedback(lesson, learner)
+        course.succeed(f"feedback of {learner}", made)
+    except CourseError as error:
+        return str(error)
+    return ""
 
 
 @functools.lru_cache(maxsize=4)
@@ -295,7 +304,7 @@ class Pool(Protocol):
     """Runs tasks somewhere; yields each result with what came with its task."""
 
     def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Judged, Any]]: ...
-    def each(self, call: Callable[[Any], None], items: list[Any]) -> Iterator[None]: ...
+    def each(self, call: Callable[[Any], str], items: list[Any]) -> Iterator[str]: ...
 
 
 def _pool(options: Options, stopping: threading.Event) -> contextlib.AbstractContextManager[Pool]:
@@ -316,7 +325,7 @@ class Here:
         finally:
             judge.close()
 
-    def each(self, call: Callable[[Any], None], items: list[Any]) -> Iterator[None]:
+    def each(self, call: Callable[[Any], str], items: list[Any]) -> Iterator[str]:
         """Call a function with each item, on this machine."""
         yield from map(call, items)
 
@@ -374,7 +383,7 @@ class Processes:
                 again.remove(item)
                 yield judge.given_up(item[0]), item[1]
 
-    def each(self, call: Callable[[Any], None], items: list[Any]) -> Iterator[None]:
+    def each(self, call: Callable[[Any], str], items: list[Any]) -> Iterator[str]:
         """Call a function with each item."""
         yield from self.executor.map(call, items)
 

@@ -218,7 +218,7 @@ def _rows(notebook: NotebookNode, task: Task, ended: Ended) -> Iterator[Row]:
         elif points == most:
             outcome = "passed"
         else:
-            outcome = ended.cells.get(cell.id, "failed")
+            outcome = ended.cells.get(exercise, ended.cells.get(cell.id, "failed"))
             said = stopped.get(exercise) or diagnosis(cell)
         yield Row(task.learner, task.lesson, exercise, name, points, most, outcome, said)
 

@@ -42,11 +42,12 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
-# Feedback shows what a hidden check said, never what it holds.
+# Feedback shows what a hidden check said, never what it holds; and what a learner wrote or
+# printed cannot act in it.
+c.HTMLExporter.filters = {"markdown2html": "grader.inert.markdown"}
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",
     "nbgrader.preprocessors.ClearHiddenTests",
+    "grader.inert.InertOutputs",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]
-# What a learner wrote or printed is shown, and cannot act.
-c.HTMLExporter.sanitize_html = True

@@ -148,8 +148,10 @@ class Bar:
         if total:
             self.task = self.bar.add_task("  feedback", total=total, said="")
 
-    def advance(self) -> None:
+    def advance(self, fault: str) -> None:
         self.bar.advance(self.task)
+        if fault:
+            self.bar.console.print(escape(fault), style="red")
 
     def _mean(self) -> str:
         share = sum(self.shares) / len(self.shares) if self.shares else 0
