@@ -33,7 +33,7 @@ from nbgrader.apps import NbGraderAPI
 from grader import course, judge, submission
 from grader.build import source_notebook
 from grader.course import CourseError
-from grader.gradebook import Writer, parsed_timestamp
+from grader.gradebook import Writer, opened, parsed_timestamp
 from grader.judge import Judged, Task
 from grader.lesson import Lesson
 from grader.sandbox import Limits
@@ -92,31 +92,30 @@ def autograde(
     """Grade a class in some lessons; all results, also those of earlier runs."""
     options.place.mkdir(parents=True, exist_ok=True)
     config = course.folder(options.place.resolve(), options.url)
+    learners = {lesson.name: _learners(lesson, options) for lesson in lessons}
     stopping = threading.Event()
+    results: list[Judged] = []
     with contextlib.ExitStack() as stack:
+        writer = stack.enter_context(opened(options.place, options.url))
         stack.enter_context(_ctrl_c(stopping))
         if pool is None:
-            pool = stack.enter_context(_pool(options, stopping))
-        writer = None
-        results: list[Judged] = []
+            pool = stack.enter_context(_pool(options, max(map(len, learners.values())), stopping))
         for lesson in lessons:
             released, source = assign(lesson, options.place, config)
-            if writer is None:
-                url, name = config.CourseDirectory.db_url, config.CourseDirectory.course_id
-                writer = stack.enter_context(Writer(url, name, config))
-            results += _lesson(lesson, released, source, options, writer, pool, progress)
+            who = learners[lesson.name]
+            results += _lesson(lesson, released, source, who, options, writer, pool, progress)
             if stopping.is_set():
                 raise Stopped("stopped: what was graded is written; the same command goes on.")
     return results
 
 
 def _lesson(
-    lesson: Lesson, released: str, source: str, options: Options, writer: Writer, pool: Pool,
-    progress: Progress,
+    lesson: Lesson, released: str, source: str, learners: list[str], options: Options,
+    writer: Writer, pool: Pool, progress: Progress,
 ) -> list[Judged]:  # fmt: skip
     done = {} if options.force else writer.done(lesson.name)
     known, todo = [], []
-    for learner in _learners(lesson, options):
+    for learner in learners:
         handed_in = _handed_in(options.place, learner, lesson.name)
         texts = [GRADER, str(options.unsafe), source, handed_in.text or handed_in.fault]
         key = _key(texts)
@@ -307,12 +306,14 @@ class Pool(Protocol):
     def each(self, call: Callable[[Any], str], items: list[Any]) -> Iterator[str]: ...
 
 
-def _pool(options: Options, stopping: threading.Event) -> contextlib.AbstractContextManager[Pool]:
+def _pool(
+    options: Options, most: int, stopping: threading.Event
+) -> contextlib.AbstractContextManager[Pool]:
     if options.scheduler:
         from grader.cluster import Cluster
 
         return Cluster(options.scheduler, stopping)
-    return Processes(options.workers or os.cpu_count() or 1, stopping)
+    return Processes(min(options.workers or os.cpu_count() or 1, most), stopping)
 
 
 class Here:

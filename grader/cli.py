@@ -211,10 +211,9 @@ def _report(args: argparse.Namespace) -> int:
 
     from grader import report, show
     from grader.grade import chosen
-    from grader.gradebook import opened
 
     (lesson,) = chosen([args.lesson])
-    with opened(args.course, args.db) as book:
+    with _gradebook(args) as book:
         results = [judged for _, judged in book.done(lesson.name).values()]
     if not results:
         raise CourseError(f"{lesson.name} is not graded: run `python3 grader autograde` first.")
@@ -232,12 +231,23 @@ def _export(args: argparse.Namespace) -> int:
 
     from grader import report
     from grader.grade import chosen
-    from grader.gradebook import opened
 
-    with opened(args.course, args.db) as book:
+    with _gradebook(args) as book:
         count = report.export(book.gradebook, chosen(args.lessons), args.to, Path(args.file))
     print(f"{args.file}: {count} learners, for {args.to.capitalize()}.")
     return 0
+
+
+def _gradebook(args: argparse.Namespace):
+    from pathlib import Path
+
+    from grader.gradebook import opened
+    from grader.paths import COURSE
+
+    place = Path(args.course) if args.course else COURSE
+    if not args.db and not (place / "gradebook.db").exists():
+        raise CourseError(f"{place} has no gradebook.db: run `python3 grader autograde` first.")
+    return opened(place, args.db)
 
 
 def _bench(args: argparse.Namespace) -> int:

@@ -39,6 +39,8 @@ def folder(place: Path, url: str = "") -> Config:
     config = configuration(place)
     for step in ("source", "release", "submitted", "autograded", "feedback", "solution"):
         setattr(config.CourseDirectory, f"{step}_directory", step)
+    config.Exchange.root = str(place)  # nothing is exchanged here, but it must be there
+    url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)  # the driver that we require
     config.CourseDirectory.db_url = url or f"sqlite:///{place / 'gradebook.db'}"
     return config
 

@@ -27,13 +27,12 @@ from nbgrader.api import (
 )
 from nbgrader.plugins import LateSubmissionPlugin
 from sqlalchemy import Column, DateTime, MetaData, String, Table, Text, select
-from sqlalchemy.exc import SAWarning
+from sqlalchemy.exc import ArgumentError, DBAPIError, SAWarning
 from traitlets.config import Config
 
 from grader import course
 from grader.course import CourseError
 from grader.judge import Judged, Row
-from grader.paths import COURSE
 
 _metadata = MetaData()
 _done = Table(
@@ -150,13 +149,18 @@ class Writer:
             comment.auto_comment = "No response." if cell.name in judged.unanswered else None
 
 
-def opened(place: str | None, url: str = "") -> Writer:
-    """The gradebook of a course folder (by default this project's .course)."""
-    folder = Path(place) if place else COURSE
-    config = course.folder(folder.resolve(), url)
-    if not url and not (folder / "gradebook.db").exists():
-        raise CourseError(f"{folder} has no gradebook.db: run `python3 grader autograde` first.")
-    return Writer(config.CourseDirectory.db_url, config.CourseDirectory.course_id, config)
+def opened(place: Path, url: str = "") -> Writer:
+    """The gradebook of a course folder; made where it is missing."""
+    config = course.folder(place.resolve(), url)
+    url, name = config.CourseDirectory.db_url, config.CourseDirectory.course_id
+    try:
+        return Writer(url, name, config)
+    except ArgumentError:
+        remedy = "write sqlite:///FILE or postgresql://USER@HOST/NAME"
+        raise CourseError(f"{url!r} is no address of a database: {remedy}.") from None
+    except (DBAPIError, ImportError) as error:
+        why = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        raise CourseError(f"the gradebook {url} cannot be opened: {why}") from None
 
 
 def _judged(data: dict[str, Any]) -> Judged:

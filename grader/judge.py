@@ -409,7 +409,7 @@ def _check(
             found = session.request("names", wanted)
             there = {name: value for name, value in found if name in wanted}
             _execute(cell.source, {**space, **there}, f"<{cell.id}>")
-        except (Gone, KeyboardInterrupt):
+        except (Gone, Lost, KeyboardInterrupt):
             raise
         except BaseException as error:
             fault = error

@@ -43,7 +43,7 @@ class Gone(BaseException):
         self.outcome, self.said = outcome, said
 
 
-class Lost(Exception):
+class Lost(BaseException):
     """The process from which players are forked has ended: start another."""
 
 

@@ -129,8 +129,9 @@ class Bar:
     def begin(self, lesson: str, total: int, known: list[Judged]) -> None:
         self.shares = [judged.points / judged.max for judged in known if judged.max]
         self.now: list[str] = []
-        said = f"{len(known)} were graded before" if known else ""
-        self.task = self.bar.add_task(lesson, total=total, said=said)
+        if known:
+            self.bar.console.print(f"{lesson}: {len(known)} were graded before", highlight=False)
+        self.task = self.bar.add_task(lesson, total=total, said="")
 
     def running(self, learner: str) -> None:
         self.now.append(learner)

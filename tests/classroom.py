@@ -81,5 +81,5 @@ def scores(found: list[dict]) -> dict[str, float]:
 
 def outcomes(place: Path, url: str = "") -> dict[str, str]:
     """How each submission ended, from the gradebook."""
-    with opened(str(place), url) as book:
+    with opened(place, url) as book:
         return {who: judged.outcome for who, (_, judged) in book.done(LESSON.name).items()}
