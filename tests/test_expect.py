@@ -528,3 +528,16 @@ def test_a_torch_generator_is_fresh_and_can_be_repeated():
         with expect.seeded(5):
             again.append(torch.rand(3, generator=expect.generator()))
     assert torch.equal(*again)
+
+
+def test_an_error_that_cannot_be_printed_is_told():
+    """Is an exception of a learner's own class told in four lines though its __str__ raises?"""
+
+    class Odd(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    def call() -> None:
+        raise Odd
+
+    assert "Odd" in said(call)
