@@ -174,8 +174,28 @@ def _ready(task: Task) -> Players:
     key = (task.limits, task.hidden, task.unsafe)
     if key not in _players:
         hidden = [ROOT, *map(Path, task.hidden)]
-        _players[key] = Players(ROOT, hidden, task.limits, unsafe=task.unsafe)
+        players = Players(ROOT, hidden, task.limits, unsafe=task.unsafe)
+        try:
+            _try(players)
+        except BaseException:
+            players.close()
+            raise
+        _players[key] = players
     return _players[key]
+
+
+def _try(players: Players) -> None:
+    """Have a player import what nobody has imported; a learner must not pay if it cannot."""
+    session = Session(players)
+    try:
+        outputs = run_cell("import wave, sklearn.isotonic, dropoutlab.explore, grp", session)
+    except Gone as gone:
+        outputs = [_stopped(gone.said)]
+    finally:
+        session.close()
+    faults = [output for output in outputs if output.output_type == "error"]
+    if faults:
+        raise Unavailable(f"Python does not work in it ({faults[0].ename}: {faults[0].evalue})")
 
 
 @functools.lru_cache(maxsize=64)

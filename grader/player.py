@@ -384,6 +384,7 @@ def _play(
             os.dup2(null, standard)
         if confined:
             sandbox.confine(proc, limits)
+            os.environ.update(dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR"), sandbox.HOME))
         else:
             os.setsid()
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

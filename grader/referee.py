@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -58,15 +59,15 @@ class Players:
         if not hasattr(os, "fork"):
             raise Unavailable("this system has no fork; on Windows use WSL or a container")
         here, there = socket.socketpair()
+        home = _home(root)
         environment = {
             "PATH": "/usr/bin:/bin",
-            "HOME": "/home/learner",
+            "HOME": home,  # until the sandbox gives it another
             "LANG": "C.UTF-8",
             "PYTHONPATH": os.pathsep.join([str(root), str(root / "lessons")]),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHASHSEED": "random",
-            "MPLCONFIGDIR": "/tmp",
-            "IPYTHONDIR": "/nonexistent",
+            "MPLCONFIGDIR": home,
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1",
@@ -130,6 +131,18 @@ class Players:
             return json.loads(self.answers.readline())
         except (OSError, ValueError):
             raise Lost from None
+
+
+def _home(root: Path) -> str:
+    """A folder for what packages write when they are imported: lists of fonts and the like."""
+    home = root / ".course" / "home"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if os.access(home, os.W_OK):
+            return str(home)
+    except OSError:
+        pass
+    return tempfile.mkdtemp(prefix="dropout-home-")
 
 
 # --- one player, as the referee sees it ---------------------------------------------------

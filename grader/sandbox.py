@@ -23,7 +23,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-HOME = "/home/learner"
+HOME = "/learner"
+"""A player's home folder: the one place where it may write."""
 NOBODY = 65534
 
 # mount(2), unshare(2), prctl(2)
@@ -79,7 +80,7 @@ class Limits:
     memory: int = 3 << 30
     """Bytes of memory beyond what Python and the packages take."""
     disk: int = 64 << 20
-    """Bytes of files in the home folder, and as many in /tmp."""
+    """Bytes of files in the home folder."""
     threads: int = 64
     output: int = 200_000
     """Characters that one cell may print."""
@@ -115,7 +116,8 @@ def visible(root: Path) -> list[str]:
     system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/fonts", "/etc/localtime"]
     course = [str(root / "lessons" / "dropoutlab"), str(root / "datasets")]
     devices = [f"/dev/{name}" for name in ("null", "zero", "random", "urandom")]
-    wanted = [os.path.realpath(p) for p in [*packages, *course]] + system + devices
+    own = [*packages, *course]
+    wanted = [*own, *map(os.path.realpath, own), *system, *devices]
     wanted = sorted({p for p in wanted if os.path.exists(p)}, key=lambda p: p.count("/"))
     kept: list[str] = []
     for path in wanted:
@@ -163,8 +165,9 @@ def prepare(root: Path, hidden: list[Path]) -> int:
         attributes = struct.pack("QQQQ", flags, 0, 0, 0)
         where = (new + path).encode()
         _system(f"{path} read-only", MOUNT_SETATTR, -100, where, RECURSIVE, attributes, 32)
-    for folder in (HOME, "/tmp"):
-        os.makedirs(new + folder, exist_ok=True)
+    os.makedirs(new + HOME)
+    if not os.path.exists(new + "/tmp"):  # the course itself may lie there
+        os.symlink(HOME, new + "/tmp")
     os.chdir(new)
     _system("a new root", PIVOT_ROOT[machine()], b".", b".")
     _call("the old root's end", "umount2", b".", MNT_DETACH)
@@ -231,9 +234,8 @@ def confine(proc: int, limits: Limits) -> None:
     _call("the end with the parent", "prctl", PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.setsid()
     _call("namespaces", "unshare", NEWNS | NEWNET | NEWIPC | NEWUTS | NEWCGROUP)
-    for folder in (HOME, "/tmp"):
-        data = f"mode=1777,size={limits.disk},nr_inodes=4096"
-        _mount("a home folder in memory", "tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, data)
+    data = f"mode=1777,size={limits.disk},nr_inodes=4096"
+    _mount("a home folder in memory", "tmpfs", HOME, "tmpfs", MS_NOSUID | MS_NODEV, data)
     _userspace(proc, 1000)
     with open(os.open("self/statm", os.O_RDONLY, dir_fd=proc)) as statm:
         used = int(statm.read().split()[0]) * os.sysconf("SC_PAGESIZE")
@@ -286,7 +288,7 @@ def landlock_version() -> int:
 
 
 def _landlock() -> None:
-    """Files are read; in the home folder and /tmp they are written. No TCP, no signals out."""
+    """Files are read; in the home folder they are written too. No TCP, no signals out."""
     version = landlock_version()
     files = (1 << (13 + (version >= 2) + (version >= 3) + (version >= 5))) - 1
     read, write_file, devices = 0b1100, 1 << 1, 1 << 15 | 1 << 6 | 1 << 11
@@ -294,8 +296,8 @@ def _landlock() -> None:
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     rules = _system("a Landlock ruleset", LANDLOCK_CREATE, attributes, size, 0)
     everything = files & ~devices & ~(1 << 9) & ~(1 << 10) & ~1
-    for path, allowed in {"/": read, HOME: everything, "/tmp": everything,
-                          "/dev/null": write_file | 1 << 2}.items():  # fmt: skip
+    rights = {"/": read, HOME: everything, "/dev/null": write_file | 1 << 2}
+    for path, allowed in rights.items():
         fd = os.open(path, os.O_PATH)
         rule = struct.pack("=Qi", allowed, fd)
         _system(f"Landlock for {path}", LANDLOCK_ADD, rules, 1, rule, 0)

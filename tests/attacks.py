@@ -306,11 +306,11 @@ CODE: dict[str, str] = {
     "mounting": """
         import ctypes, os
         libc = ctypes.CDLL(None, use_errno=True)
-        print(libc.mount(b"none", b"/tmp", b"tmpfs", 0, None), ctypes.get_errno())
-        print(libc.mount(b"proc", b"/tmp", b"proc", 0, None), ctypes.get_errno())
-        print(libc.umount2(b"/home/learner", 2), ctypes.get_errno())
+        print(libc.mount(b"none", b"/learner", b"tmpfs", 0, None), ctypes.get_errno())
+        print(libc.mount(b"proc", b"/learner", b"proc", 0, None), ctypes.get_errno())
+        print(libc.umount2(b"/learner", 2), ctypes.get_errno())
         print(libc.unshare(0x10000000), libc.chroot(b"/tmp"), ctypes.get_errno())
-        assert not os.path.exists("/tmp/self")
+        assert not os.path.exists("/learner/self")
     """,
     # --- reaching others --------------------------------------------------------------------
     "network": """
