@@ -32,9 +32,9 @@ from grader.names import bound, used
 from grader.wire import Frames, Table
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
-    "call": lambda target, *args, **kwargs: target(*args, **kwargs),
+    "call": lambda target, /, *args, **kwargs: target(*args, **kwargs),
     "enter": lambda target: type(target).__enter__(target),
-    "exit": lambda target: type(target).__exit__(target, None, None, None),
+    "exit": lambda target, *error: _exit(target, *error),
     "getattr": getattr,
     "setattr": setattr,
     "delattr": delattr,
@@ -70,13 +70,28 @@ class Printed(io.TextIOBase):
         return text
 
 
+def _raised(name: str, said: str) -> BaseException:
+    """An exception that the check raised, of its class where that is built in."""
+    with contextlib.suppress(TypeError):  # some want more than a message
+        return getattr(builtins, name, RuntimeError)(said)
+    return RuntimeError(said)
+
+
+def _exit(target: Any, *error: str) -> Any:
+    """Leave a context manager, by an exception (name and message) or without."""
+    if not error:
+        return type(target).__exit__(target, None, None, None)
+    raised = _raised(*error)
+    return type(target).__exit__(target, type(raised), raised, None)
+
+
 class Callback:
     """A callable of the check's, called back where it lives."""
 
     def __init__(self, player: Player, number: int, name: str):
         self._player, self._number, self.__name__ = player, number, name
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._player.call_back(self._number, args, kwargs)
 
 
@@ -105,14 +120,13 @@ class Player:
 
     def call_back(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a callable of the check's; requests that come meanwhile are answered."""
-        self.frames.send(self.table.write(("callback", number, args, tuple(kwargs.items()))))
+        self._send(("callback", number, args, tuple(kwargs.items())))
         while True:
             message = self._received()
             if message[0] == "returned":
                 return message[1]
             if message[0] == "raised":
-                kind = getattr(builtins, message[1], RuntimeError)
-                raise kind(message[2])
+                raise _raised(message[1], message[2])
             self._answer(message)
 
     def _answer(self, request: tuple[Any, ...]) -> None:
@@ -122,10 +136,22 @@ class Player:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 value = getattr(self, f"_do_{operation}")(*args)
             kind = "leaves" if self.shell.exit_now else "value"
-            self.frames.send(self.table.write((sequence, kind, value, out.take(), err.take())))
+            self._send((sequence, kind, value, out.take(), err.take()))
         except BaseException as error:
-            told = self._told(error)
-            self.frames.send(self.table.write((sequence, "error", *told, out.take(), err.take())))
+            told = (sequence, "error", *self._told(error), out.take(), err.take())
+            try:
+                self._send(told)
+            except Exception as error:  # what has changed meanwhile cannot be told
+                told = (sequence, "error", *self._told(error), "", "")
+                self.frames.send([[], [], self.table._encode(told, 0)])
+
+    def _send(self, message: tuple[Any, ...]) -> None:
+        frame = self.table.write(message)
+        try:
+            self.frames.send(frame)
+        except ValueError:
+            self.table.take_back()
+            raise
 
     def _told(self, error: BaseException) -> tuple[Any, ...]:
         """An exception as data: the names of its classes, its message, the learner's line."""

@@ -188,7 +188,11 @@ class Session:
         while True:
             match self._receive():
                 case ("callback", int(number), tuple(args), tuple(kwargs)):
-                    self._send(self._called_back(number, args, kwargs))
+                    answer = self._called_back(number, args, kwargs)
+                    try:
+                        self._send(answer)
+                    except (TypeError, ValueError) as error:  # what it returned cannot cross
+                        self._send(("raised", type(error).__name__, str(error)))
                 case (int(reply), "value", value, str(out), str(err)) if reply == sequence:
                     self._print(out, err)
                     return value
@@ -229,8 +233,12 @@ class Session:
         return self.players.end(pid)
 
     def _send(self, message: tuple[Any, ...]) -> None:
+        frame = self.table.write(message)
         try:
-            self.frames.send(self.table.write(message))
+            self.frames.send(frame)
+        except ValueError:
+            self.table.take_back()
+            raise
         except TooLate:
             raise self._too_late() from None
         except Broken as error:
@@ -380,11 +388,11 @@ class Handle:
         object.__setattr__(self, "_number", number)
         object.__setattr__(self, "__name__", name)
 
-    def _do(self, operation: str, *args: Any, **kwargs: Any) -> Any:
+    def _do(self, operation: str, /, *args: Any, **kwargs: Any) -> Any:
         session = object.__getattribute__(self, "_session")
         return session.request("operate", operation, self, args, tuple(kwargs.items()))
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return Handle._do(self, "call", *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
@@ -435,8 +443,9 @@ class Handle:
     def __enter__(self) -> Any:
         return Handle._do(self, "enter")
 
-    def __exit__(self, *error: object) -> bool:
-        return Handle._do(self, "exit") is True
+    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> bool:
+        told = () if error is None else (kind.__name__, str(error))
+        return Handle._do(self, "exit", *told) is True
 
     def __repr__(self) -> str:
         said = Handle._do(self, "repr")

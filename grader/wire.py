@@ -40,6 +40,10 @@ PARTS = 100_000
 """Arrays in a frame, at most."""
 DEPTH = 60
 """How deep containers may lie in one another."""
+DIGITS = 100_000
+"""Hexadecimal digits of an int, at most."""
+DIMENSIONS = 32
+"""Axes of an array, at most."""
 SIDE = 1 << 28
 """Entries along one axis of an array, at most."""
 OBJECTS = 20_000
@@ -181,18 +185,33 @@ class Table:
     # --- writing ----------------------------------------------------------------------
 
     def write(self, value: Any) -> Any:
-        """A value as JSON with memoryviews, and before it all that changed in the table."""
+        """A value as JSON with memoryviews, and before it all that changed in the table.
+
+        Where it raises, or `take_back` says that nothing was sent, it has not happened.
+        """
         if self.referee:
             self._let_go()
-        changed = []
-        for number, thing in list(self.objects.items()):
-            state = None if thing is HISTORY else self._state(thing, 0)
-            if state and _fixed(state) != self.known[number]:
-                changed.append([number, state])
-                self.known[number] = _fixed(self._state(thing, 0))
-        ended = self.ended[:]
-        self.ended.clear()
-        return [changed, ended, self._encode(value, 0)]
+        changed, ended = [], self.ended[:]
+        del self.ended[: len(ended)]
+        self._before = self.next, dict(self.known), ended
+        try:
+            for number, thing in list(self.objects.items()):
+                state = None if thing is HISTORY else self._state(thing, 0)
+                if state and _fixed(state) != self.known[number]:
+                    changed.append([number, state])
+                    self.known[number] = _fixed(self._state(thing, 0))
+            body = self._encode(value, 0)
+        except BaseException:
+            self.take_back()
+            raise
+        return [changed, ended, body]
+
+    def take_back(self) -> None:
+        """Forget what the last `write` put into the table: the other end never saw it."""
+        self.next, self.known, ended = self._before
+        for number in [number for number in self.objects if number not in self.known]:
+            del self.numbers[id(self.objects.pop(number))]
+        self.ended[:0] = ended
 
     def _let_go(self) -> None:
         """Forget what no check can see any more: nothing but this table refers to it.
@@ -218,14 +237,19 @@ class Table:
         if value is None or kind in (bool, float, str):
             return value
         if kind is int:
-            return value if abs(value) < 1 << 63 else ["int", hex(value)]
+            if abs(value) < 1 << 63:
+                return value
+            if value.bit_length() > 4 * DIGITS:
+                raise ValueError(f"an int of more than {4 * DIGITS:,} bits")
+            return ["int", hex(value)]
         if depth > DEPTH:
             raise ValueError(f"containers lie more than {DEPTH} deep in one another")
         number = self.numbers.get(id(value))
         if number is not None:
             return ["same", number]
         if isinstance(value, tuple):
-            return ["tuple", [self._encode(v, depth + 1) for v in tuple.__iter__(value)]]
+            tag = "size" if kind is torch.Size else "tuple"
+            return [tag, [self._encode(v, depth + 1) for v in tuple.__iter__(value)]]
         if isinstance(value, np.generic) and DTYPE.fullmatch(value.dtype.str):
             return ["scalar", value.dtype.str, _memory(np.asarray(value))]
         if isinstance(value, np.dtype) and DTYPE.fullmatch(value.str):
@@ -238,7 +262,7 @@ class Table:
             return ["frozenset", [self._encode(v, depth + 1) for v in value]]
         if kind is slice:
             ends = value.start, value.stop, value.step
-            return ["slice", *(self._encode(end, depth) for end in ends)]
+            return ["slice", *(self._encode(end, depth + 1) for end in ends)]
         if kind is range:
             return ["range", value.start, value.stop, value.step]
         if value is ...:
@@ -315,7 +339,7 @@ class Table:
 
     def read(self, message: Any, parts: Parts) -> Any:
         """The value of a frame; the table's objects take over what changed. Raises Broken."""
-        self._parts = parts
+        self._parts, self._room = parts, 2 * sum(map(len, parts))
         try:
             changed, ended, body = message
             for number in ended if not self.referee else ():
@@ -341,13 +365,15 @@ class Table:
         deeper = depth + 1
         match tag:
             case "int":
-                return int(rest[0][:100_000], 16)
+                return _int(rest[0])
             case "same":
                 return self.objects[rest[0]]
             case "new":
                 return self._create(*rest, deeper)
             case "tuple":
                 return tuple(self._decode(v, deeper) for v in rest[0])
+            case "size":
+                return torch.Size(rest[0])
             case "frozenset":
                 return frozenset(self._decode(v, deeper) for v in rest[0])
             case "scalar":
@@ -416,8 +442,8 @@ class Table:
             case "tensor":
                 dtype, shape, part, stride, requires, leaf, parameter, grad = rest
                 value = self._torch(dtype, shape, part)
-                if not self.referee and list(value.stride()) != stride and 0 not in stride:
-                    value = torch.empty_strided(shape, stride, dtype=value.dtype).copy_(value)
+                if not self.referee and list(value.stride()) != stride:
+                    value = _strided(value, stride)
                 if parameter:
                     value = torch.nn.Parameter(value, bool(requires))
                 elif requires:
@@ -507,7 +533,11 @@ class Table:
             value.grad = None if grad is None else self._torch(*grad)
 
     def _bytes(self, part: Any) -> memoryview:
-        return self._parts[part["part"]]
+        data = self._parts[part["part"]]
+        self._room -= len(data)
+        if self._room < 0:
+            raise Broken("it sent the same bytes again and again")
+        return data
 
     def _array(self, dtype: Any, shape: Any, part: Any) -> np.ndarray:
         kind, data = _dtype(dtype), self._bytes(part)
@@ -530,9 +560,11 @@ class Table:
             case "plain":
                 return data
             case "int":
-                return int(data[:100_000], 16)
+                return _int(data)
             case "list":
                 return [self._told(v) for v in data]
+            case "tuple":
+                return tuple(self._told(v) for v in data)
             case "dict":
                 return {self._told(k): self._told(v) for k, v in data}
             case "array":
@@ -572,11 +604,12 @@ class _Unpickler(pickle.Unpickler):
 
     @contextlib.contextmanager
     def _reading(self, parts: Parts) -> Iterator[None]:
-        outer, self.table._parts = self.table._parts, parts
+        outer = self.table._parts, self.table._room
+        self.table._parts, self.table._room = parts, 2 * sum(map(len, parts))
         try:
             yield
         finally:
-            self.table._parts = outer
+            self.table._parts, self.table._room = outer
 
 
 def _fixed(state: Any) -> tuple[str, list[bytes]]:
@@ -600,14 +633,33 @@ def _tensor(value: torch.Tensor) -> list[Any]:
     return [str(value.dtype).removeprefix("torch."), list(value.shape), _memory(data)]
 
 
+def _strided(value: torch.Tensor, stride: list[int]) -> torch.Tensor:
+    """The same values with these strides; as it is where elements would overlap."""
+    once = [1 if step == 0 else n for n, step in zip(value.shape, stride, strict=True)]
+    part = value[tuple(slice(n) for n in once)]
+    with contextlib.suppress(RuntimeError):
+        return torch.empty_strided(once, stride, dtype=value.dtype).copy_(part).expand(value.shape)
+    return value
+
+
 def _untellable(value: Any) -> bool:
     """Whether an array or tensor cannot be told in bytes (objects, sparse, meta)."""
+    if isinstance(value, np.ndarray | torch.Tensor) and (
+        value.ndim > DIMENSIONS or max(value.shape, default=0) > SIDE
+    ):
+        return True
     if isinstance(value, np.ndarray):
         return not DTYPE.fullmatch(value.dtype.str)
     if isinstance(value, torch.Tensor):
         name = str(value.dtype).removeprefix("torch.")
         return name not in TENSORS or value.layout != torch.strided or value.is_meta
     return False
+
+
+def _int(text: Any) -> int:
+    if type(text) is not str or len(text) > DIGITS + 3:
+        raise Broken("it sent an int that is none, or too large")
+    return int(text, 16)
 
 
 def _dtype(text: Any) -> np.dtype:
@@ -618,7 +670,7 @@ def _dtype(text: Any) -> np.dtype:
 
 
 def _shape(shape: Any) -> list[int]:
-    if type(shape) is not list or len(shape) > 32:
+    if type(shape) is not list or len(shape) > DIMENSIONS:
         raise Broken("it sent an array of an impossible shape")
     if any(type(n) is not int or not 0 <= n <= SIDE for n in shape):
         raise Broken("it sent an array of an impossible shape")
@@ -634,7 +686,7 @@ def _tell(value: Any) -> list[Any]:
     if isinstance(value, torch.Tensor):
         return ["tensor", _tensor(value)]
     if isinstance(value, list | tuple):
-        return ["list", [_tell(v) for v in value]]
+        return ["tuple" if isinstance(value, tuple) else "list", [_tell(v) for v in value]]
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return ["int", hex(int(value))]
     return ["plain", value]
