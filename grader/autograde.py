@@ -324,7 +324,11 @@ class Here:
             for task, extra in tasks:
                 yield judge.work(task), extra
         finally:
-            judge.close()
+            self.close()
+
+    def close(self) -> None:
+        """End the process from which players were forked."""
+        judge.close()
 
     def each(self, call: Callable[[Any], str], items: list[Any]) -> Iterator[str]:
         """Call a function with each item, on this machine."""

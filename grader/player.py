@@ -104,6 +104,7 @@ class Player:
         self.lent: dict[int, Any] = {}
         self.numbers: dict[int, int] = {}
         self.count = itertools.count()
+        self.running = False
 
     def serve(self) -> None:
         """Answer requests until the referee has no more."""
@@ -120,6 +121,10 @@ class Player:
 
     def call_back(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a callable of the check's; requests that come meanwhile are answered."""
+        with self._interruptible(False):
+            return self._call_back(number, args, kwargs)
+
+    def _call_back(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._send(("callback", number, args, tuple(kwargs.items())))
         while True:
             message = self._received()
@@ -133,7 +138,11 @@ class Player:
         sequence, operation, *args = request
         out, err = Printed(self.limits.output), Printed(self.limits.output)
         try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            with (
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(err),
+                self._interruptible(True),
+            ):
                 value = getattr(self, f"_do_{operation}")(*args)
             kind = "leaves" if self.shell.exit_now else "value"
             self._send((sequence, kind, value, out.take(), err.take()))
@@ -144,6 +153,20 @@ class Player:
             except Exception as error:  # what has changed meanwhile cannot be told
                 told = (sequence, "error", *self._told(error), "", "")
                 self.frames.send([[], [], self.table._encode(told, 0)])
+
+    @contextlib.contextmanager
+    def _interruptible(self, yes: bool) -> Iterator[None]:
+        """Whether Ctrl-C may strike: in the learner's code, and not between halves of a frame."""
+        before, self.running = self.running, yes
+        try:
+            yield
+        finally:
+            self.running = before
+
+    def interrupt(self, *_: object) -> None:
+        """What Ctrl-C does."""
+        if self.running:
+            raise KeyboardInterrupt
 
     def _send(self, message: tuple[Any, ...]) -> None:
         frame = self.table.write(message)
@@ -414,10 +437,9 @@ def _play(
         else:
             os.setsid()
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         player = Player(connection, interactive, limits)
-        with contextlib.suppress(KeyboardInterrupt):
-            player.frames.send(player.table.write((0, "value", "ready", "", "")))
+        signal.signal(signal.SIGINT, player.interrupt)
+        player.frames.send(player.table.write((0, "value", "ready", "", "")))
         player.serve()
     except sandbox.Unavailable as error:
         player = Player(connection, interactive, limits)

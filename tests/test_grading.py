@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from grader import course, grade
+from grader import autograde, course, grade, judge
 from grader.build import released, source_notebook
 from grader.lesson import Lesson, read
 from grader.paths import SOLUTIONS
+from grader.sandbox import Limits
 
 LESSON = read(SOLUTIONS / "00_start_here.py")
 BY_HAND = sum(cell.points for cell in LESSON.of("answer"))
@@ -22,18 +24,22 @@ OF_SCALE = sum(cell.points for cell in LESSON.of("check", "scale"))
 RIGHT = {c.name: c.source for c in LESSON.cells if c.kind in ("exercise", "answer")}
 
 
+LIMITS = Limits(check=5, submission=60)
+
+
 @pytest.fixture(autouse=True)
-def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Reports go to a folder of the test's own; a cell may take 5 seconds."""
+def reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Reports go to a folder of the test's own."""
     monkeypatch.setattr(grade, "REPORTS", tmp_path / "reports")
-    configuration = course.configuration
 
-    def patient(root: Path):
-        config = configuration(root)
-        config.Execute.timeout = 5
-        return config
 
-    monkeypatch.setattr(course, "configuration", patient)
+@pytest.fixture(autouse=True, scope="module")
+def players():
+    """One process to fork from serves all tests here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(autograde.Here, "close", lambda self: None)
+        yield
+    judge.close()
 
 
 def notebook(answers: dict[str, str] = RIGHT) -> NotebookNode:
@@ -44,28 +50,45 @@ def notebook(answers: dict[str, str] = RIGHT) -> NotebookNode:
     return nb
 
 
-def graded(nb: NotebookNode, tmp_path: Path) -> grade.Result:
+@dataclass(frozen=True)
+class Graded:
+    """A graded notebook and the text of its report."""
+
+    judged: judge.Judged
+    report: str
+
+    @property
+    def said(self) -> str:
+        return "\n".join(row.diagnosis for row in self.judged.rows)
+
+    @property
+    def notes(self) -> str:
+        return " ".join(self.judged.notes)
+
+
+def graded(nb: NotebookNode, tmp_path: Path) -> Graded:
     path = tmp_path / "learner.ipynb"
     path.write_text(json.dumps(nb))  # as it is: nbformat would mend some of it
     before = path.read_bytes()
-    result = grade.grade(LESSON, path)
+    judged, report = grade.grade(LESSON, path, limits=LIMITS)
     assert path.read_bytes() == before, "the learner's file was changed"
-    return result
+    return Graded(judged, report.read_text(encoding="utf-8"))
 
 
 def test_right_answers_get_every_point(tmp_path: Path):
     """Do all automatic points come for right answers, and is the report written?"""
     result = graded(notebook(), tmp_path)
-    assert (result.score, result.most, result.notes) == (FULL, LESSON.points, [])
-    assert "Hint 1" in result.report.read_text()
+    assert (result.judged.points, result.judged.max) == (FULL, LESSON.points)
+    assert (result.judged.outcome, result.notes) == ("passed", "")
+    assert "Hint 1" in result.report
 
 
 def test_a_mistake_is_told_in_the_result(tmp_path: Path):
     """Does a failed check's row hold its four lines?"""
     mistake = LESSON.of("mistake", "scale")[0]
     result = graded(notebook(RIGHT | {"scale": mistake.source}), tmp_path)
-    assert result.score == FULL - LESSON.of("check", "scale")[0].points
-    (said,) = [row.said for row in result.rows if row.said and row.points is not None]
+    assert result.judged.points == FULL - LESSON.of("check", "scale")[0].points
+    (said,) = [row.diagnosis for row in result.judged.rows if row.diagnosis]
     assert mistake.says in said and said.count("\n") == 3
 
 
@@ -134,9 +157,9 @@ def test_an_odd_notebook_gets_the_fair_score(
 ):
     """Do right answers get every point, whatever was done to the other cells?"""
     result = graded(change(notebook()), tmp_path)
-    assert result.score == FULL
-    assert result.most == LESSON.points
-    assert note in " ".join(result.notes)
+    assert result.judged.points == FULL
+    assert result.judged.max == LESSON.points
+    assert note in result.notes
 
 
 def test_checks_edited_to_pass_give_nothing(tmp_path: Path):
@@ -146,14 +169,14 @@ def test_checks_edited_to_pass_give_nothing(tmp_path: Path):
         if cell.metadata.get("nbgrader", {}).get("grade") and cell.cell_type == "code":
             cell.source = "pass"
     result = graded(nb, tmp_path)
-    assert result.score == 0
-    assert any("was edited" in note for note in result.notes)
+    assert (result.judged.points, result.judged.outcome) == (0, "tampered")
+    assert "was edited" in result.notes
 
 
 @pytest.mark.parametrize(
     ("code", "score", "words"),
     [
-        ("import os\nos._exit(1)", 0, "the kernel stopped in this cell"),
+        ("import os\nos._exit(1)", 0, "the kernel stopped here"),
         ("exit()", 0, "exit() stops the kernel"),
         ("while True:\n    pass", FULL - OF_SCALE, "did not end in 5 s"),
         ("import what_is_not_there", FULL - OF_SCALE, "No module named 'what_is_not_there'"),
@@ -176,17 +199,16 @@ def test_a_cell_that_misbehaves_costs_what_it_should(
 ):
     """Is the misbehaviour named, and the rest of the notebook graded where it can be?"""
     result = graded(notebook(RIGHT | {"scale": code}), tmp_path)
-    said = "\n".join(row.said for row in result.rows)
-    assert words in said
-    assert result.score == score
+    assert words in result.said
+    assert result.judged.points == score
 
 
 def test_endless_output_is_cut(tmp_path: Path):
     """Does a cell that prints 100 MB leave the score as it is and the report small?"""
     loud = RIGHT["scale"] + "\nprint('x' * 100_000_000)"
     result = graded(notebook(RIGHT | {"scale": loud}), tmp_path)
-    assert result.score == FULL
-    assert result.report.stat().st_size < 5_000_000
+    assert result.judged.points == FULL
+    assert len(result.report) < 5_000_000
 
 
 def test_one_bad_submission_harms_no_other(tmp_path: Path):

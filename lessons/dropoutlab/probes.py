@@ -60,3 +60,17 @@ def saved_bytes(call: Callable[..., Any], *args: Any) -> int:
         result = call(*args)
     del result
     return sum(saved.values())
+
+
+def nested(module: Any) -> Any:
+    """A torch module inside two containers, as a layer is inside a network."""
+    import torch
+
+    return torch.nn.Sequential(torch.nn.Sequential(module))
+
+
+def restored(module: Any) -> Any:
+    """A torch module whose state went through a pickle, as `torch.save` sends it."""
+    twin = type(module).__new__(type(module))
+    twin.__dict__.update(pickle.loads(pickle.dumps(module.__dict__)))
+    return twin

@@ -4,6 +4,7 @@ from dropoutlab.explore.explorer import Explorer, Picture, slider
 from dropoutlab.explore.learning_weights import learning_weights
 from dropoutlab.explore.penalty import penalty
 from dropoutlab.explore.preactivation import preactivation
+from dropoutlab.explore.same_input import same_input
 from dropoutlab.explore.scaled import scaled
 from dropoutlab.explore.scaling import scaling
 from dropoutlab.explore.thinned_digit import thinned_digit
@@ -14,6 +15,7 @@ __all__ = [
     "learning_weights",
     "penalty",
     "preactivation",
+    "same_input",
     "scaled",
     "scaling",
     "slider",
