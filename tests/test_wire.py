@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -67,23 +68,7 @@ def step(model, optimizer, X):
     optimizer.step()
     return loss.item()
 """
-NAMES = [
-    "same",
-    "twins",
-    "change",
-    "draw",
-    "spawn",
-    "flip",
-    "apply",
-    "fail",
-    "kind",
-    "cube",
-    "layout",
-    "Liar",
-    "Box",
-    "Layer",
-    "step",
-]
+NAMES = re.findall(r"^(?:def|class) (\w+)", LEARNER, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -372,10 +357,7 @@ def test_no_notebook_does_harm(data: st.DataObject):
     except CourseError:
         return
     rebuilt, _ = submission.rebuild(learner, release)
-    locked = checks(release)
-    assert [
-        (c.id, c.source, c.metadata) for c in rebuilt.cells if judge_kind(c) == "check"
-    ] == locked
+    assert checks(rebuilt) == checks(release)
 
 
 def jsonable(value: Any) -> bool:
