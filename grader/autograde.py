@@ -13,6 +13,7 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
+import datetime
 import functools
 import hashlib
 import multiprocessing
@@ -90,7 +91,6 @@ def autograde(
     lessons: list[Lesson], options: Options, progress: Progress, pool: Pool | None = None
 ) -> list[Judged]:
     """Grade a class in some lessons; all results, also those of earlier runs."""
-    options.place.mkdir(parents=True, exist_ok=True)
     config = course.folder(options.place.resolve(), options.url)
     learners = {lesson.name: _learners(lesson, options) for lesson in lessons}
     stopping = threading.Event()
@@ -117,7 +117,8 @@ def _lesson(
     known, todo = [], []
     for learner in learners:
         handed_in = _handed_in(options.place, learner, lesson.name)
-        texts = [GRADER, str(options.unsafe), source, handed_in.text or handed_in.fault]
+        stamp = str(handed_in.timestamp)
+        texts = [GRADER, str(options.unsafe), source, handed_in.text or handed_in.fault, stamp]
         key = _key(texts)
         before = done.get(learner)
         if (
@@ -144,7 +145,10 @@ def _lesson(
         if handed_in.links:
             more = f"not looked at: {', '.join(handed_in.links)}"
             judged = dataclasses.replace(judged, notes=(*judged.notes, more))
-        _write(_autograded(options.place, judged.learner, lesson.name), judged.notebook)
+        _page(options.place, judged.learner, lesson.name).unlink(missing_ok=True)  # it is old
+        path = _autograded(options.place, judged.learner, lesson.name)
+        _write(path, judged.notebook)
+        _stamp(path.with_name("timestamp.txt"), handed_in.timestamp)
         writer.write(judged, key, handed_in.timestamp)
         fresh.append(dataclasses.replace(judged, notebook=""))
         progress.graded(judged)
@@ -189,7 +193,7 @@ class HandedIn:
     learner: str
     text: bytes | None
     fault: str
-    timestamp: Any
+    timestamp: datetime.datetime | None
     links: tuple[str, ...]
     """Names of what is no plain file."""
 
@@ -209,7 +213,19 @@ def _learners(lesson: Lesson, options: Options) -> list[str]:
             f"nobody has handed in {lesson.name}: {folder}/ID/{lesson.name}/ is where "
             "`nbgrader collect` puts submissions."
         )
-    return list(options.learners) or there
+    odd = [name for name in options.learners or there if not _is_text(name)]
+    if odd:
+        raise CourseError(
+            f"{odd[0]!a} in {folder} is no name that a gradebook can hold: rename it."
+        )
+    return sorted(set(options.learners)) or there
+
+
+def _is_text(name: str) -> bool:
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _handed_in(place: Path, learner: str, lesson: str) -> HandedIn:
@@ -248,6 +264,18 @@ def _autograded(place: Path, learner: str, lesson: str) -> Path:
     return place / "autograded" / learner / lesson / f"{lesson}.ipynb"
 
 
+def _page(place: Path, learner: str, lesson: str) -> Path:
+    return place / "feedback" / learner / lesson / f"{lesson}.html"
+
+
+def _stamp(path: Path, timestamp: datetime.datetime | None) -> None:
+    """Say when the work was handed in, as nbgrader does: it regrades what is newer."""
+    if timestamp is None:
+        path.unlink(missing_ok=True)
+    else:
+        _write(path, f"{timestamp} UTC")
+
+
 def _write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -268,13 +296,17 @@ def _feedback(
     learners = [
         j.learner
         for j in everyone
-        if j.learner in fresh
-        or not (place / "feedback" / j.learner / lesson.name / f"{lesson.name}.html").exists()
+        if j.learner in fresh or not _whole(_page(place, j.learner, lesson.name))
     ]
     progress.feedback(len(learners))
     items = [(place, options.url, lesson.name, learner) for learner in learners]
     for fault in pool.each(write_feedback, items):
         progress.advance(fault)
+
+
+def _whole(page: Path) -> bool:
+    """Whether a page was written to its end: a run that was killed may have left half of it."""
+    return page.is_file() and page.read_bytes().rstrip().endswith(b"</html>")
 
 
 def write_feedback(item: tuple[Path, str, str, str]) -> str:
@@ -355,6 +387,14 @@ class Processes:
         spawn = multiprocessing.get_context("spawn")
         return concurrent.futures.ProcessPoolExecutor(self.workers, spawn, _a_worker)
 
+    def _submit(self, call: Callable[[Any], Any], item: Any) -> concurrent.futures.Future[Any]:
+        """Hand an item in; where a process has taken the pool with it, to a new one."""
+        try:
+            return self.executor.submit(call, item)
+        except BrokenProcessPool:
+            self.executor = self._new()
+            return self.executor.submit(call, item)
+
     def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Judged, Any]]:
         """Results in the order in which they come."""
         running: dict[concurrent.futures.Future[Judged], tuple[Task, Any, int]] = {}
@@ -368,29 +408,39 @@ class Processes:
                 if item is None:
                     break
                 task, extra, tries = item
-                running[self.executor.submit(judge.work, task)] = task, extra, tries + 1
+                running[self._submit(judge.work, task)] = task, extra, tries + 1
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in [f for f in running if self.stopping.is_set() and f.cancel()]:
                 del running[future]
-            broken = False
             for future in done & running.keys():
                 task, extra, tries = running.pop(future)
                 try:
                     yield future.result(), extra
                 except BrokenProcessPool:
                     again.append((task, extra, tries))
-                    broken = True
-            if broken:
-                self.executor = self._new()
             for item in [item for item in again if item[2] >= self.TRIES]:
                 again.remove(item)
                 yield judge.given_up(item[0]), item[1]
 
     def each(self, call: Callable[[Any], str], items: list[Any]) -> Iterator[str]:
-        """Call a function with each item."""
-        yield from self.executor.map(call, items)
+        """Call a function with each item; what it says went wrong."""
+        for _ in range(self.TRIES):
+            futures = {self._submit(call, item): item for item in items}
+            items = []
+            for future in concurrent.futures.as_completed(futures):
+                if self.stopping.is_set():
+                    for waiting in futures:
+                        waiting.cancel()
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    items.append(futures[future])
+                except concurrent.futures.CancelledError:
+                    pass  # the next run does it
+        for item in items:
+            yield f"feedback of {item[-1]}: its process ended, twice; the same command tries again."
 
 
 def _a_worker() -> None:

@@ -46,11 +46,11 @@ def main(argv: list[str]) -> int:
     auto.add_argument("lessons", nargs="+", metavar="LESSON", help='"03", a full name, or "all"')
     _of_course(auto)
     auto.add_argument("--learner", nargs="+", metavar="ID", default=[], help="only these")
-    auto.add_argument("--workers", type=int, default=0, metavar="N", help="default: the cores")
+    auto.add_argument("--workers", type=_count, default=0, metavar="N", help="default: the cores")
     auto.add_argument("--scheduler", default="", metavar="ADDRESS", help="of a Dask cluster")
     auto.add_argument("--force", action="store_true", help="grade what is graded again")
     auto.add_argument("--json", metavar="FILE", help="write every row to this file")
-    auto.add_argument("--timeout", type=float, metavar="S", help="seconds for one cell or check")
+    auto.add_argument("--timeout", type=_seconds, metavar="S", help="for one cell or check")
     auto.add_argument("--no-feedback", action="store_true", help="grades only, no HTML")
     auto.add_argument("--unsafe", action="store_true", help="run answers without the sandbox")
     auto.set_defaults(run=_autograde)
@@ -100,6 +100,18 @@ def main(argv: list[str]) -> int:
     except Unavailable as error:
         print(f"no sandbox here: {error}.\n{REMEDY}", file=sys.stderr)
         return 1
+
+
+def _count(text: str) -> int:
+    if (count := int(text)) < 0:
+        raise ValueError
+    return count
+
+
+def _seconds(text: str) -> float:
+    if not 0 < (seconds := float(text)) < 1e6:  # nan is no such number
+        raise ValueError
+    return seconds
 
 
 def _of_course(command: argparse.ArgumentParser) -> None:
@@ -169,6 +181,8 @@ def _autograde(args: argparse.Namespace) -> int:
     from grader.paths import COURSE
     from grader.report import write_rows
 
+    if args.json and (Path(args.json).is_dir() or not Path(args.json).absolute().parent.is_dir()):
+        raise CourseError(f"{args.json} cannot be written: name a file in a folder that is there.")
     limits = autograde.Limits()
     if args.timeout:
         limits = replace(limits, check=args.timeout, submission=5 * args.timeout)

@@ -26,7 +26,7 @@ from nbgrader.api import (
     SubmittedNotebook,
 )
 from nbgrader.plugins import LateSubmissionPlugin
-from sqlalchemy import Column, DateTime, MetaData, String, Table, Text, select
+from sqlalchemy import Column, DateTime, MetaData, String, Table, Text, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, SAWarning
 from traitlets.config import Config
 
@@ -160,7 +160,8 @@ def opened(place: Path, url: str = "") -> Writer:
         raise CourseError(f"{url!r} is no address of a database: {remedy}.") from None
     except (DBAPIError, ImportError) as error:
         why = str(getattr(error, "orig", error)).strip().splitlines()[0]
-        raise CourseError(f"the gradebook {url} cannot be opened: {why}") from None
+        shown = make_url(url).render_as_string(hide_password=True)
+        raise CourseError(f"the gradebook {shown} cannot be opened: {why}") from None
 
 
 def _judged(data: dict[str, Any]) -> Judged:
@@ -173,5 +174,5 @@ def parsed_timestamp(text: str) -> datetime.datetime | None:
     """The time of handing in, from nbgrader's timestamp.txt; None where it says none."""
     try:
         return utils.parse_utc(text.strip()) if text.strip() else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

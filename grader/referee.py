@@ -163,7 +163,10 @@ class Session:
         self.pid, end = players.start()
         self.frames = Frames(end)
         self.frames.deadline = time.monotonic() + 30
-        first = self._receive()
+        try:
+            first = self._receive()
+        except Gone as gone:
+            raise Unavailable(f"a player ended at once ({gone.said})") from None
         if first[2] != "ready":
             self.close()
             raise Unavailable(first[2])

@@ -40,8 +40,10 @@ def parse(text: bytes, name: str = "the file") -> tuple[NotebookNode, list[str]]
     if len(text) > LARGEST:
         raise CourseError(f"{name} has more than {LARGEST >> 20} MB: clear its outputs; {remedy}")
     try:
-        text = text.decode("utf-8")
-        version = json.loads(text)["nbformat"]
+        told = json.loads(text.decode("utf-8"))
+        version = told["nbformat"]
+        # A lone surrogate ("\ud83d") is JSON, but no text that can be written anywhere.
+        text = json.dumps(told, ensure_ascii=False).encode("utf-8", "replace").decode()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what `rebuild` mends anyway
             notebook = nbformat.reads(text, as_version=4)
