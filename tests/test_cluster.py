@@ -14,12 +14,12 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from test_resume import graded, wait_for
 
 import classroom
 from classroom import FULL_POINTS, HALF, HALF_POINTS, RIGHT, hand_in, notebook
 from grader.judge import Task
 from grader.sandbox import Limits
+from test_resume import graded, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("resume")]
 

@@ -74,12 +74,12 @@ def same_input(mlp: Callable[..., nn.Module]) -> Explorer:
             ax.set_title(f"{mode}: right in {100 * right:.0f} % of the runs")
         axes[1].set_ylabel("probability")
         axes[2].set_yticklabels([])
-        ours, whole = told["training"][:, label], told["evaluation"][0, label]
+        ours, whole = told["training"][:, label], told["evaluation"][:, label]
         mean, spread = ours.mean(), ours.std()
         return (
             f"At p = {p:.1f} the probability of a {label} in {runs} runs (dots; dash: their mean) "
-            f"is {mean:.2f} ± {spread:.2f} in training mode, and {whole:.2f} each time in "
-            f"evaluation mode."
+            f"is {mean:.2f} ± {spread:.2f} in training mode, and {whole.mean():.2f} ± "
+            f"{whole.std():.2f} in evaluation mode."
         )
 
     return Explorer(
