@@ -158,6 +158,7 @@ for p in (0.2, 0.5, 0.9):
             suspects=[
                 (1 - p, "the survivors are not scaled. Divide them by 1 - p."),
                 ((1 - p) / p, "the survivors are divided by p. Divide them by 1 - p."),
+                (1, "p is used as the probability of keeping: fewer survive, each larger."),
                 (p / (1 - p), "p is swapped: it is the probability of dropping, not of keeping."),
                 ((1 - p) ** 2, "the survivors are multiplied by 1 - p. Divide them by it."),
                 (1 / (1 - p), "nothing is dropped: every entry is scaled."),

@@ -1107,7 +1107,11 @@ with expect.case("mlp([6, 5, 4, 3]).eval()(X) against its own weights",
     shapes = [tuple(w.shape) for w in net.parameters()]
     expect.equal(str(shapes), "[(5, 6), (5,), (4, 5), (4,), (3, 4), (3,)]",
                  hint="one nn.Linear, with bias, between any two sizes, in their order.")
-    x = torch.randn(50, 6, generator=expect.generator())
+    generator = expect.generator()
+    with torch.no_grad():
+        for w in net.parameters():
+            w.copy_(torch.randn(w.shape, generator=generator))
+    x = torch.randn(50, 6, generator=generator)
     (a, b), (c, d), (e, f) = [[w.detach() for w in net.parameters()][i : i + 2] for i in (0, 2, 4)]
     logits = F.linear(F.linear(F.linear(x, a, b).relu(), c, d).relu(), e, f)
     linear = F.linear(F.linear(F.linear(x, a, b), c, d), e, f)

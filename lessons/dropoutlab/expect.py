@@ -241,9 +241,8 @@ def close(
     found, expected = _numpy(found), _numpy(expected)
     if _agree(found, expected, rtol, atol):
         return
-    for wrong, words in suspects:
-        if _agree(found, wrong, max(rtol, 1e-9), max(atol, 1e-12)):
-            raise Unmet(*_apart(expected, found), words)
+    wide = max(rtol, 1e-9), max(atol, 1e-12)
+    hint = next((words for wrong, words in suspects if _agree(found, wrong, *wide)), hint)
     if np.ndim(found) and np.shape(found) == np.shape(expected):
         a, b = np.asarray(found), np.asarray(expected)
         off = _off(a, b, rtol, atol)
@@ -353,7 +352,8 @@ def mean(
 
     With values a < b and n entries, (mean - a) / (b - a) * n is binomial with probability
     (expected - a) / (b - a); the bounds are exact at level `alpha`. A suspect is the mean
-    that a known mistake would have, tested with the same width.
+    that a known mistake would have. The nearest is named, if it is as near for the spread of
+    what was found as `expected` would have to be for its own.
     """
     _numeric(found, f"mean {expected:.3f}", "biuf")
     low, high = of
@@ -365,10 +365,14 @@ def mean(
     unit = (high - low) / n
     below, above = expected - (low + first * unit), (low + last * unit) - expected
     width = max(below, above) + tiny * max(abs(low), abs(high))
-    value = float(np.mean(np.asarray(found, dtype=float)))
+    found = np.asarray(found, dtype=float)
+    value = float(np.mean(found))
     if abs(value - expected) <= width:
         return
-    hint = next((words for wrong, words in suspects if abs(value - wrong) <= width), hint)
+    spread = max((expected - low) * (high - expected), 1e-300) ** 0.5
+    reach = width * max(1.0, float(np.std(found)) / spread)
+    near = [(abs(value - wrong), words) for wrong, words in suspects]
+    hint = min([(far, words) for far, words in near if far <= reach], default=(0, hint))[1]
     places = _digits(lambda d: f"{value:.{d - 1}f}" != f"{expected:.{d - 1}f}") - 1
     said = f"mean {expected:.{places}f} ± {width:.{places}f}"
     raise Unmet(said, f"mean {value:.{places}f}", hint)
