@@ -142,9 +142,7 @@ def _lesson(
 
     fresh = []
     for judged, (handed_in, key) in pool.run(tasks()):
-        if handed_in.links:
-            more = f"not looked at: {', '.join(handed_in.links)}"
-            judged = dataclasses.replace(judged, notes=(*judged.notes, more))
+        judged = dataclasses.replace(judged, notes=(*judged.notes, *handed_in.remarks))
         _page(options.place, judged.learner, lesson.name).unlink(missing_ok=True)  # it is old
         path = _autograded(options.place, judged.learner, lesson.name)
         _write(path, judged.notebook)
@@ -194,8 +192,8 @@ class HandedIn:
     text: bytes | None
     fault: str
     timestamp: datetime.datetime | None
-    links: tuple[str, ...]
-    """Names of what is no plain file."""
+    remarks: tuple[str, ...]
+    """What the instructor should know of the folder."""
 
 
 def _learners(lesson: Lesson, options: Options) -> list[str]:
@@ -232,10 +230,14 @@ def _handed_in(place: Path, learner: str, lesson: str) -> HandedIn:
     """Read a submission; links are not followed."""
     folder = place / "submitted" / learner / lesson
     odd = sorted(p.name for p in folder.iterdir() if p.is_symlink() or not _ordinary(p))
+    remarks = [f"not looked at: {', '.join(odd)}"] if odd else []
     text, fault = _plain_file(folder / f"{lesson}.ipynb")
     stamp, _ = _plain_file(folder / "timestamp.txt")
-    when = parsed_timestamp((stamp or b"")[:100].decode(errors="replace"))
-    return HandedIn(learner, text, fault, when, tuple(odd))
+    said = (stamp or b"")[:100].decode(errors="replace").strip()
+    when = parsed_timestamp(said)
+    if said and when is None:
+        remarks.append("timestamp.txt says no time, and nbgrader stops at it: delete that file")
+    return HandedIn(learner, text, fault, when, tuple(remarks))
 
 
 def _ordinary(path: Path) -> bool:

@@ -7,8 +7,10 @@ configuration (`distributed.comm.tls`). Each worker needs this project and its r
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from typing import Any
 
 from distributed import Client, KilledWorker, Security, as_completed
@@ -18,6 +20,9 @@ from grader.autograde import Here
 from grader.course import CourseError
 from grader.judge import Judged, Task
 
+PATIENCE = 20
+"""Seconds in which a scheduler must answer."""
+
 
 class Cluster(Here):
     """A pool of the workers of a Dask scheduler; feedback is written here."""
@@ -26,11 +31,13 @@ class Cluster(Here):
         self.address, self.stopping = address, stopping
 
     def __enter__(self) -> Cluster:
-        security = Security() if self.address.startswith("tls://") else None
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it is said here
         try:
-            self.client = Client(self.address, security=security, timeout=20)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise CourseError(f"no scheduler answers at {self.address}: {error}") from None
+            security = Security() if self.address.startswith("tls://") else None
+            self.client = Client(self.address, security=security, timeout=PATIENCE)
+        except (OSError, RuntimeError, TypeError, ValueError) as error:
+            why = str(error).partition("\n")[0]
+            raise CourseError(f"no scheduler answers at {self.address}: {why}") from None
         if not self.client.scheduler_info(n_workers=-1)["workers"]:
             self.client.close()
             raise CourseError(f"the scheduler at {self.address} has no workers: start some.")
@@ -53,12 +60,20 @@ class Cluster(Here):
                 running[future.key] = item
                 completed.add(future)
 
-        fill()
-        while running:
-            future = next(completed)
-            task, extra = running.pop(future.key)
-            try:
-                yield future.result(), extra
-            except KilledWorker:
-                yield judge.given_up(task), extra
+        try:
             fill()
+            while running:
+                future = next(completed)
+                task, extra = running.pop(future.key)
+                try:
+                    yield future.result(), extra
+                except KilledWorker:
+                    yield judge.given_up(task), extra
+                fill()
+        except (CancelledError, OSError):
+            lost = f"the scheduler at {self.address} was lost"
+            said = "what was graded is written; the same command goes on."
+            raise CourseError(f"{lost}: {said}") from None
+        except ImportError as error:
+            remedy = "each needs this project and its requirements"
+            raise CourseError(f"a worker cannot grade ({error}): {remedy}.") from None

@@ -173,6 +173,6 @@ def _judged(data: dict[str, Any]) -> Judged:
 def parsed_timestamp(text: str) -> datetime.datetime | None:
     """The time of handing in, from nbgrader's timestamp.txt; None where it says none."""
     try:
-        return utils.parse_utc(text.strip()) if text.strip() else None
+        return utils.parse_utc(text) if text else None
     except (ValueError, OverflowError):
         return None

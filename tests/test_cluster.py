@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import json
 import os
 import pickle
 import pickletools
@@ -9,96 +12,194 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import dask
 import pytest
 
 import classroom
-from classroom import FULL_POINTS, HALF, HALF_POINTS, RIGHT, hand_in, notebook
+import test_resume as resume
+from grader import cluster
+from grader.cluster import Cluster
+from grader.course import CourseError
 from grader.judge import Task
-from grader.sandbox import Limits
-from test_resume import graded, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("resume")]
+
+TLS = "DASK_DISTRIBUTED__COMM__TLS__"
 
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Dask's configuration for TLS, as environment variables: one authority, one key."""
+    """Dask's configuration for TLS, as environment variables: an authority and what it signed."""
     folder = tmp_path_factory.mktemp("tls")
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-         "/CN=class", "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    tls = "DASK_DISTRIBUTED__COMM__TLS__"
-    names = {f"{tls}CA_FILE": certificate, "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true"}
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=course",
+            "-keyout", "ca.key", "-out", "ca.pem")  # fmt: skip
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=class", "-keyout", "key.pem",
+            "-out", "request.pem")  # fmt: skip
+    openssl("x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-days",
+            "2", "-CAcreateserial", "-out", "certificate.pem")  # fmt: skip
+    names = {f"{TLS}CA_FILE": "ca.pem"}
     for role in ("SCHEDULER", "WORKER", "CLIENT"):
-        names |= {f"{tls}{role}__CERT": certificate, f"{tls}{role}__KEY": key}
-    return {name: str(value) for name, value in names.items()}
+        names |= {f"{TLS}{role}__CERT": "certificate.pem", f"{TLS}{role}__KEY": "key.pem"}
+    return {name: str(folder / file) for name, file in names.items()} | {
+        "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true"
+    }
 
 
-@pytest.fixture
-def cluster(certificates: dict[str, str]) -> Iterator[tuple[str, list[subprocess.Popen]]]:
-    """The address of a scheduler with two workers, and these."""
-    environment = classroom.environment() | certificates
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"tls://127.0.0.1:{port}"
+@dataclass
+class Machines:
+    """A scheduler and its workers."""
 
-    def start(*arguments: str) -> subprocess.Popen:
-        return subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli." + arguments[0], *arguments[1:]],
-            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,
+    environment: dict[str, str]
+    folder: Path
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"tls://127.0.0.1:{free.getsockname()[1]}"
+        self.scheduler = self._start("dask_scheduler", "--host", self.address, "--no-show")
+
+    def worker(self) -> subprocess.Popen[bytes]:
+        """Start another worker."""
+        return self._start("dask_worker", self.address, "--nthreads", "1", "--no-nanny")
+
+    def _start(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.{program}", *arguments, "--no-dashboard"],
+            env=classroom.environment() | self.environment, cwd=self.folder,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
+        self.started.append(process)
+        return process
 
-    scheduler = start("dask_scheduler", "--host", address, "--no-dashboard", "--no-show")
-    workers = [
-        start("dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
-        for _ in range(2)
-    ]
-    yield address, workers
-    for process in (*workers, scheduler):
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    def end(self) -> None:
+        for process in reversed(self.started):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
-def test_a_lost_worker_costs_nothing(
-    cluster: tuple[str, list[subprocess.Popen]], certificates: dict[str, str], tmp_path: Path
+@pytest.fixture(scope="module")
+def machines(
+    certificates: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Machines]:
+    """A scheduler, so far without workers."""
+    machines = Machines(certificates, tmp_path_factory.mktemp("machines"))
+    yield machines
+    machines.end()
+
+
+@contextlib.contextmanager
+def secure(environment: dict[str, str]) -> Iterator[None]:
+    """Dask in this process, configured by these environment variables."""
+    with dask.config.set(
+        dask.config.merge(dask.config.config, dask.config.collect_env(environment))
+    ):
+        yield
+
+
+@dataclass
+class Run:
+    """A class that was graded on a cluster."""
+
+    place: Path
+    code: int
+    said: str
+    rows: Path
+    players: set[int]
+    """The workers that had players."""
+
+
+@pytest.fixture(scope="module")
+def run(
+    machines: Machines, certificates: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Run:
+    """Graded by two workers, one of which is killed in the middle."""
+    place = tmp_path_factory.mktemp("class")
+    resume.make(place)
+    workers = [machines.worker(), machines.worker()]
+    rows = place / "rows.json"
+    options = ["--scheduler", machines.address, "--no-feedback", "--json", str(rows)]
+    process = resume.started(place, *options, **certificates)
+    resume.reached(process, lambda: len(resume.graded(place)) >= 4)
+    players = {resume.parent(pid) for pid in resume.processes(place, "grader.player")}
+    os.killpg(workers[0].pid, signal.SIGKILL)
+    said = "".join(process.communicate(timeout=150))
+    return Run(place, process.returncode, said, rows, players & {w.pid for w in workers})
+
+
+def refusal(address: str) -> str:
+    """The one sentence with which a cluster is refused."""
+    with pytest.raises(CourseError) as told:
+        Cluster(address, threading.Event()).__enter__()
+    said = str(told.value)
+    del told
+    gc.collect()  # a client collected while the next one starts would wait for its lock
+    assert "\n" not in said
+    return said
+
+
+def test_a_scheduler_without_workers_is_told(machines: Machines):
+    """Is a cluster that has no workers (yet) said to have none?"""
+    with secure(machines.environment):
+        assert "has no workers" in refusal(machines.address)
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "tls://127.0.0.1:1"])
+def test_a_scheduler_that_is_not_there_is_told(address: str, monkeypatch: pytest.MonkeyPatch):
+    """Is an address at which nobody answers said in one sentence?"""
+    monkeypatch.setattr(cluster, "PATIENCE", 1)
+    assert address in refusal(address)
+
+
+def test_a_scheduler_talks_to_nobody_without_a_certificate(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
 ):
+    """Is who has no certificate of the class turned away, in one sentence?"""
+    monkeypatch.setattr(cluster, "PATIENCE", 1)
+    for address in (machines.address, machines.address.replace("tls", "tcp")):
+        assert "no scheduler answers" in refusal(address)
+
+
+def test_a_lost_worker_costs_nothing(run: Run):
     """With one of two workers killed in the middle: are all rows there, with the right scores?"""
-    address, workers = cluster
-    text = classroom.released(tmp_path)
-    expected = {f"learner{k:02d}": (0, HALF_POINTS, FULL_POINTS)[k % 3] for k in range(16)}
-    for k, learner in enumerate(expected):
-        hand_in(tmp_path, learner, notebook(text, ({}, HALF, RIGHT)[k % 3]))
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in certificates.items():
-            patch.setenv(name, value)
-        run = subprocess.Popen(
-            classroom.command("autograde", "00", "--course", str(tmp_path), "--scheduler",
-                              address, "--no-feedback"),
-            env=classroom.environment(), text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )  # fmt: skip
-        wait_for(lambda: len(graded(tmp_path)) >= 3 or run.poll() is not None)
-        os.killpg(workers[0].pid, signal.SIGKILL)
-        out, err = run.communicate(timeout=180)
-    assert run.returncode == 0, out + err
-    assert classroom.scores(classroom.rows(tmp_path, "--no-feedback")) == expected
+    assert run.code == 0, run.said
+    assert classroom.scores(json.loads(run.rows.read_text(encoding="utf-8"))) == resume.EXPECTED
+    assert "killed" not in classroom.outcomes(run.place).values()
+
+
+def test_the_workers_do_the_work(run: Run):
+    """Were learners' cells run by the workers, and not by the machine that asked?"""
+    assert len(run.players) == 2
+
+
+def test_a_lost_scheduler_is_told(run: Run, machines: Machines):
+    """Is the loss of the scheduler said in a sentence, and does the next run, here, go on?"""
+    process = resume.started(
+        run.place, "--scheduler", machines.address, "--force", "--no-feedback",
+        **machines.environment,
+    )  # fmt: skip
+    before = resume.when(run.place)
+    resume.reached(process, lambda: resume.when(run.place) != before)
+    os.killpg(machines.scheduler.pid, signal.SIGKILL)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, out + err
+    assert "was lost" in err and "the same command goes on" in err and "Traceback" not in err
 
 
 def test_only_plain_data_travels():
-    """Does a task hold texts, bytes and numbers alone, so that no learner's object travels?"""
-    plain = (str, bytes, bool, tuple, Limits, type(None))
+    """Does a task's pickle name the grader's own two dataclasses, and nothing else?"""
     task = Task("ann", "00", "{}", "{}", b"{}", hidden=("/x",))
-    assert all(isinstance(getattr(task, field.name), plain) for field in fields(Task))
-    found = [arg for op, arg, _ in pickletools.genops(pickle.dumps(task)) if op.name == "GLOBAL"]
-    texts = [arg for op, arg, _ in pickletools.genops(pickle.dumps(task)) if type(arg) is str]
-    modules = {text for text in [*found, *texts] if text.startswith(("grader", "dropoutlab"))}
-    assert modules <= {"grader.judge", "grader.sandbox"}, modules
+    told = pickletools.genops(pickle.dumps(task, protocol=3))  # names each class in one word
+    named = {arg for operation, arg, _ in told if operation.name == "GLOBAL"}
+    own = {"grader.judge Task", "grader.sandbox Limits"}
+    assert own <= named <= own | {"copyreg _reconstructor", "builtins object"}, named

@@ -5,38 +5,49 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from nbgrader.api import Gradebook
 
 import classroom
 from classroom import FULL_POINTS, HALF, HALF_POINTS, LESSON, RIGHT, hand_in, notebook
+from grader import autograde, course
+from grader.gradebook import opened
+from grader.judge import Task
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("resume")]
 
-EXPECTED = {f"learner{k:02d}": (0, HALF_POINTS, FULL_POINTS)[k % 3] for k in range(14)}
+CLASS = 12
+ANSWERS = {f"learner{k:02d}": ({}, HALF, RIGHT)[k % 3] for k in range(CLASS)}
+EXPECTED = {who: (0, HALF_POINTS, FULL_POINTS)[k % 3] for k, who in enumerate(ANSWERS)}
+MARK = "CLASS_OF_A_TEST"
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A class of fourteen that nobody has graded."""
-    text = classroom.released(tmp_path)
-    for k, learner in enumerate(EXPECTED):
-        hand_in(tmp_path, learner, notebook(text, ({}, HALF, RIGHT)[k % 3]))
-    return tmp_path
+# --- runs, and what there is of them ---------------------------------------------------------
 
 
-def started(place: Path) -> subprocess.Popen[str]:
+def make(place: Path) -> None:
+    """A class that nobody has graded."""
+    text = classroom.released(place)
+    for learner, answers in ANSWERS.items():
+        hand_in(place, learner, notebook(text, answers))
+
+
+def started(place: Path, *options: str, **more: str) -> subprocess.Popen[str]:
+    """The command at work; `more` goes into its environment."""
     return subprocess.Popen(
-        classroom.command("autograde", "00", "--course", str(place), "--no-feedback"),
-        env=classroom.environment(), text=True, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        classroom.command("autograde", "00", "--course", str(place), *options),
+        env={**classroom.environment(), **more, MARK: str(place)}, text=True,
+        start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 90) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 120) -> None:
     """Look until it is so."""
     end = time.monotonic() + seconds
     while not what():
@@ -44,85 +55,251 @@ def wait_for(what: Callable[[], bool], seconds: float = 90) -> None:
         time.sleep(0.002)
 
 
+def reached(run: subprocess.Popen[str], what: Callable[[], bool]) -> None:
+    """Look until a run is so far."""
+    wait_for(lambda: what() or run.poll() is not None)
+    assert run.poll() is None, run.communicate()
+
+
 def graded(place: Path) -> list[Path]:
     return list((place / "autograded").glob("*/*/*.ipynb"))
 
 
-def family(pid: int) -> Iterator[int]:
-    """The processes that a process has started, and theirs."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+def pages(place: Path) -> list[Path]:
+    return list((place / "feedback").glob("*/*/*.html"))
+
+
+def processes(place: Path, *words: str) -> list[int]:
+    """The processes that belong to the runs for a class and have all the words in their call."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
+            call = (folder / "cmdline").read_text()
+            own = str(place) in call or f"{MARK}={place}\0" in (folder / "environ").read_text()
+        except (OSError, UnicodeDecodeError):
             continue
-        if int(fields[1]) == pid:
-            child = int(stat.parent.name)
-            yield child
-            yield from family(child)
+        if own and all(word in call for word in words):
+            found.append(int(folder.name))
+    return sorted(found)
 
 
-def alive(pid: int) -> bool:
+def forking(place: Path) -> list[int]:
+    """The processes from which players are forked: children of workers."""
+    workers = processes(place, "spawn_main")
+    return [pid for pid in processes(place, "grader.player") if parent(pid) in workers]
+
+
+def parent(pid: int) -> int:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
-        return False
+        return 0
 
 
-@pytest.mark.parametrize("count", [0, 1, 5, 11])
-def test_a_killed_run_is_finished_by_the_next(place: Path, count: int):
-    """After `kill -9` with so many graded: no process is left, and the same command finishes?"""
+def when(place: Path, url: str = "") -> dict[str, object]:
+    """When each learner's submission was graded."""
+    from sqlalchemy import text
+
+    with opened(place, url) as book:
+        found = book.db.execute(text("select learner, graded from dropout_autograded"))
+        return {row.learner: row.graded for row in found}
+
+
+# --- one class, stopped again and again ------------------------------------------------------
+
+
+@dataclass
+class Stop:
+    """What there was after a run had been stopped."""
+
+    graded: dict[str, object]
+    pages: int
+    code: int
+    said: str
+    left: list[int]
+    torn: list[str]
+
+
+def stopped(place: Path, what: Callable[[], bool], by: signal.Signals) -> Stop:
+    """Start the command and stop it as soon as it is so far."""
+    torn: list[str] = []
+
+    def look() -> bool:
+        there = [*graded(place), *place.glob("autograded/*/*/timestamp.txt")]
+        torn.extend(str(p) for p in there if not p.read_text().endswith(("}\n", "UTC")))
+        return what()
+
     run = started(place)
-    wait_for(lambda: len(graded(place)) >= count and len(list(family(run.pid))) >= 2)
-    children = list(family(run.pid))
-    os.kill(run.pid, signal.SIGKILL)
-    run.communicate()
-    wait_for(lambda: not any(map(alive, children)), 20)
-    assert classroom.scores(classroom.rows(place, "--no-feedback")) == EXPECTED
+    reached(run, look)
+    run.send_signal(by)
+    said = "".join(run.communicate(timeout=120))
+    if by == signal.SIGKILL:
+        end = time.monotonic() + 20
+        while processes(place) and time.monotonic() < end:
+            time.sleep(0.01)
+    return Stop(when(place), len(pages(place)), run.returncode, said, processes(place), torn)
 
 
-@pytest.mark.parametrize("who", ["spawn_main", "grader.player"])
-def test_a_killed_helper_costs_nothing(place: Path, who: str):
-    """Does the run survive the death of a worker, and of the process that forks players?"""
-    run = started(place)
-    wait_for(lambda: len(graded(place)) >= 2)
-    victims = [pid for pid in family(run.pid) if who in cmdline(pid)]
-    os.kill(victims[0], signal.SIGKILL)
+@dataclass
+class Story:
+    """A class, and what happened to its grading."""
+
+    place: Path
+    stops: dict[str, Stop]
+    edited: str
+    rows: list[dict]
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """Killed while it starts, Ctrl-C, killed in the middle and in the feedback; then finished.
+
+    After Ctrl-C a person marks an answer, whose learner then hands in once more.
+    """
+    place = tmp_path_factory.mktemp("class")
+    make(place)
+    for learner in list(ANSWERS)[:3]:
+        stamp = place / "submitted" / learner / LESSON.name / "timestamp.txt"
+        stamp.write_text("2026-01-02 03:04:05 UTC")
+    stops = {}
+    stops["start"] = stopped(place, lambda: bool(forking(place)), signal.SIGKILL)
+    stops["Ctrl-C"] = stopped(place, lambda: len(graded(place)) >= 2, signal.SIGINT)
+    edited = min(stops["Ctrl-C"].graded)
+    with Gradebook(course.folder(place).CourseDirectory.db_url) as book:
+        (nb,) = book.find_submission(LESSON.name, edited).notebooks
+        next(g for g in nb.grades if g.name == "expectations").manual_score = 0.5
+        next(c for c in nb.comments if c.name == "expectations").manual_comment = "well done"
+        book.db.commit()
+    text = classroom.released(place)
+    more = {"scale": ANSWERS[edited].get("scale", "pass") + "\n# once more"}
+    hand_in(place, edited, notebook(text, ANSWERS[edited] | more))
+    stops["middle"] = stopped(place, lambda: len(graded(place)) >= 7, signal.SIGKILL)
+    before = len(pages(place))
+    stops["feedback"] = stopped(place, lambda: len(pages(place)) >= before + 2, signal.SIGKILL)
+    return Story(place, stops, edited, classroom.rows(place))
+
+
+STOPS = ["start", "Ctrl-C", "middle", "feedback"]
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_no_process_is_left(story: Story, stop: str):
+    """Has every process ended that the run had started, players of endless loops included?"""
+    assert story.stops[stop].left == []
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_nothing_is_half_written(story: Story, stop: str):
+    """Was every graded notebook whole whenever somebody looked?"""
+    assert story.stops[stop].torn == []
+
+
+@pytest.mark.parametrize(("stop", "least", "most"), [
+    ("start", 0, 1), ("Ctrl-C", 2, CLASS - 3), ("middle", 6, CLASS - 1), ("feedback", CLASS, CLASS),
+])  # fmt: skip
+def test_a_run_was_stopped_where_it_was_meant_to_be(story: Story, stop: str, least: int, most: int):
+    """Did each stop come while there was something left to be done?"""
+    found = story.stops[stop]
+    assert least <= len(found.graded) <= most
+    assert found.pages < CLASS
+    assert found.code == (1 if stop == "Ctrl-C" else -signal.SIGKILL)
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_what_is_graded_is_not_graded_again(story: Story, stop: str):
+    """Did the same command only do the rest?"""
+    final = when(story.place)
+    before = story.stops[stop].graded
+    same = {who for who in before if before[who] == final[who]}
+    late = stop in ("start", "Ctrl-C")  # what happened before the learner handed in once more
+    assert same == before.keys() - ({story.edited} if late else set())
+
+
+def test_the_scores_are_those_of_an_undisturbed_run(story: Story):
+    """Is everybody's score in the rows, in the gradebook and in the feedback?"""
+    assert classroom.scores(story.rows) == EXPECTED
+    api = course.nbgrader(story.place, course.folder(story.place))
+    found = {s["student"]: s["score"] for s in api.get_submissions(LESSON.name)}
+    assert found == EXPECTED | {story.edited: EXPECTED[story.edited] + 0.5}
+    for page in pages(story.place):
+        text = page.read_text(encoding="utf-8")
+        score = found[page.parent.parent.name]
+        assert f"(Score: {float(score)} / {LESSON.points:.1f})" in text
+        assert text.rstrip().endswith("</html>")
+    assert len(pages(story.place)) == len(graded(story.place)) == CLASS
+    assert not list(story.place.rglob("*.new"))
+
+
+def test_what_a_person_gave_has_outlived_it(story: Story):
+    """Are a mark and a comment there, though two runs were killed after them?"""
+    with Gradebook(course.folder(story.place).CourseDirectory.db_url) as book:
+        (nb,) = book.find_submission(LESSON.name, story.edited).notebooks
+        mark = next(g for g in nb.grades if g.name == "expectations")
+        assert (mark.manual_score, mark.needs_manual_grade) == (0.5, True)
+        comment = next(c for c in nb.comments if c.name == "expectations")
+        assert comment.manual_comment == "well done"
+
+
+def test_ctrl_c_finishes_what_runs(story: Story):
+    """Does Ctrl-C say how to go on, and leave no notebook without its grades?"""
+    stop = story.stops["Ctrl-C"]
+    assert "the same command goes on" in stop.said and "Traceback" not in stop.said
+
+
+# --- what else may be killed -----------------------------------------------------------------
+
+
+def test_killed_helpers_cost_nothing(tmp_path: Path):
+    """Does one run survive the death of a worker, and of a process that forks players?"""
+    make(tmp_path)
+    run = started(tmp_path, "--no-feedback", "--json", str(tmp_path / "rows.json"))
+    reached(run, lambda: len(graded(tmp_path)) >= 2)
+    os.kill(processes(tmp_path, "spawn_main")[0], signal.SIGKILL)
+    reached(run, lambda: len(graded(tmp_path)) >= 6 and bool(forking(tmp_path)))
+    os.kill(forking(tmp_path)[0], signal.SIGKILL)
     out, err = run.communicate(timeout=120)
     assert run.returncode == 0, out + err
-    assert classroom.scores(classroom.rows(place, "--no-feedback")) == EXPECTED
+    assert classroom.outcomes(tmp_path).keys() == EXPECTED.keys()
+    assert "killed" not in classroom.outcomes(tmp_path).values()
 
 
-def cmdline(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except OSError:
-        return ""
+def own_number(item: int) -> str:
+    """What a process of the pool says: its number."""
+    return str(os.getpid())
 
 
-def test_ctrl_c_finishes_what_runs(place: Path):
-    """Does Ctrl-C write what was running, say so, and leave the rest for the next run?"""
-    run = started(place)
-    wait_for(lambda: len(graded(place)) >= 2)
-    run.send_signal(signal.SIGINT)
-    _, err = run.communicate(timeout=60)
-    assert run.returncode == 1 and "the same command goes on" in err
-    assert "Traceback" not in err
-    there = {path.parent.parent.name for path in graded(place)}
-    assert there == set(classroom.outcomes(place)), "a notebook without grades, or the reverse"
-    assert len(there) < len(EXPECTED)
-    assert classroom.scores(classroom.rows(place, "--no-feedback")) == EXPECTED
+def test_a_pool_outlives_its_processes():
+    """Is everything done once, where a process dies while its parent is busy elsewhere?"""
+    text = autograde.nbformat.writes(autograde.source_notebook(LESSON))
+    unread = [Task(str(k), LESSON.name, text, text, None, "no file") for k in range(6)]
+
+    def kill(pool: autograde.Processes) -> None:
+        (worker,) = pool.executor._processes
+        os.kill(worker, signal.SIGKILL)
+        wait_for(lambda: bool(pool.executor._broken))
+
+    with autograde.Processes(1, threading.Event()) as pool:
+        found = []
+        for judged, k in pool.run((task, task.learner) for task in unread):
+            found.append((judged.learner, k, judged.outcome))
+            if len(found) == 2:
+                kill(pool)
+        assert sorted(found) == [(str(k), str(k), "malformed") for k in range(6)]
+        said: list[str] = []
+        numbers: Iterator[str] = pool.each(own_number, list(range(40)))
+        for number in numbers:
+            said.append(number)
+            if len(said) == 1:
+                kill(pool)
+        assert len(said) == 40 and all(number.isdecimal() for number in said)
 
 
-def test_a_half_written_notebook_is_never_seen(place: Path):
-    """Is each autograded notebook whole at every moment?"""
-    run = started(place)
-    seen = 0
-    while run.poll() is None:
-        for path in graded(place):
-            assert path.read_text(encoding="utf-8").endswith("}\n")
-            seen += 1
-    run.communicate()
-    assert seen and run.returncode == 0
-    assert len(graded(place)) == len(EXPECTED)
-    assert not list((place / "autograded").rglob("*.new"))
-    assert LESSON.name in str(graded(place)[0])
+def test_ctrl_c_leaves_what_waits_in_the_pool():
+    """Is nothing begun any more once Ctrl-C was pressed, whatever is being done?"""
+    stopping = threading.Event()
+    with autograde.Processes(1, stopping) as pool:
+        count = 0
+        for _ in pool.each(own_number, list(range(2000))):
+            stopping.set()
+            count += 1
+        assert 0 < count < 2000
