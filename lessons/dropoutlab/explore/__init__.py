@@ -2,6 +2,7 @@
 
 from dropoutlab.explore.explorer import Explorer, Picture, slider
 from dropoutlab.explore.learning_weights import learning_weights
+from dropoutlab.explore.members import members
 from dropoutlab.explore.penalty import penalty
 from dropoutlab.explore.preactivation import preactivation
 from dropoutlab.explore.same_input import same_input
@@ -13,6 +14,7 @@ __all__ = [
     "Explorer",
     "Picture",
     "learning_weights",
+    "members",
     "penalty",
     "preactivation",
     "same_input",
