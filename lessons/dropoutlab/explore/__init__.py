@@ -1,6 +1,7 @@
 """Explorers: one for each lesson, made of `Explorer`, a picture that answers to sliders."""
 
 from dropoutlab.explore.explorer import Explorer, Picture, slider
+from dropoutlab.explore.learning_curves import learning_curves
 from dropoutlab.explore.learning_weights import learning_weights
 from dropoutlab.explore.members import members
 from dropoutlab.explore.penalty import penalty
@@ -13,6 +14,7 @@ from dropoutlab.explore.thinned_digit import thinned_digit
 __all__ = [
     "Explorer",
     "Picture",
+    "learning_curves",
     "learning_weights",
     "members",
     "penalty",

@@ -1,0 +1,152 @@
+"""Many networks trained at once: is each the one that it would be alone?"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from dropoutlab import train
+
+ROWS, FEATURES, CLASSES, STEPS, BATCH = 50, 6, 3, 12, 8
+SETTINGS = {
+    "p": [0.0, 0.5, 0.3, 0.8, 0.5],
+    "p_input": [0.0, 0.2, 0.0, 0.1, 0.2],
+    "rate": [0.02, 0.01, 0.04, 0.02, 0.01],
+    "momentum": [0.9, 0.0, 0.5, 0.9, 0.9],
+    "weight_decay": [0.0, 0.1, 0.0, 0.01, 0.0],
+    "max_norm": [np.inf, np.inf, 1.0, 0.5, np.inf],
+    "smoothing": [0.0, 0.1, 0.0, 0.2, 0.0],
+    "rows": [50, 50, 20, 3, 50],
+}
+SEEDS = [0, 1, 2, 1, 1]
+
+
+def same(a: torch.Tensor, b: torch.Tensor) -> None:
+    """Equal up to what a few steps make of float32's rounding."""
+    torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def sample() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(ROWS, FEATURES)), np.arange(ROWS) % CLASSES
+
+
+def one(X, y, hidden, seed, p, p_input, rate, momentum, weight_decay, max_norm, smoothing, rows):
+    """Train one network in torch's everyday way, with the same weights, batches and masks."""
+    chance = train.Chance(seed)
+    classify = y.dtype.kind == "i"
+    sizes = [X.shape[1], *hidden, CLASSES if classify else 1]
+    layers = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+    for layer in layers:
+        nn.init.zeros_(layer.bias)
+        layer.weight.data = chance.weights(*layer.weight.shape)
+    groups = [
+        {"params": [layer.weight for layer in layers], "weight_decay": weight_decay},
+        {"params": [layer.bias for layer in layers]},
+    ]
+    optimizer = torch.optim.SGD(groups, lr=rate, momentum=momentum)
+    X, y = torch.tensor(X, dtype=torch.float32), torch.tensor(y)
+    own = chance.subset(ROWS, rows)
+    for batch in chance.rows(rows, BATCH, STEPS):
+        h = X[own[batch]]
+        for i, layer in enumerate(layers):
+            drop = p if i else p_input
+            h = layer(h * (chance.uniform(i, *h.shape) >= drop) / (1 - drop))
+            h = h.relu() if i < len(hidden) else h
+        if classify:
+            loss = F.cross_entropy(h, y[own[batch]], label_smoothing=smoothing)
+        else:
+            loss = F.mse_loss(h[:, 0], y[own[batch]].float())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        for layer in layers[:-1]:
+            layer.weight.data = torch.renorm(layer.weight.data, 2, 0, max_norm)
+    return layers
+
+
+@pytest.mark.parametrize("hidden", [(7,), (9, 5)])
+@pytest.mark.parametrize("kind", ["classes", "regression"])
+def test_together_as_one_after_another(sample, hidden, kind):
+    """Do networks of different settings, trained at once, get the weights of single training?"""
+    X, y = sample
+    y = y if kind == "classes" else X @ np.arange(FEATURES) / 5
+    runs = train.many(X, y, hidden, seeds=SEEDS, steps=STEPS, batch=BATCH, **SETTINGS)
+    for k, seed in enumerate(SEEDS):
+        layers = one(X, y, hidden, seed, **{name: value[k] for name, value in SETTINGS.items()})
+        for layer, W, b in zip(layers, runs.weights, runs.biases, strict=True):
+            same(W[k], layer.weight.data)
+            same(b[k], layer.bias.data)
+
+
+def test_company_changes_nothing(sample):
+    """Does a network come out the same alone and among others, on one core and on two?"""
+    X, y = sample
+    setting = {"p": 0.5, "steps": STEPS, "batch": BATCH, "every": 4}
+    inputs = [0, 0.2, 0]
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            runs = train.many(X, y, [8], seeds=[4, 5, 4], p_input=inputs,
+                              watch={"all": (X, y)}, **setting)  # fmt: skip
+            assert torch.get_num_threads() == threads
+            for k, seed in enumerate((4, 5, 4)):
+                alone = train.many(X, y, [8], seeds=[seed], p_input=inputs[k],
+                                   watch={"all": (X, y)}, **setting)  # fmt: skip
+                np.testing.assert_allclose(runs.loss["all"][k], alone.loss["all"][0], rtol=1e-4)
+                same(runs.weights[0][k], alone.weights[0][0])
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_is_watched(sample):
+    """Are loss and error those of the final weights, nothing dropped and nothing smoothed?"""
+    X, y = sample
+    runs = train.many(X, y, [8], seeds=[0, 1], p=0.5, smoothing=0.2, steps=5, every=2,
+                      watch={"all": (X, y)})  # fmt: skip
+    assert runs.steps.tolist() == [0, 2, 4, 5]
+    for k in range(2):
+        h = torch.tensor(X, dtype=torch.float32)
+        for i, (W, b) in enumerate(zip(runs.weights, runs.biases, strict=True)):
+            h = h @ W[k].T + b[k]
+            h = h if i else h.relu()
+        loss = F.cross_entropy(h, torch.tensor(y)).item()
+        assert runs.loss["all"][k, -1] == pytest.approx(loss, rel=1e-5)
+        assert runs.error["all"][k, -1] == pytest.approx((h.argmax(1).numpy() != y).mean())
+    assert runs.loss["train"] == pytest.approx(runs.loss["all"], rel=1e-5)
+
+
+def test_data_of_their_own(sample):
+    """Does a network with data of its own come out as with shared data that are the same?"""
+    X, y = sample
+    both = train.many(np.stack([X, 2 * X]), np.stack([y, y]), [8], seeds=[3, 3], steps=STEPS)
+    for k, own in enumerate((X, 2 * X)):
+        alone = train.many(own, y, [8], seeds=[3], steps=STEPS)
+        same(both.weights[1][k], alone.weights[1][0])
+
+
+def test_variants_replace_rows(sample):
+    """Does augment=1 train on the variants alone, 0 never, and a half on both?"""
+    X, y = sample
+    shown = {"seeds": [2, 2, 2], "steps": STEPS, "batch": BATCH}
+    runs = train.many(X, y, [8], augment=[0, 0.5, 1], variants=np.stack([2 * X] * 3), **shown)
+    for k, own in ((0, X), (2, 2 * X)):
+        alone = train.many(own, y, [8], **shown)
+        same(runs.weights[0][k], alone.weights[0][0])
+    assert not torch.allclose(runs.weights[0][1], runs.weights[0][0], atol=1e-3)
+    assert not torch.allclose(runs.weights[0][1], runs.weights[0][2], atol=1e-3)
+
+
+def test_passes_show_every_row_equally_often():
+    """Do batches go through shuffled passes, and is a small subset part of a larger one?"""
+    rows = train.Chance(0).rows(10, 4, 5).flatten()
+    assert sorted(rows[:10]) == sorted(rows[10:]) == list(range(10))
+    assert rows[:10].tolist() != rows[10:].tolist()
+    assert train.Chance(1).subset(50, 5).tolist() == train.Chance(1).subset(50, 20)[:5].tolist()
