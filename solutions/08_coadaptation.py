@@ -78,9 +78,9 @@ plot.show(fig, "Without an eighth of its units, a network trained without dropou
                "times its error, one trained with dropout little more than before.")
 
 # %% [markdown]
-# One network in eight pieces falls apart, the other hardly notices. Look at the left picture
-# again, though: *whole*, the network without dropout redraws much better. Dropout did not come
-# free, and the rest of this lesson keeps both in view.
+# Without an eighth of its units one network falls apart; the other hardly notices. Look at the
+# left picture again, though: *whole*, the network without dropout redraws much better. Dropout
+# did not come free, and the rest of this lesson keeps both in view.
 #
 # Why are masks so cheap here? The output is linear in the mask, so the squared error is a
 # quadratic in it. `net.loss(X)` works out its coefficients once; from then on a mask costs
