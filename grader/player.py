@@ -359,6 +359,8 @@ def preload() -> None:
 
     from dropoutlab import data, explore, plot, train  # noqa: F401
 
+    sys.modules["dropoutlab.bugs"] = None  # type: ignore[assignment]  # an exercise's answer
+
 
 def main() -> None:
     """Fork players on request, and end them; ends with the process that asks."""

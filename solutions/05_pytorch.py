@@ -2872,6 +2872,9 @@ with expect.case("mode_questions"):
 # - On the CPU PyTorch keeps a float mask for backward; a boolean one is a quarter of it.
 # - Coins in bfloat16 are too coarse for a small $p$.
 #
+# **Keep.** `dropoutlab.bugs.find_dropout_bugs(model, X)` is your tool for everyday use: it also
+# names the modules in which each bug shows.
+#
 # **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, *Dropout: a simple way to
 # prevent neural networks from overfitting*, JMLR 15 (2014), appendix A.4 on the choice of the
 # rates. The documentation of `torch.nn.Module.train` and *Extending PyTorch*, on
