@@ -143,7 +143,7 @@ FAILURES = {
     "close, NaN": (lambda: expect.close(float("nan"), 1.0, hint="h"), "1", "nan"),
     "close, suspected": (
         lambda: expect.close(ARRAY / 2, ARRAY, hint="h", suspects=[(ARRAY / 2, "halved")]),
-        "[[0, 1, 2], [3, 4, 5]]",
+        "entry (0, 1) = 1",
         "hint:     halved",
     ),
     "close, shape": (lambda: expect.close(ARRAY, ARRAY.T, hint="h"), "", "[[0, 1, 2], [3, 4, 5]]"),
