@@ -120,9 +120,9 @@ def work(task: Task) -> Judged:
         source = _parsed(task.source)
         names = set().union(*(bound(c.source) for c in source.cells if _is_exercise(c)))
         for _ in range(2):
-            notebook, more = submission.rebuild(learner, _parsed(task.released))
-            _put_checks_back(notebook, source)
             try:
+                notebook, more = submission.rebuild(learner, _parsed(task.released))
+                _put_checks_back(notebook, source)
                 ended = judge(notebook, names, _ready(task))
                 return _judged(task, notebook, [*notes, *more], ended, started)
             except Lost:

@@ -12,6 +12,7 @@ import copy
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -69,9 +70,7 @@ def rebuild(learner: NotebookNode | None, released: NotebookNode) -> tuple[Noteb
         if identity is None:
             if sum(map(len, added.values())) >= MOST:
                 continue
-            new = {"code": new_code_cell, "raw": new_raw_cell}.get(
-                cell.cell_type, new_markdown_cell
-            )
+            new = NEW.get(cell.cell_type, new_markdown_cell)
             identity = f"added_{sum(map(len, added.values()))}"
             added.setdefault(here, []).append(new(cell.source, id=identity))
             continue
@@ -108,15 +107,21 @@ def rebuild(learner: NotebookNode | None, released: NotebookNode) -> tuple[Noteb
 
 def _identity(cell: NotebookNode, place: dict[str, int]) -> str | None:
     """Which released cell this is: by nbgrader's name, else by its id."""
-    for identity in (cell.metadata.get("nbgrader", {}).get("grade_id"), cell.get("id")):
+    for identity in (_marks(cell).get("grade_id"), cell.get("id")):
         if isinstance(identity, str) and identity in place:
             return identity
     return None
 
 
+def _marks(cell: NotebookNode) -> dict[str, Any]:
+    """nbgrader's data of a cell; a learner may have put anything in their place."""
+    marks = cell.metadata.get("nbgrader")
+    return marks if isinstance(marks, dict) else {}
+
+
 def _changed(theirs: NotebookNode, ours: NotebookNode) -> bool:
     """Whether a locked cell's text or any cell's grading data differ from the released ones."""
-    expected, given = ours.metadata.nbgrader, theirs.metadata.get("nbgrader", {})
+    expected, given = ours.metadata.nbgrader, _marks(theirs)
     keys = ("grade", "locked", "points", "solution")
     edited = expected["locked"] and theirs.source != ours.source
     return edited or any(expected.get(key) != given.get(key) for key in keys)
