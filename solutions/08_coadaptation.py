@@ -161,6 +161,7 @@ plot.show(fig, "Sorted ablation effects: several times smaller in networks train
 # %% check="ablation_effect" points=2
 # Where each unit pays its own share, the effect of its removal is that share.
 share = expect.rng().normal(size=6)
+share[:2] = np.abs(share[:2]) * (1, -1)  # one helps, one harms
 with expect.case("ablation_effect(loss, 6) with loss(m) = 2 - share @ m"):
     effects = ablation_effect(lambda m: 2 - share @ m, 6)
     expect.array(effects, 6, hint="return an array with one number for each unit.")
@@ -333,6 +334,7 @@ plot.show(fig, "Interactions are strong and of both signs without dropout, faint
 # A loss of six units in which pairs and triples matter; every entry from its definition.
 rng = expect.rng()
 g, A, u = rng.normal(size=6), rng.normal(size=(6, 6)), rng.normal(size=6)
+A[0, 1], A[2, 3] = 100, -100  # whatever is drawn, one pair backs up and one leans
 
 
 def f(m):
@@ -559,7 +561,7 @@ plot.show(fig, "The mean absolute cosine between features is higher with dropout
 
 # %% check="feature_redundancy" points=2
 # Seven features of different lengths, none of them centred.
-W = (expect.rng().normal(size=(7, 5)) + 0.7) * np.arange(1, 8)[:, None]
+W = (expect.rng().normal(size=(7, 5)) + 0.7) * np.array([-1, 2, 3, 4, 5, 6, 7])[:, None]
 C = W @ W.T / np.sqrt(np.outer((W**2).sum(1), (W**2).sum(1)))
 off = ~np.eye(7, dtype=bool)
 V = W / np.sqrt((W**2).sum(0))
@@ -788,9 +790,9 @@ with expect.case(f"robustness_curve(loss, 12, {counts}, 3, rng), loss = units le
 # %% check="robustness_curve" points=1
 # Every unit falls as often as any other: k times in n.
 left = []
-with expect.case("robustness_curve(loss, 21, [7], 200, rng), and how often unit 0 is left"):
-    robustness_curve(lambda m: [0.0, left.append(float(m[0]))][0], 21, [7], 200, expect.rng())
-    expect.varies(left, chance=0.7**200, what="different masks in different trials",
+with expect.case("robustness_curve(loss, 21, [7], 600, rng), and how often unit 0 is left"):
+    robustness_curve(lambda m: [0.0, left.append(float(m[0]))][0], 21, [7], 600, expect.rng())
+    expect.varies(left, chance=0.7**600, what="different masks in different trials",
                   hint="one mask serves all trials. Draw a new one in each.")
     expect.mean(left, 14 / 21, of=(0, 1), hint="all sets of k units must be equally likely.",
                 suspects=[(14 / 15, "units fall in a row, and those at the ends seldom. Draw each "
@@ -1032,7 +1034,7 @@ def activation_sparsity(H, threshold):
 # %% check="activation_sparsity" points=1
 # Relu's zeros are silent at threshold 0, and small activations at a higher one.
 H = np.maximum(expect.rng().normal(size=(6, 8)), 0)
-H[0], H[1, 1:4], H[:, 0] = 0.5, 0.25, 0
+H[0], H[1, 1:4], H[2:5], H[5], H[:, 0] = 0.5, 0.25, 0, 0.1, 0
 for threshold in (0.0, 0.25):
     silent = (~(H > threshold)).sum() / 48
     with expect.case(f"activation_sparsity(H, threshold={threshold}) of 6 images and 8 units"):
