@@ -185,7 +185,10 @@ def make() -> None:
             f"`sudo apt install python3.{sys.version_info[1]}-venv` adds what it lacks; "
             "elsewhere take another Python from 3.10. Then run the same command again."
         )
-    if VENV.exists():
+    if VENV.is_symlink():  # `venv --clear` would empty what it points to
+        say(f"The link .venv is removed; {os.readlink(VENV)}, made for elsewhere, stays as it is.")
+        VENV.unlink()
+    elif VENV.exists():
         say("The environment in .venv is unfinished, moved or broken; it is made again.")
     say(
         "First start: the course's packages are installed into .venv. This takes some minutes "

@@ -250,6 +250,18 @@ def test_broken_environment_is_made_again(project):
     assert not mark.exists()
 
 
+def test_an_environment_of_elsewhere_is_not_emptied(tmp_path, monkeypatch):
+    """Where .venv is a link: is the link given up, and what it points to left as it is?"""
+    environment = environment_of(plant(tmp_path / "course"))
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mark").touch()
+    environment.VENV.symlink_to(other)
+    monkeypatch.setattr(environment, "run", lambda *_: 0)
+    environment.make()
+    assert not environment.VENV.is_symlink() and (other / "mark").exists()
+
+
 @pytest.mark.parametrize("module", ["venv", "ensurepip"])
 def test_python_without_ensurepip(tmp_path, monkeypatch, module):
     """Does a Python that cannot make environments say what to install, and make nothing?"""
