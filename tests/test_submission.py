@@ -24,7 +24,10 @@ JSON = st.recursive(
     max_leaves=6,
 )
 FUZZ = {"derandomize": True, "deadline": None, "suppress_health_check": list(HealthCheck)}
-pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning"),
+]
 
 
 @cache
@@ -109,7 +112,6 @@ def graded() -> Iterator[Any]:
     judge.close()
 
 
-@pytest.mark.slow
 @pytest.mark.xdist_group("autograde")
 @settings(max_examples=100, **FUZZ)
 @given(mutated())
