@@ -17,6 +17,8 @@ from grader.lesson import Lesson, read
 from grader.paths import SOLUTIONS
 from grader.sandbox import Limits
 
+pytestmark = pytest.mark.slow
+
 LESSON = read(SOLUTIONS / "00_start_here.py")
 BY_HAND = sum(cell.points for cell in LESSON.of("answer"))
 FULL = LESSON.points - BY_HAND
