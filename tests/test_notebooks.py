@@ -13,7 +13,7 @@ from grader.build import source_notebook
 from grader.lesson import Lesson, read_all
 from grader.paths import LESSONS, SOLUTIONS
 
-SECONDS = {"06_overfitting": 180}  # it trains hundreds of networks
+SECONDS = {"06_overfitting": 180, "13_transformers": 90}  # they train many networks
 """Processor time, of all cores together, that a lesson may take; others 30."""
 STRICT = new_code_cell(
     "import warnings\n"

@@ -6,6 +6,7 @@ from dropoutlab.explore.learning_curves import learning_curves
 from dropoutlab.explore.learning_weights import learning_weights
 from dropoutlab.explore.members import members
 from dropoutlab.explore.penalty import penalty
+from dropoutlab.explore.places import places
 from dropoutlab.explore.preactivation import preactivation
 from dropoutlab.explore.same_input import same_input
 from dropoutlab.explore.sampled_functions import sampled_functions
@@ -21,6 +22,7 @@ __all__ = [
     "learning_weights",
     "members",
     "penalty",
+    "places",
     "preactivation",
     "same_input",
     "sampled_functions",

@@ -1,0 +1,187 @@
+"""Lesson 13: five places for dropout in a transformer, and what each does to its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from torch.nn import functional as F
+
+from dropoutlab import plot, readers
+from dropoutlab.explore.explorer import Explorer, slider
+
+PASSES = 30
+NAMES = {
+    "embedding": "embedding + position",
+    "attention": "attention weights",
+    "heads": "heads",
+    "residual": "branch before “+”",
+    "layers": "whole block",
+}
+COINS = {
+    "embedding": "a coin for each token and channel",
+    "attention": "a coin for each pair of tokens, in each head",
+    "heads": "a coin for each head of each block",
+    "residual": "a coin for each token, channel and branch",
+    "layers": "a coin for each block",
+}
+
+
+@cache
+def trained() -> dict[str, torch.Tensor]:
+    """The weights of one network, trained without dropout."""
+    weights = readers.train([{}], [0], steps=300).weights
+    return {name: weight[0] for name, weight in weights.items()}
+
+
+def places(attention: Callable, head_dropout: Callable, layer_drop: Callable) -> Explorer:
+    """Explore dropout in each place of a small transformer; the place, p, and the digit."""
+    X_test, y_test = (values[:60] for values in readers.digits()[2:])
+
+    def passes(image: torch.Tensor, rates: dict[str, float], count: int):
+        """`count` answers (count, 10) of one set of masks each, and the first pass's masks."""
+        w, seen = trained(), {}
+
+        def linear(x: torch.Tensor, name: str) -> torch.Tensor:
+            return x @ w[name] + w[name + " bias"]
+
+        def drop(x: torch.Tensor, place: str) -> torch.Tensor:
+            kept = torch.rand(x.shape) >= rates[place]
+            seen.setdefault(place, kept[0])
+            return x * kept / (1 - rates[place])
+
+        def block(i: int, x: torch.Tensor) -> torch.Tensor:
+            qkv = linear(F.layer_norm(x, (readers.DIM,)), f"qkv {i}")
+            q, k, v = qkv.reshape(*x.shape[:2], 3, readers.HEADS, -1).permute(2, 0, 3, 1, 4)
+            if "attention" not in seen:  # the identity brings the weights out
+                eye = torch.eye(readers.ROWS).expand(1, readers.HEADS, -1, -1)
+                state = torch.get_rng_state()
+                seen["attention"] = attention(q[:1], k[:1], eye, rates["attention"])[0]
+                torch.set_rng_state(state)
+            mixed = head_dropout(attention(q, k, v, rates["attention"]), rates["heads"])
+            seen.setdefault("heads", mixed[0])
+            x = x + drop(linear(mixed.transpose(1, 2).flatten(2), f"out {i}"), "residual")
+            hidden = F.gelu(linear(F.layer_norm(x, (readers.DIM,)), f"wide {i}"))
+            return x + drop(linear(hidden, f"narrow {i}"), "residual")
+
+        def run(count: int) -> torch.Tensor:
+            ran = torch.zeros(readers.LAYERS)
+
+            def layer(i: int, x: torch.Tensor) -> torch.Tensor:
+                ran[i] = 1
+                return block(i, x)
+
+            x = linear(image.expand(count, -1, -1), "embed") + w["position"]
+            x = drop(x, "embedding")
+            chain = [lambda x, i=i: layer(i, x) for i in range(readers.LAYERS)]
+            x = layer_drop(chain, x, rates["layers"])
+            seen.setdefault("layers", ran)
+            return linear(F.layer_norm(x, (readers.DIM,)).mean(1), "read").softmax(-1)
+
+        if rates["layers"] == 0:
+            return run(count), seen
+        return torch.cat([run(1) for _ in range(count)]), seen  # a coin counts for a whole call
+
+    @torch.no_grad()
+    def draw(figure: Figure, place: int, p: float, digit: int) -> str:
+        where = readers.PLACES[place]
+        image, label = X_test[digit], int(y_test[digit])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(digit)  # the same values give the same picture
+            told, seen = passes(image, dict.fromkeys(readers.PLACES, 0.0) | {where: p}, PASSES)
+            sure, _ = passes(image, dict.fromkeys(readers.PLACES, 0.0), 1)
+        told, sure = told.numpy(), sure[0].numpy()
+
+        left, middle, right = figure.subplots(1, 3, width_ratios=(3, 5, 5))
+        figure.subplots_adjust(left=0.01, right=0.985, bottom=0.15, top=0.88, wspace=0.2)
+        scheme(left, where)
+        show_mask(middle, where, seen)
+        scatter = np.random.default_rng(0).uniform(-0.3, 0.3, told.shape)
+        right.plot((np.arange(10) + scatter).ravel(), told.ravel(), "o", color=plot.ORANGE,
+                   markersize=3, alpha=0.5)  # fmt: skip
+        right.plot(range(10), sure, "x", color=plot.INK)
+        right.set(
+            ylim=(-0.03, 1.03),
+            xlabel="class",
+            ylabel="probability",
+            xticks=range(10),
+            yticks=(0, 0.5, 1),
+        )
+        right.set_title(f"{PASSES} answers to a {label}, evaluation ×")
+        same = np.mean(told.argmax(1) == sure.argmax())
+        spread = told[:, sure.argmax()].std()
+        return (
+            f"{NAMES[where].capitalize()}, p = {p:g}: {COINS[where]}. {same:.0%} of {PASSES} "
+            f"passes answer as evaluation does, {sure.argmax()}; its probability is "
+            f"{sure.max():.2f} in evaluation, ± {spread:.2f} (s.d.) over the passes."
+        )
+
+    return Explorer(
+        draw,
+        size=(9.5, 3.2),
+        place=slider("place, along the way", 1, 0, len(readers.PLACES) - 1, 1),
+        p=slider("drop probability p", 0.2, 0.0, 0.9, 0.1),
+        digit=slider("test digit", 8, 0, len(X_test) - 1, 1),
+    )
+
+
+def scheme(ax, where: str) -> None:
+    """The way through a block from below, the place that drops in orange."""
+    ax.set(xlim=(0, 10), ylim=(0, 11), xticks=[], yticks=[])
+    for side in ax.spines.values():
+        side.set_visible(False)
+    ax.set_title("One of three blocks")
+    frame = plot.ORANGE if where == "layers" else plot.PALE
+    ax.add_patch(Rectangle((0.3, 2.1), 9.4, 8.2, fill=False, edgecolor=frame, linewidth=2))
+    ax.plot([1.3, 1.3], [1.6, 10.9], color=plot.INK, linewidth=1.5)  # the stream
+    for low, high in ((2.5, 7.0), (7.4, 9.8)):  # branches leave the stream and come back
+        ax.plot([1.3, 5.8, 5.8, 1.3], [low, low, high, high], color=plot.GREY, linewidth=1)
+        ax.plot(1.3, high, "o", color="white", markeredgecolor=plot.INK, markersize=9)
+        ax.plot(1.3, high, "+", color=plot.INK, markersize=6)
+    boxes = (
+        (0.8, "embedding + position", "embedding"),
+        (3.7, "attention weights", "attention"),
+        (5.4, "heads", "heads"),
+        (7.0, "dropout", "residual"),
+        (8.5, "MLP", ""),
+        (9.8, "dropout", "residual"),
+    )
+    for y, text, place in boxes:
+        on = place == where
+        ax.text(
+            0.9 if place == "embedding" else 5.8, y, text, va="center", fontsize=9,
+            ha="left" if place == "embedding" else "center", color="white" if on else plot.INK,
+            bbox={"facecolor": plot.ORANGE if on else plot.PALE, "edgecolor": "none", "pad": 3},
+        )  # fmt: skip
+
+
+def show_mask(ax, where: str, seen: dict[str, torch.Tensor]) -> None:
+    """What fell in the first pass: entries, weights, heads or blocks."""
+    if where == "attention":
+        weights = np.hstack(np.pad(seen[where].numpy(), ((0, 0), (0, 0), (0, 1))))[:, :-1]
+        tiles = weights.reshape(readers.ROWS, -1)
+        half = (readers.ROWS + 1) * (readers.HEADS // 2)
+        tiles = np.vstack([tiles[:, : half - 1], np.zeros((1, half - 1)), tiles[:, half:]])
+        plot.image(tiles, ax, largest=max(1.0, float(tiles.max())))
+        ax.axhline(readers.ROWS, color=plot.PALE, linewidth=6)
+        ax.axvline(readers.ROWS, color=plot.PALE, linewidth=6)
+        fell = tiles == 0
+        fell[readers.ROWS], fell[:, readers.ROWS] = False, False
+        rows, columns = fell.nonzero()
+        ax.plot(columns, rows, "x", color=plot.ORANGE, markersize=4)
+        ax.set(title="Your weights, 4 heads; dropped ×", xlabel="token that is read",
+               ylabel="token that reads")  # fmt: skip
+        return
+    if where == "heads":
+        grid = seen[where].transpose(0, 1).flatten(1).numpy()
+        words, across = "Your heads' outputs", "channel, head by head"
+    elif where == "layers":
+        grid, words, across = seen[where][None].numpy(), "Your blocks that ran", "block"
+    else:
+        grid, words, across = seen[where].numpy(), "What survived", "channel"
+    plot.mask(grid, ax).set(title=words, xlabel=across, aspect="auto")
+    ax.set_ylabel("" if where == "layers" else "token")
