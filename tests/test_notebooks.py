@@ -13,7 +13,14 @@ from grader.build import source_notebook
 from grader.lesson import Lesson, read_all
 from grader.paths import LESSONS, SOLUTIONS
 
-SECONDS = {"06_overfitting": 180, "13_transformers": 90}  # they train many networks
+SECONDS = {  # they train many networks
+    "06_overfitting": 180,
+    "11_images": 180,
+    "12_sequences": 120,
+    "13_transformers": 90,
+    "14_weights_and_noise": 110,
+    "16_capstone": 120,
+}
 """Processor time, of all cores together, that a lesson may take; others 30."""
 STRICT = new_code_cell(
     "import warnings\n"

@@ -4,6 +4,7 @@ from dropoutlab.explore.coadaptation import coadaptation
 from dropoutlab.explore.explorer import Explorer, Picture, slider
 from dropoutlab.explore.learning_curves import learning_curves
 from dropoutlab.explore.learning_weights import learning_weights
+from dropoutlab.explore.masks_over_time import masks_over_time
 from dropoutlab.explore.members import members
 from dropoutlab.explore.penalty import penalty
 from dropoutlab.explore.places import places
@@ -20,6 +21,7 @@ __all__ = [
     "coadaptation",
     "learning_curves",
     "learning_weights",
+    "masks_over_time",
     "members",
     "penalty",
     "places",
