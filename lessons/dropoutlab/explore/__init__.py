@@ -1,11 +1,13 @@
 """Explorers: one for each lesson, made of `Explorer`, a picture that answers to sliders."""
 
 from dropoutlab.explore.coadaptation import coadaptation
+from dropoutlab.explore.enough_seeds import enough_seeds
 from dropoutlab.explore.explorer import Explorer, Picture, slider
 from dropoutlab.explore.learning_curves import learning_curves
 from dropoutlab.explore.learning_weights import learning_weights
 from dropoutlab.explore.masks_over_time import masks_over_time
 from dropoutlab.explore.members import members
+from dropoutlab.explore.noise import noise
 from dropoutlab.explore.penalty import penalty
 from dropoutlab.explore.places import places
 from dropoutlab.explore.preactivation import preactivation
@@ -19,10 +21,12 @@ __all__ = [
     "Explorer",
     "Picture",
     "coadaptation",
+    "enough_seeds",
     "learning_curves",
     "learning_weights",
     "masks_over_time",
     "members",
+    "noise",
     "penalty",
     "places",
     "preactivation",

@@ -1,0 +1,72 @@
+"""Lesson 16: how many seeds it takes until a gain stands out of its own spread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from dropoutlab import capstone, plot, train
+from dropoutlab.explore.explorer import Explorer, slider
+
+RATES, SEEDS = np.arange(8) / 10, 24
+"""Drop probabilities, and runs of each."""
+
+
+@cache
+def trained() -> np.ndarray:
+    """Held-out error in percent, (rates, seeds), in one world of digits."""
+    world = capstone.world("digits", 0)
+    p, seeds = (a.ravel() for a in np.meshgrid(RATES, range(SEEDS), indexing="ij"))
+    runs = train.many(world.X, world.y, [48], seeds=seeds, p=p, rate=0.05, steps=150, batch=32,
+                      watch={"held": (world.held_X, world.held_y)})  # fmt: skip
+    return 100 * runs.error["held"][:, -1].reshape(len(RATES), SEEDS)
+
+
+def enough_seeds(honest_gain: Callable[..., tuple[float, float, float]]) -> Explorer:
+    """Explore the gain of dropout, seed by seed, and its standard error; p, number of seeds."""
+    errors, counts = trained(), np.arange(2, SEEDS + 1)
+
+    def error(p: float, seed: int, part: str) -> float:
+        return float(errors[round(10 * p), seed])
+
+    @cache
+    def gained(p: float) -> np.ndarray:
+        """Mean gain and standard error of the first 2, 3, … seeds."""
+        return np.array([honest_gain(error, [p], [0], range(n))[1:] for n in counts], float)
+
+    def draw(figure: Figure, k: int, p: float) -> str:
+        p = RATES[round(10 * p)]
+        found = gained(p)
+        (mean, spread), last = found[k - 2], found[-1, 0]
+        gains = errors[0, :k] - errors[round(10 * p), :k]
+
+        left, right = figure.subplots(1, 2)
+        figure.subplots_adjust(left=0.08, right=0.98, bottom=0.17, top=0.88, wspace=0.2)
+        left.plot(np.arange(1, k + 1), gains, "o", color=plot.SKY, markersize=5)
+        left.axhspan(mean - 2 * spread, mean + 2 * spread, color=plot.BLUE, alpha=0.2, linewidth=0)
+        left.axhline(mean, color=plot.BLUE)
+        left.set(xlim=(0, SEEDS + 1), xlabel="seed", title="Points gained by each seed; ± 2 s.e.")
+        low, high = found[:, 0] - 2 * found[:, 1], found[:, 0] + 2 * found[:, 1]
+        right.fill_between(counts, low, high, color=plot.BLUE, alpha=0.2, linewidth=0)
+        right.plot(counts, found[:, 0], color=plot.BLUE)
+        right.axvline(k, color=plot.GREY, linestyle=":")
+        right.axhline(last, color=plot.GREY, linestyle="--", linewidth=1)
+        right.set(xlim=(0, SEEDS + 1), xlabel="seeds used", title="The mean ± 2 s.e. by then")
+        for ax in (left, right):
+            ax.axhline(0, color=plot.INK, linewidth=1)
+            ax.set(xticks=(0, 8, 16, 24), ylim=(-6, 14), yticks=(-5, 0, 5, 10))
+        clear = "clear of zero" if abs(mean) > 2 * spread else "not clear of zero"
+        return (
+            f"p = {p:.1f} against none, {k} seeds: a gain of {mean:.1f} points, s.e. {spread:.1f}, "
+            f"{clear}; all {SEEDS} seeds say {last:.1f}, s.e. {found[-1, 1]:.1f}."
+        )
+
+    return Explorer(
+        draw,
+        size=(9, 3),
+        k=slider("seeds", 3, 2, SEEDS, 1),
+        p=slider("drop probability p", 0.3, 0.0, 0.7, 0.1),
+    )
