@@ -5,6 +5,7 @@ from dropoutlab.explore.enough_seeds import enough_seeds
 from dropoutlab.explore.explorer import Explorer, Picture, slider
 from dropoutlab.explore.learning_curves import learning_curves
 from dropoutlab.explore.learning_weights import learning_weights
+from dropoutlab.explore.maps import maps
 from dropoutlab.explore.masks_over_time import masks_over_time
 from dropoutlab.explore.members import members
 from dropoutlab.explore.noise import noise
@@ -24,6 +25,7 @@ __all__ = [
     "enough_seeds",
     "learning_curves",
     "learning_weights",
+    "maps",
     "masks_over_time",
     "members",
     "noise",
