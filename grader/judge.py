@@ -231,6 +231,8 @@ def _rows(notebook: NotebookNode, task: Task, ended: Ended) -> Iterator[Row]:
             if cell.cell_type == "code" and (said := diagnosis(cell)):
                 stopped[name] = f"the cell of `{name}` stopped\n  found:    {said}"
             continue
+        if cell.metadata.get("left_out") is True:
+            continue
         exercise = re.sub(r"^check_(.*)_\d+$", r"\1", name)
         points, most = determine_grade(cell)
         said = ""
@@ -449,6 +451,8 @@ def _check(
         if isinstance(fault, expect.Unmet):
             lines = fault._render_traceback_()
         name = type(fault).__name__
+        if isinstance(fault, expect.LeftOut):
+            cell.metadata["left_out"] = True  # said here, in the instructor's own text
         outputs.append(new_output("error", ename=name, evalue=str(fault), traceback=lines))
     return outputs
 

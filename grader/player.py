@@ -256,18 +256,33 @@ class Player:
     ) -> tuple[Any, ...]:
         """Gradients of the tensor of this number, weighted, with respect to the `inputs`.
 
-        Those of the learner's own leaves are added to their `.grad`, as `backward` does.
+        Those of the learner's own leaves are added to their `.grad`, as `backward` does. An input
+        that was made here has a history of its own, which the referee asks for separately: what
+        flows back ends there.
         """
         output = self.table.objects[number]
+        made = {i: x for i, x in enumerate(inputs) if x.grad_fn is not None and x is not output}
+        given = [x for i, x in enumerate(inputs) if i not in made]
         own = [leaf for leaf in _leaves(output) if not any(leaf is x for x in inputs)]
-        both = torch.autograd.grad(
-            output, [*inputs, *own], weight, retain_graph=True, create_graph=create_graph,
-            allow_unused=True,
-        )  # fmt: skip
-        for leaf, more in zip(own, both[len(inputs) :], strict=True):
+        ended: dict[int, torch.Tensor] = {}
+
+        def end(i: int) -> Callable[[torch.Tensor], torch.Tensor]:
+            return lambda grad: ended.update({i: grad}) or torch.zeros_like(grad)
+
+        hooks = [x.register_hook(end(i)) for i, x in made.items()]
+        try:
+            both = torch.autograd.grad(
+                output, [*given, *own], weight, retain_graph=True, create_graph=create_graph,
+                allow_unused=True,
+            )  # fmt: skip
+        finally:
+            for hook in hooks:
+                hook.remove()
+        for leaf, more in zip(own, both[len(given) :], strict=True):
             if more is not None:
                 leaf.grad = more.detach() if leaf.grad is None else leaf.grad + more.detach()
-        return both[: len(inputs)]
+        rest = iter(both)
+        return tuple(ended.get(i) if i in made else next(rest) for i in range(len(inputs)))
 
     # --- handles --------------------------------------------------------------------------
 

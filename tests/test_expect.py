@@ -410,6 +410,13 @@ def test_only_a_stub_is_unwritten():
     assert "expected: no error" in text and "NotImplementedError: " in text
 
 
+def test_what_a_machine_lacks_is_left_out():
+    """Does a check that needs a missing package end as left out, inside a case too?"""
+    expect.needs("json")
+    with pytest.raises(expect.LeftOut, match="no such_package"), expect.case("a kernel"):
+        expect.needs("such_package")
+
+
 def test_a_missing_exercise_is_named_inside_a_helper_too():
     """Is the check's own helper not taken for the learner's function?"""
     with pytest.raises(expect.Unmet, match="run the cell that defines `missing`"):  # noqa: SIM117

@@ -11,6 +11,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
+from dropoutlab import expect
 from grader import autograde, course, grade, judge
 from grader.build import released, source_notebook
 from grader.lesson import Lesson, read
@@ -83,6 +84,27 @@ def test_right_answers_get_every_point(tmp_path: Path):
     assert (result.judged.points, result.judged.max) == (FULL, LESSON.points)
     assert (result.judged.outcome, result.notes) == ("passed", "")
     assert "Hint 1" in result.report
+
+
+def test_what_a_machine_lacks_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Are checks that need what this machine lacks left out of the total, others counted?"""
+    lesson = read(SOLUTIONS / "15_gpu.py")
+    left = sum(c.points for c in lesson.of("check") if 'needs("triton")' in c.source)
+    right = {c.name: c.source for c in lesson.cells if c.kind in ("exercise", "answer")}
+    nb = nbformat.read(released(lesson.name), as_version=4)
+    for cell in nb.cells:
+        cell.source = right.get(cell.id, cell.source)
+    path = tmp_path / "learner.ipynb"
+    path.write_text(json.dumps(nb))
+
+    def needs(package: str) -> None:
+        raise expect.LeftOut(f"no {package}")
+
+    monkeypatch.setattr(expect, "needs", needs)
+    judged, _ = grade.grade(lesson, path)
+    by_hand = sum(cell.points for cell in lesson.of("answer"))
+    assert left and judged.max == lesson.points - left
+    assert (judged.points, judged.outcome) == (judged.max - by_hand, "passed")
 
 
 def test_a_mistake_is_told_in_the_result(tmp_path: Path):

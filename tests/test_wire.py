@@ -241,6 +241,19 @@ def test_gradients_flow_through(learner: Learner):
     assert torch.allclose(second, 6 * z)
 
 
+def test_gradients_flow_through_a_chain_once(learner: Learner):
+    """Where one answer is made from another, does each gradient, inner ones too, arrive once?"""
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    layer = learner.Layer()
+    middle = learner.cube(x)
+    last = layer(middle)
+    last.sum().backward(retain_graph=True)
+    assert torch.equal(x.grad, torch.tensor([2.0, 3.0]) * 3 * torch.tensor([1.0, 4.0]))
+    assert torch.equal(layer.weight.grad, torch.tensor([1.0, 8.0]))
+    (inner,) = torch.autograd.grad(last.sum(), middle)
+    assert torch.equal(inner, torch.tensor([2.0, 3.0]))
+
+
 @pytest.mark.parametrize("make", [torch.optim.Adam, torch.optim.SGD])
 def test_modules_and_optimisers_share_parameters(learner: Learner, make: Callable[..., Any]):
     """Are parameters, flags and the optimiser's state here what they became there?"""

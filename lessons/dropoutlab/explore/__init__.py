@@ -10,6 +10,7 @@ from dropoutlab.explore.masks_over_time import masks_over_time
 from dropoutlab.explore.members import members
 from dropoutlab.explore.noise import noise
 from dropoutlab.explore.penalty import penalty
+from dropoutlab.explore.philox import philox
 from dropoutlab.explore.places import places
 from dropoutlab.explore.preactivation import preactivation
 from dropoutlab.explore.same_input import same_input
@@ -30,6 +31,7 @@ __all__ = [
     "members",
     "noise",
     "penalty",
+    "philox",
     "places",
     "preactivation",
     "same_input",

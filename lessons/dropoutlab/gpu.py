@@ -1,0 +1,58 @@
+"""Triton where there is one: on a GPU, else in Triton's interpreter, on the CPU.
+
+Triton comes for Linux only. Elsewhere `triton` and `tl` are stand-ins: kernels can be written,
+and a launch says that it cannot be done (`expect.needs("triton")` leaves the points out).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from dropoutlab import expect
+
+INTERPRETED = not torch.cuda.is_available()
+"""Whether kernels run in Triton's interpreter, block by block and on the CPU."""
+DEVICE = "cpu" if INTERPRETED else "cuda"
+"""Where kernels find their tensors."""
+
+if importlib.util.find_spec("triton"):
+    if INTERPRETED:
+        os.environ["TRITON_INTERPRET"] = "1"  # Triton reads it while it is imported
+    import triton
+    import triton.language as tl
+
+    # An error in an interpreted kernel is the learner's: let it come as it is.
+    triton.knobs.compilation.front_end_debugging = INTERPRETED
+else:
+
+    class _Unlaunched:
+        """What `triton.jit` makes of a kernel where there is no Triton."""
+
+        def __init__(self, kernel: Any):
+            self.__doc__ = kernel.__doc__
+
+        def __getitem__(self, grid: Any) -> Any:
+            expect.needs("triton")
+
+    tl = SimpleNamespace(constexpr=None)
+    triton = SimpleNamespace(jit=_Unlaunched, cdiv=lambda n, block: -(-n // block))
+
+
+@contextlib.contextmanager
+def guarded(like: torch.Tensor, block: int) -> Iterator[torch.Tensor]:
+    """A new contiguous tensor as `like`; an interpreted kernel that writes behind it is told.
+
+    The interpreter does what it is told, and would write into other objects' memory.
+    """
+    n, marker = like.numel(), 77.0
+    room = torch.full((n + block,), marker, dtype=like.dtype, device=like.device)
+    yield room[:n].view(like.shape)
+    if INTERPRETED and not (room[n:] == marker).all():
+        raise IndexError("the kernel wrote behind the last entry: it needs a mask where it stores")
