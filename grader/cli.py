@@ -72,14 +72,24 @@ def main(argv: list[str]) -> int:
     _of_course(export)
     export.set_defaults(run=_export)
 
-    bench = commands.add_parser("bench", help="measure the grader")
-    bench.add_argument("what", choices=["autograde", "memory"])
+    bench = commands.add_parser("bench", help="measure the grader, or lesson 15 on a GPU")
+    bench.add_argument("what", choices=["autograde", "memory", "gpu"])
     bench.add_argument("--lesson", default="03")
     bench.add_argument("--submissions", type=int, default=200, metavar="N")
     bench.add_argument("--plain", type=int, default=4, metavar="N", help="for nbgrader, a turn")
     bench.add_argument("--turns", type=int, default=3, metavar="N")
     bench.add_argument("--workers", type=int, default=0, metavar="N")
     bench.set_defaults(run=_bench)
+
+    paper = commands.add_parser("paper", help="repeat the tables of Srivastava et al. (2014)")
+    tables = ["table9", "table2", "figure7", "figure9", "figure10", "figure11", "table10"]
+    paper.add_argument("table", nargs="?", choices=[*tables, "all"], default="all")
+    paper.add_argument("--data", choices=["mnist", "fashion-mnist"], default="mnist")
+    paper.add_argument("--seeds", type=_some, metavar="N", help="networks of each kind")
+    paper.add_argument("--updates", type=_some, metavar="N", help="the paper has a million")
+    paper.add_argument("--device", choices=["cpu", "cuda"], help="default: the GPU if there is one")
+    paper.add_argument("--quick", action="store_true", help="reduced, for ten minutes on a CPU")
+    paper.set_defaults(run=_paper)
 
     submit = commands.add_parser("submit", help="hand your notebooks in")
     submit.add_argument("lessons", nargs="+", metavar="LESSON")
@@ -104,6 +114,12 @@ def main(argv: list[str]) -> int:
 
 def _count(text: str) -> int:
     if (count := int(text)) < 0:
+        raise ValueError
+    return count
+
+
+def _some(text: str) -> int:
+    if (count := int(text)) < 1:
         raise ValueError
     return count
 
@@ -265,6 +281,11 @@ def _gradebook(args: argparse.Namespace):
 
 
 def _bench(args: argparse.Namespace) -> int:
+    if args.what == "gpu":
+        from grader import bench_gpu
+
+        print(f"written: {bench_gpu.command(print)}")
+        return 0
     from grader import bench
     from grader.grade import chosen
 
@@ -277,6 +298,20 @@ def _bench(args: argparse.Namespace) -> int:
     )  # fmt: skip
     print(*bench.report(found), sep="\n")
     return 0 if found.equal else 1
+
+
+def _paper(args: argparse.Namespace) -> int:
+    from grader import reproduce
+
+    names = list(reproduce.paper.TABLES) if args.table == "all" else [args.table]
+    try:
+        for name in names:
+            reproduce.command(name, args.data, args.device, args.quick, args.seeds, args.updates)
+    except KeyboardInterrupt:
+        print("stopped. The same command goes on from here: what is finished is kept, and at most "
+              "two minutes of the rest are lost.", file=sys.stderr)  # fmt: skip
+        return 130
+    return 0
 
 
 def _submit(args: argparse.Namespace) -> int:

@@ -1,0 +1,205 @@
+"""Many ReLU networks at once, trained as Srivastava et al. (2014) train them.
+
+Every parameter has a leading axis of N networks, so a layer of all of them is one batched
+product. As in the paper, and unlike `dropoutlab.train.many`, nothing is scaled up in training:
+what a unit gives on is multiplied by its keep probability at test time (their section 4), so
+bounds and learning rates mean what they mean there. `keep` is the paper's p.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+BATCH = 100
+MOMENTUM = 0.5, 0.95
+"""At first and after a tenth of the updates. Paper, B.1: "a final momentum of 0.95"."""
+TARGET = 0.1
+"""The mean activation that sparsity asks for."""
+OUTPUT = 0.1
+"""What the output layer begins with, in He's standard deviations. With 1 an autoencoder begins
+with outputs so wrong that the first updates silence its units for good."""
+LATE = 0.75
+"""L1 sets in after this share of the updates: "applied towards the end of training"."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What one network is trained with."""
+
+    rate: float
+    keep: float = 1.0
+    """Probability that a hidden unit survives; for Gaussian noise σ² = (1 - keep) / keep."""
+    keep_input: float = 1.0
+    gaussian: bool = False
+    weight_decay: float = 0.0
+    """λ of λ/2 Σ w²"""
+    l1: float = 0.0
+    """λ of λ Σ |w|"""
+    sparsity: float = 0.0
+    """β of β/2 Σ_units (mean activation - TARGET)²: the gradient β (mean - TARGET) is what the
+    authors' code gives ReLUs as KL sparsity, whose divisor mean (1 - mean) needs a mean < 1."""
+    max_norm: float = np.inf
+    """Largest Euclidean norm of each unit's incoming weights, in all layers (B.1)."""
+
+
+class Networks:
+    """N networks of one shape, each with its own setting, and where their training stands.
+
+    settings : one for each network
+    sizes : units of each layer, inputs and outputs included
+    steps : updates in all; the learning rate falls to 0 in a straight line
+    seed : the networks follow from it, from their number and from the device's kind
+
+    weights (N, inputs, outputs) and biases (N, outputs) are lists, an entry for each layer.
+    """
+
+    def __init__(
+        self, settings: Sequence[Setting], sizes: Sequence[int], steps: int, seed: int, device: str
+    ):
+        self.count, self.steps, self.device = len(settings), steps, device
+        self.step, self.seconds = 0, 0.0
+        self._settings = {
+            name: torch.tensor(
+                [float(getattr(s, name)) for s in settings], device=device
+            ).reshape(-1, 1, 1)
+            for name in Setting.__dataclass_fields__
+        }  # fmt: skip
+        self._on = {name: bool((value > 0).any()) for name, value in self._settings.items()}
+        self._bounded = bool(torch.isfinite(self._settings["max_norm"]).any())
+        self._thins = [bool((self._keep(layer) < 1).any()) for layer in (0, 1)]
+        self._start = torch.Generator().manual_seed(seed)
+        self._chance = torch.Generator(device).manual_seed(seed + 1)
+        self.weights, self.biases = [], []
+        for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
+            W = torch.randn(self.count, inputs, outputs, generator=self._start).to(device)
+            scale = (2 / inputs / self._keep(layer)).sqrt_()  # He, of the units that are kept
+            if layer == len(sizes) - 2:
+                scale *= OUTPUT
+            self.weights.append(W.mul_(scale))
+            self.biases.append(torch.zeros(self.count, outputs, device=device))
+        self._speeds = [torch.zeros_like(w) for w in (*self.weights, *self.biases)]
+
+    def _keep(self, layer: int) -> Tensor:
+        """The keep probability (N, 1, 1) of what enters a layer; layer 0 is the input."""
+        return self._settings["keep" if layer else "keep_input"]
+
+    def rows(self, total: int, count: int) -> Tensor:
+        """For each network `count` of `total` training rows, (N, count); all of them in order."""
+        if count == total:
+            return torch.arange(total).expand(self.count, -1).to(self.device)
+        draws = torch.rand(self.count, total, generator=self._start)
+        return draws.argsort(1)[:, :count].to(self.device)
+
+    def passes(self, X: Tensor, y: Tensor | None, rows: Tensor) -> Iterator[int]:
+        """Train; after each shuffled pass through `rows`, yield the number of updates made.
+
+        X is (total, features). y (total,) holds classes; where it is None the networks learn to
+        give their input back. Between two passes, and only there, `state` is whole.
+        """
+        count = rows.shape[1]
+        size = min(BATCH, count)
+        while self.step < self.steps:
+            draws = torch.rand(rows.shape, generator=self._chance, device=self.device)
+            order = rows.gather(1, draws.argsort(1))[:, : count // size * size]
+            for batch in order.split(size, 1)[: self.steps - self.step]:
+                self._update(X[batch], None if y is None else y[batch])
+            yield self.step
+
+    def _update(self, X: Tensor, y: Tensor | None) -> None:
+        """One step of gradient descent with momentum; then every norm is brought into bounds."""
+        parameters = [*self.weights, *self.biases]
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        z, hidden = self.forward(X, dropping=True)
+        if y is None:
+            loss = (z - X).square().sum() / 2 / X.shape[1]
+        else:
+            loss = F.cross_entropy(z.flatten(0, 1), y.flatten(), reduction="sum") / y.shape[1]
+        if self._on["sparsity"]:
+            excess = sum((h.mean(1) - TARGET).square().sum(1) for h in hidden)
+            loss = loss + (self._settings["sparsity"].flatten() * excess).sum() / 2
+        gradients = torch.autograd.grad(loss, parameters)
+        done = self.step / self.steps
+        momentum = MOMENTUM[0] + (MOMENTUM[1] - MOMENTUM[0]) * min(1, 10 * done)
+        with torch.no_grad():
+            for w, v, g in zip(parameters, self._speeds, gradients, strict=True):
+                rate = self._settings["rate"]
+                v.mul_(momentum).add_(g)
+                if w.dim() == 3:
+                    self._decay(v, w, done)
+                w.addcmul_(rate if w.dim() == 3 else rate[..., 0], v, value=done - 1)
+                if w.dim() == 3 and self._bounded:
+                    norms = w.norm(dim=1, keepdim=True).clamp_min_(1e-12)
+                    w.mul_((self._settings["max_norm"] / norms).clamp_max_(1))
+        self.step += 1
+
+    def _decay(self, v: Tensor, w: Tensor, done: float) -> None:
+        """Add the gradients of λ/2 Σ w² and, late, of λ Σ |w|."""
+        if self._on["weight_decay"]:
+            v.addcmul_(self._settings["weight_decay"], w)
+        if self._on["l1"] and done >= LATE:
+            v.addcmul_(self._settings["l1"], w.sign())
+
+    def forward(self, h: Tensor, dropping: bool) -> tuple[Tensor, list[Tensor]]:
+        """Outputs (N, rows, outputs), and each hidden layer's activations (N, rows, units).
+
+        h : (N, rows, features), or (rows, features) for all networks
+        dropping : thin the networks by new masks; else scale by the keep probability
+        """
+        hidden: list[Tensor] = []
+        h = h.expand(self.count, *h.shape[-2:])
+        for layer, (W, b) in enumerate(zip(self.weights, self.biases, strict=True)):
+            if layer:
+                h = h.relu_()
+                hidden.append(h)
+            h = torch.baddbmm(b[:, None], self._thinned(h, layer, dropping), W)
+        return h, hidden
+
+    def _thinned(self, h: Tensor, layer: int, dropping: bool) -> Tensor:
+        """h times a mask of 0 and 1, or 1 + σ ε; at test time times its mean (their §4, §10)."""
+        keep, gaussian = self._keep(layer), self._settings["gaussian"] > 0
+        if not self._thins[min(layer, 1)]:
+            return h
+        if not dropping:
+            return h * torch.where(gaussian, 1, keep)
+        drawn = {"generator": self._chance, "device": self.device}
+        factor = (torch.rand(h.shape, **drawn) < keep).to(h.dtype)
+        if self._on["gaussian"]:
+            noise = torch.randn(h.shape, **drawn).mul_(((1 - keep) / keep).sqrt()).add_(1)
+            factor = torch.where(gaussian, noise, factor)
+        return h * factor
+
+    @torch.no_grad()
+    def errors(self, X: Tensor, y: Tensor) -> list[float]:
+        """Each network's test error in percent, weights scaled."""
+        wrong = torch.zeros(self.count, device=self.device)
+        for inputs, t in zip(X.split(1000), y.split(1000), strict=True):
+            wrong += (self.forward(inputs, dropping=False)[0].argmax(2) != t).sum(1)
+        return (100 * wrong.double() / len(y)).tolist()
+
+    def state(self) -> dict[str, Any]:
+        """All that goes on from here needs, on the CPU."""
+        tensors = [*self.weights, *self.biases, *self._speeds]
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "chance": self._chance.get_state(),
+            "tensors": [tensor.detach().cpu() for tensor in tensors],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.step, self.seconds = state["step"], state["seconds"]
+        self._chance.set_state(state["chance"])
+        with torch.no_grad():
+            own = [*self.weights, *self.biases, *self._speeds]
+            for tensor, saved in zip(own, state["tensors"], strict=True):
+                tensor.copy_(saved)
