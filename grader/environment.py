@@ -30,7 +30,7 @@ STAMP = VENV / "course-stamp"
 LOCK = ROOT / ".course" / "environment.lock"
 FOLDERS = [ROOT, ROOT / "lessons"]  # they hold the packages `grader` and `dropoutlab`
 KIND = sys.implementation.cache_tag  # such as cpython-312: packages fit no other kind
-GIGABYTES = 2  # of disk, measured with a CPU build of torch
+GIGABYTES = 3  # of disk, measured with a CPU build of torch
 
 AGAIN = "Run the same command again: it goes on from there."
 # A configuration that installs for the user (`user = yes`) fails in every environment.

@@ -374,6 +374,8 @@ def preload() -> None:
 
     from dropoutlab import data, explore, plot, train  # noqa: F401
 
+    # Torch looks up once, in /proc, what the processor can do; a player has no /proc.
+    torch.ones(1, dtype=torch.float16) / 2
     sys.modules["dropoutlab.bugs"] = None  # type: ignore[assignment]  # an exercise's answer
 
 

@@ -412,14 +412,14 @@ def test_full_disk_is_one_sentence(tmp_path, monkeypatch, capsys):
     told = capsys.readouterr().err
     assert "No space left on device" in told
     assert str(environment.ROOT) in told
-    assert "2 GB" in told
+    assert f"{environment.GIGABYTES} GB" in told
 
 
 def test_little_room_is_told(tmp_path, monkeypatch):
     """Is a disk too small for the packages named when an installation has failed?"""
     environment = environment_of(plant(tmp_path / "course"))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0.3e9))
-    assert f"Only 0.3 GB of disk are free in {environment.ROOT}; 2 are needed" in environment.room()
+    assert f"Only 0.3 GB of disk are free in {environment.ROOT}; 3 are needed" in environment.room()
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=50e9))
     assert environment.room() == ""
 

@@ -62,6 +62,12 @@ def test_processes_are_refused_and_threads_are_not(run: Callable[[str], str]):
     assert said.split() == ["-1", "1", "-1", "38", "thread"]
 
 
+def test_torch_knows_its_processor(run: Callable[[str], str]):
+    """Does half precision work, for which torch looks into /proc, which a player has not?"""
+    said = run("import torch\nprint((torch.ones(2, dtype=torch.float16) / 2).tolist())")
+    assert said.strip() == "[0.5, 0.5]"
+
+
 def test_only_home_can_be_written(run: Callable[[str], str]):
     """Is the home folder writable up to its size, and nothing else?"""
     assert run("open('a', 'w').write('x' * 1000); print(len(open('a').read()))") == "1000\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -23,8 +24,11 @@ DEVICE = "cpu" if INTERPRETED else "cuda"
 """Where kernels find their tensors."""
 
 if importlib.util.find_spec("triton"):
-    if INTERPRETED:
-        os.environ["TRITON_INTERPRET"] = "1"  # Triton reads it while it is imported
+    if INTERPRETED and os.environ.get("TRITON_INTERPRET") != "1":
+        os.environ["TRITON_INTERPRET"] = "1"  # Triton reads it while it is imported …
+        for name in list(sys.modules):  # … and torch may have imported it already
+            if name.startswith("triton") and not name.startswith("triton._C"):
+                del sys.modules[name]
     import triton
     import triton.language as tl
 

@@ -62,7 +62,7 @@ def maps(spatial_dropout: Mask, dropblock: Mask, drop_path: Mask, cutout: Mask) 
             middle = k * APART + MAPS * SIDE / 2 - 0.5
             ax.text(middle, -2, f"{name}: {gone.mean():.2f} gone", ha="center", va="bottom")
             said[name] = f"{100 * _readable(gone):.0f} %"
-            below = f"{said[name]} of it beside a kept pixel" if gone.any() else "nothing is gone"
+            below = f"{said[name]} beside a kept one" if gone.any() else "nothing is gone"
             ax.text(middle, IMAGES * SIDE + 1, below, ha="center", va="top", fontsize=9)
         ax.imshow(sheets, interpolation="nearest", aspect="equal")
         across = [k * APART + m * SIDE - 0.5 for k in range(5) for m in range(MAPS + 1)]
