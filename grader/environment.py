@@ -76,6 +76,27 @@ def start(arguments: list[str]) -> int:
     return child.wait()
 
 
+def add(command: str) -> None:
+    """Install what only one command needs, `grader/COMMAND/requirements.txt`, where it is missing.
+
+    It goes into `.venv`; another Python belongs to somebody, who is told what to do.
+    """
+    wanted = ROOT / "grader" / command / "requirements.txt"
+    if satisfied(wanted):
+        return
+    if os.path.realpath(sys.prefix) != os.path.realpath(VENV):
+        pip = f"{sys.executable} -m pip install -r {wanted}"
+        sys.exit(f"`python3 grader {command}` needs packages that are missing here: `{pip}`.")
+    with alone():
+        if satisfied(wanted):
+            return
+        say(f"The packages that `python3 grader {command}` needs are installed into .venv.")
+        both = ("-r", REQUIREMENTS, "-r", wanted)  # so that the course's own stay within bounds
+        if run(PYTHON, "-I", "-m", "pip", "install", *PIP, *both):
+            sys.exit(f"They could not all be installed; pip says why above.{room()} {AGAIN}")
+    importlib.invalidate_caches()
+
+
 def ready() -> Path:
     """The Python that holds the packages: this one, or that of `.venv`, made where it is not."""
     ours = os.path.realpath(sys.prefix) == os.path.realpath(VENV)
@@ -88,8 +109,8 @@ def ready() -> Path:
     return PYTHON
 
 
-def satisfied() -> bool:
-    """Whether this Python holds everything that requirements.txt asks for."""
+def satisfied(requirements: Path = REQUIREMENTS) -> bool:
+    """Whether this Python holds everything that a file of requirements asks for."""
     try:
         from packaging.requirements import Requirement
     except ImportError:
@@ -98,7 +119,7 @@ def satisfied() -> bool:
         except ImportError:
             return False
 
-    for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines():
+    for line in requirements.read_text(encoding="utf-8").splitlines():
         text = line.partition("#")[0].strip()
         if not text or text.startswith("-"):  # an option of pip
             continue

@@ -44,7 +44,7 @@ my_guess = 8  # error rate on new images in percent, with dropout at p = 0.3
 def glyphs(n, seed):
     """n images as rows of 14 × 14 numbers (each the mean of 2 × 2 pixels), and their labels."""
     images, labels = data.glyphs(n, seed)
-    return images.reshape(n, 14, 2, 14, 2).mean((2, 4)).reshape(n, -1), labels
+    return data.halved(images).reshape(n, -1), labels
 
 
 def grid(*axes):

@@ -66,11 +66,13 @@ def plant(project: Path) -> Path:
     return project
 
 
-def run(*command, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess:
+def run(
+    *command, python=sys.executable, cwd: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess:
     """Run with Python, untouched by the settings of Python and pip around the tests."""
     kept = {key: it for key, it in os.environ.items() if not key.startswith(("PYTHON", "PIP_"))}
     return subprocess.run(
-        [sys.executable, *command],
+        [python, *command],
         cwd=cwd,
         env={**kept, "PIP_CONFIG_FILE": os.devnull, "PYTHONUTF8": "1", **variables},
         capture_output=True,
@@ -190,6 +192,23 @@ def test_changed_requirements_are_installed(project):
     assert begin(project).returncode == 0
     assert (packages(project) / "course_boulder.py").exists()
     assert mark.exists()
+
+
+def test_packages_of_one_command_are_added(project):
+    """Are they installed when they are missing, once, and is another Python left alone?"""
+    wheel(project, "course_boulder")
+    (project / "grader" / "hub").mkdir()
+    (project / "grader" / "hub" / "requirements.txt").write_text("course_boulder==1.0\n")
+    environment = environment_of(project)
+    with pytest.raises(SystemExit, match="pip install -r"):
+        environment.add("hub")
+
+    code = "from grader import environment; environment.add('hub'); import course_boulder"
+    added = run("-c", code, python=environment.PYTHON, cwd=project)
+    assert added.returncode == 0, added.stderr
+    assert "needs are installed" in added.stderr
+    assert run("-c", code, python=environment.PYTHON, cwd=project).stderr == ""
+    assert begin(project).stderr == ""  # what was added does not unsettle the rest
 
 
 def test_pip_installs_though_configured_for_the_user(project):

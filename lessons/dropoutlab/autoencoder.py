@@ -52,12 +52,11 @@ class Autoencoder:
 def images() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """1200 training images, 500 test images, the test images' labels; 14 × 14 pixels, flat."""
 
-    def halved(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def small(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         large, labels = data.glyphs(n, seed)
-        small = large.astype(float).reshape(n, SIDE, 2, SIDE, 2).mean((2, 4))
-        return small.reshape(n, -1), labels
+        return data.halved(large.astype(float)).reshape(n, -1), labels
 
-    return halved(1200, seed=0)[0], *halved(500, seed=1)
+    return small(1200, seed=0)[0], *small(500, seed=1)
 
 
 @cache

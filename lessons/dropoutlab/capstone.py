@@ -84,7 +84,7 @@ def sample(problem: str, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     if problem == "glyphs":
         images, y = data.glyphs(n, int(rng.integers(2**62)))
-        return _halved(images), y
+        return data.halved(images).reshape(n, -1), y
     if problem == "recommendations":
         return _ratings(n, rng)
     if problem == "characters":
@@ -144,12 +144,6 @@ def baseline(worlds: list[World], seed: int) -> np.ndarray:
     return runs.error["held"][:, -1]
 
 
-def _halved(images: np.ndarray) -> np.ndarray:
-    """Images as rows of numbers, each the mean of 2 × 2 pixels."""
-    n, side, _ = images.shape
-    return images.reshape(n, side // 2, 2, side // 2, 2).mean((2, 4)).reshape(n, -1)
-
-
 def _ratings(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """People by their ratings of 60 films, 1, -1 or (two in three) 0: not seen; film 61 liked?"""
     taste, films = rng.normal(size=(n, 4)), rng.normal(size=(61, 4))
@@ -191,4 +185,5 @@ def _fixed(problem: str) -> tuple[np.ndarray, np.ndarray]:
         X, y = np.concatenate(parts[::2]), np.concatenate(parts[1::2])
         return X.reshape(len(X), -1), y
     X, y = (data.mnist if problem == "mnist" else data.fashion_mnist)()[:2]
-    return _halved(X[:10_000]), y[:10_000]
+    small = data.halved(X[:10_000])
+    return small.reshape(len(small), -1), y[:10_000]

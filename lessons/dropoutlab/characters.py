@@ -10,14 +10,12 @@ import os
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch.nn import functional as F
 
 from dropoutlab.data import ROOT
-
-if TYPE_CHECKING:  # torch is imported where it is used
-    import torch
 
 SHA256 = {
     "course": "bfd1afa61ae6e2767b00365cda0383fa03c49639c004dc374135a699e18f97e6",
@@ -76,8 +74,6 @@ class Readers:
     """
 
     def __init__(self, ways: list[Way], symbols: int, units: int, seeds: int, forget: float):
-        import torch
-
         self.ways, self.units, self.seeds = ways, units, seeds
         shapes = {
             "E": (symbols, units, 1.0),
@@ -98,8 +94,6 @@ class Readers:
 
     def factor(self, place: str, steps: int, batch: int) -> torch.Tensor | None:
         """The factors of each net at a place, (nets, steps, batch, units); None if all are 1."""
-        import torch
-
         if not any(place in way for way in self.ways):
             return None
         shape = steps, self.seeds * batch, self.units
@@ -110,8 +104,6 @@ class Readers:
 
     def logits(self, tokens: torch.Tensor, training: bool) -> torch.Tensor:
         """tokens (steps, batch), the same for all nets; returns (nets, steps, batch, symbols)."""
-        import torch
-
         w, (steps, batch), units = self.weights, tokens.shape, self.units
         nets = len(self.ways) * self.seeds
         places = ("input", "recurrent", "cell", "output")
@@ -138,8 +130,6 @@ class Readers:
 
     def updated(self, old: torch.Tensor, new: torch.Tensor, training: bool) -> torch.Tensor:
         """The cells (nets, batch, units) after each way's own "update"."""
-        import torch
-
         if not any("update" in way for way in self.ways):
             return new
         parts = zip(self.ways, old.split(self.seeds), new.split(self.seeds), strict=True)
@@ -159,8 +149,6 @@ class Readers:
 
 def losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """The mean cross-entropy of each net, in nats: (nets,)."""
-    from torch.nn import functional as F
-
     flat = logits.flatten(1, 2)
     every = targets.flatten().expand(len(flat), -1)
     return F.cross_entropy(flat.transpose(1, 2), every, reduction="none").mean(1)
@@ -168,8 +156,6 @@ def losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 def bits(readers: Readers, codes: np.ndarray, rows: int = 24) -> np.ndarray:
     """Bits per character of each net on a text, cut into `rows` that are read side by side."""
-    import torch
-
     table = torch.as_tensor(codes[: len(codes) // rows * rows].reshape(rows, -1).T.copy())
     with torch.no_grad():
         return losses(readers.logits(table[:-1], False), table[1:]).numpy() / np.log(2)
@@ -190,8 +176,6 @@ def learn(
     half. Returns "train" and "test", arrays (ways, seeds, looks), measured with nothing dropped;
     what is random comes from torch's own generator.
     """
-    import torch
-
     length, batch = 40, 16
     train, test, alphabet = numbered(name, most)
     readers = Readers(ways, len(alphabet), 48, seeds, forget=1)
@@ -217,8 +201,6 @@ def recall(
     sequences for each update, Adam. Returns the share named right with nothing dropped, (ways,
     seeds, looks).
     """
-    import torch
-
     readers = Readers(ways, 9, 32, seeds, forget=3)
     seen, every = [], torch.full((steps, 8), 8)
     every[0] = torch.arange(8)

@@ -193,6 +193,12 @@ def glyphs(n: int, seed: int, classes: str = "0123456789") -> tuple[np.ndarray, 
     return images, labels
 
 
+def halved(images: np.ndarray) -> np.ndarray:
+    """Images (n, 2h, 2w) at half the side, (n, h, w): each pixel the mean of 2 × 2."""
+    n, height, width = images.shape
+    return images.reshape(n, height // 2, 2, width // 2, 2).mean((2, 4))
+
+
 @cache
 def _distances(character: str) -> np.ndarray:
     """Signed distance to `character`'s outline, in pixels: (fonts, FINE·SIDE, FINE·SIDE)."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from dropoutlab import data
-from dropoutlab.train import Chance
+from dropoutlab.train import Chance, shared
 
 PLACES = ("embedding", "attention", "heads", "residual", "layers")
 ROWS, PIXELS, DIM, HEADS, LAYERS, CLASSES = 8, 8, 24, 4, 3, 10
@@ -154,20 +152,12 @@ def train(
     rows : how many training images the networks see, a subset drawn by the seed; None: all
     """
     pairs = [(setting, seed) for setting in settings for seed in seeds]
-    workers = min(os.cpu_count() or 1, len(settings))
-    shares = np.array_split(np.arange(len(settings)), workers)
 
     def work(share: np.ndarray) -> Weights:
-        torch.set_num_threads(1)  # of this worker: products this small wait for each other's
         first, last = share[0] * len(seeds), (share[-1] + 1) * len(seeds)
         return _train(pairs[first:last], attention, head_dropout, r_drop_loss, rows, steps)
 
-    before = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(workers) as pool:
-            parts = list(pool.map(work, shares))
-    finally:
-        torch.set_num_threads(before)
+    parts = shared(work, len(settings))
     weights = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     return Readers(weights, len(settings), len(seeds))
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 if TYPE_CHECKING:  # torch is imported where it is used: the NumPy lessons do without
     import torch
 
+T = TypeVar("T")
 Dropout = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 Parameters = dict[str, np.ndarray]
 
@@ -236,26 +237,18 @@ def many(
     classify = np.issubdtype(np.asarray(y).dtype, np.integer)
     sizes = [np.shape(X)[-1], *hidden, int(np.max(y)) + 1 if classify else 1]
     sets = {"train": (X, y)} | dict(watch or {})
-    workers = min(os.cpu_count() or 1, N) if device == "cpu" else 1
-    shares = np.array_split(np.arange(N), workers)
 
     def train(share: np.ndarray) -> Runs:
         def own(array: np.ndarray, shared: int) -> np.ndarray:
             return array if np.ndim(array) == shared else np.asarray(array)[share]
 
-        torch.set_num_threads(1)  # of this worker: products this small wait for each other's
         return _train(
             {name: (own(inputs, 2), own(targets, 1)) for name, (inputs, targets) in sets.items()},
             sizes, classify, {name: values[share] for name, values in settings.items()}, variants,
             batch, steps, every or steps, device, progress and share[0] == 0,
         )  # fmt: skip
 
-    before = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(workers) as pool:
-            parts = list(pool.map(train, shares))
-    finally:
-        torch.set_num_threads(before)
+    parts = shared(train, N) if device == "cpu" else [train(np.arange(N))]
     return Runs(
         parts[0].steps,
         *({k: np.concatenate([getattr(r, what)[k] for r in parts]) for k in sets}
@@ -263,6 +256,22 @@ def many(
         *([torch.cat(layer) for layer in zip(*(getattr(r, what) for r in parts), strict=True)]
           for what in ("weights", "biases")),
     )  # fmt: skip
+
+
+def shared(work: Callable[[np.ndarray], T], count: int) -> list[T]:
+    """work(share) for the numbers 0 … count - 1, split among as many threads as cores."""
+    import torch
+
+    def alone(share: np.ndarray) -> T:
+        torch.set_num_threads(1)  # of this worker: products this small wait for each other's
+        return work(share)
+
+    workers, before = min(os.cpu_count() or 1, count), torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(alone, np.array_split(np.arange(count), workers)))
+    finally:
+        torch.set_num_threads(before)
 
 
 def _train(

@@ -32,8 +32,8 @@ from 0 to 1 in training, and is None in evaluation.
 def images(n: int, seed: int) -> tuple[Tensor, Tensor]:
     """n glyphs of 14 × 14 pixels as rows (n, 196), float32 in [0, 1], and their classes (n,)."""
     large, labels = data.glyphs(n, seed)
-    small = large.reshape(n, SIDE, 2, SIDE, 2).mean((2, 4)).reshape(n, -1)
-    return torch.as_tensor(small, dtype=torch.float32), torch.as_tensor(labels)
+    small = torch.as_tensor(data.halved(large), dtype=torch.float32)
+    return small.flatten(1), torch.as_tensor(labels)
 
 
 def start(sizes: Sequence[int], seeds: Iterable[int], gain: float = 2.0) -> list[Tensor]:
