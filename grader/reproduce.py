@@ -8,7 +8,6 @@ the networks are saved every two minutes, so that the same command goes on where
 
 from __future__ import annotations
 
-import base64
 import datetime
 import hashlib
 import json
@@ -16,7 +15,6 @@ import os
 import platform
 import statistics
 import time
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -38,13 +36,13 @@ from rich.progress import (
 from scipy import stats
 
 from dropoutlab import data
+from dropoutlab.reproduced import EDGES, RESULTS, found, packed, summary
 from grader import networks, paper
 from grader.course import CourseError
 from grader.networks import BATCH, Networks, Setting
 from grader.paper import Claim, Row, Scale, Table
 from grader.paths import ROOT
 
-RESULTS = ROOT / "datasets" / "paper"
 WORK = ROOT / ".cache" / "paper"
 SEED = 2014
 EVERY = 120.0
@@ -298,10 +296,6 @@ def averages(
     return (100 * wrong.double() / len(y)).permute(2, 0, 1).tolist()
 
 
-EDGES = np.linspace(0, 10, 51)
-"""Of the histograms of activations, as wide as those of Figure 8."""
-
-
 @torch.no_grad()
 def features(nets: Networks, X: torch.Tensor) -> Json:
     """Figures 7 and 8 in numbers, one for each autoencoder: what its units learnt and do.
@@ -326,25 +320,12 @@ def features(nets: Networks, X: torch.Tensor) -> Json:
         "pixels": spread.mean(1).tolist(),
         "histogram of units": [_counts(unit) for unit in means],
         "histogram of activations": [_counts(each) for each in H],
-        "features": [packed(own[:25]) for own in W],
+        "features": [packed(own[:25].cpu().numpy()) for own in W],
     }
 
 
 def _counts(values: torch.Tensor) -> list[int]:
     return np.histogram(values.cpu().numpy(), EDGES)[0].tolist()
-
-
-def packed(W: torch.Tensor) -> str:
-    """Weights (units, 784), each unit's over its largest magnitude, in steps of 1/127."""
-    scaled = 127 * W / W.abs().amax(1, keepdim=True).clamp_min(1e-30)
-    levels = scaled.round().to(torch.int8).cpu().numpy()
-    return base64.b64encode(zlib.compress(levels.tobytes(), 9)).decode()
-
-
-def unpacked(text: str) -> np.ndarray:
-    """Features (units, 28, 28) in [-1, 1], as `packed` wrote them."""
-    levels = np.frombuffer(zlib.decompress(base64.b64decode(text)), np.int8)
-    return levels.reshape(-1, 28, 28) / 127
 
 
 # --- what is said of it ------------------------------------------------------------------
@@ -544,24 +525,6 @@ def show(result: Json, path: Path, console: Console) -> None:
     )  # fmt: skip
     for line in filter(None, (result["reduced"], result["note"], f"written: {path}")):
         console.print(line, highlight=False, soft_wrap=True)
-
-
-def summary(values: list[float]) -> str:
-    """Mean ± standard error."""
-    mean = f"{statistics.mean(values):.2f}"
-    if len(values) < 2:
-        return mean
-    return f"{mean} ± {statistics.stdev(values) / len(values) ** 0.5:.2f}"
-
-
-def found(claim: Json) -> str:
-    """What was found of a claim, with its numbers."""
-    if "k" in claim:
-        said = "never" if claim["k"] is None else f"from k = {claim['k']} on"
-    else:
-        said = f"the difference is {claim['difference']:.3g}"
-        said += f" ± {claim['error']:.2g}" if "error" in claim else ""
-    return f"Here {said}: {claim['verdict']}."
 
 
 def command(

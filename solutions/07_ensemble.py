@@ -25,7 +25,7 @@ import torch
 from sklearn.datasets import make_moons
 from sklearn.ensemble import RandomForestClassifier
 
-from dropoutlab import data, expect, explore, plot, train
+from dropoutlab import data, expect, explore, plot, reproduced, train
 
 # %% [markdown]
 # ## Where we stand
@@ -1297,6 +1297,11 @@ plot.show(fig, "Both curves fall to zero, the level of weight scaling, at k of a
 # loss falls about as $1/k$: ten times the masks, a tenth of it. "Monte Carlo is the true average,
 # so it must be better than the shortcut" is folklore: 200 times the work moved neither curve below
 # zero by more than a standard error or so. (Lesson 10 wants the samples for their *scatter*.)
+#
+# The paper's figure again, on MNIST, as `python3 grader paper figure11` last measured it:
+
+# %%
+reproduced.show("figure11")
 
 # %% [markdown]
 # ## How alike are the members?

@@ -18,7 +18,7 @@
 # %% setup=true
 import numpy as np
 
-from dropoutlab import autoencoder, expect, explore, plot
+from dropoutlab import autoencoder, expect, explore, plot, reproduced
 
 # %% [markdown]
 # ## Where we stand
@@ -1123,6 +1123,12 @@ plot.show(fig, "With dropout every unit draws less on average, and half of all a
 # way it is measured. With dropout about half of all activations are exactly 0. No unit is dead:
 # in the histogram each lays some ink.
 #
+# The paper's own two figures, on MNIST, as `python3 grader paper figure7` last measured them:
+
+# %%
+reproduced.show("figure7")
+
+# %% [markdown]
 # ## Explore: take the networks apart
 #
 # One network without dropout and one with, each unit drawn by its feature. *Your*

@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 import itertools
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from rich.console import Console
 from torch import nn
 from torch.nn import functional as F
 
+from dropoutlab import reproduced
 from grader import bench_gpu, cli, paper, reproduce
 from grader.networks import BATCH, MOMENTUM, TARGET, Networks, Setting
 from grader.paper import Claim, Row, Scale
@@ -269,9 +271,30 @@ def test_each_table_runs_is_kept_and_shown(name, source):
 def test_features_can_be_drawn_from_the_json():
     """Does what was packed come back, each feature up to its scale and 1/254?"""
     W = torch.randn(3, 784)
-    images = reproduce.unpacked(reproduce.packed(W))
+    images = reproduced.unpacked(reproduced.packed(W.numpy()))
     scaled = (W / W.abs().amax(1, keepdim=True)).reshape(3, 28, 28).numpy()
     assert np.abs(images - scaled).max() <= 1 / 254 + 1e-6
+
+
+@pytest.mark.parametrize("table", paper.TABLES)
+def test_a_result_of_each_table_is_kept(table):
+    """Is it there, of this table's rows and claims, measured at the size that `--quick` has?"""
+    kept = reproduced.result(table)
+    scale = paper.fitted(paper.QUICK, paper.TABLES[table])
+    wanted = paper.reduced(paper.TABLES[table], scale)
+    if kept["reduced"]:
+        assert kept["scale"] == asdict(scale)
+        assert [row["name"] for row in kept["rows"]] == [row.name for row in wanted.rows]
+    assert kept["seconds"] > 0 and kept["device"]
+    figure = reproduced.drawn([kept])
+    assert all(ax.get_title("left") for ax in figure.axes)
+    assert all(claim["verdict"] for claim in kept["claims"])
+
+
+def test_the_picture_shows_what_was_last_measured():
+    """Was the README's picture drawn from these results? `python -m dropoutlab.reproduced` does."""
+    with Image.open(reproduced.PICTURE) as picture:
+        assert picture.text["Source"] == reproduced.source()
 
 
 def test_averages_begin_with_one_mask_and_end_as_the_ensemble():
@@ -307,7 +330,7 @@ def test_where_averages_reach_weight_scaling(reached, last, said):
     first, second = reproduce.averaging([drawn.tolist()] * 2, row)
     assert (first["k"], first["verdict"], second["verdict"]) == said
     assert row["averaged"] == pytest.approx(curve)
-    assert str(said[0] or "never") in reproduce.found(first)
+    assert str(said[0] or "never") in reproduced.found(first)
 
 
 @pytest.mark.parametrize("values, printed, spread, said", [
@@ -360,7 +383,7 @@ def test_verdict_on_a_claim(more, less, same, said):
     """Does a claim hold, fail or stay open as Welch's test, or the margin, has it?"""
     found = reproduce.verdict(Claim("one errs more", "a", "b", same=same), more, less)
     assert found["verdict"] == said
-    assert reproduce.found(found).endswith(f": {said}.")
+    assert reproduced.found(found).endswith(f": {said}.")
 
 
 # Commands and their errors.
