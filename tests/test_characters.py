@@ -62,7 +62,7 @@ def test_readers_are_lstms() -> None:
     steps, batch, units, symbols = 7, 3, 5, 9
     factor = 2.0 * (torch.rand(steps, 2 * batch, units) >= 0.5)
     ways = [{}, {"input": lambda ones: ones * factor}]
-    readers = characters.Readers(ways, symbols, units, seeds=2, forget=1)
+    readers = characters.LSTMs(ways, symbols, units, seeds=2, forget=1)
     tokens = torch.randint(symbols, (steps, batch))
     for training in (True, False):
         found = readers.logits(tokens, training)
@@ -85,5 +85,5 @@ def test_readers_are_lstms() -> None:
 
 def test_nets_of_one_seed_begin_alike() -> None:
     """Do two ways start from the same weights, and two seeds from different ones?"""
-    weights = characters.Readers([{}, {}], 9, 5, seeds=2, forget=1).weights["V"]
+    weights = characters.LSTMs([{}, {}], 9, 5, seeds=2, forget=1).weights["V"]
     assert torch.equal(weights[:2], weights[2:]) and not torch.equal(weights[0], weights[1])

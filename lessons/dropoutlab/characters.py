@@ -65,7 +65,7 @@ whether the net is in training, which says what the cell then holds.
 """
 
 
-class Readers:
+class LSTMs:
     """LSTMs side by side, `seeds` of each way; those of one seed begin alike.
 
     x_t is the symbol's row of E; with a factor m for each place of `Way`
@@ -154,7 +154,7 @@ def losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return F.cross_entropy(flat.transpose(1, 2), every, reduction="none").mean(1)
 
 
-def bits(readers: Readers, codes: np.ndarray, rows: int = 24) -> np.ndarray:
+def bits(readers: LSTMs, codes: np.ndarray, rows: int = 24) -> np.ndarray:
     """Bits per character of each net on a text, cut into `rows` that are read side by side."""
     table = torch.as_tensor(codes[: len(codes) // rows * rows].reshape(rows, -1).T.copy())
     with torch.no_grad():
@@ -178,7 +178,7 @@ def learn(
     """
     length, batch = 40, 16
     train, test, alphabet = numbered(name, most)
-    readers = Readers(ways, len(alphabet), 48, seeds, forget=1)
+    readers = LSTMs(ways, len(alphabet), 48, seeds, forget=1)
     codes = torch.as_tensor(train)
     seen = {"train": [], "test": []}
     for step in range(1, updates + 1):
@@ -201,7 +201,7 @@ def recall(
     sequences for each update, Adam. Returns the share named right with nothing dropped, (ways,
     seeds, looks).
     """
-    readers = Readers(ways, 9, 32, seeds, forget=3)
+    readers = LSTMs(ways, 9, 32, seeds, forget=3)
     seen, every = [], torch.full((steps, 8), 8)
     every[0] = torch.arange(8)
     for step in range(1, updates + 1):
