@@ -95,10 +95,9 @@ def test_an_unwritten_function_says_so(lesson: Lesson):
             assert words in eval(line, names | {name: function}).picture.says
 
 
-def test_a_canvas_leaves_a_picture():
-    """Has the explorer that the browser draws a still picture, for where no widget is shown?"""
-    lesson = next(lesson for lesson in LESSONS if "coadaptation" in lesson.name)
-    data, more = eval(shown(lesson), rehearsal.stage(lesson))._repr_mimebundle_()
+def test_an_explorer_leaves_a_picture(explorer: Explorer):
+    """Is there a still picture beside the live one, with its words, where no widget is shown?"""
+    data, more = explorer._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in data
     assert data["image/png"].startswith(b"\x89PNG")
     assert more["image/png"]["alt"].endswith(".")

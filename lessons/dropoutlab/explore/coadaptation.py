@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from dropoutlab import autoencoder, expect, plot
 from dropoutlab.autoencoder import SIDE, UNITS, Autoencoder
-from dropoutlab.explore.explorer import slider
+from dropoutlab.explore.explorer import Still, slider
 
 SAYS = (
     "{k} of {n} units removed: the error per test image is {error0} without dropout "
@@ -414,7 +414,7 @@ def draw(
         left.text(0, across * tile + 4, error, va="top")
 
 
-class Coadaptation(widgets.VBox):
+class Coadaptation(Still, widgets.VBox):
     """Sliders above the two networks. `controls` names them; `picture` is the networks."""
 
     def __init__(self, ablation_effect: Callable, interaction_matrix: Callable):
@@ -451,13 +451,6 @@ class Coadaptation(widgets.VBox):
 
     def _count(self, change: dict) -> None:
         self.controls["count"].value = len(change["new"])
-
-    def _repr_mimebundle_(self, **how: object) -> tuple[dict, dict]:
-        """Beside the live widget a still picture, for where no widget can be shown."""
-        bundle = super()._repr_mimebundle_(**how)
-        shown, more = bundle if isinstance(bundle, tuple) else (bundle, {})
-        still = {"image/png": {"alt": self.picture.says, "width": self.picture.width}}
-        return shown | {"image/png": self.picture.png}, more | still
 
 
 def coadaptation(ablation_effect: Callable, interaction_matrix: Callable) -> Coadaptation:

@@ -56,7 +56,19 @@ class Picture(anywidget.AnyWidget):
     """
 
 
-class Explorer(widgets.VBox):
+class Still:
+    """Beside the live widget its picture as it is now, for where no widget can be shown."""
+
+    picture: Picture
+
+    def _repr_mimebundle_(self, **how: object) -> tuple[dict, dict]:
+        bundle = super()._repr_mimebundle_(**how)
+        shown, more = bundle if isinstance(bundle, tuple) else (bundle, {})
+        still = {"image/png": {"alt": self.picture.says, "width": self.picture.width}}
+        return shown | {"image/png": self.picture.png}, more | still
+
+
+class Explorer(Still, widgets.VBox):
     """Controls above the picture that `draw(figure, **values)` makes of their values.
 
     `controls` names each value's widget; `size` is the picture's, in inches.
