@@ -95,6 +95,10 @@ def main(argv: list[str]) -> int:
     submit.add_argument("lessons", nargs="+", metavar="LESSON")
     submit.set_defaults(run=_submit)
 
+    site = commands.add_parser("site", help="the course as a static site, to be read")
+    site.add_argument("--to", metavar="DIR", help="where the site is made (default: .site)")
+    site.set_defaults(run=_site)
+
     demo = commands.add_parser("demo", help="a class in miniature, from assignment to grades")
     demo.set_defaults(run=_demo)
 
@@ -320,6 +324,29 @@ def _submit(args: argparse.Namespace) -> int:
 
     for lesson in chosen(args.lessons):
         print(submit(lesson))
+    return 0
+
+
+def _site(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from grader import environment
+    from grader.lesson import read_all
+    from grader.paths import ROOT, SOLUTIONS
+
+    environment.add("site")
+    from grader import site
+
+    to = Path(args.to).absolute() if args.to else ROOT / ".site"
+    try:
+        site.build(read_all(SOLUTIONS), to, Console())
+    except KeyboardInterrupt:
+        print("stopped. The same command goes on from here: lessons that were run are kept.",
+              file=sys.stderr)  # fmt: skip
+        return 130
+    print(f"made: {to / 'index.html'}")
     return 0
 
 

@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import sys
 import tempfile
 from functools import cache
@@ -18,7 +19,6 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
-from packaging.requirements import Requirement
 
 from grader.build import source_notebook
 from grader.lesson import Lesson, read
@@ -60,10 +60,9 @@ def _surroundings() -> bytes:
     digest = hashlib.sha256(platform.python_version().encode())
     wanted = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     for line in wanted.partition("# building and grading")[0].splitlines():
-        if text := line.partition("#")[0].strip():
-            name = Requirement(text).name
+        if name := re.match(r"[\w.-]+", line):
             try:
-                digest.update(f"{name} {importlib.metadata.version(name)}\n".encode())
+                digest.update(f"{name[0]} {importlib.metadata.version(name[0])}\n".encode())
             except importlib.metadata.PackageNotFoundError:
                 continue  # not for this platform
     files = [*(LESSONS / "dropoutlab").rglob("*.py"), *(ROOT / "datasets").rglob("*.*")]
