@@ -1,4 +1,4 @@
-"""Run a command of the course: `python3 grader lab`, from any folder, with any Python from 3.10.
+"""Run a command of the course: `python3 grader lab`, from any folder, with any Python from 3.11.
 
 Every Python reads this file, an old one only to say so: hence its plain syntax.
 """
@@ -13,9 +13,9 @@ if __name__ == "__main__":
 
         sys.exit(main(sys.argv[1:]))
 
-    if sys.version_info < (3, 10):  # noqa: UP036
+    if sys.version_info < (3, 11):  # noqa: UP036
         sys.exit(
-            "The course needs Python 3.10 or newer and this is {}.{}. "
+            "The course needs Python 3.11 or newer and this is {}.{}. "
             "Run the same command with a newer one, such as python3.12.".format(*sys.version_info)
         )
     import environment

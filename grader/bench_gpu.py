@@ -304,7 +304,7 @@ def command(say: Say) -> Path:
             "python": platform.python_version(), "torch": torch.__version__,
             "triton": triton.__version__, "cuda": torch.version.cuda,
         },
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": "python3 grader bench gpu",
         "p": P,
     }  # fmt: skip

@@ -1,6 +1,6 @@
 """Find a Python that holds the course's packages, or make one in `.venv`, and go on in it.
 
-Runs under any Python from 3.10 with nothing installed, so it imports the standard library only.
+Runs under any Python from 3.11 with nothing installed, so it imports the standard library only.
 """
 
 import contextlib
@@ -204,7 +204,7 @@ def make() -> None:
         sys.exit(
             "This Python cannot make a virtual environment. On Debian and Ubuntu, "
             f"`sudo apt install python3.{sys.version_info[1]}-venv` adds what it lacks; "
-            "elsewhere take another Python from 3.10. Then run the same command again."
+            "elsewhere take another Python from 3.11. Then run the same command again."
         )
     if VENV.is_symlink():  # `venv --clear` would empty what it points to
         say(f"The link .venv is removed; {os.readlink(VENV)}, made for elsewhere, stays as it is.")

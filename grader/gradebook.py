@@ -96,7 +96,7 @@ class Writer:
             here = (_done.c.learner == judged.learner) & (_done.c.lesson == judged.lesson)
             self.db.execute(_done.delete().where(here))
             text = json.dumps(asdict(judged) | {"notebook": ""})
-            now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+            now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
             self.db.execute(
                 _done.insert().values(
                     learner=judged.learner, lesson=judged.lesson, key=key,

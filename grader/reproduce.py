@@ -446,7 +446,7 @@ def reproduce(
         "device": device_name(device),
         "products": "TF32" if device == "cuda" else "float32",
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": command,
     }
 

@@ -123,7 +123,7 @@ class Chance:
 
         if name not in self._streams:
             entropy = np.random.SeedSequence([self._seed, *name.encode()])
-            state = int(entropy.generate_state(1, np.uint64)[0] >> 1)
+            state = int(entropy.generate_state(1, np.uint64)[0]) >> 1
             self._streams[name] = torch.Generator(device).manual_seed(state)
         return self._streams[name]
 
