@@ -31,6 +31,7 @@ def main(argv: list[str]) -> int:
 
     test = commands.add_parser("test", help="run the tests; further arguments go to pytest")
     test.add_argument("--quick", action="store_true", help="leave out what takes long")
+    test.add_argument("--oldest", action="store_true", help="with the oldest packages allowed")
     test.set_defaults(run=_test, rest=True)
 
     build = commands.add_parser("build", help="make lessons/ from solutions/")
@@ -153,11 +154,16 @@ def _test(args: argparse.Namespace) -> int:
 
     from grader.paths import ROOT
 
+    python, chosen = sys.executable, args.rest
+    if args.oldest:
+        from grader import oldest
+
+        python, chosen = str(oldest.ready()), [*oldest.TOLERANT, *oldest.MAIN_PATH, *chosen]
     quick = ["-m", "not slow and not browser"] if args.quick else []
-    command = [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "loadgroup"]
+    command = [python, "-m", "pytest", "-n", "auto", "--dist", "loadgroup"]
     # As many workers as cores: more threads in each would wait for one another.
     alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.call([*command, *quick, *args.rest], cwd=ROOT, env=alone)
+    return subprocess.call([*command, *quick, *chosen], cwd=ROOT, env=alone)
 
 
 def _build(args: argparse.Namespace) -> int:

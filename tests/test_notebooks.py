@@ -33,10 +33,11 @@ STRICT = new_code_cell(
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the client; the kernel's are errors
 @pytest.mark.parametrize("lesson", read_all(SOLUTIONS), ids=lambda lesson: lesson.name)
-def test_a_lesson_runs_from_top_to_bottom(lesson: Lesson):
-    """Does it run in time with warnings as errors, quietly, each figure with alternative text?"""
+def test_a_lesson_runs_from_top_to_bottom(lesson: Lesson, pytestconfig: pytest.Config):
+    """Does it run in time, quietly, each figure with alternative text, and without warnings?"""
     notebook, limit = source_notebook(lesson), SECONDS.get(lesson.name, 30)
-    notebook.cells.insert(0, STRICT)
+    if "error" in pytestconfig.getini("filterwarnings"):  # else old packages are tried
+        notebook.cells.insert(0, STRICT)
     before = _processor_time()
     finished.run(notebook)
     seconds = _processor_time() - before
