@@ -1,4 +1,4 @@
-"""The commands: `python3 grader lab | test | build | grade | submit | demo`."""
+"""The commands: `python3 grader lab | test | build | grade | submit | demo | hub`."""
 
 from __future__ import annotations
 
@@ -102,6 +102,16 @@ def main(argv: list[str]) -> int:
 
     demo = commands.add_parser("demo", help="a class in miniature, from assignment to grades")
     demo.set_defaults(run=_demo)
+
+    hub = commands.add_parser("hub", help="a class on this machine, with JupyterHub (as root)")
+    hub.add_argument("--learners", metavar="FILE", required=True, help="names, one a line")
+    hub.add_argument("--instructor", metavar="NAME", required=True, help="who releases and grades")
+    hub.add_argument("--ip", default="127.0.0.1", help="the address to listen on")
+    hub.add_argument("--port", type=int, default=8000)
+    hub.add_argument("--certificate", metavar="FILE", default="", help="for https, with --key")
+    hub.add_argument("--key", metavar="FILE", default="")
+    hub.add_argument("--config", metavar="FILE", help="write the configuration, start nothing")
+    hub.set_defaults(run=_hub)
 
     args, rest = parser.parse_known_args(argv)
     if rest and not hasattr(args, "rest"):
@@ -330,6 +340,25 @@ def _submit(args: argparse.Namespace) -> int:
 
     for lesson in chosen(args.lessons):
         print(submit(lesson))
+    return 0
+
+
+def _hub(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from grader import environment, hub
+    from grader.hub import accounts
+
+    environment.add("hub")
+    accounts.valid(args.instructor, "--instructor")
+    learners = accounts.read(Path(args.learners), args.instructor)
+    members = hub.Class(
+        args.instructor, learners, args.ip, args.port, args.certificate, args.key
+    )  # fmt: skip
+    if args.config:
+        hub.write(members, Path(args.config))
+    else:
+        hub.start(members)
     return 0
 
 

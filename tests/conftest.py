@@ -14,19 +14,23 @@ from grader.paths import ROOT
 ARTIFACTS = ROOT / ".artifacts"
 
 
-@pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project as it would be committed, for tests that write in it."""
-    copy = tmp_path_factory.mktemp("course") / "dropout"
+def copied(place: Path) -> Path:
+    """A copy of the project in `place`, as it would be committed."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     for name in listed.stdout.splitlines():
         if (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, copy / name)
-    return copy
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, place / name)
+    return place
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project as it would be committed, for tests that write in it."""
+    return copied(tmp_path_factory.mktemp("course") / "dropout")
 
 
 @pytest.fixture(scope="session")
