@@ -62,7 +62,8 @@ def start(arguments: list[str]) -> int:
 
     # One mechanism for every Python, inherited by the kernels that JupyterLab starts; nothing
     # of ours is installed into a Python that is not ours.
-    path = [*map(str, FOLDERS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    folders = FOLDERS[:1] if arguments[:1] == ["hub"] else FOLDERS  # root imports no lesson first
+    path = [*map(str, folders), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path),

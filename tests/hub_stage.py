@@ -27,6 +27,7 @@ from grader import environment, hub
 COURSE = Path("/srv/dropout")
 """Where the course lies on the stage."""
 TEACHER = "teacher"
+LESSONS = ("00_start_here", "01_bernoulli_masks")
 MOUNTS = """
 set -e
 cp -a /etc {place}/etc
@@ -63,11 +64,18 @@ class Stage:
     """A hub with `TEACHER` and some learners; a context manager that ends all of it."""
 
     def __init__(self, place: Path, learners: list[str], *options: str):
+        """The course on the stage has the first two lessons, so that it is built at once."""
         possible()
         environment.add("hub")
         hub.install_proxy()
         self.place, self.learners, self.options = place, learners, options
         self.course = copied(place / "course")
+        for path in (self.course / "solutions").glob("*.py"):
+            if path.stem not in LESSONS:
+                path.unlink()
+        for path in (self.course / "lessons").glob("[0-9][0-9]_*"):
+            if path.name not in LESSONS:
+                shutil.rmtree(path)
         shutil.copytree(hub.PROXY, self.course / ".hub" / "proxy", symlinks=True)
         (self.course / "learners.txt").write_text("\n".join(learners) + "\n", encoding="utf-8")
         self.log = place / "hub.log"

@@ -73,14 +73,19 @@ def make(names: list[str], passwords: Path, say: Callable[[str], None]) -> None:
         new = [f"{name}:{first[name]}\n" for name in names if name in first and _without(name)]
         _run(["chpasswd"], "".join(new))
     for name in names:
-        home = Path(pwd.getpwnam(name).pw_dir)
-        if home.is_dir() and home.stat().st_mode & 0o077:
-            say(f"{home} is open to others: `chmod 700 {home}` closes it.")
+        place = Path(home(name))
+        if place.is_dir() and place.stat().st_mode & 0o077:
+            say(f"{place} is open to others: `chmod 700 {place}` closes it.")
 
 
 def group(name: str) -> int:
     """The account's own group."""
     return pwd.getpwnam(name).pw_gid
+
+
+def home(name: str) -> str:
+    """The account's home."""
+    return pwd.getpwnam(name).pw_dir
 
 
 def identity(name: str) -> dict[str, Any]:

@@ -1,0 +1,78 @@
+"""nbgrader's exchange where learners share a machine: `collect` believes nothing it finds there.
+
+All may write in the exchange's `inbound`, so a learner can leave anything there, under any name.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from nbgrader.exchange import ExchangeError
+from nbgrader.exchange.default import ExchangeCollect
+from nbgrader.utils import ignore_patterns
+
+
+class Collect(ExchangeCollect):
+    """Collect what learners handed in themselves.
+
+    nbgrader only warns of a submission that another than its learner has put there, stops at a
+    name that it cannot read, and follows links with the instructor's rights.
+    """
+
+    def init_src(self) -> None:
+        """Find each learner's last submission; leave what is no submission of the one it names."""
+        super().init_src()
+        self.src_records = [record for record in self.src_records if record["username"]]
+
+    def _path_to_record(self, path: str) -> dict[str, Any]:
+        try:
+            record = super()._path_to_record(path)
+            owner = pwd.getpwuid(os.lstat(path).st_uid).pw_name
+        except (ExchangeError, OSError, ValueError, OverflowError, KeyError):
+            record, owner = {"username": "", "filename": path}, None
+        if record["username"] != owner:
+            self.log.warning("%s is left: it is no submission of the learner it names.", path)
+            return {"username": "", "filename": path, "timestamp": datetime.min}
+        return record
+
+    def do_copy(self, src: str, dest: str, log: Any = None) -> None:
+        """Copy the learner's own files; links and what else may lie there are left out.
+
+        Each file is opened in the folder that was walked, and looked at once it is open: a
+        learner who swaps it for a link meanwhile gains nothing.
+        """
+        room = self.coursedir.max_dir_size * 1000
+        ignored = ignore_patterns(
+            self.coursedir.ignore, self.coursedir.include, self.coursedir.max_file_size, self.log
+        )
+        owner = os.lstat(src).st_uid
+        for place, folders, names, opened in os.fwalk(src, follow_symlinks=False):
+            copy = Path(dest, os.path.relpath(place, src))
+            copy.mkdir(parents=True)
+            leave = set(ignored(place, folders + names))
+            folders[:] = [name for name in folders if name not in leave]
+            for name in names:
+                content = None if name in leave else _read(name, opened, owner, room)
+                if content is None:
+                    self.log.warning("%s is left out.", Path(place, name))
+                    continue
+                room -= len(content)
+                (copy / name).write_bytes(content)
+
+
+def _read(name: str, folder: int, owner: int, room: int) -> bytes | None:
+    """What a plain file of `owner` holds; None for anything else, or over `room` bytes."""
+    try:
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError:
+        return None
+    with open(file, "rb") as found:
+        about = os.fstat(file)
+        if not stat.S_ISREG(about.st_mode) or about.st_uid != owner or about.st_size > room:
+            return None
+        return found.read(about.st_size)
