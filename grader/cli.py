@@ -352,9 +352,10 @@ def _hub(args: argparse.Namespace) -> int:
     environment.add("hub")
     accounts.valid(args.instructor, "--instructor")
     learners = accounts.read(Path(args.learners), args.instructor)
-    members = hub.Class(
-        args.instructor, learners, args.ip, args.port, args.certificate, args.key
-    )  # fmt: skip
+    secret = [str(Path(file).resolve()) if file else "" for file in (args.certificate, args.key)]
+    if all(secret) != any(secret) or not all(os.path.isfile(file) for file in secret if file):
+        raise CourseError("https needs two files: --certificate FILE and --key FILE.")
+    members = hub.Class(args.instructor, learners, args.ip, args.port, *secret)
     if args.config:
         hub.write(members, Path(args.config))
     else:

@@ -1,8 +1,8 @@
 """A stage for `python3 grader hub`: a machine of its own, as far as accounts and files go.
 
-The hub runs as root in a mount and a process namespace. There /etc is a copy, /home is empty,
-and the course lies in /srv/dropout; accounts, passwords and servers end with the stage, and the
-machine's own are never touched. The network is the machine's, so a browser reaches the hub.
+The hub runs as root in a mount and a process namespace. There /etc is a copy, /home is the
+stage's own and the course lies in /srv/dropout: the machine's accounts and files are never
+touched. The network is the machine's, so a browser reaches the hub.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ TEACHER = "teacher"
 LESSONS = ("00_start_here", "01_bernoulli_masks")
 MOUNTS = """
 set -e
-cp -a /etc {place}/etc
+[ -e {place}/etc ] || cp -a /etc {place}/etc
+mkdir -p {place}/home
 mount --bind {place}/etc /etc
-mount -t tmpfs -o mode=755 none /home
+mount --bind {place}/home /home
 mount -t tmpfs -o mode=755 none /srv
 mkdir /srv/dropout
 mount --bind {place}/course /srv/dropout
@@ -91,19 +92,22 @@ class Stage:
         self.process.kill()  # and with it everything in its namespace
         self.process.wait(timeout=30)
 
-    def start(self) -> None:
-        """Start the hub and return when it shows the sign-in page."""
-        command = [
+    def command(self) -> list[str]:
+        """What starts the hub, on the stage."""
+        return [
             sys.executable, str(COURSE / "grader"), "hub", "--port", str(self.port),
             "--learners", str(COURSE / "learners.txt"), "--instructor", TEACHER, *self.options,
         ]  # fmt: skip
+
+    def start(self) -> None:
+        """Start the hub and return when it shows the sign-in page."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [*HIDDEN, "sh", str(self.place / "stage.sh"), *command],
+                [*HIDDEN, "sh", str(self.place / "stage.sh"), *self.command()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 cwd="/", start_new_session=True,
             )  # fmt: skip
-        for _ in range(600):
+        for _ in range(1800):
             try:
                 if requests.get(f"{self.url}/hub/login", timeout=5).ok:
                     return
@@ -112,6 +116,7 @@ class Stage:
             if self.process.poll() is not None:
                 break
             time.sleep(0.1)  # between two questions, not in place of an answer
+        self.__exit__()
         pytest.fail(f"the hub did not start:\n{self.log.read_text()}")
 
     def interrupt(self) -> int:
@@ -177,7 +182,8 @@ class User(requests.Session):
         """Start this user's server, wait for it and sign in to it."""
         server = f"/hub/api/users/{self.name}/server"
         started = self.post(server)
-        assert started.status_code in (201, 202), started.text
+        begun = started.status_code in (201, 202) or "already running" in started.text
+        assert begun, started.text  # signing in, too, starts it
         with self.get(f"{server}/progress", stream=True, timeout=300) as events:
             said = [line for line in events.iter_lines(decode_unicode=True) if line]
         assert '"ready": true' in said[-1], said

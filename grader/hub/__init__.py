@@ -21,10 +21,11 @@ STATE = HUB / "state"
 PROXY = HUB / "proxy"
 EXCHANGE = HUB / "exchange"
 TLJH = Path("/opt/tljh")
+"""The Littlest JupyterHub, where it is: it has a proxy, and makes accounts `jupyter-NAME`."""
 TAKE_OVER = """\
 written: {file}. It is yours now. Start JupyterHub with it, as root:
   {python} -m jupyterhub -f {file}
-With The Littlest JupyterHub instead, see "A class on JupyterHub" in README.md."""
+The Littlest JupyterHub takes it from {littlest}."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ def start(members: Class) -> None:
     prepare(members)
     file = STATE / "jupyterhub_config.py"
     file.write_text(configuration(members), encoding="utf-8")
+    if not members.certificate and members.ip not in ("127.0.0.1", "localhost"):
+        say("Without --certificate and --key, passwords cross the network for all to read.")
     scheme = "https" if members.certificate else "http"
     print(f"JupyterHub starts: {scheme}://{members.ip}:{members.port}. Ctrl-C ends it.", flush=True)
     argv = [sys.executable, "-m", "jupyterhub", "-f", str(file)]
@@ -57,7 +60,8 @@ def write(members: Class, file: Path) -> None:
         raise CourseError(f"{file} cannot be written: name a file in a folder that is there.")
     prepare(members)
     file.write_text(configuration(members), encoding="utf-8")
-    print(TAKE_OVER.format(file=file.resolve(), python=sys.executable))
+    print(TAKE_OVER.format(file=file.resolve(), python=sys.executable,
+                          littlest=TLJH / "config" / "jupyterhub_config.d"))  # fmt: skip
 
 
 def configuration(members: Class) -> str:
@@ -79,12 +83,16 @@ def prepare(members: Class) -> None:
     for folder, mode in ((HUB, 0o755), (STATE, 0o700), (EXCHANGE, 0o1777)):
         folder.mkdir(exist_ok=True)
         folder.chmod(mode)
-    accounts.make([members.instructor, *members.learners], STATE / "passwords.csv", say)
-    _divide(members.instructor)
-    for name in (members.learners[0], members.instructor):
-        _try(name)
-    install_proxy()
-    _release(members.instructor)
+    littlest = TLJH.is_dir()
+    instructor = f"jupyter-{members.instructor}" if littlest else members.instructor
+    names = [instructor] if littlest else [instructor, *members.learners]
+    accounts.make(names, STATE / "passwords.csv", say)
+    _divide(instructor)
+    _try(names[-1])
+    _try(instructor)
+    _release(instructor)
+    if not littlest:
+        install_proxy()
 
 
 def _divide(instructor: str) -> None:
