@@ -18,6 +18,7 @@ import functools
 import hashlib
 import multiprocessing
 import os
+import secrets
 import signal
 import stat
 import threading
@@ -41,6 +42,8 @@ from grader.sandbox import Limits
 
 GRADER = "1"
 """Goes into the key of what is graded: another one grades every submission anew."""
+SECRET = "submission_secret.txt"
+"""nbgrader hands feedback out only where this lies beside it."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ def _lesson(
         path = _autograded(options.place, judged.learner, lesson.name)
         _write(path, judged.notebook)
         _stamp(path.with_name("timestamp.txt"), handed_in.timestamp)
+        _write(path.with_name(SECRET), handed_in.secret)
         writer.write(judged, key, handed_in.timestamp)
         fresh.append(dataclasses.replace(judged, notebook=""))
         progress.graded(judged)
@@ -192,6 +196,8 @@ class HandedIn:
     text: bytes | None
     fault: str
     timestamp: datetime.datetime | None
+    secret: str
+    """Where nbgrader's exchange puts the feedback; only the learner can find it."""
     remarks: tuple[str, ...]
     """What the instructor should know of the folder."""
 
@@ -237,7 +243,10 @@ def _handed_in(place: Path, learner: str, lesson: str) -> HandedIn:
     when = parsed_timestamp(said)
     if said and when is None:
         remarks.append("timestamp.txt says no time, and nbgrader stops at it: delete that file")
-    return HandedIn(learner, text, fault, when, tuple(remarks))
+    secret = (_plain_file(folder / SECRET)[0] or b"").decode("ascii", "ignore")
+    return HandedIn(
+        learner, text, fault, when, secret or secrets.token_hex(64), tuple(remarks)
+    )  # fmt: skip
 
 
 def _ordinary(path: Path) -> bool:
