@@ -49,8 +49,11 @@ BIND = """
 mkdir -p {folder}
 mount --bind {kept} {folder}
 """
-HIDDEN = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc",
-          "--kill-child"]  # fmt: skip
+HIDDEN = [
+    *("setpriv", "--pdeathsig", "KILL"),  # a stage does not outlive its test
+    *("unshare", "--mount", "--propagation", "private", "--pid", "--fork"),
+    *("--mount-proc", "--kill-child"),
+]
 
 
 def possible() -> None:

@@ -142,7 +142,7 @@ def _release(instructor: str) -> None:
     say("The instructor's notebooks, with answers, are made.")
     command = [sys.executable, str(ROOT / "grader"), "build"]
     home = {**os.environ, "HOME": accounts.home(instructor)}
-    if subprocess.run(command, env=home, **accounts.identity(instructor)).returncode:
+    if subprocess.run(command, env=home, cwd=ROOT, **accounts.identity(instructor)).returncode:
         raise CourseError("The notebooks could not be made; the reason stands above.")
 
 

@@ -120,6 +120,9 @@ def _closed(path: str, flags: int) -> int:
 
 
 def _run(command: list[str], given: str = "") -> None:
-    done = subprocess.run(command, input=given, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, input=given, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise CourseError(f"Accounts are made with `{command[0]}`, which is missing.") from None
     if done.returncode:
         raise CourseError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
