@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import stat
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,9 @@ from typing import Any
 from nbgrader.exchange import ExchangeError
 from nbgrader.exchange.default import ExchangeCollect
 from nbgrader.utils import ignore_patterns
+
+STAMP, SECRET = "timestamp.txt", "submission_secret.txt"
+NEEDED = {STAMP, SECRET}
 
 
 class Collect(ExchangeCollect):
@@ -32,10 +36,12 @@ class Collect(ExchangeCollect):
     def _path_to_record(self, path: str) -> dict[str, Any]:
         try:
             record = super()._path_to_record(path)
-            owner = pwd.getpwuid(os.lstat(path).st_uid).pw_name
+            about = os.lstat(path)
+            owner = pwd.getpwuid(about.st_uid).pw_name
+            opens = stat.S_ISDIR(about.st_mode) and os.access(path, os.R_OK | os.X_OK)
         except (ExchangeError, OSError, ValueError, OverflowError, KeyError):
-            record, owner = {"username": "", "filename": path}, None
-        if record["username"] != owner:
+            record, owner, opens = {"username": "", "filename": path}, None, False
+        if record["username"] != owner or not opens:
             self.log.warning("%s is left: it is no submission of the learner it names.", path)
             return {"username": "", "filename": path, "timestamp": datetime.min}
         return record
@@ -54,7 +60,7 @@ class Collect(ExchangeCollect):
         for place, folders, names, opened in os.fwalk(src, follow_symlinks=False):
             copy = Path(dest, os.path.relpath(place, src))
             copy.mkdir(parents=True)
-            leave = set(ignored(place, folders + names))
+            leave = {*ignored(place, folders + names), *(NEEDED & {*folders})}
             folders[:] = [name for name in folders if name not in leave]
             for name in names:
                 content = None if name in leave else _read(name, opened, owner, room)
@@ -63,6 +69,12 @@ class Collect(ExchangeCollect):
                     continue
                 room -= len(content)
                 (copy / name).write_bytes(content)
+
+        # Without both, nbgrader returns feedback to nobody.
+        Path(dest, STAMP).write_text(Path(src).name.rsplit("+", 3)[2], encoding="utf-8")
+        secret = Path(dest, SECRET)
+        if not secret.exists() or not secret.read_bytes().isalnum():
+            secret.write_text(secrets.token_hex(64), encoding="utf-8")
 
 
 def _read(name: str, folder: int, owner: int, room: int) -> bytes | None:
