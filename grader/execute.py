@@ -2,18 +2,22 @@
 
 A cell that stops the kernel or never ends costs its own checks and those that need the
 kernel after it; what was checked before keeps its points. Endless output is cut.
-`nbgrader_config.py` puts this in nbgrader's place, for its own commands too.
+`nbgrader_config.py` puts this in nbgrader's place, for its own commands too. On a hub it runs
+nothing itself: Formgrader's *Autograde* would run learners' code with the instructor's rights.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import nbformat
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute
-from traitlets import Integer, List
+from traitlets import Bool, Integer, List
+
+from grader.paths import COURSE, LESSONS
 
 
 class ExecuteToTheEnd(Execute):
@@ -21,10 +25,13 @@ class ExecuteToTheEnd(Execute):
 
     extra_arguments = List(["--IPKernelApp.log_level=ERROR"]).tag(config=True)
     max_output = Integer(200_000, help="characters that one cell may print").tag(config=True)
+    sandboxed = Bool(False, help="grade as `python3 grader autograde` does").tag(config=True)
 
-    def preprocess(self, nb: NotebookNode, *args: Any, **kwargs: Any) -> Any:
+    def preprocess(self, nb: NotebookNode, resources: Any = None, *args: Any) -> Any:
+        if self.sandboxed:
+            return _in_sandbox(**resources["nbgrader"]), resources
         self._gone = ""
-        return super().preprocess(nb, *args, **kwargs)
+        return super().preprocess(nb, resources, *args)
 
     def preprocess_cell(self, cell: NotebookNode, resources: Any, index: int) -> Any:
         if cell.cell_type != "code":
@@ -66,6 +73,23 @@ class ExecuteToTheEnd(Execute):
             msg["content"]["text"] = cut
             self._printed = self.max_output + 1
         return super().output(outs, msg, *args)
+
+
+def _in_sandbox(student: str, assignment: str, **_: Any) -> NotebookNode:
+    """The graded notebook of what a learner handed in, as the course's own grader leaves it."""
+    from grader import judge
+
+    folders = (LESSONS, COURSE / "source", COURSE / "submitted" / student)
+    released, source, text = (
+        (folder / assignment / f"{assignment}.ipynb").read_bytes() for folder in folders
+    )
+    task = judge.Task(
+        student, assignment, released.decode(), source.decode(), text, hidden=(str(COURSE),)
+    )
+    try:
+        return nbformat.reads(judge.work(task).notebook, as_version=4)
+    finally:
+        judge.close()
 
 
 def _error(said: str) -> NotebookNode:

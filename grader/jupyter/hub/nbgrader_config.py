@@ -7,3 +7,4 @@ c.Authenticator.plugin_class = "nbgrader.auth.JupyterHubAuthPlugin"  # groups sa
 if importlib.util.find_spec("grader"):  # it is there for the instructor, who collects
     c.ExchangeFactory.collect = "grader.exchange.Collect"
 c.KernelManager.transport_encryption = "required"  # others on the machine cannot listen
+c.ExecuteToTheEnd.sandboxed = True  # in Formgrader, learners' code would run as the instructor
