@@ -169,6 +169,11 @@ def _test(args: argparse.Namespace) -> int:
         from grader import oldest
 
         python, chosen = str(oldest.ready()), [*oldest.TOLERANT, *oldest.MAIN_PATH, *chosen]
+    elif not args.quick:
+        from grader import environment
+
+        for command in ("hub", "site"):  # now, as tests run side by side
+            environment.add(command)
     quick = ["-m", "not slow and not browser"] if args.quick else []
     command = [python, "-m", "pytest", "-n", "auto", "--dist", "loadgroup"]
     # As many workers as cores: more threads in each would wait for one another.

@@ -13,7 +13,12 @@ from nbconvert.filters.markdown import markdown2html
 from nbconvert.preprocessors.sanitize import ALLOWED_ATTRIBUTES, ALLOWED_TAGS, SanitizeHTML
 from nbformat import NotebookNode
 
-TAGS = {*ALLOWED_TAGS, "summary", "details", "figure", "figcaption", "del", "sub", "sup"}
+TAGS = {
+    *ALLOWED_TAGS, "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "div", "span", "img",
+    "del", "s", "sub", "sup", "kbd", "dl", "dt", "dd", "table", "thead", "tbody", "tr", "th", "td",
+    "figure", "figcaption", "details", "summary",
+}  # fmt: skip
+"""What Markdown makes, and what the lessons write themselves; anything else is shown as text."""
 EVERYWHERE = ["id", "class", "title", "align", "lang"]
 PROTOCOLS = ["http", "https", "mailto", "data"]
 
