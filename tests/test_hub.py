@@ -196,7 +196,7 @@ class Desk:
         name, grader = work.lesson.name, f"{self.stage.url}/user/{self.name}/formgrader"
         listed = self.page.request.get(f"{grader}/api/submitted_notebooks/{name}/{name}").json()
         (number,) = (each["id"] for each in listed if each["student"] == learner)
-        self.page.goto(f"{grader}/submissions/{number}")
+        self.page.goto(f"{grader}/submissions/{number}", wait_until="networkidle")
         box = self.page.locator(f"#{work.exercise}-comment, textarea.comment").first
         box.fill(text)
         with self.page.expect_response(lambda answer: "/api/comment/" in answer.url):
