@@ -18,7 +18,6 @@ import functools
 import hashlib
 import multiprocessing
 import os
-import secrets
 import signal
 import stat
 import threading
@@ -150,7 +149,8 @@ def _lesson(
         path = _autograded(options.place, judged.learner, lesson.name)
         _write(path, judged.notebook)
         _stamp(path.with_name("timestamp.txt"), handed_in.timestamp)
-        _write(path.with_name(SECRET), handed_in.secret)
+        if handed_in.secret:
+            _write(path.with_name(SECRET), handed_in.secret)
         writer.write(judged, key, handed_in.timestamp)
         fresh.append(dataclasses.replace(judged, notebook=""))
         progress.graded(judged)
@@ -197,7 +197,7 @@ class HandedIn:
     fault: str
     timestamp: datetime.datetime | None
     secret: str
-    """Where nbgrader's exchange puts the feedback; only the learner can find it."""
+    """Where nbgrader's exchange puts the feedback; "" for what did not come through it."""
     remarks: tuple[str, ...]
     """What the instructor should know of the folder."""
 
@@ -244,9 +244,7 @@ def _handed_in(place: Path, learner: str, lesson: str) -> HandedIn:
     if said and when is None:
         remarks.append("timestamp.txt says no time, and nbgrader stops at it: delete that file")
     secret = (_plain_file(folder / SECRET)[0] or b"").decode("ascii", "ignore")
-    return HandedIn(
-        learner, text, fault, when, secret or secrets.token_hex(64), tuple(remarks)
-    )  # fmt: skip
+    return HandedIn(learner, text, fault, when, secret, tuple(remarks))
 
 
 def _ordinary(path: Path) -> bool:
