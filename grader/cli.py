@@ -172,7 +172,7 @@ def _test(args: argparse.Namespace) -> int:
     elif not args.quick:
         from grader import environment
 
-        for command in ("hub", "site"):  # now, as tests run side by side
+        for command in ("hub", "website"):  # now, as tests run side by side
             environment.add(command)
     quick = ["-m", "not slow and not browser"] if args.quick else []
     command = [python, "-m", "pytest", "-n", "auto", "--dist", "loadgroup"]
@@ -377,12 +377,12 @@ def _site(args: argparse.Namespace) -> int:
     from grader.lesson import read_all
     from grader.paths import ROOT, SOLUTIONS
 
-    environment.add("site")
-    from grader import site
+    environment.add("website")
+    from grader import website
 
     to = Path(args.to).absolute() if args.to else ROOT / ".site"
     try:
-        site.build(read_all(SOLUTIONS), to, Console())
+        website.build(read_all(SOLUTIONS), to, Console())
     except KeyboardInterrupt:
         print("stopped. The same command goes on from here: lessons that were run are kept.",
               file=sys.stderr)  # fmt: skip

@@ -77,21 +77,21 @@ def start(arguments: list[str]) -> int:
     return child.wait()
 
 
-def add(command: str) -> None:
-    """Install what only one command needs, `grader/COMMAND/requirements.txt`, where it is missing.
+def add(part: str) -> None:
+    """Install what only one part needs, `grader/PART/requirements.txt`, where it is missing.
 
     It goes into `.venv`; another Python belongs to somebody, who is told what to do.
     """
-    wanted = ROOT / "grader" / command / "requirements.txt"
+    wanted = ROOT / "grader" / part / "requirements.txt"
     if satisfied(wanted):
         return
     if os.path.realpath(sys.prefix) != os.path.realpath(VENV):
         pip = f"{sys.executable} -m pip install -r {wanted}"
-        sys.exit(f"`python3 grader {command}` needs packages that are missing here: `{pip}`.")
+        sys.exit(f"grader/{part} needs packages that are missing here: `{pip}`.")
     with alone():
         if satisfied(wanted):
             return
-        say(f"The packages that `python3 grader {command}` needs are installed into .venv.")
+        say(f"The packages that grader/{part} needs are installed into .venv.")
         both = ("-r", REQUIREMENTS, "-r", wanted)  # so that the course's own stay within bounds
         if run(PYTHON, "-I", "-m", "pip", "install", *PIP, *both):
             sys.exit(f"They could not all be installed; pip says why above.{room()} {AGAIN}")

@@ -55,8 +55,8 @@ class Site:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """The site of the lessons that are cheap to run or were run."""
-    environment.add("site")
-    from grader.site import build
+    environment.add("website")
+    from grader.website import build
 
     lessons = [x for x in LESSONS if x.name[:2] in CHEAP or finished.kept(x).exists()]
     folder = tmp_path_factory.mktemp("site") / "made"
@@ -174,7 +174,7 @@ def test_every_link_leads_somewhere(site: Site):
 
 def test_a_folder_with_other_things_is_left_alone(site: Site, tmp_path: Path):
     """Does it refuse, in one sentence, to write where something else lies?"""
-    from grader.site import build
+    from grader.website import build
 
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(CourseError, match="something else than a site: name another folder"):
@@ -194,7 +194,7 @@ def test_a_lesson_that_changed_is_run_again():
 
 def test_a_stopped_run_goes_on(project: Path):
     """After Ctrl-C: is what was run kept, and no process left behind?"""
-    environment.add("site")
+    environment.add("website")
     for path in (project / "solutions").glob("*.py"):
         if path.name[:2] not in ("00", "06"):  # one of seconds, one of minutes
             path.unlink()

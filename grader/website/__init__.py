@@ -1,6 +1,6 @@
 """`python3 grader site`: the course as a static site, to be read where no kernel runs.
 
-The lessons are run once (`grader.finished`), their pages written (`grader.site.pages`), and
+The lessons are run once (`grader.finished`), their pages written (`grader.website.pages`), and
 Sphinx with MyST-NB makes the site (`conf.py`, `style.css`).
 """
 
@@ -22,7 +22,7 @@ from grader import finished
 from grader.course import CourseError
 from grader.lesson import Lesson
 from grader.paths import LESSONS, ROOT
-from grader.site import pages
+from grader.website import pages
 
 HERE = Path(__file__).resolve().parent
 AT_ONCE = 2
