@@ -33,7 +33,7 @@ from nbgrader.apps import NbGraderAPI
 
 from grader import course, judge, submission
 from grader.build import source_notebook
-from grader.course import CourseError
+from grader.course import SECRET, STAMP, CourseError
 from grader.gradebook import Writer, opened, parsed_timestamp
 from grader.judge import Judged, Task
 from grader.lesson import Lesson
@@ -41,8 +41,6 @@ from grader.sandbox import Limits
 
 GRADER = "1"
 """Goes into the key of what is graded: another one grades every submission anew."""
-SECRET = "submission_secret.txt"
-"""nbgrader hands feedback out only where this lies beside it."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ def _lesson(
         _page(options.place, judged.learner, lesson.name).unlink(missing_ok=True)  # it is old
         path = _autograded(options.place, judged.learner, lesson.name)
         _write(path, judged.notebook)
-        _stamp(path.with_name("timestamp.txt"), handed_in.timestamp)
+        _stamp(path.with_name(STAMP), handed_in.timestamp)
         if handed_in.secret:
             _write(path.with_name(SECRET), handed_in.secret)
         writer.write(judged, key, handed_in.timestamp)
@@ -238,7 +236,7 @@ def _handed_in(place: Path, learner: str, lesson: str) -> HandedIn:
     odd = sorted(p.name for p in folder.iterdir() if p.is_symlink() or not _ordinary(p))
     remarks = [f"not looked at: {', '.join(odd)}"] if odd else []
     text, fault = _plain_file(folder / f"{lesson}.ipynb")
-    stamp, _ = _plain_file(folder / "timestamp.txt")
+    stamp, _ = _plain_file(folder / STAMP)
     said = (stamp or b"")[:100].decode(errors="replace").strip()
     when = parsed_timestamp(said)
     if said and when is None:

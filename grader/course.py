@@ -17,6 +17,8 @@ from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
 HERE = Path(__file__).resolve().parent
+STAMP, SECRET = "timestamp.txt", "submission_secret.txt"
+"""What nbgrader keeps beside a notebook; it returns feedback only where the second lies."""
 
 
 class CourseError(Exception):

@@ -17,7 +17,8 @@ from nbgrader.exchange import ExchangeError
 from nbgrader.exchange.default import ExchangeCollect
 from nbgrader.utils import ignore_patterns
 
-STAMP, SECRET = "timestamp.txt", "submission_secret.txt"
+from grader.course import SECRET, STAMP
+
 NEEDED = {STAMP, SECRET}
 
 
