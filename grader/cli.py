@@ -6,9 +6,7 @@ import argparse
 import os
 import sys
 
-from grader.course import CourseError
-from grader.lesson import LessonError
-from grader.sandbox import Unavailable
+from grader.errors import CourseError, LessonError, Unavailable
 
 REMEDY = """\
 Learners' code runs only where it cannot do harm. `python3 grader doctor` says what this
@@ -39,12 +37,12 @@ def main(argv: list[str]) -> int:
     build.set_defaults(run=_build)
 
     grade = commands.add_parser("grade", help="grade your own notebooks where they lie")
-    grade.add_argument("lessons", nargs="+", metavar="LESSON", help='"03", a full name, or "all"')
+    grade.add_argument("lessons", nargs="+", metavar="LESSON", help='"13", a full name, or "all"')
     grade.add_argument("--unsafe", action="store_true", help="run it without the sandbox")
     grade.set_defaults(run=_grade)
 
     auto = commands.add_parser("autograde", help="grade a class")
-    auto.add_argument("lessons", nargs="+", metavar="LESSON", help='"03", a full name, or "all"')
+    auto.add_argument("lessons", nargs="+", metavar="LESSON", help='"13", a full name, or "all"')
     _of_course(auto)
     auto.add_argument("--learner", nargs="+", metavar="ID", default=[], help="only these")
     auto.add_argument("--workers", type=_count, default=0, metavar="N", help="default: the cores")
@@ -73,9 +71,9 @@ def main(argv: list[str]) -> int:
     _of_course(export)
     export.set_defaults(run=_export)
 
-    bench = commands.add_parser("bench", help="measure the grader, or lesson 15 on a GPU")
+    bench = commands.add_parser("bench", help="measure the grader, or kernels on a GPU")
     bench.add_argument("what", choices=["autograde", "memory", "gpu"])
-    bench.add_argument("--lesson", default="03")
+    bench.add_argument("--lesson", default="13")
     bench.add_argument("--submissions", type=int, default=200, metavar="N")
     bench.add_argument("--plain", type=int, default=4, metavar="N", help="for nbgrader, a turn")
     bench.add_argument("--turns", type=int, default=3, metavar="N")
@@ -182,7 +180,7 @@ def _test(args: argparse.Namespace) -> int:
 
 
 def _build(args: argparse.Namespace) -> int:
-    from grader.build import build
+    from grader.authoring.build import build
 
     changed = build(check=args.check)
     if args.check and changed:
@@ -195,8 +193,8 @@ def _build(args: argparse.Namespace) -> int:
 def _grade(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from grader.grade import chosen, grade
-    from grader.show import show
+    from grader.grading.grade import chosen, grade
+    from grader.grading.terminal import show
 
     lessons, ungraded = chosen(args.lessons), 0
     console = Console()
@@ -217,10 +215,10 @@ def _autograde(args: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from grader import autograde, show
-    from grader.grade import chosen
+    from grader.grading import autograde, terminal
+    from grader.grading.grade import chosen
+    from grader.grading.report import write_rows
     from grader.paths import COURSE
-    from grader.report import write_rows
 
     if args.json and (Path(args.json).is_dir() or not Path(args.json).absolute().parent.is_dir()):
         raise CourseError(f"{args.json} cannot be written: name a file in a folder that is there.")
@@ -233,9 +231,9 @@ def _autograde(args: argparse.Namespace) -> int:
         limits, not args.no_feedback,
     )  # fmt: skip
     console = Console()
-    with show.Bar(console) as bar:
+    with terminal.Bar(console) as bar:
         results = autograde.autograde(chosen(args.lessons), options, bar)
-    show.show_class(results, console)
+    terminal.show_class(results, console)
     if args.json:
         write_rows(results, Path(args.json))
     return 0
@@ -245,7 +243,7 @@ def _doctor(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.markup import escape
 
-    from grader import doctor
+    from grader.isolation import doctor
 
     console = Console()
     with console.status("looking …"):
@@ -264,8 +262,8 @@ def _report(args: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from grader import report, show
-    from grader.grade import chosen
+    from grader.grading import report, terminal
+    from grader.grading.grade import chosen
 
     (lesson,) = chosen([args.lesson])
     with _gradebook(args) as book:
@@ -273,7 +271,7 @@ def _report(args: argparse.Namespace) -> int:
     if not results:
         raise CourseError(f"{lesson.name} is not graded: run `python3 grader autograde` first.")
     found = report.exercises(results)
-    show.show_report(lesson.name, found, Console())
+    terminal.show_report(lesson.name, found, Console())
     if args.html:
         report.write_html(lesson, found, Path(args.html))
     if args.csv:
@@ -284,8 +282,8 @@ def _report(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from grader import report
-    from grader.grade import chosen
+    from grader.grading import report
+    from grader.grading.grade import chosen
 
     with _gradebook(args) as book:
         count = report.export(book.gradebook, chosen(args.lessons), args.to, Path(args.file))
@@ -296,7 +294,7 @@ def _export(args: argparse.Namespace) -> int:
 def _gradebook(args: argparse.Namespace):
     from pathlib import Path
 
-    from grader.gradebook import opened
+    from grader.grading.gradebook import opened
     from grader.paths import COURSE
 
     place = Path(args.course) if args.course else COURSE
@@ -307,12 +305,12 @@ def _gradebook(args: argparse.Namespace):
 
 def _bench(args: argparse.Namespace) -> int:
     if args.what == "gpu":
-        from grader import bench_gpu
+        from grader.bench import gpu
 
-        print(f"written: {bench_gpu.command(print)}")
+        print(f"written: {gpu.command(print)}")
         return 0
-    from grader import bench
-    from grader.grade import chosen
+    from grader.bench import autograde as bench
+    from grader.grading.grade import chosen
 
     if args.what == "memory":
         bench.memory(args.submissions, print)
@@ -326,12 +324,12 @@ def _bench(args: argparse.Namespace) -> int:
 
 
 def _paper(args: argparse.Namespace) -> int:
-    from grader import reproduce
+    from grader.paper import reproduction
 
-    names = list(reproduce.paper.TABLES) if args.table == "all" else [args.table]
+    names = list(reproduction.paper.TABLES) if args.table == "all" else [args.table]
     try:
         for name in names:
-            reproduce.command(name, args.data, args.device, args.quick, args.seeds, args.updates)
+            reproduction.command(name, args.data, args.device, args.quick, args.seeds, args.updates)
     except KeyboardInterrupt:
         print("stopped. The same command goes on from here: what is finished is kept, and at most "
               "two minutes of the rest are lost.", file=sys.stderr)  # fmt: skip
@@ -340,7 +338,7 @@ def _paper(args: argparse.Namespace) -> int:
 
 
 def _submit(args: argparse.Namespace) -> int:
-    from grader.grade import chosen
+    from grader.grading.grade import chosen
     from grader.submit import submit
 
     for lesson in chosen(args.lessons):
@@ -374,7 +372,7 @@ def _site(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from grader import environment
-    from grader.lesson import read_all
+    from grader.authoring.lesson import read_all
     from grader.paths import ROOT, SOLUTIONS
 
     environment.add("website")

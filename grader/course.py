@@ -16,13 +16,11 @@ from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
+from grader.errors import CourseError
+
 HERE = Path(__file__).resolve().parent
 STAMP, SECRET = "timestamp.txt", "submission_secret.txt"
 """What nbgrader keeps beside a notebook; it returns feedback only where the second lies."""
-
-
-class CourseError(Exception):
-    """Something that the user can mend, said in one sentence."""
 
 
 def configuration(root: Path) -> Config:

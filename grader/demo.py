@@ -15,13 +15,13 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook
 
-from grader import course
-from grader.build import source_notebook
-from grader.grade import chosen
-from grader.lesson import Lesson
+from grader.authoring.build import source_notebook
+from grader.authoring.lesson import Lesson
+from grader.errors import CourseError
+from grader.grading.grade import chosen
 
 HERE = Path(__file__).resolve().parent
-LESSON = "03"
+LESSON = "13"
 SECONDS = 8
 """What one cell may take here, so that the notebook that never ends ends soon."""
 
@@ -105,7 +105,7 @@ def _nbgrader(root: Path, folder: Path, learner: str, *verb: str) -> None:
     )
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-        raise course.CourseError(f"`nbgrader {' '.join(verb)}` failed: {' '.join(last)}")
+        raise CourseError(f"`nbgrader {' '.join(verb)}` failed: {' '.join(last)}")
 
 
 # --- the learners ------------------------------------------------------------------------

@@ -34,7 +34,7 @@ c.Execute.timeout = 60
 c.Execute.interrupt_on_timeout = True
 c.LimitOutput.max_lines = 500
 c.Autograde.autograde_preprocessors = [
-    "grader.execute.ExecuteToTheEnd",
+    "grader.jupyter.execute.ExecuteToTheEnd",
     "nbgrader.preprocessors.IgnorePattern",
     "nbconvert.preprocessors.ClearMetadataPreprocessor",
     "nbgrader.preprocessors.LimitOutput",
@@ -44,10 +44,10 @@ c.Autograde.autograde_preprocessors = [
 ]
 # Feedback shows what a hidden check said, never what it holds; and what a learner wrote or
 # printed cannot act in it.
-c.HTMLExporter.filters = {"markdown2html": "grader.inert.markdown"}
+c.HTMLExporter.filters = {"markdown2html": "grader.jupyter.inert.markdown"}
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",
     "nbgrader.preprocessors.ClearHiddenTests",
-    "grader.inert.InertOutputs",
+    "grader.jupyter.inert.InertOutputs",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]

@@ -15,23 +15,23 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 
 from grader import environment
-from grader.course import CourseError
+from grader.errors import CourseError
 from grader.paths import COURSE
 
 PLACE = COURSE / "oldest"
-LONG = ("06_overfitting", "11_images", "12_sequences", "13_transformers",
-        "14_weights_and_noise", "16_capstone")  # fmt: skip
+LONG = ("21_overfitting", "31_images", "32_sequences", "33_transformers",
+        "34_noise", "51_capstone")  # fmt: skip
 """Lessons whose notebooks train for minutes; their functions and checks are tried all the same."""
 
-NOTEBOOK = "tests/test_notebooks.py::test_a_lesson_runs_from_top_to_bottom"
+NOTEBOOK = "tests/authoring/test_notebooks.py::test_a_lesson_runs_from_top_to_bottom"
 MAIN_PATH = [
-    "tests/test_build.py::test_what_is_committed_is_what_is_built",
-    "tests/test_lessons.py",
-    "tests/test_explore.py::test_every_control_redraws",
+    "tests/authoring/test_build.py::test_what_is_committed_is_what_is_built",
+    "tests/authoring/test_lessons.py",
+    "tests/dropoutlab/test_explore.py::test_every_control_redraws",
     NOTEBOOK,
-    "tests/test_same_scores.py::test_scores_are_those_of_nbgrader[03_inverted_dropout]",
-    "tests/test_browser.py::test_formgrader_lists_the_lessons",
-    "--deselect=tests/test_lessons.py::test_solution_passes_whatever_the_seed",
+    "tests/grading/test_same_scores.py::test_scores_are_those_of_nbgrader[13_inverted_dropout]",
+    "tests/jupyter/test_browser.py::test_formgrader_lists_the_lessons",
+    "--deselect=tests/authoring/test_lessons.py::test_solution_passes_whatever_the_seed",
     *(f"--deselect={NOTEBOOK}[{name}]" for name in LONG),
 ]
 """Build, checks, explorers, notebooks, both graders, JupyterLab and Formgrader in a browser.

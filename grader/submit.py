@@ -6,7 +6,8 @@ from nbgrader.exchange import ExchangeError
 from nbgrader.utils import temp_attrs
 
 from grader import course
-from grader.lesson import Lesson
+from grader.authoring.lesson import Lesson
+from grader.errors import CourseError
 from grader.paths import LESSONS, ROOT
 
 
@@ -14,7 +15,7 @@ def submit(lesson: Lesson) -> str:
     """Copy the learner's notebook to the exchange; return a sentence that says so."""
     api = course.nbgrader(ROOT)
     if lesson.name not in api.get_released_assignments():
-        raise course.CourseError(
+        raise CourseError(
             f"no instructor has released {lesson.name} in {api.exchange_root}. "
             f"To grade it yourself, run `python3 grader grade {lesson.name[:2]}`."
         )
@@ -26,5 +27,5 @@ def submit(lesson: Lesson) -> str:
         try:
             sender.start()
         except ExchangeError as error:
-            raise course.CourseError(f"{lesson.name} was not handed in: {error}") from None
+            raise CourseError(f"{lesson.name} was not handed in: {error}") from None
     return f"{lesson.name} is handed in, at {sender.timestamp}."

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 00 · Start here
+# # 0 · Start here
 #
 # **What happens when an answer is wrong?**
 #
@@ -243,7 +243,7 @@ with expect.case("working_questions"):
 # %% [markdown] answer="expectations" points=1
 # ### BEGIN SOLUTION
 # *Marking guide.* One point for any answer that names one thing heard and one wish. Come back to
-# it after lesson 08.
+# it after {{coadaptation}}.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -258,4 +258,4 @@ with expect.case("working_questions"):
 #
 # Nothing that you do here breaks a lesson: check cells are locked, and grading puts them back.
 #
-# **Next.** Lesson 01 flips one coin per neuron.
+# **Next.** {{bernoulli_masks}} flips one coin per neuron.

@@ -4,27 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from grader.paths import ROOT
-
-ARTIFACTS = ROOT / ".artifacts"
-
-
-def copied(place: Path) -> Path:
-    """A copy of the project in `place`, as it would be committed."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, place / name)
-    return place
+from project import copied
 
 
 @pytest.fixture(scope="session")

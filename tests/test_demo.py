@@ -8,7 +8,7 @@ import pytest
 
 import rehearsal
 from grader import demo
-from grader.grade import chosen
+from grader.grading.grade import chosen
 
 
 @pytest.mark.slow

@@ -26,8 +26,8 @@ import requests
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
-from grader.build import source_notebook
-from grader.lesson import read
+from grader.authoring.build import source_notebook
+from grader.authoring.lesson import read
 from grader.paths import ROOT, SOLUTIONS
 
 pytestmark = [
@@ -160,7 +160,7 @@ def test_binder(project: Path, devcontainer: dict, tmp_path: Path):
 
 
 def test_colab(project: Path, tmp_path: Path):
-    """Does the README's cell install what is missing, and nothing else, so that lesson 01 runs?"""
+    """Does the README's cell install what is missing, and nothing else, so that a lesson runs?"""
     place = tmp_path / "colab"
     venv.create(place, with_pip=True)
     python = place / "bin" / "python"
@@ -177,7 +177,7 @@ def test_colab(project: Path, tmp_path: Path):
     assert "https://github.com/OWNER/NAME" in cell
     cell = cell.replace("https://github.com/OWNER/NAME", f"file://{source}")
 
-    lesson = read(SOLUTIONS / "01_bernoulli_masks.py")
+    lesson = read(SOLUTIONS / "11_bernoulli_masks.py")
     notebook = source_notebook(lesson)
     notebook.cells.insert(0, new_code_cell(cell))
     kernels = place / "share" / "jupyter"

@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from grader import environment, oldest
-from grader.course import CourseError
+from grader.errors import CourseError
 from grader.paths import ROOT
 
 

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader.course import CourseError
+from grader.errors import CourseError
 from grader.hub import accounts
 from grader.paths import COURSE, LESSONS, ROOT, SOLUTIONS
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from grader.course import CourseError
+from grader.errors import CourseError
 
 NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")  # as useradd takes them
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is mistaken for another

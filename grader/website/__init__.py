@@ -1,6 +1,6 @@
 """`python3 grader site`: the course as a static site, to be read where no kernel runs.
 
-The lessons are run once (`grader.finished`), their pages written (`grader.website.pages`), and
+The lessons are run once (`grader.authoring.finished`), their pages written (`pages`), and
 Sphinx with MyST-NB makes the site (`conf.py`, `style.css`).
 """
 
@@ -18,9 +18,9 @@ import nbformat
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from grader import finished
-from grader.course import CourseError
-from grader.lesson import Lesson
+from grader.authoring import finished
+from grader.authoring.lesson import Lesson
+from grader.errors import CourseError
 from grader.paths import LESSONS, ROOT
 from grader.website import pages
 
@@ -72,7 +72,7 @@ def _run(lesson: Lesson, running: list[subprocess.Popen]) -> None:
     """Run a lesson in a process of its own and keep it."""
     threads = str(max(1, (os.cpu_count() or 1) // AT_ONCE))
     process = subprocess.Popen(
-        [sys.executable, "-m", "grader.finished", str(lesson.path)],
+        [sys.executable, "-m", "grader.authoring.finished", str(lesson.path)],
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(LESSONS)]),

@@ -13,7 +13,7 @@ project = "Dropout from Scratch"
 language = "en"
 extensions = ["myst_nb"]
 
-nb_execution_mode = "off"  # the lessons were run by grader.finished
+nb_execution_mode = "off"  # the lessons were run by grader.authoring.finished
 nb_render_markdown_format = "myst"
 nb_ipywidgets_js = {}  # they would come from another host
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]

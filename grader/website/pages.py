@@ -19,8 +19,8 @@ from nbformat.v4 import new_markdown_cell, new_output
 from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 
 from grader import course
-from grader.build import source_notebook
-from grader.lesson import Lesson
+from grader.authoring.build import source_notebook
+from grader.authoring.lesson import Lesson
 from grader.paths import ROOT
 
 SECTIONS = ("The lessons", "Start", "Work and hand in")
@@ -34,15 +34,17 @@ To work on this lesson, and be checked, start `python3 grader lab` and open `{na
 those of a finished lesson; answers are not shown.
 :::
 """
+LINK = re.compile(r"\[([^\]]+)\]\(\.\./(\w+)/\2\.ipynb\)")
 MOVE = "In JupyterLab this picture answers to sliders and calls *your* functions."
 
 
 def write(folder: Path, finished: dict[Lesson, NotebookNode]) -> None:
     """Write the pages of lessons and a start page into a new folder."""
     folder.mkdir(parents=True)
+    built = frozenset(lesson.name for lesson in finished)
     for lesson, notebook in finished.items():
         (folder / lesson.name).mkdir()
-        nbformat.write(page(lesson, notebook, folder), folder / f"{lesson.name}.ipynb")
+        nbformat.write(page(lesson, notebook, folder, built), folder / f"{lesson.name}.ipynb")
     (folder / "index.md").write_text(start(list(finished)), encoding="utf-8")
     shutil.copytree(ROOT / ".github", folder / ".github")
 
@@ -64,8 +66,13 @@ def start(lessons: list[Lesson]) -> str:
     return f"{body}\n```{{toctree}}\n:hidden:\n\n{toc}\n```\n"
 
 
-def page(lesson: Lesson, finished: NotebookNode, folder: Path) -> NotebookNode:
-    """A lesson's page; its figures are written into a folder of its name in `folder`."""
+def page(
+    lesson: Lesson, finished: NotebookNode, folder: Path, built: frozenset[str] = frozenset()
+) -> NotebookNode:
+    """A lesson's page; its figures are written into a folder of its name in `folder`.
+
+    `built` are the names of the lessons that have pages.
+    """
     notebook = cleared(lesson)
     outputs = {cell.id: cell.get("outputs", []) for cell in finished.cells}
     hidden = {cell.id for cell in finished.cells if "### BEGIN HIDDEN" in cell.source}
@@ -80,9 +87,18 @@ def page(lesson: Lesson, finished: NotebookNode, folder: Path) -> NotebookNode:
             place = f"{lesson.name}/{cell.id}"
             cell.outputs = [_output(output, f"{place}-{i}.png", folder) for i, output in drawn]
         cells.append(cell)
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            cell.source = LINK.sub(lambda link: _linked(link, built), cell.source)
     cells[0].source += READ.format(name=lesson.name)
     notebook.cells = cells
     return notebook
+
+
+def _linked(link: re.Match[str], built: frozenset[str]) -> str:
+    """A link to another lesson's notebook as one to its page; its title where there is none."""
+    title, name = link.groups()
+    return f"[{title}]({name}.ipynb)" if name in built else title
 
 
 def cleared(lesson: Lesson) -> NotebookNode:

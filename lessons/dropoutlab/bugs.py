@@ -1,4 +1,4 @@
-"""What is wrong with dropout in a network: the tool that lesson 05 builds, for everyday use."""
+"""What is wrong with dropout in a network: the tool that a lesson builds, for everyday use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lesson 16: problems to regularise, as many fresh copies of each as there are seeds.
+"""Capstone: problems to regularise, as many fresh copies of each as there are seeds.
 
 A `World` is one copy: other rows, other columns, other names of the classes, other wrong labels.
 The check that scores a network draws a world from a seed that nobody knows. What ships with the

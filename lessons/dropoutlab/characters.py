@@ -24,7 +24,7 @@ SHA256 = {
 
 
 def text(name: str = "course") -> str:
-    """The prose of lessons 00 to 10 ("course", ships) or "tinyshakespeare" (`DROPOUT_DATA`).
+    """Prose of this course ("course", ships) or "tinyshakespeare" (`DROPOUT_DATA`).
 
     Raises FileNotFoundError if it is not there, ValueError if it is damaged.
     """

@@ -1,4 +1,4 @@
-"""Lesson 08: two trained autoencoders side by side, whose hidden units can be removed."""
+"""Co-adaptation: two trained autoencoders side by side, whose hidden units can be removed."""
 
 from __future__ import annotations
 

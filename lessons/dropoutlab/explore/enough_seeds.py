@@ -1,4 +1,4 @@
-"""Lesson 16: how many seeds it takes until a gain stands out of its own spread."""
+"""Capstone: how many seeds it takes until a gain stands out of its own spread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lesson 06: learning curves over p, width and the number of training images."""
+"""Overfitting: learning curves over p, width and the number of training images."""
 
 from __future__ import annotations
 

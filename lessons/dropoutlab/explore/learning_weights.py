@@ -1,4 +1,4 @@
-"""Lesson 04: which weights of a small two-layer network get a gradient under a mask."""
+"""The backward pass: which weights of a small two-layer network get a gradient under a mask."""
 
 from __future__ import annotations
 

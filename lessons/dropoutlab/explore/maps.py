@@ -1,4 +1,4 @@
-"""Lesson 11: what each kind of dropout takes from the same feature maps."""
+"""Images: what each kind of dropout takes from the same feature maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lesson 12: units and words through time, under four ways to drop."""
+"""Sequences: units and words through time, under four ways to drop."""
 
 from __future__ import annotations
 

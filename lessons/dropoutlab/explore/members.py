@@ -1,4 +1,4 @@
-"""Lesson 07: one thinned network, the average of some, and the scaled network."""
+"""The ensemble: one thinned network, the average of some, and the scaled network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lesson 14: the noise of four variants, matched in variance, in one unit and between two."""
+"""Noise: the noise of four variants, matched in variance, in one unit and between two."""
 
 from __future__ import annotations
 

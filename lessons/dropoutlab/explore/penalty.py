@@ -1,4 +1,4 @@
-"""Lesson 09: what dropout punishes, in the plane of two weights, against plain L2."""
+"""Dropout as a regulariser: what it punishes, in the plane of two weights, against plain L2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lesson 15: a counter in, a mask out, and what one flipped bit changes."""
+"""Stateless masks: a counter in, a mask out, and what one flipped bit changes."""
 
 from __future__ import annotations
 

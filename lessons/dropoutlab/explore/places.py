@@ -1,4 +1,4 @@
-"""Lesson 13: five places for dropout in a transformer, and what each does to its answer."""
+"""Transformers: five places for dropout in a transformer, and what each does to its answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lesson 02: a pre-activation over masks against the scaled and the unscaled value."""
+"""Weight scaling: a pre-activation over masks against the scaled and the unscaled value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lesson 05: one image sent many times through a network, in training and in evaluation."""
+"""Dropout in PyTorch: one image sent often through a network, in training and in evaluation."""
 
 from __future__ import annotations
 

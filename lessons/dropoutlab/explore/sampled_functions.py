@@ -1,4 +1,4 @@
-"""Lesson 10: a regression with dropout, and the functions that its passes draw."""
+"""Uncertainty: a regression with dropout, and the functions that its passes draw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lesson 00: an explorer to try explorers with."""
+"""Start here: an explorer to try explorers with."""
 
 from __future__ import annotations
 

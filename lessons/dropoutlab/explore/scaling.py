@@ -1,4 +1,4 @@
-"""Lesson 03: what each scheme of scaling does to the mean."""
+"""Inverted dropout: what each scheme of scaling does to the mean."""
 
 from __future__ import annotations
 

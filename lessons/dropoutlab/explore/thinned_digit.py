@@ -1,4 +1,4 @@
-"""Lesson 01: a digit under a mask, and how many units masks keep."""
+"""Bernoulli masks: a digit under a mask, and how many units masks keep."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""A lesson's text, and the notebooks that are made of it."""

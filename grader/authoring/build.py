@@ -1,0 +1,175 @@
+"""From `solutions/NN_topic.py` to nbgrader's source notebook, and from there to `lessons/`.
+
+The source notebook is made here; all stripping, locking and checksums are nbgrader's own
+`generate_assignment`. Equal texts give equal bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbgrader.utils import compute_checksum
+
+from grader import course
+from grader.authoring.lesson import Cell, Lesson, read_all
+from grader.errors import LessonError
+from grader.paths import COURSE, LESSONS, ROOT, SOLUTIONS
+
+KEPT = COURSE / "kept"
+"""Where a learner's notebook goes before a build writes over it."""
+
+
+def build(say: Callable[[str], None] = print, *, check: bool = False) -> list[str]:
+    """Make every lesson's notebooks; return the names of those that changed.
+
+    With `check` nothing is written: the names are of those that a build would change.
+    """
+    lessons = read_all(SOLUTIONS)
+    if not lessons:
+        raise LessonError(f"{SOLUTIONS} holds no lesson: a lesson is a file NN_topic.py.")
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = generate(lessons, Path(folder))
+        changed = [n for n, made in fresh.items() if _bytes(released(n)) != made.read_bytes()]
+    strays = {p.name for p in LESSONS.glob("[0-9][0-9]_*")} - fresh.keys()
+    if check:
+        return [*changed, *sorted(strays)]
+    for name in changed:
+        kept = keep(released(name))
+        if kept:
+            say(f"{name}: a learner had worked here; that notebook is now {kept}.")
+    for name in sorted(strays):
+        say(f"lessons/{name} has no text file in solutions/: remove it, or write the file.")
+    generate(lessons, ROOT)
+    return changed
+
+
+def released(name: str) -> Path:
+    """The learner's notebook of a lesson."""
+    return LESSONS / name / f"{name}.ipynb"
+
+
+def generate(lessons: list[Lesson], root: Path) -> dict[str, Path]:
+    """Write source notebooks below `root`, let nbgrader release them; return the releases."""
+    api = course.nbgrader(root)
+    made = {}
+    for lesson in lessons:
+        source = root / ".course" / "source" / lesson.name / f"{lesson.name}.ipynb"
+        source.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(source_notebook(lesson), source)
+        made[lesson.name] = root / "lessons" / lesson.name / f"{lesson.name}.ipynb"
+        with _others_stay(made[lesson.name]):
+            course.succeed(f"nbgrader generate_assignment {lesson.name}",
+                           api.generate_assignment(lesson.name))  # fmt: skip
+    return made
+
+
+@contextlib.contextmanager
+def _others_stay(notebook: Path) -> Iterator[None]:
+    """Keep what lies beside a release: nbgrader removes the folder and makes it anew."""
+    with tempfile.TemporaryDirectory() as aside:
+        if notebook.parent.exists():
+            shutil.copytree(notebook.parent, aside, dirs_exist_ok=True)
+        try:
+            yield
+        finally:
+            made = shutil.ignore_patterns(notebook.name)
+            shutil.copytree(aside, notebook.parent, ignore=made, dirs_exist_ok=True)
+
+
+def source_notebook(lesson: Lesson) -> NotebookNode:
+    """The instructor's notebook: every cell that is no mistake and no alternative."""
+    taken: set[str] = set()
+    cells = []
+    for cell in lesson.cells:
+        if cell.kind in ("mistake", "correct"):
+            continue
+        new = new_markdown_cell if cell.markdown else new_code_cell
+        metadata = {}
+        identity = _identity(cell, taken)
+        if cell.kind in ("setup", "exercise", "check", "answer"):
+            metadata["nbgrader"] = {
+                "grade": cell.kind in ("check", "answer"),
+                "grade_id": identity,
+                "locked": cell.kind in ("setup", "check"),
+                "schema_version": 3,
+                "solution": cell.kind in ("exercise", "answer"),
+                "task": False,
+            }
+            if cell.points:
+                metadata["nbgrader"]["points"] = cell.points
+        if not cell.markdown and cell.kind != "setup":
+            metadata["tags"] = ["raises-exception"]  # "Run All" goes on to the next check
+        source = _hide(cell.source) if cell.hidden else cell.source
+        cells.append(new(source, id=identity, metadata=metadata))
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    return new_notebook(
+        cells=cells,
+        metadata={"kernelspec": kernel, "language_info": {"name": "python"}, "title": lesson.title},
+    )
+
+
+def _identity(cell: Cell, taken: set[str]) -> str:
+    """A cell's id: by name where it has one, else by what it says, so that it stays."""
+    if cell.kind in ("exercise", "answer"):
+        stem = cell.name
+    elif cell.kind == "check":
+        stem = f"check_{cell.name}"
+    else:
+        stem = f"{cell.kind}_{_digest(cell.source)}"
+    identity, k = (f"{stem}_1", 1) if cell.kind == "check" else (stem, 1)
+    while identity in taken:
+        k += 1
+        identity = f"{stem}_{k}"
+    taken.add(identity)
+    return identity
+
+
+def _digest(source: str) -> str:
+    return hashlib.sha256(source.encode()).hexdigest()[:8]
+
+
+def _hide(source: str) -> str:
+    """Put a hidden check between nbgrader's markers, its opening comment left to be read."""
+    lines = source.splitlines()
+    body = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    begin, end = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
+    return "\n".join([*lines[:body], begin, *lines[body:], end])
+
+
+def keep(notebook: Path) -> Path | None:
+    """Copy a notebook that a learner has worked in to `.course/kept`; say where."""
+    if not notebook.exists() or not _touched(notebook):
+        return None
+    stamp = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(notebook.stat().st_mtime))
+    KEPT.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copy2(notebook, KEPT / f"{notebook.stem}-{stamp}.ipynb"))
+
+
+def _touched(notebook: Path) -> bool:
+    """Whether a released notebook was run or written in."""
+    try:
+        nb = nbformat.read(notebook, as_version=4)
+    except Exception:
+        return True  # unreadable: keep it
+    for cell in nb.cells:
+        checksum = cell.metadata.get("nbgrader", {}).get("checksum")
+        if checksum is None:  # a story or a demonstration: its id tells what it said
+            same = _digest(cell.source) in cell.get("id", "")
+        else:
+            same = checksum == compute_checksum(cell)
+        if cell.get("outputs") or not same:
+            return True
+    return False
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""

@@ -1,0 +1,86 @@
+"""A lesson as its learner leaves it: the notebook with answers, run from top to bottom.
+
+Running all of them takes minutes of training, so each is kept in `.cache/site`, under a digest of
+everything that it depends on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import re
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+from grader.authoring.build import source_notebook
+from grader.authoring.lesson import Lesson, read
+from grader.paths import LESSONS, ROOT
+
+KEPT = ROOT / ".cache" / "site"
+SECONDS = 600
+"""How long one cell may take."""
+
+
+def run(notebook: NotebookNode) -> NotebookNode:
+    """Run a notebook where the lessons lie, in a kernel of its own; it is changed and returned."""
+    folder = {"metadata": {"path": str(LESSONS)}}
+    return NotebookClient(notebook, timeout=SECONDS, resources=folder).execute()
+
+
+def kept(lesson: Lesson) -> Path:
+    """Where the lesson's finished notebook is, or will be once it was run."""
+    digest = hashlib.sha256(_surroundings())
+    digest.update(nbformat.writes(source_notebook(lesson)).encode())
+    return KEPT / f"{lesson.name}-{digest.hexdigest()[:16]}.ipynb"
+
+
+def keep(lesson: Lesson, notebook: NotebookNode) -> None:
+    """Keep a lesson's finished notebook in place of an older one; never half of it."""
+    place = kept(lesson)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=KEPT, delete=False, encoding="utf-8") as file:
+        nbformat.write(notebook, file)
+    os.replace(file.name, place)
+    for old in KEPT.glob(f"{lesson.name}-*.ipynb"):
+        if old != place:
+            old.unlink(missing_ok=True)
+
+
+@cache
+def _surroundings() -> bytes:
+    """A digest of what every lesson runs on: Python, packages, `dropoutlab` and the data."""
+    digest = hashlib.sha256(platform.python_version().encode())
+    wanted = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    for line in wanted.partition("# building and grading")[0].splitlines():
+        if name := re.match(r"[\w.-]+", line):
+            try:
+                digest.update(f"{name[0]} {importlib.metadata.version(name[0])}\n".encode())
+            except importlib.metadata.PackageNotFoundError:
+                continue  # not for this platform
+    files = [*(LESSONS / "dropoutlab").rglob("*.py"), *(ROOT / "datasets").rglob("*.*")]
+    for path in sorted(files):
+        digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    return digest.digest()
+
+
+def main(path: Path) -> None:
+    """Run the lesson of a text file and keep it; an answer that fails its check ends this."""
+    lesson = read(path)
+    notebook = run(source_notebook(lesson))
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                sys.exit(f"cell {cell.id}: {output.ename}: {output.evalue}")
+    keep(lesson, notebook)
+
+
+if __name__ == "__main__":  # python -m grader.authoring.finished solutions/13_inverted_dropout.py
+    main(Path(sys.argv[1]))

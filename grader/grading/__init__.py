@@ -1,0 +1,1 @@
+"""A class or one notebook: folders, rows, gradebook, report."""

@@ -1,0 +1,79 @@
+"""Grade on a dask.distributed cluster: the same tasks, other machines.
+
+The scheduler is one that runs already (of `dask scheduler`, or of Dask's packages for Slurm
+and Kubernetes). An address that begins with `tls://` takes its certificates from Dask's own
+configuration (`distributed.comm.tls`). Each worker needs this project and its requirements.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from typing import Any
+
+from distributed import Client, KilledWorker, Security, as_completed
+
+from grader.errors import CourseError
+from grader.grading import judge
+from grader.grading.autograde import Here
+from grader.grading.judge import Judged, Task
+
+PATIENCE = 20
+"""Seconds in which a scheduler must answer."""
+
+
+class Cluster(Here):
+    """A pool of the workers of a Dask scheduler; feedback is written here."""
+
+    def __init__(self, address: str, stopping: threading.Event):
+        self.address, self.stopping = address, stopping
+
+    def __enter__(self) -> Cluster:
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it is said here
+        try:
+            security = Security() if self.address.startswith("tls://") else None
+            self.client = Client(self.address, security=security, timeout=PATIENCE)
+        except (OSError, RuntimeError, TypeError, ValueError) as error:
+            why = str(error).partition("\n")[0]
+            raise CourseError(f"no scheduler answers at {self.address}: {why}") from None
+        if not self.client.scheduler_info(n_workers=-1)["workers"]:
+            self.client.close()
+            raise CourseError(f"the scheduler at {self.address} has no workers: start some.")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.client.close()
+
+    def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Judged, Any]]:
+        """Results in the order in which they come; a lost worker's tasks go to another."""
+        running: dict[str, tuple[Task, Any]] = {}
+        completed = as_completed()
+
+        def fill() -> None:
+            while len(running) < 2 * max(1, sum(self.client.nthreads().values())):
+                item = None if self.stopping.is_set() else next(tasks, None)
+                if item is None:
+                    return
+                future = self.client.submit(judge.work, item[0], pure=False)
+                running[future.key] = item
+                completed.add(future)
+
+        try:
+            fill()
+            while running:
+                future = next(completed)
+                task, extra = running.pop(future.key)
+                try:
+                    yield future.result(), extra
+                except KilledWorker:
+                    yield judge.given_up(task), extra
+                fill()
+        except (CancelledError, OSError):
+            lost = f"the scheduler at {self.address} was lost"
+            said = "what was graded is written; the same command goes on."
+            raise CourseError(f"{lost}: {said}") from None
+        except ImportError as error:
+            remedy = "each needs this project and its requirements"
+            raise CourseError(f"a worker cannot grade ({error}): {remedy}.") from None

@@ -1,0 +1,178 @@
+"""The one writer into nbgrader's gradebook, and what was graded when.
+
+Each submission is one transaction: student, submission, grades, comments, and a line in a
+table of our own that says for which submission and which lesson these grades hold. So a
+grader that is killed leaves a submission graded or not, and never in between. Grades and
+comments given by hand are kept, as nbgrader keeps them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nbgrader import utils
+from nbgrader.api import (
+    Comment,
+    Grade,
+    Gradebook,
+    Student,
+    SubmittedAssignment,
+    SubmittedNotebook,
+)
+from nbgrader.plugins import LateSubmissionPlugin
+from sqlalchemy import Column, DateTime, MetaData, String, Table, Text, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, SAWarning
+from traitlets.config import Config
+
+from grader import course
+from grader.errors import CourseError
+from grader.grading.judge import Judged, Row
+
+_metadata = MetaData()
+_done = Table(
+    "dropout_autograded",
+    _metadata,
+    Column("learner", String(128), primary_key=True),
+    Column("lesson", String(128), primary_key=True),
+    Column("key", String(64), nullable=False),
+    Column("submission", String(32), nullable=False),
+    Column("graded", DateTime, nullable=False),
+    Column("judged", Text, nullable=False),
+)
+"""For whom, for which texts (their hash) and with what result the fast grader has graded."""
+
+
+class Writer:
+    """An open gradebook; `with Writer(...) as writer` closes it."""
+
+    def __init__(self, url: str, name: str, config: Config | None = None):
+        warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader's own queries
+        logging.getLogger("traitlets").setLevel(logging.ERROR)
+        self.gradebook = Gradebook(url, name)
+        self.db = self.gradebook.db
+        self.late = LateSubmissionPlugin(config=config)
+        _metadata.create_all(self.gradebook.engine)
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.gradebook.close()
+
+    def done(self, lesson: str) -> dict[str, tuple[str, Judged]]:
+        """By learner: the key and the result of each submission that was graded."""
+        there = {
+            (s.student_id, s.id) for s in self.gradebook.assignment_submissions(lesson)
+        }  # a submission may have been removed since
+        found = self.db.execute(select(_done).where(_done.c.lesson == lesson)).all()
+        self.db.rollback()
+        return {
+            row.learner: (row.key, _judged(json.loads(row.judged)))
+            for row in found
+            if (row.learner, row.submission) in there
+        }
+
+    def write(self, judged: Judged, key: str, timestamp: datetime.datetime | None) -> None:
+        """Take one graded submission into the gradebook, whole or not at all."""
+        try:
+            submission = self._submission(judged, timestamp)
+            (notebook,) = [n for n in submission.notebooks if n.name == judged.lesson]
+            self._grades(notebook, judged)
+            self.db.flush()
+            notebook.late_submission_penalty = None
+            if submission.total_seconds_late > 0:
+                self.db.refresh(notebook)
+                penalty = self.late.late_submission_penalty(
+                    judged.learner, notebook.score, submission.total_seconds_late
+                )
+                if penalty is not None:
+                    notebook.late_submission_penalty = min(max(penalty, 0), notebook.score)
+            here = (_done.c.learner == judged.learner) & (_done.c.lesson == judged.lesson)
+            self.db.execute(_done.delete().where(here))
+            text = json.dumps(asdict(judged) | {"notebook": ""})
+            now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+            self.db.execute(
+                _done.insert().values(
+                    learner=judged.learner, lesson=judged.lesson, key=key,
+                    submission=submission.id, graded=now, judged=text,
+                )
+            )  # fmt: skip
+            self.db.commit()
+        except BaseException:
+            self.db.rollback()
+            raise
+        self.db.expunge_all()
+
+    def _submission(
+        self, judged: Judged, timestamp: datetime.datetime | None
+    ) -> SubmittedAssignment:
+        student = self.db.get(Student, judged.learner)
+        if student is None:
+            student = Student(id=judged.learner)
+            self.db.add(student)
+        assignment = self.gradebook.find_assignment(judged.lesson)
+        submission = self.db.execute(
+            select(SubmittedAssignment).where(
+                SubmittedAssignment.student_id == judged.learner,
+                SubmittedAssignment.assignment_id == assignment.id,
+            )
+        ).scalar_one_or_none()
+        if submission is None:
+            submission = SubmittedAssignment(assignment=assignment, student=student)
+            for notebook in assignment.notebooks:
+                self.db.add(SubmittedNotebook(notebook=notebook, assignment=submission))
+            self.db.add(submission)
+        if timestamp is not None:
+            submission.timestamp = timestamp
+        self.db.flush()
+        return submission
+
+    def _grades(self, notebook: SubmittedNotebook, judged: Judged) -> None:
+        """Set automatic scores and comments; what a person gave stays."""
+        grades = {grade.cell_id: grade for grade in notebook.grades}
+        comments = {comment.cell_id: comment for comment in notebook.comments}
+        points = {row.check: row.points for row in judged.rows}
+        for cell in notebook.notebook.grade_cells:
+            grade = grades.get(cell.id) or Grade(cell_id=cell.id, notebook=notebook)
+            self.db.add(grade)
+            grade.auto_score = points.get(cell.name, 0)
+            grade.needs_manual_grade = grade.manual_score is not None or grade.auto_score is None
+        for cell in notebook.notebook.solution_cells:
+            comment = comments.get(cell.id) or Comment(cell_id=cell.id, notebook=notebook)
+            self.db.add(comment)
+            comment.auto_comment = "No response." if cell.name in judged.unanswered else None
+
+
+def opened(place: Path, url: str = "") -> Writer:
+    """The gradebook of a course folder; made where it is missing."""
+    config = course.folder(place.resolve(), url)
+    url, name = config.CourseDirectory.db_url, config.CourseDirectory.course_id
+    try:
+        return Writer(url, name, config)
+    except ArgumentError:
+        remedy = "write sqlite:///FILE or postgresql://USER@HOST/NAME"
+        raise CourseError(f"{url!r} is no address of a database: {remedy}.") from None
+    except (DBAPIError, ImportError) as error:
+        why = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        shown = make_url(url).render_as_string(hide_password=True)
+        raise CourseError(f"the gradebook {shown} cannot be opened: {why}") from None
+
+
+def _judged(data: dict[str, Any]) -> Judged:
+    rows = tuple(Row(**row) for row in data.pop("rows"))
+    lists = {key: tuple(data.pop(key)) for key in ("notes", "unanswered")}
+    return Judged(rows=rows, **lists, **data)
+
+
+def parsed_timestamp(text: str) -> datetime.datetime | None:
+    """The time of handing in, from nbgrader's timestamp.txt; None where it says none."""
+    try:
+        return utils.parse_utc(text) if text else None
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,472 @@
+"""The player: runs a learner's cells and answers the referee's calls, and holds nothing else.
+
+`main` is the process from which players are forked: it has imported what lessons import, so
+a player starts in milliseconds. A player runs cells in IPython, hands out what the referee
+asks for, and is never believed: what it says is data (`grader.isolation.wire`).
+"""
+
+from __future__ import annotations
+
+import array
+import builtins
+import contextlib
+import gc
+import io
+import itertools
+import json
+import operator
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dropoutlab import expect, probes
+from grader.authoring.names import bound, used
+from grader.errors import Unavailable
+from grader.isolation import confinement
+from grader.isolation.wire import Frames, Table
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "call": lambda target, /, *args, **kwargs: target(*args, **kwargs),
+    "enter": lambda target: type(target).__enter__(target),
+    "exit": lambda target, *error: _exit(target, *error),
+    "getattr": getattr,
+    "setattr": setattr,
+    "delattr": delattr,
+    "len": len,
+    "iter": iter,
+    "next": next,
+    "repr": repr,
+    "contains": operator.contains,
+    "getitem": operator.getitem,
+    "setitem": operator.setitem,
+    "delitem": operator.delitem,
+}
+"""What the referee may do with an object that stays here."""
+
+
+class Printed(io.TextIOBase):
+    """A stream that keeps the first characters written to it."""
+
+    def __init__(self, room: int):
+        self.room, self.texts = room, []
+
+    def write(self, text: str) -> int:
+        if self.room > 0:
+            self.texts.append(text[: self.room])
+            if len(text) > self.room:
+                self.texts.append("\n… cut: this cell prints too much\n")
+            self.room -= len(text)
+        return len(text)
+
+    def take(self) -> str:
+        text = "".join(self.texts)
+        self.texts.clear()
+        return text
+
+
+def _raised(name: str, said: str) -> BaseException:
+    """An exception that the check raised, of its class where that is built in."""
+    with contextlib.suppress(TypeError):  # some want more than a message
+        return getattr(builtins, name, RuntimeError)(said)
+    return RuntimeError(said)
+
+
+def _exit(target: Any, *error: str) -> Any:
+    """Leave a context manager, by an exception (name and message) or without."""
+    if not error:
+        return type(target).__exit__(target, None, None, None)
+    raised = _raised(*error)
+    return type(target).__exit__(target, type(raised), raised, None)
+
+
+class Callback:
+    """A callable of the check's, called back where it lives."""
+
+    def __init__(self, player: Player, number: int, name: str):
+        self._player, self._number, self.__name__ = player, number, name
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._player.call_back(self._number, args, kwargs)
+
+
+class Player:
+    """One learner's process: its namespace, its objects, its end of the wire."""
+
+    def __init__(self, end: socket.socket, shell: Any, limits: confinement.Limits):
+        self.frames, self.shell, self.limits = Frames(end), shell, limits
+        self.table = Table(referee=False, lend=self._lend, borrow=self._borrow)
+        self.lent: dict[int, Any] = {}
+        self.numbers: dict[int, int] = {}
+        self.count = itertools.count()
+        self.running = False
+
+    def serve(self) -> None:
+        """Answer requests until the referee has no more."""
+        while True:
+            self._answer(self._received())
+
+    def _received(self) -> Any:
+        """The referee's next message; what cannot be read is told, and ends the player."""
+        try:
+            return self.table.read(*self.frames.receive())
+        except Exception as error:
+            self.frames.send([[], [], ["tuple", ["fault", f"{type(error).__name__}: {error}"]]])
+            raise
+
+    def call_back(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a callable of the check's; requests that come meanwhile are answered."""
+        with self._interruptible(False):
+            return self._call_back(number, args, kwargs)
+
+    def _call_back(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self._send(("callback", number, args, tuple(kwargs.items())))
+        while True:
+            message = self._received()
+            if message[0] == "returned":
+                return message[1]
+            if message[0] == "raised":
+                raise _raised(message[1], message[2])
+            self._answer(message)
+
+    def _answer(self, request: tuple[Any, ...]) -> None:
+        sequence, operation, *args = request
+        out, err = Printed(self.limits.output), Printed(self.limits.output)
+        try:
+            with (
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(err),
+                self._interruptible(True),
+            ):
+                value = getattr(self, f"_do_{operation}")(*args)
+            kind = "leaves" if self.shell.exit_now else "value"
+            self._send((sequence, kind, value, out.take(), err.take()))
+        except BaseException as error:
+            told = (sequence, "error", *self._told(error), out.take(), err.take())
+            try:
+                self._send(told)
+            except Exception as error:  # what has changed meanwhile cannot be told
+                told = (sequence, "error", *self._told(error), "", "")
+                self.frames.send([[], [], self.table._encode(told, 0)])
+
+    @contextlib.contextmanager
+    def _interruptible(self, yes: bool) -> Iterator[None]:
+        """Whether Ctrl-C may strike: in the learner's code, and not between halves of a frame."""
+        before, self.running = self.running, yes
+        try:
+            yield
+        finally:
+            self.running = before
+
+    def interrupt(self, *_: object) -> None:
+        """What Ctrl-C does."""
+        if self.running:
+            raise KeyboardInterrupt
+
+    def _send(self, message: tuple[Any, ...]) -> None:
+        frame = self.table.write(message)
+        try:
+            self.frames.send(frame)
+        except ValueError:
+            self.table.take_back()
+            raise
+
+    def _told(self, error: BaseException) -> tuple[Any, ...]:
+        """An exception as data: the names of its classes, its message, the learner's line."""
+        names = tuple(kind.__name__ for kind in type(error).__mro__)
+        message = where = ""
+        with contextlib.suppress(Exception):
+            message = str(error)[:2000]
+        with contextlib.suppress(Exception):
+            where = expect.learners_line(error)[:300]
+        return names, message, where
+
+    # --- what the referee asks ----------------------------------------------------------
+
+    def _do_needed(self, cells: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
+        """Which demonstrations the answers need: (kind, source) of each code cell."""
+        asked = [self._names(source) for kind, source in cells if kind != "demonstration"]
+        there = set(dir(builtins)).union(*(binds for binds, _ in asked))
+        missing = set().union(*(uses for _, uses in asked)) - there
+        shown = {i for i, (kind, _) in enumerate(cells) if kind == "demonstration"}
+        wanted: set[int] = set()
+        while missing and shown:
+            names = {i: self._names(cells[i][1]) for i in shown}
+            more = {i for i, (binds, _) in names.items() if binds & missing}
+            if not more:
+                break
+            wanted, shown = wanted | more, shown - more
+            missing = set().union(*(names[i][1] for i in more)) - there
+        return tuple(sorted(wanted))
+
+    def _names(self, source: str) -> tuple[frozenset[str], frozenset[str]]:
+        """The names that a cell binds and uses; none where it is no Python."""
+        try:
+            text = self.shell.transform_cell(source)
+            return bound(text), used(text)
+        except Exception:
+            return frozenset(), frozenset()
+
+    def _do_run(self, source: str) -> tuple[Any, ...]:
+        """Run a cell; its outputs as ("stream", name, text), ("png", bytes), ("error", …)."""
+        shell, outputs = self.shell, []
+        shell.display_pub.outputs = shown = []
+        shell.told = None
+        result = shell.run_cell(source, store_history=False)
+        for name, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
+            if text := stream.take():
+                outputs.append(("stream", name, text))
+        for shot in shown[:100]:
+            data = shot.get("data", {})
+            if type(image := data.get("image/png")) in (bytes, str):
+                outputs.append(("png", image))
+            elif type(text := data.get("text/plain")) is str:
+                outputs.append(("text", text[: self.limits.output]))
+        error = result.error_before_exec or result.error_in_exec
+        if error is not None:
+            names, message, _ = self._told(error)
+            trace = tuple(line[:2000] for line in (shell.told or ())[-50:])
+            outputs.append(("error", names[0], message, trace))
+        return tuple(outputs)
+
+    def _do_names(self, names: tuple[str, ...]) -> tuple[Any, ...]:
+        """The names that there are, with what they stand for."""
+        space = self.shell.user_ns
+        return tuple((name, space[name]) for name in names if name in space)
+
+    def _do_forget(self) -> None:
+        """A check has ended: nothing that crossed is needed any more."""
+        self.table.clear()
+        self.lent.clear()
+        self.numbers.clear()
+
+    def _do_operate(self, name: str, target: Any, args: tuple, kwargs: tuple) -> Any:
+        return OPERATIONS[name](target, *args, **dict(kwargs))
+
+    def _do_ask(self, question: str, *args: Any) -> Any:
+        return getattr(probes, question)(*args)
+
+    def _do_gradients(
+        self, number: int, weight: torch.Tensor, inputs: tuple, create_graph: bool
+    ) -> tuple[Any, ...]:
+        """Gradients of the tensor of this number, weighted, with respect to the `inputs`.
+
+        Those of the learner's own leaves are added to their `.grad`, as `backward` does. An input
+        that was made here has a history of its own, which the referee asks for separately: what
+        flows back ends there.
+        """
+        output = self.table.objects[number]
+        made = {i: x for i, x in enumerate(inputs) if x.grad_fn is not None and x is not output}
+        given = [x for i, x in enumerate(inputs) if i not in made]
+        own = [leaf for leaf in _leaves(output) if not any(leaf is x for x in inputs)]
+        ended: dict[int, torch.Tensor] = {}
+
+        def end(i: int) -> Callable[[torch.Tensor], torch.Tensor]:
+            return lambda grad: ended.update({i: grad}) or torch.zeros_like(grad)
+
+        hooks = [x.register_hook(end(i)) for i, x in made.items()]
+        try:
+            both = torch.autograd.grad(
+                output, [*given, *own], weight, retain_graph=True, create_graph=create_graph,
+                allow_unused=True,
+            )  # fmt: skip
+        finally:
+            for hook in hooks:
+                hook.remove()
+        for leaf, more in zip(own, both[len(given) :], strict=True):
+            if more is not None:
+                leaf.grad = more.detach() if leaf.grad is None else leaf.grad + more.detach()
+        rest = iter(both)
+        return tuple(ended.get(i) if i in made else next(rest) for i in range(len(inputs)))
+
+    # --- handles --------------------------------------------------------------------------
+
+    def _lend(self, value: Any) -> list[Any]:
+        if isinstance(value, Callback):
+            return ["referee", value._number]
+        number = self.numbers.get(id(value))
+        if number is None:
+            if len(self.lent) >= 10_000:
+                raise ValueError("more than 10,000 objects")
+            number = self.numbers[id(value)] = next(self.count)
+            self.lent[number] = value
+        kinds = type.mro(value) if isinstance(value, type) else type(value).__mro__
+        names = [f"{kind.__module__}.{kind.__qualname__}"[:200] for kind in kinds][:20]
+        return ["player", number, names, isinstance(value, type)]
+
+    def _borrow(self, data: list[Any]) -> Any:
+        if data[0] == "player":
+            return self.lent[data[1]]
+        return Callback(self, data[1], data[2])
+
+
+def _leaves(output: torch.Tensor) -> list[torch.Tensor]:
+    """The leaves that require a gradient in the history of a tensor."""
+    todo, seen, leaves = [output.grad_fn], set(), []
+    while todo:
+        node = todo.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            leaves.append(node.variable)
+        todo += [following for following, _ in node.next_functions]
+    return leaves
+
+
+# --- the process from which players are forked -------------------------------------------
+
+
+def shell() -> Any:
+    """An IPython without history, configuration and colours."""
+    from IPython.core.displayhook import DisplayHook
+    from IPython.core.displaypub import CapturingDisplayPublisher
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    class Shell(InteractiveShell):
+        told: tuple[str, ...] | None = None
+        exit_now = False
+
+        def ask_exit(self) -> None:
+            self.exit_now = True
+
+        def _showtraceback(self, kind: Any, value: Any, lines: list[str]) -> None:
+            self.told = tuple(lines)
+
+        def init_display_pub(self) -> None:
+            self.display_pub = CapturingDisplayPublisher(parent=self, shell=self)
+
+        def init_history(self) -> None:
+            super().init_history()
+            self.history_manager.enabled = False
+
+        def init_io(self) -> None:
+            pass
+
+    class Quiet(DisplayHook):
+        def write_output_prompt(self) -> None:
+            pass
+
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "NoColor"
+    config.InteractiveShell.display_page = True
+    instance = Shell.instance(config=config, displayhook_class=Quiet)
+    instance.user_ns["__name__"] = "__main__"
+    return instance
+
+
+def preload() -> None:
+    """Import what lessons import."""
+    import matplotlib
+    import numpy  # noqa: F401
+    import scipy.stats  # noqa: F401
+    import sklearn  # noqa: F401
+
+    matplotlib.use("module://matplotlib_inline.backend_inline")
+    import matplotlib.pyplot
+
+    from dropoutlab import data, explore, plot, train  # noqa: F401
+
+    # Torch looks up once, in /proc, what the processor can do; a player has no /proc.
+    torch.ones(1, dtype=torch.float16) / 2
+    sys.modules["dropoutlab.bugs"] = None  # type: ignore[assignment]  # an exercise's answer
+
+
+def main() -> None:
+    """Fork players on request, and end them; ends with the process that asks."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    given = json.loads(sys.argv[2])
+    limits, confined = confinement.Limits(**given["limits"]), not given["unsafe"]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    preload()
+    interactive = shell()
+    try:
+        hidden = [Path(folder) for folder in given["hidden"]]
+        proc = confinement.prepare(Path(given["root"]), hidden) if confined else -1
+    except (Unavailable, OSError) as error:
+        _say(control, {"unavailable": str(error)})
+        return
+    gc.collect()
+    gc.freeze()
+    _say(control, {"ready": True})
+    for order, ends in _orders(control):
+        if "start" in order:
+            child = confinement.fork(proc) if confined else os.fork()
+            if child == 0:
+                control.close()
+                _play(ends[0], interactive, proc, limits, confined)
+            os.close(ends[0])
+            _say(control, {"pid": child})
+        elif "interrupt" in order:
+            os.kill(order["interrupt"], signal.SIGINT)
+        elif "end" in order:
+            _say(control, _ended(order["end"]))
+
+
+def _ended(child: int) -> dict[str, Any]:
+    """Kill a player with all it started; how it stood at its end, and what it used."""
+    ended, status, usage = os.wait4(child, os.WNOHANG)
+    if not ended:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)
+        _, status, usage = os.wait4(child, 0)
+    return {
+        "by_itself": bool(ended),
+        "status": os.waitstatus_to_exitcode(status),
+        "seconds": usage.ru_utime + usage.ru_stime,
+        "memory": usage.ru_maxrss * 1024,
+    }
+
+
+def _say(control: socket.socket, message: dict[str, Any]) -> None:
+    control.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _orders(control: socket.socket) -> Iterator[tuple[dict[str, Any], list[int]]]:
+    """Orders, one a message, with the file descriptors that came along."""
+    while True:
+        room = socket.CMSG_LEN(array.array("i").itemsize)
+        data, ancillary, _, _ = control.recvmsg(4096, room)
+        if not data:
+            return
+        ends = [end for _, _, fds in ancillary for end in array.array("i", fds)]
+        yield json.loads(data), ends
+
+
+def _play(
+    end: int, interactive: Any, proc: int, limits: confinement.Limits, confined: bool
+) -> None:  # pragma: no cover - in a child
+    """The life of a player. Does not return."""
+    try:
+        connection = socket.socket(fileno=end)
+        null = os.open(os.devnull, os.O_RDWR)
+        for standard in (0, 1, 2):
+            os.dup2(null, standard)
+        if confined:
+            confinement.confine(proc, limits)
+            os.environ.update(dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR"), confinement.HOME))
+        else:
+            os.setsid()
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        player = Player(connection, interactive, limits)
+        signal.signal(signal.SIGINT, player.interrupt)
+        player.frames.send(player.table.write((0, "value", "ready", "", "")))
+        player.serve()
+    except Unavailable as error:
+        player = Player(connection, interactive, limits)
+        player.frames.send(player.table.write((0, "value", str(error), "", "")))
+    finally:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

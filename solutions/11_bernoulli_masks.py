@@ -1,0 +1,1224 @@
+# %% [markdown]
+# # 1.1 · Bernoulli masks
+#
+# **What is a coin flip per neuron?**
+#
+# *45 minutes. Before: {{start_here}}, and arrays in NumPy. After, you will be able to draw a
+# dropout mask and thin a layer with it, to say how likely a thinned network is and how many units
+# it keeps, and to read a dropout rate in any paper and any framework.*
+#
+# | symbol | meaning |
+# | --- | --- |
+# | $x$ | what a layer sends, $n$ units |
+# | $p$ | probability that a unit is **dropped** |
+# | $m$ | mask: each entry 1 with probability $1-p$, else 0, independently |
+# | $y$ | what is passed on: $y = m \odot x$ |
+# | $k$ | number of units kept, $k = \sum_i m_i$ |
+# | $\odot$ | entry by entry |
+
+# %% setup=true
+import numpy as np
+
+from dropoutlab import data, expect, explore, plot, train
+
+# %% [markdown]
+# ## One coin for each unit
+#
+# While a network learns, dropout flips a coin for each unit of a layer. Heads: the unit sends
+# what it would have sent. Tails: it sends 0, as if it had been cut out for this one example.
+# At the next example all coins are flipped again.
+#
+# The coins of a layer, written as 1 and 0, are its **mask**. The units that are left are the
+# **survivors**, and the network that they make is a **thinned network**. Here the layer is the
+# input: a digit of 8 × 8 pixels, so 64 units. Run the cell a few times.
+
+# %%
+X, y, X_test, y_test = data.digits()
+digit = X[3]
+coins = np.random.default_rng().integers(0, 2, digit.shape)  # a fair coin for each pixel
+
+fig, axes = plot.figure(3, height=2.5, width=7)
+plot.image(digit, axes[0], largest=1).set_title("x: a digit, 64 units")
+plot.mask(coins, axes[1]).set_title("m: 64 coins")
+plot.image(digit * coins, axes[2], largest=1).set_title(f"m ⊙ x: {coins.sum()} survivors")
+plot.show(fig, "A digit, a mask of fair coins (blue is kept), and the digit with the rest erased.")
+
+# %% [markdown]
+# The abstract of the first paper on dropout (Hinton and others, 2012) speaks of "randomly
+# omitting half of the feature detectors on each training case". Half of 64 is 32.
+#
+# **Before you run the next cell, guess: of 1 000 masks made of 64 fair coins, how many keep
+# exactly 32 units?**
+
+# %%
+my_guess = 500  # masks of 1 000 that keep exactly 32 of 64 units
+
+rng = np.random.default_rng()
+runs = []
+for _ in range(5):
+    kept = rng.integers(0, 2, (1_000, 64)).sum(1)
+    runs.append(np.bincount(kept, minlength=65))
+runs = np.array(runs)
+
+fig, (ax,) = plot.figure(1, height=2.8, width=7)
+colors = [plot.ORANGE if k == 32 else plot.BLUE for k in range(65)]
+ax.bar(range(65), runs.mean(0), yerr=runs.std(0, ddof=1), color=colors, ecolor=plot.INK)
+ax.axhline(my_guess, color=plot.GREY, linestyle="--")
+ax.annotate("your guess for 32", (12.3, my_guess), va="bottom", color=plot.GREY)
+ax.set(xlim=(12, 52), ylim=(0, 1.15 * max(my_guess, runs.max())), xlabel="units kept, of 64")
+ax.set(ylabel="masks of 1 000\n(5 runs: mean ± sd)")
+ax.set_title(f"Exactly half is kept by {runs[:, 32].mean():.0f} masks of 1 000")
+plot.show(fig, "The number kept spreads from about 20 to 44; exactly 32 is one mask in ten.")
+
+# %% [markdown]
+# One mask in ten. "Half of the units" is true on average, and of hardly any single mask: nobody
+# counts to 32, each unit falls on its own. This lesson is about what follows from that.
+#
+# ### One question from school
+#
+# Three fair coins are thrown. How likely is *heads, tails, heads*, in this order? And how
+# likely are two heads in any order? Say both numbers before you open the answer.
+#
+# <details><summary>Answer</summary>
+#
+# One given sequence has probability ½ · ½ · ½ = 1/8. Three sequences have two heads, so the
+# *number* two has probability 3/8. In the words of this lesson: the first is the probability of
+# a mask, the second that of a number kept. They are often confused.
+# </details>
+#
+# ## Exercise: `bernoulli_mask`
+#
+# A fair coin is easy: above, `rng.integers(0, 2, shape)` did it. Your coins are biased: a unit
+# is dropped with probability $p$, whatever $p$ is. Two misunderstandings to be wary of. "$p$ is
+# the share that is *kept*": in this course $p$ always drops. And "for $p = 0.3$, cross out 30
+# of 100": then the units would no longer be independent.
+#
+# `rng` is the only source of randomness: the same seed gives the same mask, and two calls in a
+# row give two masks.
+
+# %% exercise="bernoulli_mask"
+def bernoulli_mask(shape, p, rng):
+    """Draw a mask: each entry is 1.0 with probability 1 - p, else 0.0, independently.
+
+    shape : an int or a tuple of ints
+    p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p
+    rng : np.random.Generator
+    Returns a new float64 array of this shape.
+    """
+    ### BEGIN SOLUTION
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must be a probability in [0, 1], not {p}")
+    return (rng.random(shape) >= p).astype(float)
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# `rng.random(shape)` takes an int as well as a tuple, and gives numbers spread evenly over
+# [0, 1). What share of them lies below $p$?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# A comparison turns those numbers into True and False. Which side is to be the survivors'? Try
+# your choice in your head with $p = 0$, where all must survive.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# True and False become 1.0 and 0.0 by the array's method `astype`. And every comparison with
+# NaN is false, so ask whether `p` is *inside* the interval, and negate the answer.
+# </details>
+#
+# Look at your own masks before you check them: 12 examples go through a layer of 40 units.
+
+# %%
+p = 0.3
+masks = bernoulli_mask((12, 40), p, np.random.default_rng())
+
+fig, (ax,) = plot.figure(1, height=2.9, width=8)
+plot.mask(masks, ax)
+for row, kept in enumerate(masks.sum(1)):
+    ax.text(40.6, row + 0.5, f"{kept:.0f}", va="center")
+ax.text(40.6, -0.5, "kept", va="center", color=plot.GREY)
+ax.set(xlabel="unit", ylabel="example")
+ax.set_title(f"Your masks at p = {p}: each example thins the layer in its own way")
+plot.show(fig, "Twelve rows of forty units, kept ones blue, with the number kept beside each row.")
+
+# %% check="bernoulli_mask" points=2
+# A mask holds zeros and ones, and a share 1 - p of ones.
+for p in (0.2, 0.7):
+    with expect.case(f"bernoulli_mask(50_000, p={p}, rng)",
+                     crash=[("must be an iterable", "shape may be a plain int. Hand it to rng's"
+                                                    " method as it is, without a star.")]):
+        mask = bernoulli_mask(50_000, p, expect.rng())
+        expect.array(mask, 50_000, hint="return an array of the given shape.")
+        expect.only(
+            mask,
+            (0, 1),
+            hint="these look like the uniform numbers themselves. Compare them with p.",
+            suspects=[(1 / (1 - p), "the survivors are scaled. A mask holds 0 and 1 only.")],
+        )
+        expect.varies(mask, chance=0.8**50_000, what="zeros and ones in one mask",
+                      hint="all entries are alike. Draw one coin for each of them.")
+        expect.mean(
+            mask,
+            1 - p,
+            of=(0, 1),
+            hint="p is the probability that an entry is 0.",
+            suspects=[
+                (p, "p is swapped: it is the probability of dropping, not of keeping."),
+                (0.5, "these are fair coins, whatever p is. Compare uniform numbers with p."),
+            ],
+        )
+
+# %% check="bernoulli_mask" points=1
+# Every entry has a coin of its own, and the coins come from rng alone.
+rng = expect.rng()
+with expect.case("bernoulli_mask((40, 200), p=0.5, rng)",
+                 crash=[("as an integer|an integer is required|can't multiply|unsupported operand",
+                         "shape may also be a tuple: rng's methods take both.")]):
+    mask = bernoulli_mask((40, 200), 0.5, rng)
+    expect.array(mask, (40, 200), hint="return an array of the given shape.")
+    expect.varies(mask, chance=0.5**200, what="rows with different masks",
+                  hint="one row of coins is used again and again. Draw the whole shape.")
+    expect.varies(mask.T, chance=0.5**40, what="columns with different masks",
+                  hint="each row has one coin for all of its units. Draw the whole shape.")
+with expect.case("bernoulli_mask(200, p=0.5, rng) called 40 times with the same rng"):
+    again = [bernoulli_mask(200, 0.5, rng) for _ in range(40)]
+    expect.varies(again, chance=0.5**200, what="a new mask at each call",
+                  hint="each call makes the same mask: a seed is set inside. Draw from rng.")
+    expect.varies([mask.sum() for mask in again], chance=0.06**39, what="the number kept to vary",
+                  hint="an exact number is dropped. Let each unit fall on its own.")
+with expect.case("bernoulli_mask(200, p=0.5, rng) with two generators of seed 7"):
+    first = bernoulli_mask(200, 0.5, np.random.default_rng(7))
+    second = bernoulli_mask(200, 0.5, np.random.default_rng(7))
+    expect.repeats(first, second, hint="the mask does not come from rng. Use rng's own methods.")
+
+# %% check="bernoulli_mask" points=1
+# The mask is a float64 array: it can be multiplied, averaged and subtracted from 1.
+for shape in (20, (20,), (2, 3, 4)):
+    with expect.case(f"bernoulli_mask({shape}, p=0.5, rng)"):
+        mask = bernoulli_mask(shape, 0.5, expect.rng())
+        expect.array(mask, shape, float,
+                     hint="a comparison gives booleans, some draws integers: make them floats.")
+
+# %% check="bernoulli_mask" points=1
+# The ends are probabilities too; what is none is refused.
+for p, all_are in ((0.0, 1), (1.0, 0)):
+    with expect.case(f"bernoulli_mask(1000, p={p}, rng)",
+                     crash=[("ValueError", f"p = {p} is a probability. Allow both ends.")]):
+        mask = bernoulli_mask(1000, p, expect.rng())
+        expect.close(mask, np.full(1000, all_are), hint="p = 0 keeps all units, p = 1 drops all.")
+for p in (-0.1, 1.5):
+    with expect.case(f"bernoulli_mask(3, p={p}, rng)"):
+        expect.raises(ValueError, lambda p=p: bernoulli_mask(3, p, expect.rng()), mentions="p",
+                      hint="raise ValueError, with the word p in it, unless 0 <= p <= 1.")
+with expect.case("bernoulli_mask(3, p=nan, rng)"):
+    expect.raises(ValueError, lambda: bernoulli_mask(3, float("nan"), expect.rng()), mentions="p",
+                  hint="NaN slips through `p < 0 or p > 1`. Ask `not 0 <= p <= 1` instead.")
+
+# %% mistake="bernoulli_mask" says="p is swapped"
+def bernoulli_mask(shape, p, rng):
+    return (rng.random(shape) < p).astype(float)
+
+# %% mistake="bernoulli_mask" says="fair coins, whatever p is"
+def bernoulli_mask(shape, p, rng):
+    return rng.integers(0, 2, shape).astype(float)
+
+# %% mistake="bernoulli_mask" says="uniform numbers themselves"
+def bernoulli_mask(shape, p, rng):
+    return rng.random(shape)
+
+# %% mistake="bernoulli_mask" says="survivors are scaled"
+def bernoulli_mask(shape, p, rng):
+    return (rng.random(shape) >= p) / (1 - p)
+
+# %% mistake="bernoulli_mask" says="all entries are alike"
+def bernoulli_mask(shape, p, rng):
+    return np.full(shape, float(rng.random() >= p))
+
+# %% mistake="bernoulli_mask" says="one row of coins is used again"
+def bernoulli_mask(shape, p, rng):
+    mask = np.ones(shape)
+    return mask * (rng.random(mask.shape[-1]) >= p)
+
+# %% mistake="bernoulli_mask" says="one coin for all of its units"
+def bernoulli_mask(shape, p, rng):
+    mask = np.ones(shape)
+    coins = rng.random(len(mask)) >= p
+    return (mask.T * coins).T
+
+# %% mistake="bernoulli_mask" says="an exact number is dropped"
+def bernoulli_mask(shape, p, rng):
+    mask = np.ones(shape)
+    mask.flat[rng.choice(mask.size, round(p * mask.size), replace=False)] = 0
+    return mask
+
+# %% mistake="bernoulli_mask" says="a seed is set inside"
+def bernoulli_mask(shape, p, rng):
+    rng = np.random.default_rng(42)
+    return (rng.random(shape) >= p).astype(float)
+
+# %% mistake="bernoulli_mask" says="does not come from rng"
+def bernoulli_mask(shape, p, rng):
+    return np.random.binomial(1, 1 - p, shape).astype(float)
+
+# %% mistake="bernoulli_mask" says="shape may also be a tuple"
+def bernoulli_mask(shape, p, rng):
+    return np.array([float(rng.random() >= p) for _ in range(shape)])
+
+# %% mistake="bernoulli_mask" says="shape may be a plain int"
+def bernoulli_mask(shape, p, rng):
+    return (rng.random((*shape,)) >= p).astype(float)
+
+# %% mistake="bernoulli_mask" says="make them floats"
+def bernoulli_mask(shape, p, rng):
+    return rng.random(shape) >= p
+
+# %% mistake="bernoulli_mask" says="Allow both ends"
+def bernoulli_mask(shape, p, rng):
+    if not 0 <= p < 1:
+        raise ValueError("p must be in [0, 1)")
+    return (rng.random(shape) >= p).astype(float)
+
+# %% mistake="bernoulli_mask" says="unless 0 <= p <= 1"
+def bernoulli_mask(shape, p, rng):
+    return (rng.random(shape) >= p).astype(float)
+
+# %% mistake="bernoulli_mask" says="NaN slips through"
+def bernoulli_mask(shape, p, rng):
+    if p < 0 or p > 1:
+        raise ValueError("p must be in [0, 1]")
+    return (rng.random(shape) >= p).astype(float)
+
+# %% correct="bernoulli_mask"
+def bernoulli_mask(shape, p, rng):
+    if not (p >= 0 and p <= 1):
+        raise ValueError("p should lie between 0 and 1")
+    return rng.choice([0.0, 1.0], size=shape, p=[p, 1 - p])
+
+# %% correct="bernoulli_mask"
+def bernoulli_mask(shape, p, rng):
+    if np.isnan(p) or p < 0 or p > 1:
+        raise ValueError(f"p = {p}")
+    mask = np.zeros(shape)
+    mask[rng.uniform(size=shape) > p] = 1
+    return mask
+
+# %% correct="bernoulli_mask"
+def bernoulli_mask(shape, p, rng):
+    return rng.binomial(1, 1 - p, shape) * 1.0  # raises a ValueError about p by itself
+
+# %% [markdown]
+# ## Thin a layer
+#
+# With a mask, dropping is one product: $y = m \odot x$. Its mistakes are of another kind than
+# arithmetic. "Dropped units are taken out of the array": no, they stay in their places and send
+# 0, since the next layer's weights belong to places. "NumPy complains if the mask is for
+# another layer": often it does not. A mask of shape (64,) on a batch of shape (100, 64) is
+# silently *broadcast*, and all 100 examples share one thinned network.
+#
+# And, as in {{start_here}}: what you are given stays as it is.
+#
+# ## Exercise: `apply_mask`
+
+# %% exercise="apply_mask"
+def apply_mask(x, mask):
+    """Keep the entries of `x` where `mask` is 1 and put 0 where it is 0: y = m ⊙ x.
+
+    x : array of any shape, left as it is
+    mask : array of 0.0 and 1.0 of x's shape; another shape: ValueError naming mask
+    Returns a new array of x's shape, and of its dtype where that is a floating one.
+    """
+    ### BEGIN SOLUTION
+    if mask.shape != x.shape:
+        raise ValueError(f"the mask has shape {mask.shape}, but x has {x.shape}")
+    return x * mask.astype(x.dtype)
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Two steps: compare the two shapes and refuse, then multiply.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `x *= …` and `x[…] = …` write into the caller's array. A plain `*` makes a new one.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# float32 times float64 is float64, so the result may have another dtype than `x`. Which of the
+# two factors may you convert?
+# </details>
+#
+# The same digit goes through the layer four times, with your mask and your product.
+
+# %%
+rng = np.random.default_rng()
+fig, axes = plot.figure(5, height=2.1)
+plot.image(digit, axes[0], largest=1).set_title("x")
+for ax in axes[1:]:
+    mask = bernoulli_mask(digit.shape, 0.5, rng)
+    plot.image(apply_mask(digit, mask), ax, largest=1).set_title(f"{mask.sum():.0f} kept")
+fig.suptitle("One digit, four of your masks: the next layer sees four different inputs",
+             x=0.005, ha="left", fontsize=11)
+plot.show(fig, "A digit and four thinned copies of it, each with other pixels erased.")
+
+# %% check="apply_mask" points=1
+# Survivors pass as they are, dropped units become 0 in their places.
+with expect.case("apply_mask(x, mask) with x = [3, -2, 0.5, 4] and mask = [1, 0, 0, 1]",
+                 crash=[("used as indices", "a float mask is no index. Multiply by it.")]):
+    out = apply_mask(np.array([3, -2, 0.5, 4]), np.array([1.0, 0, 0, 1]))
+    expect.close(
+        out,
+        np.array([3, 0, 0, 4]),
+        hint="multiply entry by entry.",
+        suspects=[
+            ([1, 0, 0, 1], "that is the mask itself. Multiply x by it."),
+            ([3, 4], "dropped units are taken out of the array. They stay, as zeros."),
+            ([0, -2, 0.5, 0], "the wrong ones fall: 1 in the mask means kept."),
+            (7, "the survivors are summed up. Multiply entry by entry, with *."),
+            ([6, 0, 0, 8], "the survivors are scaled. Pass them on as they are."),
+            ([3, -2, 0.5, 4], "nothing is dropped."),
+        ],
+    )
+x = expect.rng().normal(size=(4, 6, 5))
+mask = (np.arange(120) % 3 > 0).astype(float).reshape(4, 6, 5)
+with expect.case("apply_mask(x, mask) on 4 × 6 × 5 normal numbers"):
+    out = apply_mask(x, mask)
+    expect.array(out, (4, 6, 5), hint="return an array of x's shape.")
+    expect.close(out[mask == 1], x[mask == 1], hint="survivors must pass as they are.")
+    expect.close(out[mask == 0], np.zeros(40), hint="dropped units must send 0.")
+
+# %% check="apply_mask" points=1
+# Neither x nor the mask is written into.
+x, mask = expect.rng().normal(size=30), (np.arange(30) % 2).astype(float)
+x_before, mask_before = x.copy(), mask.copy()
+with expect.case("apply_mask(x, mask), and x and mask afterwards"):
+    out = apply_mask(x, mask)
+    expect.unchanged(x, x_before)
+    expect.unchanged(mask, mask_before, hint="the product is written into the mask. Make a new"
+                                             " array: the backward pass needs the mask again.")
+
+# %% check="apply_mask" points=1
+# float32 stays float32, and a mask of another shape is refused.
+with expect.case("apply_mask(x, mask) with x in float32 and the mask in float64"):
+    out = apply_mask(np.ones(30, np.float32), np.ones(30))
+    expect.array(out, 30, np.float32,
+                 hint="the result has another dtype than x. Convert the mask to x's.")
+for shape in ((64,), (1, 64), (100, 1)):
+    with expect.case(f"apply_mask(x, mask) with x of shape (100, 64), the mask {shape}"):
+        expect.raises(ValueError, lambda s=shape: apply_mask(np.ones((100, 64)), np.ones(s)),
+                      mentions="mask",
+                      hint="NumPy broadcasts this mask: many units share one coin. Compare the"
+                           " shapes first, and raise ValueError with the word mask in it.")
+
+# %% mistake="apply_mask" says="the mask itself"
+def apply_mask(x, mask):
+    return mask
+
+# %% mistake="apply_mask" says="taken out of the array"
+def apply_mask(x, mask):
+    return x[mask == 1]
+
+# %% mistake="apply_mask" says="the wrong ones fall"
+def apply_mask(x, mask):
+    return x * (1 - mask)
+
+# %% mistake="apply_mask" says="summed up"
+def apply_mask(x, mask):
+    return x @ mask
+
+# %% mistake="apply_mask" says="survivors are scaled"
+def apply_mask(x, mask):
+    return x * mask / mask.mean()
+
+# %% mistake="apply_mask" says="a float mask is no index"
+def apply_mask(x, mask):
+    out = np.zeros_like(x)
+    out[mask] = x[mask]
+    return out
+
+# %% mistake="apply_mask" says="returns nothing"
+def apply_mask(x, mask):
+    x[mask == 0] = 0
+
+# %% mistake="apply_mask" says="writes into its input"
+def apply_mask(x, mask):
+    x *= mask
+    return x
+
+# %% mistake="apply_mask" says="written into the mask"
+def apply_mask(x, mask):
+    mask *= x
+    return mask
+
+# %% mistake="apply_mask" says="another dtype than x"
+def apply_mask(x, mask):
+    return x * mask
+
+# %% mistake="apply_mask" says="NumPy broadcasts this mask"
+def apply_mask(x, mask):
+    return np.where(mask == 1, x, x.dtype.type(0))
+
+# %% correct="apply_mask"
+def apply_mask(x, mask):
+    if x.shape != mask.shape:
+        raise ValueError("x and mask differ in shape")
+    return np.where(mask > 0, x, 0).astype(x.dtype)
+
+# %% correct="apply_mask"
+def apply_mask(x, mask):
+    if np.shape(mask) != np.shape(x):
+        raise ValueError("mask needs the shape of x")
+    out = x.copy()
+    out[mask == 0] = 0
+    return out
+
+# %% [markdown]
+# ## 2ⁿ thinned networks
+#
+# Each of $n$ units is in or out, so a layer has $2^n$ masks, and the network as many thinned
+# networks in it. How likely is one of them?
+#
+# A worked example, with three units and $p = 0.2$. The mask (1, 0, 1) says kept, dropped, kept,
+# with probabilities 0.8, 0.2 and 0.8. The coins are independent, so the probabilities
+# multiply: $0.8 \cdot 0.2 \cdot 0.8 = 0.128$. No factor counts orders: this is *one* mask, not
+# "some mask that keeps two". And "all thinned networks are equally likely" is true at
+# $p = 0.5$ only.
+#
+# ## Exercise: `mask_probability`
+
+# %% exercise="mask_probability"
+def mask_probability(mask, p):
+    """The probability that a mask drawn at drop probability `p` is exactly this one.
+
+    mask : array of 0.0 and 1.0, of any shape
+    p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p
+    Returns a number. Over all 2^n masks of n units these numbers sum to 1.
+    """
+    ### BEGIN SOLUTION
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must be a probability in [0, 1], not {p}")
+    kept = np.count_nonzero(mask)
+    return float((1 - p) ** kept * p ** (mask.size - kept))
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# How many factors of each of the two kinds does the product have?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# The order of the units does not matter for the product, only how many are kept. `mask.size`
+# counts the entries of an array of any shape; `len(mask)` counts its rows.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Powers do it, and Python says `0 ** 0 == 1`, which is what the ends $p = 0$ and $p = 1$ need.
+# With logarithms you would have to treat `log(0)` yourself.
+# </details>
+#
+# Four units make 16 thinned networks, few enough to see all of them. **Guess first: which of
+# them is drawn most often at $p = 0.2$?** The figure colours your guess; the dots are how often
+# your own `bernoulli_mask` drew each.
+
+# %%
+my_guess = (1, 1, 1, 0)  # the likeliest mask of four units at p = 0.2
+
+p = 0.2
+all_masks = np.array([[n >> i & 1 for i in range(4)] for n in range(16)], dtype=float)
+chance = np.array([mask_probability(mask, p) for mask in all_masks])
+rng = np.random.default_rng()
+drawn = []
+for _ in range(5):
+    numbers = bernoulli_mask((1_000, 4), p, rng) @ [1, 2, 4, 8]
+    drawn.append(np.bincount(numbers.astype(int), minlength=16) / 1_000)
+
+order = np.argsort(-chance, kind="stable")
+fig, (ax,) = plot.figure(1, height=3.2, width=7)
+colors = [plot.ORANGE if tuple(mask) == tuple(my_guess) else plot.SKY for mask in all_masks[order]]
+ax.bar(range(16), 100 * chance[order], color=colors)
+ax.errorbar(range(16), 100 * np.mean(drawn, 0)[order], 100 * np.std(drawn, 0, ddof=1)[order],
+            fmt="o", color=plot.INK, markersize=4, capsize=2)
+ax.set_xticks(range(16), ["\n".join("■" if m else "□" for m in mask) for mask in all_masks[order]])
+ax.set(xlabel="thinned network (■ kept, □ dropped; your guess is orange)")
+ax.set(ylabel="% of draws: your formula,\n5 runs of 1 000 (mean ± sd)")
+ax.set_title("At p = 0.2 the likeliest thinned network is the whole one")
+plot.show(fig, "All 16 masks by probability: the full one 41 %, four with 10 %, and less.")
+
+# %% check="mask_probability" points=1
+# Over all masks of six units the probabilities sum to one.
+masks = np.indices((2,) * 6).reshape(6, -1).T.astype(float)
+for p in (0.3, 0.5):
+    with expect.case(f"the sum of mask_probability(mask, p={p}) over all 64 masks of 6 units"):
+        total = sum(mask_probability(mask, p) for mask in masks)
+        of_counts = [] if p == 0.5 else [
+            (11.45422, "that is the probability of the *number* kept. Here the order counts:"
+                          " no binomial coefficient."),
+        ]
+        expect.close(
+            total,
+            1,
+            rtol=1e-8,
+            hint="one number for a mask: a factor for each unit, kept or dropped.",
+            suspects=[
+                ((2 - p) ** 6, "only the survivors are counted. Dropped units need a factor too."),
+                ((1 + p) ** 6, "only the dropped units are counted. Survivors need a factor too."),
+                (np.full(6, 32.0), "that is one factor for each unit. Multiply them all."),
+                (192, "the factors are added. Independent coins multiply."),
+                *of_counts,
+            ],
+        )
+
+# %% check="mask_probability" points=1
+# Each mask has its own probability, worked out by hand.
+for p, by_hand, swapped in ((0.2, 0.1024, 0.0064), (0.75, 0.01171875, 0.10546875)):
+    with expect.case(f"mask_probability([1, 0, 1, 1], p={p})"):
+        expect.close(
+            mask_probability(np.array([1.0, 0, 1, 1]), p),
+            by_hand,
+            hint="three units are kept and one is dropped.",
+            suspects=[
+                (swapped, "p is swapped: a dropped unit has probability p, a kept one 1 - p."),
+                (1 / 16, "that would be so if all masks were equally likely, so at p = 0.5."),
+            ],
+        )
+with expect.case("mask_probability([[1, 1, 0], [0, 1, 1]], p=0.2)"):
+    expect.close(
+        mask_probability(np.array([[1.0, 1, 0], [0, 1, 1]]), 0.2),
+        0.016384,
+        hint="a mask of any shape has one probability: that of all its entries together.",
+        suspects=[(10.24, "len(mask) is the number of rows. Count all entries: mask.size.")],
+    )
+
+# %% check="mask_probability" points=1
+# At the ends one mask is certain; what is no probability is refused.
+for p, mask, certain in ((0.0, [1, 1, 1], 1), (0.0, [1, 0, 1], 0), (1.0, [0, 0], 1),
+                         (1.0, [0, 1], 0)):
+    with expect.case(f"mask_probability({mask}, p={p})",
+                     crash=[("ValueError", f"p = {p} is a probability. Allow both ends.")]):
+        expect.close(
+            mask_probability(np.array(mask, dtype=float), p),
+            certain,
+            hint="p = 0 keeps all units and p = 1 drops all: no other mask can be drawn.",
+            suspects=[(np.nan, "0 · log 0 gave NaN. Treat a probability of 0 by itself.")],
+        )
+for p in (-0.5, 2):
+    with expect.case(f"mask_probability([1, 0], p={p})"):
+        expect.raises(ValueError, lambda p=p: mask_probability(np.array([1.0, 0]), p),
+                      mentions="p",
+                      hint="raise ValueError, with the word p in it, unless 0 <= p <= 1.")
+with expect.case("mask_probability([1, 0], p=nan)"):
+    expect.raises(ValueError, lambda: mask_probability(np.array([1.0, 0]), float("nan")),
+                  mentions="p",
+                  hint="NaN slips through `p < 0 or p > 1`. Ask `not 0 <= p <= 1` instead.")
+
+# %% mistake="mask_probability" says="no binomial coefficient"
+def mask_probability(mask, p):
+    from math import comb
+
+    kept = int(mask.sum())
+    return comb(mask.size, kept) * (1 - p) ** kept * p ** (mask.size - kept)
+
+# %% mistake="mask_probability" says="only the survivors are counted"
+def mask_probability(mask, p):
+    return (1 - p) ** mask.sum()
+
+# %% mistake="mask_probability" says="only the dropped units are counted"
+def mask_probability(mask, p):
+    return p ** (1 - mask).sum()
+
+# %% mistake="mask_probability" says="Multiply them all"
+def mask_probability(mask, p):
+    return np.where(mask == 1, 1 - p, p)
+
+# %% mistake="mask_probability" says="Independent coins multiply"
+def mask_probability(mask, p):
+    return np.sum(np.where(mask == 1, 1 - p, p))
+
+# %% mistake="mask_probability" says="p is swapped"
+def mask_probability(mask, p):
+    return p ** mask.sum() * (1 - p) ** (1 - mask).sum()
+
+# %% mistake="mask_probability" says="equally likely"
+def mask_probability(mask, p):
+    return 0.5**mask.size
+
+# %% mistake="mask_probability" says="len(mask) is the number of rows"
+def mask_probability(mask, p):
+    kept = mask.sum()
+    return (1 - p) ** kept * p ** (len(mask) - kept)
+
+# %% mistake="mask_probability" says="one probability: that of all"
+def mask_probability(mask, p):
+    return np.where(mask == 1, 1 - p, p).prod(-1)
+
+# %% mistake="mask_probability" says="gave NaN"
+def mask_probability(mask, p):
+    return np.exp(np.sum(mask * np.log(1 - p) + (1 - mask) * np.log(p)))
+
+# %% mistake="mask_probability" says="Allow both ends"
+def mask_probability(mask, p):
+    if not 0 < p < 1:
+        raise ValueError("p must be strictly between 0 and 1")
+    return np.where(mask == 1, 1 - p, p).prod()
+
+# %% mistake="mask_probability" says="unless 0 <= p <= 1"
+def mask_probability(mask, p):
+    return np.where(mask == 1, 1 - p, p).prod()
+
+# %% mistake="mask_probability" says="NaN slips through"
+def mask_probability(mask, p):
+    if p < 0 or p > 1:
+        raise ValueError("p is outside [0, 1]")
+    return np.where(mask == 1, 1 - p, p).prod()
+
+# %% correct="mask_probability"
+def mask_probability(mask, p):
+    if not (0 <= p <= 1):
+        raise ValueError("p is no probability")
+    return np.prod(mask * (1 - p) + (1 - mask) * p)
+
+# %% correct="mask_probability"
+def mask_probability(mask, p):
+    if np.isnan(p) or p < 0 or p > 1:
+        raise ValueError("p must lie in [0, 1]")
+    result = 1.0
+    for m in np.ravel(mask):
+        result *= 1 - p if m else p
+    return result
+
+# %% [markdown]
+# Read the figure again. The full network alone takes 41 % of the draws, more than any other
+# mask; yet *some* unit is missing in the other 59 %. The likeliest mask and the usual mask are
+# two things, and the more units there are, the further they lie apart.
+#
+# Real layers have hundreds of units, and then a number that is not zero may print as zero:
+
+# %%
+for n in (10, 100, 1_000, 2_000):
+    print(f"{n:5d} units kept at p = 0.5: probability {mask_probability(np.ones(n), 0.5):.3g}")
+print(f"the smallest positive float64: {np.nextafter(0, 1):.3g}")
+
+# %% [markdown]
+# $2^{-2000}$ is a fine number, but float64 ends near $5 \cdot 10^{-324}$, and the product
+# **underflows** to 0. No way of multiplying mends that. Who needs such probabilities adds
+# logarithms instead of multiplying: here $-2000 \ln 2 \approx -1386$.
+#
+# ### Does training ever meet the same thinned network twice?
+#
+# Twenty units at $p = 0.5$ have $2^{20}$ masks, about a million, all equally likely. **Guess: of
+# many trainings that draw 1 000 masks each, in what percentage does some mask come up twice?**
+
+# %%
+my_guess = 0.1  # % of trainings of 1 000 draws in which a mask of 20 units comes up twice
+
+rng = np.random.default_rng()
+sizes = range(8, 49, 2)
+fig, (ax,) = plot.figure(1, height=3, width=7)
+for p, marker, color in ((0.5, "o", plot.BLUE), (0.2, "s", plot.GREEN)):
+    repeated = np.zeros((5, len(sizes)))
+    for run in range(5):
+        for i, n in enumerate(sizes):
+            masks = bernoulli_mask((40, 1_000, n), p, rng)
+            numbers = masks @ 2.0 ** np.arange(n)  # each mask as a binary number
+            repeated[run, i] = np.mean([len(np.unique(row)) < 1_000 for row in numbers])
+    ax.errorbar(sizes, 100 * repeated.mean(0), 100 * repeated.std(0, ddof=1), color=color,
+                marker=marker, capsize=2, label=f"p = {p}")
+ax.plot(20, my_guess, "X", color=plot.ORANGE, markersize=10, label="your guess", zorder=3)
+ax.set(xlabel="units n", xticks=sizes[::2], ylim=(-4, 108))
+ax.set_ylabel("trainings that repeat a mask, %\n(5 runs of 40: mean ± sd)")
+ax.set_title("A million masks, a thousand draws: repeats are common at 20 units")
+ax.legend()
+plot.show(fig, "Repeats are certain for small layers, and gone beyond 28 units at p = 0.5.")
+
+# %% [markdown]
+# About 38 %, not 0.1 %. It is the birthday problem: a thousand draws make half a million *pairs*,
+# and each pair has a chance of one in a million. At $p = 0.2$ the masks are less evenly likely,
+# so repeats last longer: unequal coins leave fewer masks in practice. But both curves come down,
+# because $2^n$ outgrows everything. In a layer of a few hundred units, unless $p$ is close to 0 or
+# 1, every example of every epoch trains a network that was never drawn before and will not be
+# drawn again. How such networks can learn anything is a question for {{ensemble}}: they share their
+# weights.
+#
+# ## How many are kept?
+#
+# Back to the number kept. It is a sum of $n$ independent coins, so it is **binomial**. "At
+# $p = 0.2$, 80 of 100 survive": on average. And the scatter? The tempting mistake is to add up
+# the standard deviations of the coins. Independent errors partly cancel: it is *variances* that
+# add.
+#
+# ## Exercise: `kept_mean_and_std`
+
+# %% exercise="kept_mean_and_std"
+def kept_mean_and_std(n, p):
+    """The mean and the standard deviation of the number of units kept, of `n`.
+
+    n : number of units
+    p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p
+    Returns two numbers, exact ones: nothing is drawn.
+    """
+    ### BEGIN SOLUTION
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must be a probability in [0, 1], not {p}")
+    return n * (1 - p), np.sqrt(n * p * (1 - p))
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Begin with one unit, $n = 1$: it counts 1 with probability $1-p$, else 0. What is its mean,
+# and what is the mean of its square?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# $\operatorname{Var}[m] = \mathbb E[m^2] - \mathbb E[m]^2$, and $m^2 = m$ for a coin of 0 and 1.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Means of $n$ units add, variances of $n$ independent units add. The square root comes last.
+# </details>
+#
+# **Guess first**: four units at $p = 0.5$ keep 2 ± 1, a scatter of 50 % of the mean. How many
+# percent is it with 4 096 units? The dots are your masks, the lines your formula.
+
+# %%
+my_guess = 10  # scatter of the number kept in % of its mean, for 4 096 units at p = 0.5
+
+rng = np.random.default_rng()
+sizes = np.array([4, 16, 64, 256, 1024, 4096])
+fig, (ax,) = plot.figure(1, height=3, width=7)
+for p, color in ((0.2, plot.GREEN), (0.5, plot.BLUE), (0.8, plot.PINK)):
+    formula = [kept_mean_and_std(n, p) for n in sizes]
+    ax.plot(sizes, [100 * std / mean for mean, std in formula], color=color)
+    scatter = []
+    for _ in range(5):
+        kept = [bernoulli_mask((200, n), p, rng).sum(1) for n in sizes]
+        scatter.append([100 * np.std(k) / np.mean(k) for k in kept])
+    ax.errorbar(sizes, np.mean(scatter, 0), np.std(scatter, 0, ddof=1), color=color, fmt="o",
+                markersize=4, capsize=2, label=f"p = {p}")
+ax.plot(4096, my_guess, "X", color=plot.ORANGE, markersize=10, label="your guess")
+ax.set(xscale="log", yscale="log", xlabel="units n")
+ax.set_xticks(sizes, [f"{n}" for n in sizes])
+ax.set_yticks([1, 10, 100], ["1", "10", "100"])
+ax.minorticks_off()
+ax.set(ylabel="standard deviation / mean, %\n(5 runs of 200 masks: mean ± sd)")
+ax.set_title("A hundred times the units, a tenth of the relative scatter: 1/√n")
+ax.legend()
+plot.show(fig, "Relative scatter against n, both logarithmic: three straight lines of slope -1/2.")
+
+# %% check="kept_mean_and_std" points=1
+# The mean.
+for n, p, exact in ((100, 0.2, 80), (10, 0.25, 7.5), (64, 0.5, 32)):
+    with expect.case(f"kept_mean_and_std({n}, p={p}), the mean",
+                     crash=[("unpack", "return two numbers, the mean and then the other.")]):
+        average, std = kept_mean_and_std(n, p)
+        expect.close(
+            average,
+            exact,
+            hint="the mean is exact and not simulated: n units, each kept with probability 1 - p.",
+            suspects=[
+                (n - exact, "that is the number dropped: p is swapped."),
+                (7, "the mean is rounded. It need not be a whole number."),
+                (8, "the mean is rounded. It need not be a whole number."),
+                (1 - p, "that is the share kept, not the number."),
+            ],
+        )
+
+# %% check="kept_mean_and_std" points=2
+# The standard deviation.
+for n, p, exact in ((100, 0.2, 4), (400, 0.1, 6), (64, 0.5, 4)):
+    with expect.case(f"kept_mean_and_std({n}, p={p}), the standard deviation",
+                     crash=[("unpack", "return two numbers, the mean and then the other.")]):
+        average, std = kept_mean_and_std(n, p)
+        expect.close(
+            std,
+            exact,
+            hint="add up n variances of one coin each, then take the root.",
+            suspects=[
+                (exact**2, "that is the variance. Take the square root."),
+                (exact / np.sqrt(n), "that is one unit's scatter. The variances of all n add up."),
+                (exact * np.sqrt(n), "standard deviations are added. It is variances that add."),
+                (exact / n, "that is the scatter of the share kept, not of the number."),
+                (exact / (n - n * p), "that is the scatter relative to the mean."),
+                (np.sqrt(n - n * p), "one factor is missing: a unit that is always kept, at"
+                                     " p = 0, would scatter too."),
+                (np.sqrt(n * p), "one factor is missing: a unit that is always dropped, at"
+                                 " p = 1, would scatter too."),
+            ],
+        )
+
+# %% check="kept_mean_and_std" points=1
+# At the ends nothing scatters; what is no probability is refused.
+for p, exact in ((0.0, (50, 0)), (1.0, (0, 0))):
+    with expect.case(f"kept_mean_and_std(50, p={p})",
+                     crash=[("ValueError", f"p = {p} is a probability. Allow both ends.")]):
+        expect.close(kept_mean_and_std(50, p), exact,
+                     hint="p = 0 keeps all 50, p = 1 none, each time.")
+for p in (-0.1, 1.1):
+    with expect.case(f"kept_mean_and_std(50, p={p})"):
+        expect.raises(ValueError, lambda p=p: kept_mean_and_std(50, p), mentions="p",
+                      hint="raise ValueError, with the word p in it, unless 0 <= p <= 1.")
+with expect.case("kept_mean_and_std(50, p=nan)"):
+    expect.raises(ValueError, lambda: kept_mean_and_std(50, float("nan")), mentions="p",
+                  hint="NaN slips through `p < 0 or p > 1`. Ask `not 0 <= p <= 1` instead.")
+
+# %% mistake="kept_mean_and_std" says="p is swapped"
+def kept_mean_and_std(n, p):
+    return n * p, np.sqrt(n * p * (1 - p))
+
+# %% mistake="kept_mean_and_std" says="return two numbers"
+def kept_mean_and_std(n, p):
+    print(n * (1 - p), np.sqrt(n * p * (1 - p)))
+
+# %% mistake="kept_mean_and_std" says="the mean is rounded"
+def kept_mean_and_std(n, p):
+    return int((1 - p) * n), np.sqrt(n * p * (1 - p))
+
+# %% mistake="kept_mean_and_std" says="the share kept, not the number"
+def kept_mean_and_std(n, p):
+    return 1 - p, np.sqrt(p * (1 - p) / n)
+
+# %% mistake="kept_mean_and_std" says="not simulated"
+def kept_mean_and_std(n, p):
+    kept = (np.random.default_rng().random((500, n)) >= p).sum(1)
+    return kept.mean(), kept.std()
+
+# %% mistake="kept_mean_and_std" says="that is the variance"
+def kept_mean_and_std(n, p):
+    return n * (1 - p), n * p * (1 - p)
+
+# %% mistake="kept_mean_and_std" says="one unit's scatter"
+def kept_mean_and_std(n, p):
+    return n * (1 - p), np.sqrt(p * (1 - p))
+
+# %% mistake="kept_mean_and_std" says="standard deviations are added"
+def kept_mean_and_std(n, p):
+    return n * (1 - p), n * np.sqrt(p * (1 - p))
+
+# %% mistake="kept_mean_and_std" says="scatter of the share kept"
+def kept_mean_and_std(n, p):
+    return n * (1 - p), np.sqrt(p * (1 - p) / n)
+
+# %% mistake="kept_mean_and_std" says="relative to the mean"
+def kept_mean_and_std(n, p):
+    return n * (1 - p), np.sqrt(p / ((1 - p) * n))
+
+# %% mistake="kept_mean_and_std" says="always kept"
+def kept_mean_and_std(n, p):
+    return n * (1 - p), np.sqrt(n * (1 - p))
+
+# %% mistake="kept_mean_and_std" says="always dropped"
+def kept_mean_and_std(n, p):
+    return n * (1 - p), np.sqrt(n * p)
+
+# %% mistake="kept_mean_and_std" says="unless 0 <= p <= 1"
+def kept_mean_and_std(n, p):
+    return n * (1 - p), abs(n * p * (1 - p)) ** 0.5
+
+# %% mistake="kept_mean_and_std" says="NaN slips through"
+def kept_mean_and_std(n, p):
+    if p < 0 or p > 1:
+        raise ValueError("p must be in [0, 1]")
+    return n * (1 - p), np.sqrt(n * p * (1 - p))
+
+# %% correct="kept_mean_and_std"
+def kept_mean_and_std(n, p):
+    from scipy.stats import binom
+
+    if not (p >= 0 and p <= 1):
+        raise ValueError("p must be a probability")
+    return binom.mean(n, 1 - p), binom.std(n, 1 - p)
+
+# %% correct="kept_mean_and_std"
+def kept_mean_and_std(n, p):
+    if p != p or abs(p - 0.5) > 0.5:
+        raise ValueError("p lies outside [0, 1]")
+    one = 1 - p
+    return (n - n * p, (n * (one - one**2)) ** 0.5)
+
+# %% [markdown]
+# The relative scatter is $\sqrt{p / ((1-p)\,n)}$: it falls as $1/\sqrt n$. So "a share $p$ falls"
+# is nearly right for wide layers, 1.6 % off at 4 096 units, and badly wrong for narrow ones.
+# The same square root returns in {{inverted_dropout}} as the noise that dropout adds.
+#
+# ## Explore: one mask, and many
+#
+# On the left a digit under your own mask; on the right the number kept by 500 of your masks
+# against the binomial.
+#
+# **Try**: draw anew at $p = 0.5$ a few times. In how many draws can you still read the digit?
+# For which $p$ is the histogram widest, and why is it lopsided at $p = 0.95$? At which $p$ does
+# a mask that drops all 64 pixels become likely enough to see? (Click a slider, then use the
+# arrow keys.)
+
+# %%
+explore.thinned_digit(bernoulli_mask)
+
+# %% [markdown]
+# ## Which way round is p?
+#
+# The number in a recipe means one of two things:
+#
+# | where | what the number is |
+# | --- | --- |
+# | Srivastava and others 2014, $p$ | probability that a unit is **kept** |
+# | TensorFlow 1, `tf.nn.dropout(x, keep_prob)` | probability that an entry is **kept** |
+# | PyTorch, `torch.nn.Dropout(p)` | probability that an entry is dropped |
+# | Keras, `keras.layers.Dropout(rate)` | share that is dropped |
+# | Flax, `flax.linen.Dropout(rate)` | probability of dropping |
+#
+# "Everybody knows which is meant" is wrong, and it bites in published code. A Keras port of
+# DeepLab v3+ took over `keep_prob=0.9` as `Dropout(0.9)`: nine units of ten fell where one should
+# have ([its issue 4][1]). A widely read collection of examples called 0.75 the "probability to keep
+# units" and handed it to a layer that drops ([its issue 205][2]). In TensorFlow 2 the second
+# argument of `tf.nn.dropout` is `rate`: the very line `tf.nn.dropout(x, 0.9)` changed its meaning
+# between two versions, and both run.
+#
+# Write the converter, so that nobody has to remember. A convention that it does not know is no
+# reason to guess.
+#
+# [1]: https://github.com/bonlime/keras-deeplab-v3-plus/issues/4
+# [2]: https://github.com/aymericdamien/TensorFlow-Examples/issues/205
+#
+# ## Exercise: `to_drop_probability`
+
+# %% exercise="to_drop_probability"
+def to_drop_probability(value, convention):
+    """The probability of dropping that `value` stands for in a `convention`.
+
+    value : a probability, in [0, 1]; else (NaN too) ValueError naming p
+    convention : "paper-2014", "tf1-keep-prob", "torch", "keras" or "flax";
+        any other string: ValueError that quotes it
+    """
+    ### BEGIN SOLUTION
+    if not 0 <= value <= 1:
+        raise ValueError(f"p must be a probability in [0, 1], not {value}")
+    if convention in ("paper-2014", "tf1-keep-prob"):
+        return 1 - value
+    if convention in ("torch", "keras", "flax"):
+        return value
+    raise ValueError(f"unknown convention: {convention}")
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Two groups of conventions, and all other strings: three outcomes.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `convention in ("a", "b")` asks whether it is one of the two. What is to happen if neither
+# group holds it?
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Put the unknown string into the message: `ValueError(f"… {convention}")`. A dictionary's own
+# complaint is a KeyError.
+# </details>
+
+# %% check="to_drop_probability" points=1
+# Each of the five conventions.
+for convention, value, drops, meaning in (
+    ("paper-2014", 0.8, 0.2, "the 2014 paper's p is the probability of keeping: turn it round."),
+    ("tf1-keep-prob", 0.9, 0.1, "keep_prob keeps, as its name says: turn it round."),
+    ("torch", 0.3, 0.3, "torch's p drops already: leave it as it is."),
+    ("keras", 0.3, 0.3, "the rate of Keras drops already: leave it as it is."),
+    ("flax", 0.1, 0.1, "the rate of Flax drops already: leave it as it is."),
+):
+    with expect.case(f"to_drop_probability({value}, {convention!r})"):
+        expect.close(to_drop_probability(value, convention), drops, hint=meaning)
+
+# %% check="to_drop_probability" points=1
+# What is unknown is refused: a convention, and what is no probability.
+for convention in ("paper-2012", "caffe"):
+    with expect.case(f"to_drop_probability(0.3, {convention!r})"):
+        expect.raises(ValueError, lambda c=convention: to_drop_probability(0.3, c),
+                      mentions=convention,
+                      hint="do not guess: a convention that is not one of the five raises"
+                           " ValueError, with that string in its message.")
+for value, convention in ((1.5, "torch"), (-0.1, "paper-2014"), (75, "keras")):
+    with expect.case(f"to_drop_probability({value}, {convention!r})"):
+        expect.raises(ValueError, lambda v=value, c=convention: to_drop_probability(v, c),
+                      mentions="p",
+                      hint="raise ValueError, with the word p in it, unless 0 <= value <= 1.")
+with expect.case("to_drop_probability(nan, 'torch')"):
+    expect.raises(ValueError, lambda: to_drop_probability(float("nan"), "torch"), mentions="p",
+                  hint="NaN slips through `value < 0 or value > 1`. Ask `not 0 <= value <= 1`.")
+
+# %% mistake="to_drop_probability" says="the 2014 paper's p is the probability of keeping"
+def to_drop_probability(value, convention):
+    return value
+
+# %% mistake="to_drop_probability" says="keep_prob keeps"
+def to_drop_probability(value, convention):
+    return 1 - value if convention == "paper-2014" else value
+
+# %% mistake="to_drop_probability" says="torch's p drops already"
+def to_drop_probability(value, convention):
+    return 1 - value
+
+# %% mistake="to_drop_probability" says="the rate of Keras drops already"
+def to_drop_probability(value, convention):
+    return value if convention == "torch" else 1 - value
+
+# %% mistake="to_drop_probability" says="KeyError: 'paper-2012'"
+def to_drop_probability(value, convention):
+    keeps = {"paper-2014": True, "tf1-keep-prob": True, "torch": False, "keras": False}
+    return 1 - value if (keeps | {"flax": False})[convention] else value
+
+# %% mistake="to_drop_probability" says="no error; it returned 0.7"
+def to_drop_probability(value, convention):
+    keeps = "paper" in convention or "keep" in convention
+    return 1 - value if keeps else value
+
+# %% mistake="to_drop_probability" says="no error; it returned 0.3"
+def to_drop_probability(value, convention):
+    return 1 - value if convention in ("paper-2014", "tf1-keep-prob") else value
+
+# %% mistake="to_drop_probability" says="unless 0 <= value <= 1"
+def to_drop_probability(value, convention):
+    match convention:
+        case "paper-2014" | "tf1-keep-prob":
+            return 1 - value
+        case "torch" | "keras" | "flax":
+            return value
+    raise ValueError(f"{convention}?")
+
+# %% mistake="to_drop_probability" says="NaN slips through"
+def to_drop_probability(value, convention):
+    if value < 0 or value > 1:
+        raise ValueError("p must be in [0, 1]")
+    if convention not in ("paper-2014", "tf1-keep-prob", "torch", "keras", "flax"):
+        raise ValueError(f"no convention {convention}")
+    return 1 - value if convention[0] == "p" or convention[-1] == "b" else value
+
+# %% correct="to_drop_probability"
+def to_drop_probability(value, convention):
+    keeps = {"paper-2014": True, "tf1-keep-prob": True, "torch": False, "keras": False}
+    keeps["flax"] = False
+    if convention not in keeps:
+        raise ValueError(f"{convention!r} is none of {list(keeps)}")
+    if not (value >= 0 and value <= 1):
+        raise ValueError("p is not a probability")
+    return [value, 1 - value][keeps[convention]]
+
+# %% [markdown]
+# Does it matter? The two numbers of the bug reports, 0.75 and 0.9, are keep probabilities. Below,
+# a network learns the digits with your masks, once with the number read by your converter and once
+# read the wrong way round. (The division by $1-p$ is the subject of {{inverted_dropout}}.) **Guess
+# the error rates of the two that were read wrongly.**
+
+# %%
+my_guess = {0.75: 15, 0.9: 30}  # test error rate in %, the keep probability taken for a drop rate
+
+
+def with_masks(p):
+    return lambda h, rng: h * bernoulli_mask(h.shape, p, rng) / (1 - p)
+
+
+pixels, test_pixels = X.reshape(len(X), -1), X_test.reshape(len(X_test), -1)
+errors = {}
+for value in my_guess:
+    for how, p in (("rightly", to_drop_probability(value, "tf1-keep-prob")), ("wrongly", value)):
+        runs = errors[f"{value} read {how}"] = []
+        for seed in range(5):
+            net = train.two_layer(pixels, y, with_masks(p), seed, epochs=15, batch=31, rate=0.05)
+            runs.append(100 * train.error_rate(train.predict(net, test_pixels), y_test))
+
+fig, (ax,) = plot.figure(1, height=2.6, width=7)
+runs = np.array(list(errors.values()))
+plot.bars(runs.mean(1), list(errors), ax, spread=plot.standard_error(runs, 1),
+          colors=[plot.BLUE, plot.ORANGE] * 2)
+ax.plot(list(my_guess.values()), [1, 3], "X", color=plot.GREY, markersize=9, label="your guess")
+ax.set(xlim=(0, 1.25 * max(runs.max(), *my_guess.values())))
+ax.set(xlabel="error rate on test digits, % (mean of 5 runs ± standard error)")
+ax.set_title("Read the wrong way round, 0.75 costs little and 0.9 a lot")
+ax.legend(loc="upper right")
+plot.show(fig, "Error rates near 7 %, but for 0.9 read wrongly, which is far worse.")
+
+# %% [markdown]
+# A swapped 0.9 ruins this network: a dozen survivors of 128 must carry each example. A swapped
+# 0.75 costs about one percentage point (1.2 ± 0.2 over 20 pairs of runs, when we made them).
+# Single runs of one setting scatter by nearly as much, and in two of the 20 pairs the swapped
+# network was no worse: who trains once may well see nothing. (The reporter of the second bug
+# found the results of both readings alike.) Other settings pay more: at twice the learning rate,
+# in ten epochs, we lost 4 points with 0.75 and 60 with 0.9. And at 0.5 there is nothing to see at
+# all. So a network that works does not prove that the number was read as it was meant: look at a
+# mask.
+#
+# From here on $p$ drops, in every lesson.
+#
+# ## Three questions
+#
+# Put one of the strings in place of each `...`.
+
+# %% exercise="mask_questions"
+mask_questions = {
+    # A layer of 1 000 units at p = 0.3 drops, in one example:
+    # "exactly 300", "300, give or take 14" or "300, give or take 210"
+    "exact": ...,
+    # Of all masks of ten units at p = 0.2, the single likeliest one keeps:
+    # "five", "eight" or "all ten"
+    "likeliest": ...,
+    # A keep probability is taken for a drop rate. Nobody can ever notice if it is: "0.5", "0.8"
+    # or "0.9"
+    "hidden": ...,
+}
+if ... in mask_questions.values():
+    ### BEGIN SOLUTION
+    mask_questions = {"exact": "300, give or take 14", "likeliest": "all ten", "hidden": "0.5"}
+    ### END SOLUTION
+
+# %% check="mask_questions" points=1
+with expect.case("mask_questions"):
+    expect.choice(mask_questions, "exact",
+                  ("exactly 300", "300, give or take 14", "300, give or take 210"),
+                  answer="674d9030", hint="let your kept_mean_and_std tell the scatter.")
+    expect.choice(mask_questions, "likeliest", ("five", "eight", "all ten"), answer="7a53d040",
+                  hint="one mask, not one number: which factor is larger, 0.8 or 0.2?")
+    expect.choice(mask_questions, "hidden", ("0.5", "0.8", "0.9"), answer="afa1ecd9",
+                  hint="for which number do both readings mean the same?")
+
+# %% [markdown]
+# ## In your own words
+#
+# A colleague says: "With dropout at 0.5 every example trains exactly half of the layer. My layer
+# has 100 units, and after a thousand epochs each of its thinned networks has had its turn." Say
+# in two to five sentences what is wrong in each of the two claims, with numbers. (A person reads
+# this.)
+
+# %% [markdown] answer="two_claims" points=2
+# ### BEGIN SOLUTION
+# *Marking guide.* One point: each unit falls on its own, so the number kept is binomial, 50 ± 5;
+# exactly 50 is kept by about 8 % of the masks only. One point: there are 2^100 (about 10^30)
+# equally likely masks, far more than any training draws (a thousand epochs of a million
+# examples make 10^9); nearly all thinned networks are never drawn, and those that are, hardly
+# ever twice.
+# ### END SOLUTION
+
+# %% [markdown]
+# ## What we found
+#
+# - A mask is one coin for each unit. Of 64 fair coins, exactly half fall on heads in one mask of
+#   ten.
+# - The number kept is $(1-p)\,n \pm \sqrt{n\,p\,(1-p)}$; its relative scatter falls as
+#   $1/\sqrt n$.
+# - A thinned network with $k$ survivors has probability $(1-p)^k\,p^{\,n-k}$. A thousand draws from
+#   a million masks often repeat one; for layers of real size repeats are out of reach.
+# - Papers and frameworks disagree about what the number is, and a swapped one need not show.
+#
+# **Read.** Hinton, Srivastava, Krizhevsky, Sutskever and Salakhutdinov, *Improving neural
+# networks by preventing co-adaptation of feature detectors*, arXiv:1207.0580 (2012), where units
+# are omitted with probability 0.5. Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov,
+# *Dropout: a simple way to prevent neural networks from overfitting*, JMLR 15 (2014), §1 for the
+# $2^n$ thinned networks and §4 for the masks: the same five authors, and now $p$ keeps.
+#
+# **Stretch.** `rng.random` spends 64 random bits on every coin. At $p = 1/2$ one bit is enough,
+# at $p = 1/4$ two. Draw a mask for *any* $p$ with two bits per unit on average, by comparing
+# random bits with the binary digits of $p$ until the first difference (Knuth and Yao, *The
+# complexity of nonuniform random number generation*, 1976). Check it with the cells above.
+#
+# **Still open.** A thinned network sends on less than the whole one. What has to be mended when
+# the whole network is used? That is {{weight_scaling}}.

@@ -1,0 +1,2158 @@
+# %% [markdown]
+# # 1.4 · The backward pass
+#
+# **Which way does the gradient flow?**
+#
+# *60 minutes. Before: {{inverted_dropout}}. After, you will be able to write dropout's backward
+# pass and a network that trains with it, to check a gradient to seven digits although the network
+# is random, and to say which weights learn in a step.*
+#
+# | symbol | meaning |
+# | --- | --- |
+# | $x$, $y$ | input and output of the layer |
+# | $p$ | probability that a unit is **dropped** |
+# | $m$ | mask: each entry 1 with probability $1-p$, else 0, independently |
+# | $L$ | loss: one number |
+# | `dy`, `dx` | $\partial L/\partial y$ and $\partial L/\partial x$, of the shapes of $y$ and $x$ |
+# | $W_1, b_1, W_2, b_2$ | weights and biases of a network with one hidden layer |
+# | $\odot$ | entry by entry |
+
+# %% setup=true
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from dropoutlab import data, expect, explore, plot, train
+
+# %% [markdown]
+# ## Where we stand
+#
+# {{inverted_dropout}} settled the way forward: drop, scale the survivors, and every output has the
+# right mean. A network learns on the way *back*, and dropout stands in that way too. What if it is
+# done wrong there?
+#
+# Below, small networks learn the digits with the right way forward at $p=0.5$ and five ways
+# back. One uses a fresh mask, so about half of the hidden units that learn were not even there.
+# In a sixth, for comparison, the hidden layer never learns at all.
+# **Before you run the cell, guess: what is the error rate with a fresh mask on the way back?**
+# (Blind guessing has 90 %.)
+
+# %%
+my_guess = 60  # error rate in percent, with a fresh mask on the way back
+
+
+def gradients(net, X, T, kept, back):
+    """Factors `kept` on the way forward, factors `back` on the way back."""
+    h = np.tanh(X @ net["W1"].T)
+    sent = h * kept
+    error = 2 * (sent @ net["W2"].T - T) / len(X)  # of the squared distance to the targets T
+    arrived = error @ net["W2"] * back
+    return {"W1": (arrived * (1 - h**2)).T @ X, "W2": error.T @ sent}
+
+
+def factors(shape, rng, p=0.5):
+    kept, fresh = (rng.random((2, *shape)) >= p) / (1 - p)
+    return kept, {"same mask, same scale": kept, "a fresh mask": fresh, "no mask": np.ones(shape),
+                  "same mask, unscaled": kept * (1 - p), "same mask, scaled twice": kept / (1 - p),
+                  "W1 never learns": 0 * kept}
+
+
+X, y, X_test, y_test = data.digits()
+X, X_test, T = X.reshape(len(X), -1), X_test.reshape(len(X_test), -1), np.eye(10)[y]
+
+names = list(factors((1, 1), np.random.default_rng())[1])
+wrong, off = np.empty((2, len(names), 5))
+for i, name in enumerate(names):
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        net = {"W1": rng.normal(0, 1 / 8, (64, 64)), "W2": rng.normal(0, 1 / 8, (10, 64))}
+        for _ in range(20):
+            for rows in np.array_split(rng.permutation(len(X)), 20):
+                kept, ways = factors((len(rows), 64), rng)
+                step = gradients(net, X[rows], T[rows], kept, ways[name])
+                net = {k: net[k] - 0.05 * step[k] for k in net}
+        guessed = (np.tanh(X_test @ net["W1"].T) @ net["W2"].T).argmax(1)
+        wrong[i, seed] = 100 * np.mean(guessed != y_test)
+        kept, ways = factors((len(X), 64), rng)
+        right, own = (gradients(net, X, T, kept, b)["W1"] for b in (kept, ways[name]))
+        off[i, seed] = 100 * np.linalg.norm(own - right) / np.linalg.norm(right)
+
+fig, axes = plot.figure(2, height=3)
+colors = [plot.BLUE, *4 * [plot.ORANGE], plot.GREY]
+for ax, runs in zip(axes, (wrong, off), strict=True):
+    plot.bars(runs.mean(1), names, ax, spread=plot.standard_error(runs, 1), colors=colors)
+axes[0].axvline(my_guess, color=plot.GREY, linestyle="--")
+axes[0].annotate("your guess ", (my_guess, 3.5), ha="right", va="center", color=plot.GREY)
+axes[0].set(title="The error rate hardly tells …", xlim=(0, max(my_guess, 20) * 1.2),
+            xlabel="error rate, %, 5 runs ± s.e.")
+axes[1].set(title="… how wrong the gradient is", yticks=[], xlim=(0, 130),
+            xlabel="error of W1's gradient, % of its length")
+plot.show(fig, "Error rates of five ways back are close; four gradients are off by 50 % or more.")
+
+# %% [markdown]
+# A gradient that is off by three quarters of its length costs about one point of error rate,
+# little more than the scatter from run to run. The output layer's gradient is right in all six,
+# and makes do even with a hidden layer that never learned. A bug like this gets through: the
+# network trains, and nobody looks. Training well is no proof of a right gradient. This lesson
+# builds one that is, and it finds any of the four in a second.
+#
+# ### One question from {{inverted_dropout}}
+#
+# At $p = 0.75$ one entry of the input is 3. What does inverted dropout send for it in training,
+# and what in evaluation? (Think of your answer, then unfold.)
+#
+# <details><summary>Answer</summary>
+#
+# In training 12 (with probability ¼) or 0; in evaluation 3.
+# </details>
+#
+# Now let the 3 grow a little, to 3.01. In each of these cases, by how much does the output
+# grow? The ratio of both is all that a backward pass needs.
+#
+# ### A worked example: ReLU
+#
+# A layer that treats each entry on its own has the simplest of chain rules:
+#
+# $$ \frac{\partial L}{\partial x_i} = \frac{\partial L}{\partial y_i}\,
+# \frac{\partial y_i}{\partial x_i}. $$
+#
+# What arrives from behind, `dy`, is multiplied by the layer's own slope. For a ReLU the slope is
+# 1 where $x_i > 0$ and 0 elsewhere. On the way back the layer no longer sees $x$, so the way
+# forward leaves a *cache*: whatever the way back will need, and no more.
+
+# %%
+def relu_forward(x):
+    return np.maximum(x, 0), x > 0  # the output, and the cache
+
+
+def relu_backward(dy, cache):
+    return dy * cache
+
+
+sent, cache = relu_forward(np.array([-2.0, 3.0, 0.5]))
+print("forward ", sent)
+print("backward", relu_backward(np.array([10.0, 10.0, -4.0]), cache))
+
+# %% [markdown]
+# ## Exercise: `dropout_forward`
+#
+# This is {{inverted_dropout}}'s function, and one thing more: it leaves a cache. What goes into it
+# is your choice. "The way back can simply draw the mask again" is how one gets a fresh mask, the
+# second bar of the figure above.
+
+# %% exercise="dropout_forward"
+def dropout_forward(x, p, rng, training):
+    """Inverted dropout: y = m * x / (1 - p) in training, y = x in evaluation.
+
+    x : array of any shape, left as it is
+    p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p
+    rng : np.random.Generator, the only source of randomness
+    Returns (y, cache): a new array of x's shape and floating dtype, and whatever
+    `dropout_backward` needs (yours to choose). At p = 1 all of y is 0.
+    """
+    ### BEGIN SOLUTION
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must be a probability in [0, 1], not {p}")
+    if not training:
+        p = 0
+    kept = rng.random(x.shape) >= p
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    return x * kept * scale, (kept, scale)
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# In each situation (training, evaluation, $p=1$) the output is the input times something, entry
+# by entry. What is that something?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Uniform numbers of x's whole shape, compared with `p`, give the mask. Which side survives?
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Evaluation needs a cache as well: what would have to lie in it, so that the way back need not
+# ask whether it was training?
+# </details>
+
+# %% check="dropout_forward" points=1
+# Each entry is 0 or x / (1 - p), a fraction p of them is 0, and x is left alone.
+x = expect.rng().normal(size=20_000)
+before = x.copy()
+with expect.case("y, cache = dropout_forward(x, 0.3, rng, True) on 20 000 normal numbers",
+                 crash=[("unpack", "return two things: return y, cache.")]):
+    out, cache = dropout_forward(x, 0.3, expect.rng(), True)
+    expect.array(out, 20_000, hint="the first of the pair is y, an array of x's shape.")
+    expect.unchanged(x, before)
+    expect.only(
+        out / x,
+        (0, 1 / 0.7),
+        hint="a survivor must be x / (1 - p).",
+        suspects=[
+            (1, "the survivors are not scaled. Divide them by 1 - p."),
+            (1 / 0.3, "the survivors are divided by p. Divide them by 1 - p."),
+            (0.7, "the survivors are multiplied by 1 - p. Divide them by it."),
+        ],
+    )
+    expect.mean(out == 0, 0.3, of=(0, 1), hint="p is the probability that an entry is 0.",
+                suspects=[(0.7, "a fraction 1 - p is dropped: p is swapped.")])
+
+# %% check="dropout_forward" points=1
+# Every entry has a coin of its own, and the coins come from rng alone.
+rng, ones = expect.rng(), np.ones((40, 200))
+with expect.case("dropout_forward(x, 0.5, rng, True) on 40 rows of 200 ones"):
+    out, cache = dropout_forward(ones, 0.5, rng, True)
+    expect.varies(out, chance=0.5**200, what="rows with different masks",
+                  hint="one mask serves the whole batch. Draw a mask of x's whole shape.")
+with expect.case("dropout_forward(x, 0.5, rng, True) called twice with the same rng"):
+    again, cache = dropout_forward(ones, 0.5, rng, True)
+    expect.varies([out, again], chance=0.5**8000, what="two different masks",
+                  hint="each call makes the same mask: a seed is set inside. Draw from rng.")
+with expect.case("dropout_forward(x, 0.5, rng, True) with two generators of seed 7"):
+    first, cache = dropout_forward(ones, 0.5, np.random.default_rng(7), True)
+    second, cache = dropout_forward(ones, 0.5, np.random.default_rng(7), True)
+    expect.repeats(first, second, hint="the mask does not come from rng. Use rng's own methods.")
+
+# %% check="dropout_forward" points=1
+# In evaluation the identity; at p = 1 zeros; no probability, no output.
+x = expect.rng().normal(size=(5, 30))
+with expect.case("dropout_forward(x, 0.6, rng, False)"):
+    out, cache = dropout_forward(x, 0.6, expect.rng(), False)
+    expect.close(out, x, hint="in evaluation nothing is dropped: y is x.",
+                 suspects=[(x / 0.4, "evaluation scales too. Scale in training only."),
+                           (x * 0.4, "evaluation multiplies by 1 - p. Leave x as it is.")])
+with expect.case("dropout_forward(x, 1.0, rng, True)"):
+    out, cache = dropout_forward(x, 1.0, expect.rng(), True)
+    expect.close(out, 0 * x, hint="at p = 1 every entry is dropped: return zeros.",
+                 suspects=[(np.nan * x, "0 / 0 gives NaN at p = 1. Return zeros there.")])
+for p in (-0.1, 1.5, float("nan")):
+    with expect.case(f"dropout_forward(x, {p}, rng, True)"):
+        expect.raises(ValueError, lambda p=p: dropout_forward(x, p, expect.rng(), True),
+                      mentions="p", hint="raise ValueError, naming p, if not 0 <= p <= 1.")
+with expect.case("dropout_forward(x, 0.5, rng, True) on float32"):
+    out, cache = dropout_forward(np.ones(8, np.float32), 0.5, expect.rng(), True)
+    expect.array(out, 8, np.float32, hint="the result has another dtype. A boolean mask keeps it.")
+
+# %% mistake="dropout_forward" says="return two things"
+def dropout_forward(x, p, rng, training):
+    return x * (rng.random(x.shape) >= p) / (1 - p) if training else x.copy()
+
+# %% mistake="dropout_forward" says="not scaled"
+def dropout_forward(x, p, rng, training):
+    kept = rng.random(x.shape) >= p if training else np.ones(x.shape, bool)
+    return x * kept, kept
+
+# %% mistake="dropout_forward" says="divided by p"
+def dropout_forward(x, p, rng, training):
+    kept = rng.random(x.shape) >= p
+    return (x * kept / p, kept) if training else (x.copy(), 1)
+
+# %% mistake="dropout_forward" says="multiplied by 1 - p. Divide"
+def dropout_forward(x, p, rng, training):
+    kept = rng.random(x.shape) >= p
+    return (x * kept * (1 - p), kept) if training else (x.copy(), 1)
+
+# %% mistake="dropout_forward" says="p is swapped"
+def dropout_forward(x, p, rng, training):
+    kept = rng.random(x.shape) < p
+    return (x * kept / (1 - p), kept) if training else (x.copy(), 1)
+
+# %% mistake="dropout_forward" says="writes into its input"
+def dropout_forward(x, p, rng, training):
+    kept = rng.random(x.shape) >= p
+    if training:
+        x *= kept / (1 - p)
+    return x, kept
+
+# %% mistake="dropout_forward" says="one mask serves the whole batch"
+def dropout_forward(x, p, rng, training):
+    kept = rng.random(x.shape[-1]) >= p
+    return (x * kept / (1 - p), kept) if training else (x.copy(), 1)
+
+# %% mistake="dropout_forward" says="a seed is set inside"
+def dropout_forward(x, p, rng, training):
+    rng = np.random.default_rng(0)  # so that the way back can draw the mask again
+    kept = rng.random(x.shape) >= p
+    return (x * kept / (1 - p), p) if training else (x.copy(), 0)
+
+# %% mistake="dropout_forward" says="does not come from rng"
+def dropout_forward(x, p, rng, training):
+    kept = np.random.rand(*x.shape) >= p
+    return (x * kept / (1 - p), kept) if training else (x.copy(), 1)
+
+# %% mistake="dropout_forward" says="evaluation scales too"
+def dropout_forward(x, p, rng, training):
+    kept = rng.random(x.shape) >= (p if training else 0)
+    return x * kept / (1 - p), kept
+
+# %% mistake="dropout_forward" says="nothing is dropped"
+def dropout_forward(x, p, rng, training):
+    kept = rng.random(x.shape) >= p
+    return x * kept / (1 - p), kept
+
+# %% mistake="dropout_forward" says="0 / 0 gives NaN"
+def dropout_forward(x, p, rng, training):
+    kept = rng.random(x.shape) >= p
+    with np.errstate(all="ignore"):
+        return (x * kept / np.float64(1 - p), kept) if training else (x.copy(), 1)
+
+# %% mistake="dropout_forward" says="if not 0 <= p <= 1"
+def dropout_forward(x, p, rng, training):
+    if p < 0 or p > 1:  # lets NaN through
+        raise ValueError("p must be in [0, 1]")
+    kept = rng.random(x.shape) >= p
+    return (x * kept / (1 - p if p != 1 else 1), kept) if training else (x.copy(), 1)
+
+# %% mistake="dropout_forward" says="another dtype"
+def dropout_forward(x, p, rng, training):
+    if not 0 <= p <= 1:
+        raise ValueError("p must be in [0, 1]")
+    factor = rng.binomial(1, 1 - p, x.shape) / (1 - p if p < 1 else 1)
+    return (x * factor, factor) if training else (x.copy(), 1)
+
+# %% correct="dropout_forward"
+def dropout_forward(x, p, rng, training=True):
+    if not (p >= 0 and p <= 1):
+        raise ValueError(f"p = {p} is no probability")
+    if not training or p == 0:
+        return x.copy(), None
+    dropped = rng.choice([True, False], size=x.shape, p=[p, 1 - p])
+    return np.where(dropped, 0, x / (1 - p if p < 1 else 1)), {"dropped": dropped, "p": p}
+
+# %% [markdown]
+# ## Exercise: `dropout_backward`
+#
+# "A dropped unit sends 0, so its gradient takes care of itself": no. What arrives from behind
+# knows nothing of the mask; it tells how the loss *would* change if $y_i$ did. And "the scale
+# belongs to the way forward": no, the slope of $x_i/(1-p)$ is not 1.
+
+# %% exercise="dropout_backward"
+def dropout_backward(dy, cache):
+    """The gradient that leaves the layer: dL/dx, entry by entry dL/dy * dy/dx.
+
+    dy : dL/dy, array of y's shape, left as it is
+    cache : what `dropout_forward` returned with this y; left as it is
+    Returns dL/dx, a new array of the same shape, and of dy's dtype.
+    """
+    ### BEGIN SOLUTION
+    kept, scale = cache
+    return dy * kept * scale
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# If the 3 grew to 3.01 and its unit was dropped, by how much did the output grow? If it
+# survived? In evaluation?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Compare with `relu_backward`: there too the slope was all that the cache held.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# If your cache cannot tell evaluation from training, mend `dropout_forward` first. You may
+# change both as often as you like.
+# </details>
+#
+# Look at your own gradient before you check it. Both pictures must have their gaps at the same
+# places.
+
+# %%
+rng = np.random.default_rng()
+fig, (above, below) = plot.figure(2, width=9, height=2.4)
+out, cache = dropout_forward(np.ones(40), 0.4, rng, True)
+for ax, values, what in ((above, out, "your y, for x = 1"),
+                         (below, dropout_backward(np.ones(40), cache), "your dx, for dy = 1")):
+    ax.bar(range(40), values, color=plot.BLUE)
+    ax.plot(np.flatnonzero(out == 0), np.zeros(np.sum(out == 0)), "x", color=plot.ORANGE,
+            markersize=5, clip_on=False)
+    ax.set(xlabel="unit (cross: dropped on the way forward)", ylim=(0, 2), title=what)
+above.set_ylabel("value")
+plot.show(fig, "Forty outputs and forty gradients, with the dropped units marked in both.")
+
+# %% check="dropout_backward" points=2
+# The gradient is that of torch's autograd with the same mask.
+rng, p = expect.rng(), 0.4
+x, dy = rng.normal(size=(2, 6, 50))
+with expect.case("dx = dropout_backward(dy, cache) after dropout_forward(x, 0.4, rng, True)"):
+    out, cache = dropout_forward(x, p, rng, True)
+    kept, given = out != 0, dy.copy()
+    dx = dropout_backward(given, cache)
+    expect.array(dx, (6, 50), hint="return an array of dy's shape.")
+    leaf = torch.tensor(x, requires_grad=True)
+    (leaf * torch.tensor(kept) / (1 - p)).backward(torch.tensor(dy))
+    expect.close(
+        dx,
+        leaf.grad.numpy(),
+        hint="multiply dy by the slope of y: 1 / (1 - p) for survivors, 0 for dropped entries.",
+        suspects=[
+            (dy, "the mask is missing: dropped entries get a gradient, and no scale is there."),
+            (dy / (1 - p), "the mask is missing: dropped entries get a gradient."),
+            (dy * kept, "the scale is missing: the slope of a survivor is 1 / (1 - p)."),
+            (dy * kept / (1 - p) ** 2, "scaled twice: the factor 1 / (1 - p) enters once."),
+            (dy * kept * (1 - p), "divided by the scale: the slope of a survivor is 1 / (1 - p)."),
+            (dy * ~kept / (1 - p), "the mask is turned over: the dropped entries get it all."),
+            (dy * out, "that is dy times the output y. The slope does not depend on x."),
+            (dy * (dx != 0) / (1 - p), "another mask: it was drawn anew on the way back."),
+            (dy * (dx != 0), "another mask: it was drawn anew on the way back."),
+        ],
+    )
+    expect.unchanged(given, dy)
+
+# %% check="dropout_backward" points=1
+# Each cache stands for its own call, and can be used again.
+rng = expect.rng()
+x, dy = rng.normal(size=(2, 100))
+with expect.case("two calls of dropout_forward, then dropout_backward with either cache"):
+    (first, cache_1), (second, cache_2) = (dropout_forward(x, 0.5, rng, True) for _ in "ab")
+    on_first, on_second = 2 * dy * (first != 0), 2 * dy * (second != 0)
+    expect.close(
+        dropout_backward(dy, cache_1), on_first, hint="use the cache of the same call.",
+        suspects=[(on_second, "that is the mask of the latest call. Use the cache, no global.")],
+    )
+    expect.close(
+        dropout_backward(dy, cache_2), on_second, hint="use the cache of the same call.",
+        suspects=[(on_first, "that is the mask of an earlier call. Use the cache that is given.")],
+    )
+    expect.close(
+        dropout_backward(dy, cache_1), on_first,
+        hint="the second use of a cache gives another result: the first has changed it.",
+    )
+
+# %% check="dropout_backward" points=1
+# In evaluation the gradient passes as it is, and so it does at p = 0; at p = 1 none passes.
+rng = expect.rng()
+x, dy = rng.normal(size=(2, 200))
+for p, training in ((0.4, False), (1.0, False), (0.0, True)):
+    with expect.case(f"dropout_backward(dy, cache) after dropout_forward(x, {p}, rng, {training})"):
+        out, cache = dropout_forward(x, p, rng, training)
+        dx = dropout_backward(dy, cache)
+        expect.array(dx, 200, hint="return an array of dy's shape.")
+        wrong = [] if p in (0, 1) else [
+            (dy / (1 - p), "scaled in evaluation, where y is x and the slope is 1."),
+            (dy * (1 - p), "scaled in evaluation, where y is x and the slope is 1."),
+            (dy * (dx != 0) / (1 - p), "masked in evaluation, where nothing was dropped."),
+            (dy * (dx != 0), "masked in evaluation, where nothing was dropped."),
+        ]
+        expect.close(dx, dy, hint="here y is x: the slope is 1.", suspects=wrong)
+with expect.case("dropout_backward(dy, cache) after dropout_forward(x, 1.0, rng, True)"):
+    out, cache = dropout_forward(x, 1.0, rng, True)
+    expect.close(dropout_backward(dy, cache), 0 * dy, hint="at p = 1 y is 0 whatever x is.",
+                 suspects=[(np.nan * dy, "0 / 0 gives NaN at p = 1. No gradient passes there.")])
+
+# %% check="dropout_backward" points=1
+# Against a central difference of your own forward pass, whose seed freezes the mask.
+rng = expect.rng()
+x, dy, along = rng.normal(size=(3, 4, 25))
+with expect.case("dx against a central difference of sum(dy * y), the mask frozen by seed 7"):
+    (above, cache), (below, _) = (
+        dropout_forward(x + shift * along, 0.3, np.random.default_rng(7), True)
+        for shift in (1e-5, -1e-5)
+    )
+    expect.close(
+        float(np.sum(dropout_backward(dy, cache) * along)),
+        float(np.sum(dy * (above - below)) / 2e-5),
+        rtol=1e-7, atol=1e-7 * np.linalg.norm(dy),
+        hint="the gradient is not that of your own dropout_forward.",
+    )
+with expect.case("dropout_backward(dy, cache) in float32"):
+    out, cache = dropout_forward(np.ones(8, np.float32), 0.5, rng, True)
+    expect.array(dropout_backward(np.ones(8, np.float32), cache), 8, np.float32,
+                 hint="the gradient has another dtype than dy. A boolean mask keeps it.")
+
+# %% mistake="dropout_backward" says="the mask is missing: dropped entries get a gradient, and"
+def dropout_backward(dy, cache):
+    return dy.copy()
+
+# %% mistake="dropout_backward" says="the mask is missing: dropped entries get a gradient."
+def dropout_backward(dy, cache):
+    return dy * cache[1]
+
+# %% mistake="dropout_backward" says="drawn anew"
+def dropout_backward(dy, cache):
+    scale = cache[1]
+    return dy * (np.random.default_rng().random(dy.shape) >= 1 - 1 / scale) * scale
+
+# %% mistake="dropout_backward" says="the scale is missing"
+def dropout_backward(dy, cache):
+    return dy * cache[0]
+
+# %% mistake="dropout_backward" says="scaled twice"
+def dropout_forward(x, p, rng, training):
+    factor = (rng.random(x.shape) >= p) / (1 - p) if training else np.ones(x.shape)
+    return x * factor, (factor, p)
+
+def dropout_backward(dy, cache):
+    factor, p = cache
+    return dy * factor / (1 - p)
+
+# %% mistake="dropout_backward" says="divided by the scale"
+def dropout_backward(dy, cache):
+    kept, scale = cache
+    return dy * kept / scale
+
+# %% mistake="dropout_backward" says="turned over"
+def dropout_backward(dy, cache):
+    kept, scale = cache
+    return np.where(kept, 0, dy * scale)
+
+# %% mistake="dropout_backward" says="times the output"
+def dropout_forward(x, p, rng, training):
+    kept = rng.random(x.shape) >= (p if training else 0)
+    out = x * kept / (1 - p if training else 1)
+    return out, out
+
+def dropout_backward(dy, cache):
+    return dy * cache
+
+# %% mistake="dropout_backward" says="writes into its input"
+def dropout_backward(dy, cache):
+    kept, scale = cache
+    dy *= kept * scale
+    return dy
+
+# %% mistake="dropout_backward" says="the mask of an earlier call"
+seen = []
+
+def dropout_backward(dy, cache):
+    seen.append(cache)
+    kept, scale = next(c for c in seen if c[0].shape == dy.shape)
+    return dy * kept * scale
+
+# %% mistake="dropout_backward" says="the mask of the latest call"
+latest = {}
+
+def dropout_forward(x, p, rng, training):
+    latest["kept"] = rng.random(x.shape) >= (p if training else 0)
+    latest["scale"] = 1 / (1 - p) if training and p < 1 else 1.0
+    return x * latest["kept"] * latest["scale"], None
+
+def dropout_backward(dy, cache):
+    return dy * latest["kept"] * latest["scale"]
+
+# %% mistake="dropout_backward" says="the first has changed it"
+def dropout_forward(x, p, rng, training):
+    factor = (rng.random(x.shape) >= p) / (1 - p) if training else np.ones(x.shape)
+    return x * factor, factor
+
+def dropout_backward(dy, cache):
+    cache *= dy
+    return cache
+
+# %% mistake="dropout_backward" says="masked in evaluation"
+def dropout_forward(x, p, rng, training):
+    kept = rng.random(x.shape) >= p
+    scale = 1 / (1 - p) if p < 1 else 1.0
+    return (x * kept * scale if training else x.copy()), (kept, scale)
+
+def dropout_backward(dy, cache):
+    return dy * cache[0] * cache[1]
+
+# %% mistake="dropout_backward" says="scaled in evaluation"
+def dropout_forward(x, p, rng, training):
+    kept = rng.random(x.shape) >= (p if training else 0)
+    scale = 1 / (1 - p) if p < 1 else 1.0
+    return (x * kept * scale if training else x.copy()), (kept, scale)
+
+def dropout_backward(dy, cache):
+    return dy * cache[0] * cache[1]
+
+# %% mistake="dropout_backward" says="0 / 0 gives NaN"
+def dropout_forward(x, p, rng, training):
+    kept = rng.random(x.shape) >= (p if training else 0)
+    return (np.zeros_like(x) if p == 1 and training else x * kept / (1 - p * training)), (
+        kept, np.float64(1 - p) if training else 1.0)
+
+def dropout_backward(dy, cache):
+    with np.errstate(all="ignore"):
+        return dy * cache[0] / cache[1]
+
+# %% mistake="dropout_backward" says="another dtype"
+def dropout_forward(x, p, rng, training):
+    factor = (rng.random(x.shape) >= p) / max(1 - p, 1e-300) if training else np.ones(x.shape)
+    return x * factor, factor
+
+def dropout_backward(dy, cache):
+    return dy * cache
+
+# %% correct="dropout_backward"
+def dropout_forward(x, p, rng, training):
+    if not training or p == 0:
+        return x.copy(), None
+    dropped = rng.choice([True, False], size=x.shape, p=[p, 1 - p])
+    return np.where(dropped, 0, x / (1 - p if p < 1 else 1)), {"dropped": dropped, "p": p}
+
+def dropout_backward(dy, cache):
+    if cache is None:
+        return np.array(dy)
+    dx = dy / (1 - cache["p"] if cache["p"] < 1 else 1)
+    dx[cache["dropped"]] = 0
+    return dx
+
+# %% correct="dropout_backward"
+def dropout_forward(x, p, rng, training):
+    p = p if training else 0.0
+    state = rng.bit_generator.state  # enough to draw the very same mask again
+    return np.where(rng.random(x.shape) < p, 0, x / (1 - p if p < 1 else 1)), (state, p)
+
+def dropout_backward(dy, cache):
+    state, p = cache
+    again = np.random.default_rng()
+    again.bit_generator.state = state
+    return dy * (again.random(dy.shape) >= p) / (1 - p if p < 1 else 1)
+
+# %% [markdown]
+# ## How does one know?
+#
+# The checks above knew the right gradient. Your next network comes without such checks. What is
+# always there is the *definition* of a gradient: shift one entry, and see how the loss answers.
+# Shifting to both sides is worth it, because the error then shrinks with $\epsilon^2$ and not
+# with $\epsilon$:
+#
+# $$ \frac{\partial f}{\partial x_i} \approx
+# \frac{f(x + \epsilon\, e_i) - f(x - \epsilon\, e_i)}{2\,\epsilon}, $$
+#
+# where $e_i$ is 1 at entry $i$ and 0 elsewhere.
+#
+# ## Exercise: `numerical_gradient`
+#
+# The formula is short, and yet a checker with a bug of its own is common: it shifts all entries
+# at once, forgets to shift back, or shifts whole numbers by $10^{-5}$, which leaves them as they
+# were.
+
+# %% exercise="numerical_gradient"
+def numerical_gradient(f, x, eps=1e-5):
+    """The gradient of `f` at `x` by central differences, one entry after the other.
+
+    f : function of an array of x's shape; returns a number
+    x : array of any shape and dtype (whole numbers, float32, …), left as it is
+    Returns a new float64 array of x's shape; f is called with float64 too.
+    """
+    ### BEGIN SOLUTION
+    x = np.array(x, dtype=float)
+    gradient = np.empty(x.shape)
+    for i in np.ndindex(x.shape):
+        middle = x[i]
+        x[i] = middle + eps
+        above = f(x)
+        x[i] = middle - eps
+        below = f(x)
+        x[i] = middle
+        gradient[i] = (above - below) / (2 * eps)
+    return gradient
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Work on a copy of `x` in float64. Then the caller's array cannot come back changed.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `for i in np.ndindex(x.shape)` walks over the entries of an array of any shape, and `x[i]` is
+# one entry.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Remember the entry's value before you shift it, and write that very value back afterwards.
+# Adding and subtracting `eps` again would leave a rounding error.
+# </details>
+#
+# How small should $\epsilon$ be? Below, a loss stands behind your dropout layer, and your
+# `numerical_gradient` is held against your `dropout_backward`, for five masks. "The smaller
+# the better" is what most of us believe. **Set your guess before you run the cell.**
+
+# %%
+my_guess = 1e-11  # the eps with the smallest error
+
+rng, steps = np.random.default_rng(), 10.0 ** np.arange(-12, -0.4, 0.5)
+fig, (ax,) = plot.figure(1, width=7, height=3)
+for seed in range(5):
+    x = rng.normal(size=50)
+
+    def loss(z, seed=seed):  # the same seed, so the same mask, at every call
+        return np.sum(np.sin(3 * dropout_forward(z, 0.4, np.random.default_rng(seed), True)[0]))
+
+    out, cache = dropout_forward(x, 0.4, np.random.default_rng(seed), True)
+    exact = dropout_backward(3 * np.cos(3 * out), cache)
+    errors = [np.linalg.norm(numerical_gradient(loss, x, eps) - exact) for eps in steps]
+    ax.loglog(steps, errors / np.linalg.norm(exact), color=plot.BLUE, alpha=0.5, marker=".")
+ax.axvline(my_guess, color=plot.GREY, linestyle="--")
+ax.annotate(" your guess", (my_guess, 0.3), color=plot.GREY)
+ax.annotate("rounding, ~ 1 / ε", (1e-9, 3e-5), color=plot.INK)
+ax.annotate("the formula, ~ ε²", (2e-3, 1e-7), color=plot.INK)
+ax.set(xlabel="ε", ylabel="relative error")
+ax.set_title("Smaller is not better: the best ε lies between 1e-6 and 1e-5")
+plot.show(fig, "Relative error against epsilon, a V with its lowest point between 1e-6 and 1e-5.")
+
+# %% check="numerical_gradient" points=2
+# A quadratic, for which central differences are exact but for rounding.
+rng = expect.rng()
+c, at = rng.uniform(1, 2, size=(2, 5))
+x = at.copy()
+with expect.case("numerical_gradient(lambda z: np.sum(c * z**2), x) on five numbers"):
+    found = numerical_gradient(lambda z: float(np.sum(c * z**2)), x)
+    expect.array(found, 5, hint="one number per entry of x: all entries are shifted at once.")
+    expect.close(
+        found,
+        2 * c * at,
+        rtol=1e-7,
+        hint="shift one entry by eps to either side; divide the difference by 2 * eps.",
+        suspects=[
+            (2 * c * at + c * 1e-5, "one-sided: it is f(x + eps) - f(x). Shift to both sides."),
+            (2 * c * at - c * 1e-5, "one-sided: it is f(x) - f(x - eps). Shift to both sides."),
+            (c * at + c * 0.5e-5, "one-sided, and the points lie eps apart, not 2 * eps."),
+            (4 * c * at, "divided by eps: the two points lie 2 * eps apart."),
+            (4 * c * at * 1e-5, "the difference is not divided by 2 * eps."),
+            (-2 * c * at, "the sign: f(x + eps) comes first, f(x - eps) is subtracted."),
+            (np.full(5, np.sum(2 * c * at)), "all entries are shifted at once. Shift one by one."),
+        ],
+    )
+
+# %% check="numerical_gradient" points=1
+# One entry is shifted at a time, and x is left as it was.
+x = expect.rng().uniform(1, 2, size=6)
+before = x.copy()
+with expect.case("numerical_gradient(np.prod, x), and x afterwards"):
+    found = numerical_gradient(lambda z: float(np.prod(z)), x)
+    expect.close(x, before, rtol=0, atol=1e-9,
+                 hint="x comes back shifted. Work on a copy, and undo each shift.")
+    expect.unchanged(x, before, hint="x comes back changed by rounding. Put the old value back, "
+                                     "or work on a copy.")
+    expect.close(found, np.prod(x) / x, rtol=1e-7,
+                 hint="an entry is still shifted while the next one is tried. Undo each shift.")
+
+# %% check="numerical_gradient" points=1
+# Any shape; and the eps that is given.
+x = expect.rng().uniform(1, 2, size=(2, 3))
+rows = np.repeat(3 * np.sum(x**2, axis=1, keepdims=True), 3, axis=1)
+with expect.case("numerical_gradient(lambda z: np.sum(z**3), x) on 2 × 3 numbers"):
+    found = numerical_gradient(lambda z: float(np.sum(z**3)), x)
+    expect.array(found, (2, 3), hint="the gradient has x's shape.")
+    expect.close(found, 3 * x**2, rtol=1e-7, hint="each entry of each row has its own shift.",
+                 suspects=[(rows, "each row is shifted as a whole. Walk over single entries.")])
+with expect.case("numerical_gradient(lambda z: np.sum(z**3), x, eps=0.1)"):
+    found = numerical_gradient(lambda z: float(np.sum(z**3)), x, 0.1)
+    expect.close(found, 3 * x**2 + 0.01, rtol=1e-7, hint="use the eps that is given.",
+                 suspects=[(3 * x**2 + 1e-10, "eps is ignored: 1e-5 is written inside.")])
+
+# %% check="numerical_gradient" points=1
+# Whole numbers and float32 are shifted too.
+x = expect.rng().integers(1, 9, size=4)
+with expect.case("numerical_gradient(lambda z: np.sum(0.3 * z**2), x) on whole numbers"):
+    found = numerical_gradient(lambda z: float(np.sum(0.3 * z**2)), x)
+    expect.close(found, 0.6 * x, rtol=1e-7,
+                 hint="an integer array cannot hold x + eps, nor a gradient. Use float arrays.")
+with expect.case("numerical_gradient(lambda z: np.sum(0.3 * z**2), x) on float32"):
+    found = numerical_gradient(lambda z: float(np.sum(0.3 * z**2)), x.astype(np.float32))
+    expect.close(found, 0.6 * x, rtol=1e-7,
+                 hint="float32 cannot hold x + eps well enough. Work on a float64 copy.")
+
+# %% check="numerical_gradient" points=1 hidden=true
+# A hidden check: f always sees an array of x's own shape.
+x = expect.rng().uniform(1, 2, size=(2, 2, 3))
+with expect.case("numerical_gradient(f, x) on 2 × 2 × 3 numbers"):
+    found = numerical_gradient(
+        lambda z: float(np.sum(z**2)) if z.shape == (2, 2, 3) else np.nan, x
+    )
+    expect.close(found, 2 * x, rtol=1e-7, hint="walk over all entries, whatever the shape.",
+                 suspects=[(np.nan * x, "f is called with another shape than x's.")])
+
+# %% mistake="numerical_gradient" says="one-sided: it is f(x + eps) - f(x)"
+def numerical_gradient(f, x, eps=1e-5):
+    steps = eps * np.eye(x.size).reshape(x.size, *x.shape)
+    return np.array([(f(x + s) - f(x)) / eps for s in steps]).reshape(x.shape)
+
+# %% mistake="numerical_gradient" says="one-sided: it is f(x) - f(x - eps)"
+def numerical_gradient(f, x, eps=1e-5):
+    steps = eps * np.eye(x.size).reshape(x.size, *x.shape)
+    return np.array([(f(x) - f(x - s)) / eps for s in steps]).reshape(x.shape)
+
+# %% mistake="numerical_gradient" says="one-sided, and the points lie eps apart"
+def numerical_gradient(f, x, eps=1e-5):
+    steps = eps * np.eye(x.size).reshape(x.size, *x.shape)
+    return np.array([(f(x + s) - f(x)) / (2 * eps) for s in steps]).reshape(x.shape)
+
+# %% mistake="numerical_gradient" says="divided by eps"
+def numerical_gradient(f, x, eps=1e-5):
+    steps = eps * np.eye(x.size).reshape(x.size, *x.shape)
+    return np.array([(f(x + s) - f(x - s)) / eps for s in steps]).reshape(x.shape)
+
+# %% mistake="numerical_gradient" says="not divided"
+def numerical_gradient(f, x, eps=1e-5):
+    steps = eps * np.eye(x.size).reshape(x.size, *x.shape)
+    return np.array([f(x + s) - f(x - s) for s in steps]).reshape(x.shape)
+
+# %% mistake="numerical_gradient" says="the sign"
+def numerical_gradient(f, x, eps=1e-5):
+    steps = eps * np.eye(x.size).reshape(x.size, *x.shape)
+    return np.array([(f(x - s) - f(x + s)) / (2 * eps) for s in steps]).reshape(x.shape)
+
+# %% mistake="numerical_gradient" says="one number per entry"
+def numerical_gradient(f, x, eps=1e-5):
+    return (f(x + eps) - f(x - eps)) / (2 * eps)
+
+# %% mistake="numerical_gradient" says="Shift one by one"
+def numerical_gradient(f, x, eps=1e-5):
+    gradient = np.zeros(x.shape)
+    for i in np.ndindex(x.shape):
+        gradient[i] = (f(x + eps) - f(x - eps)) / (2 * eps)
+    return gradient
+
+# %% mistake="numerical_gradient" says="x comes back shifted"
+def numerical_gradient(f, x, eps=1e-5):
+    gradient = np.zeros(x.shape)
+    for i in np.ndindex(x.shape):
+        x[i] += eps
+        above = f(x)
+        x[i] -= 2 * eps
+        gradient[i] = (above - f(x)) / (2 * eps)
+    return gradient
+
+# %% mistake="numerical_gradient" says="changed by rounding"
+def numerical_gradient(f, x, eps=1e-5):
+    gradient = np.zeros(x.shape)
+    for i in np.ndindex(x.shape):
+        x[i] += eps
+        above = f(x)
+        x[i] -= 2 * eps
+        gradient[i] = (above - f(x)) / (2 * eps)
+        x[i] += eps
+    return gradient
+
+# %% mistake="numerical_gradient" says="still shifted while the next"
+def numerical_gradient(f, x, eps=1e-5):
+    x, gradient = x.copy(), np.zeros(x.shape)
+    for i in np.ndindex(x.shape):
+        x[i] += eps
+        above = f(x)
+        x[i] -= 2 * eps
+        gradient[i] = (above - f(x)) / (2 * eps)
+    return gradient
+
+# %% mistake="numerical_gradient" says="each row is shifted as a whole"
+def numerical_gradient(f, x, eps=1e-5):
+    gradient = np.zeros(x.shape)
+    for i in range(len(x)):
+        high, low = x.copy(), x.copy()
+        high[i] += eps
+        low[i] -= eps
+        gradient[i] = (f(high) - f(low)) / (2 * eps)
+    return gradient
+
+# %% mistake="numerical_gradient" says="eps is ignored"
+def numerical_gradient(f, x, eps=1e-5):
+    steps = 1e-5 * np.eye(x.size).reshape(x.size, *x.shape)
+    return np.array([(f(x + s) - f(x - s)) / 2e-5 for s in steps]).reshape(x.shape)
+
+# %% mistake="numerical_gradient" says="an integer array cannot hold"
+def numerical_gradient(f, x, eps=1e-5):
+    gradient = np.zeros(x.shape)
+    for i in np.ndindex(x.shape):
+        high, low = x.copy(), x.copy()
+        high[i] += eps
+        low[i] -= eps
+        gradient[i] = (f(high) - f(low)) / (2 * eps)
+    return gradient
+
+# %% mistake="numerical_gradient" says="float32 cannot hold"
+def numerical_gradient(f, x, eps=1e-5):
+    x = x + 0.0  # floats, but float32 stays float32
+    gradient = np.zeros(x.shape)
+    for i in np.ndindex(x.shape):
+        high, low = x.copy(), x.copy()
+        high[i] += eps
+        low[i] -= eps
+        gradient[i] = (f(high) - f(low)) / (2 * eps)
+    return gradient
+
+# %% mistake="numerical_gradient" says="another shape than x's"
+def numerical_gradient(f, x, eps=1e-5):
+    flat = np.array(x, dtype=float).ravel()
+    gradient = [(f(flat + eps * e) - f(flat - eps * e)) / (2 * eps) for e in np.eye(x.size)]
+    return np.reshape(gradient, x.shape)
+
+# %% correct="numerical_gradient"
+def numerical_gradient(f, x, eps=1e-5):
+    units = np.eye(x.size).reshape(x.size, *x.shape)
+    return np.array([f(x + eps * e) - f(x - eps * e) for e in units]).reshape(x.shape) / eps / 2
+
+# %% [markdown]
+# ## A layer that remembers
+#
+# A network of many layers would have to carry many caches. So layers are objects: `forward`
+# keeps the cache, `backward` uses it, and a switch says whether the layer trains. Three things
+# go wrong here in practice. The mask is drawn once and kept for ever. `eval()` stops the
+# dropping but leaves the old mask for `backward`. And `self.train = True` in `__init__` hides the
+# method of the same name.
+#
+# ## Exercise: `Dropout`
+
+# %% exercise="Dropout"
+class Dropout:
+    """Inverted dropout as a layer, in training mode when it is made.
+
+    p : probability of dropping, in [0, 1]; else ValueError naming p, when the layer is made
+    rng : np.random.Generator, the only source of randomness
+    forward(x) : a new mask at each call in training; x in evaluation
+    backward(dy) : the gradient with respect to the x of this layer's latest forward
+    train(), eval() : switch dropping on and off
+    """
+
+    def __init__(self, p, rng):
+        ### BEGIN SOLUTION
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must be a probability in [0, 1], not {p}")
+        self.p, self.rng, self.training = p, rng, True
+        ### END SOLUTION
+
+    def forward(self, x):
+        ### BEGIN SOLUTION
+        out, self.cache = dropout_forward(x, self.p, self.rng, self.training)
+        return out
+        ### END SOLUTION
+
+    def backward(self, dy):
+        ### BEGIN SOLUTION
+        return dropout_backward(dy, self.cache)
+        ### END SOLUTION
+
+    def train(self):
+        ### BEGIN SOLUTION
+        self.training = True
+        ### END SOLUTION
+
+    def eval(self):
+        ### BEGIN SOLUTION
+        self.training = False
+        ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# A line or three for each method. Your two functions do the work.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# What must outlive a call belongs on `self`, and never on the class: two layers must not share
+# a mask.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# An attribute with the name of a method hides the method. `self.training` is free.
+# </details>
+#
+# Look at your layer: six calls of `forward` on ones, with `eval()` and `train()` between them, and
+# `backward` after each. A pale square is a 0. Both pictures must be the same.
+
+# %%
+layer, sent, back = Dropout(0.4, np.random.default_rng()), [], []
+for switch in (layer.train, layer.train, layer.eval, layer.eval, layer.train, layer.train):
+    switch()
+    sent.append(layer.forward(np.ones(24)))
+    back.append(layer.backward(np.ones(24)))
+fig, axes = plot.figure(2, height=1.6)
+for ax, rows, title in zip(axes, (sent, back), ("your forward", "your backward"), strict=True):
+    plot.mask(rows, ax).set_title(title)
+    ax.set_xlabel("unit")
+axes[0].set_yticks([1, 3, 5], ["train", "eval", "train"])
+plot.show(fig, "Which units send and which get a gradient, in six calls, two of them in eval.")
+
+# %% check="Dropout" points=1
+# Forward and backward use one mask.
+rng = expect.rng()
+x, dy = rng.normal(size=(2, 6, 50))
+lacks = [("no attribute '(train|eval|forward|backward)'", "the class lacks this method."),
+         ("not callable", "an attribute hides the method of the same name. Rename the attribute."),
+         ("'tuple'", "forward returns y alone; the cache stays on self."),
+         ("'NoneType'", "forward returns nothing. Is there a `return`?")]
+with expect.case("layer = Dropout(0.4, rng); layer.forward(x); layer.backward(dy)", crash=lacks):
+    layer = Dropout(0.4, rng)
+    out = layer.forward(x)
+    expect.equal(out.shape, (6, 50), hint="forward returns an array of x's shape.")
+    expect.only(
+        out / x, (0, 1 / 0.6), hint="a survivor must be x / (1 - p).",
+        suspects=[(1, "the layer does not drop, or does not scale: it starts in training.")],
+    )
+    kept = out != 0
+    dx = layer.backward(dy)
+    expect.array(dx, (6, 50), hint="backward returns an array of dy's shape.")
+    expect.close(
+        dx, dy * kept / 0.6, hint="backward: dy times the mask and the scale of forward.",
+        suspects=[
+            (dy, "the mask is missing in backward."),
+            (dy / 0.6, "the mask is missing in backward."),
+            (dy * kept, "the scale is missing in backward."),
+            (dy * (dx != 0) / 0.6, "backward draws a mask of its own. Use that of forward."),
+        ],
+    )
+
+# %% check="Dropout" points=1
+# Each forward draws a mask, and backward belongs to the latest one.
+rng = expect.rng()
+x, dy = rng.normal(size=(2, 200))
+with expect.case("layer.forward(x) twice, then layer.backward(dy)"):
+    layer = Dropout(0.5, rng)
+    first, second = layer.forward(x), layer.forward(x)
+    expect.varies([first, second], chance=0.5**200, what="two different masks",
+                  hint="the mask is drawn once and kept. Draw a new one in each forward.")
+    expect.close(
+        layer.backward(dy), 2 * dy * (second != 0), hint="use the mask of the latest forward.",
+        suspects=[(2 * dy * (first != 0), "backward uses the mask of an earlier forward.")],
+    )
+with expect.case("two layers that share rng: a.forward(x), b.forward(x), a.backward(dy)"):
+    a, b = Dropout(0.5, rng), Dropout(0.5, rng)
+    of_a, of_b = a.forward(x), b.forward(x)
+    expect.varies([of_a, of_b], chance=0.5**200, what="two different masks",
+                  hint="both layers have one mask: a seed is set inside. Draw from rng.")
+    expect.close(
+        a.backward(dy), 2 * dy * (of_a != 0), hint="each layer uses its own latest mask.",
+        suspects=[(2 * dy * (of_b != 0), "that is the other layer's mask. Keep it on self.")],
+    )
+
+# %% check="Dropout" points=1
+# eval() and train() switch, and backward follows.
+rng = expect.rng()
+x, dy = rng.normal(size=(2, 20, 20))
+lacks = [("no attribute '(train|eval|forward|backward)'", "the class lacks this method."),
+         ("not callable", "an attribute hides the method of the same name. Rename the attribute.")]
+with expect.case("layer.forward(x); layer.eval(); layer.forward(x); layer.backward(dy)",
+                 crash=lacks):
+    layer = Dropout(0.4, rng)
+    kept = layer.forward(x) != 0
+    layer.eval()
+    out = layer.forward(x)
+    expect.array(out, (20, 20), hint="forward returns an array of x's shape.")
+    expect.close(out, x, hint="in evaluation forward returns x.",
+                 suspects=[(x * (out != 0) / 0.6, "eval() does not switch the dropping off.")])
+    expect.close(
+        layer.backward(dy), dy, hint="in evaluation backward returns dy.",
+        suspects=[
+            (dy * kept / 0.6, "backward still uses the mask of training: eval's forward left it."),
+            (dy / 0.6, "backward scales in evaluation, where y is x."),
+        ],
+    )
+with expect.case("layer.eval(); layer.train(); layer.forward(x)"):
+    layer.train()
+    out = layer.forward(x)
+    expect.only(out / x, (0, 1 / 0.6), hint="after train() the layer drops and scales again.",
+                suspects=[(1, "train() does not switch the dropping on again.")])
+with expect.case("a new layer: layer.eval(); layer.forward(x); layer.backward(dy)",
+                 crash=[("NoneType|AttributeError", "forward leaves no cache in evaluation.")]):
+    layer = Dropout(0.4, rng)
+    layer.eval()
+    layer.forward(x)
+    expect.close(layer.backward(dy), dy, hint="in evaluation backward returns dy.")
+
+# %% check="Dropout" points=1
+# Randomness comes from the rng that is given; what is no probability is refused at once.
+x = np.ones(200)
+with expect.case("Dropout(0.5, rng).forward(x) with two generators of seed 7"):
+    first = Dropout(0.5, np.random.default_rng(7)).forward(x)
+    second = Dropout(0.5, np.random.default_rng(7)).forward(x)
+    expect.repeats(first, second, hint="the mask does not come from rng. Use rng's own methods.")
+for p in (-0.1, 1.5, float("nan")):
+    with expect.case(f"Dropout({p}, rng)"):
+        expect.raises(ValueError, lambda p=p: Dropout(p, expect.rng()), mentions="p",
+                      hint="raise ValueError, naming p, when the layer is made.")
+
+# %% mistake="Dropout" says="does not drop, or does not scale"
+class Dropout:
+    def __init__(self, p, rng):
+        self.p, self.rng, self.training = p, rng, False
+
+    def forward(self, x):
+        out, self.cache = dropout_forward(x, self.p, self.rng, self.training)
+        return out
+
+    def backward(self, dy):
+        return dropout_backward(dy, self.cache)
+
+# %% mistake="Dropout" says="the cache stays on self"
+class Dropout:
+    def __init__(self, p, rng):
+        self.p, self.rng, self.training = p, rng, True
+
+    def forward(self, x):
+        return dropout_forward(x, self.p, self.rng, self.training)
+
+# %% mistake="Dropout" says="the mask is missing in backward"
+class Dropout:
+    def __init__(self, p, rng):
+        self.p, self.rng, self.training = p, rng, True
+
+    def forward(self, x):
+        return dropout_forward(x, self.p, self.rng, self.training)[0]
+
+    def backward(self, dy):
+        return dy / (1 - self.p) if self.training else dy
+
+# %% mistake="Dropout" says="the scale is missing in backward"
+class Dropout:
+    def __init__(self, p, rng):
+        self.p, self.rng = p, rng
+
+    def forward(self, x):
+        self.mask = self.rng.random(x.shape) >= self.p
+        return x * self.mask / (1 - self.p)
+
+    def backward(self, dy):
+        return dy * self.mask
+
+# %% mistake="Dropout" says="a mask of its own"
+class Dropout:
+    def __init__(self, p, rng):
+        self.p, self.rng, self.training = p, rng, True
+
+    def forward(self, x):
+        return dropout_forward(x, self.p, self.rng, self.training)[0]
+
+    def backward(self, dy):
+        return self.forward(dy)
+
+# %% mistake="Dropout" says="drawn once and kept"
+class Dropout:
+    def __init__(self, p, rng):
+        self.p, self.rng, self.mask = p, rng, None
+
+    def forward(self, x):
+        if self.mask is None:
+            self.mask = (self.rng.random(x.shape) >= self.p) / (1 - self.p)
+        return x * self.mask
+
+    def backward(self, dy):
+        return dy * self.mask
+
+# %% mistake="Dropout" says="the mask of an earlier forward"
+class Dropout:
+    def __init__(self, p, rng):
+        self.p, self.rng, self.masks = p, rng, []
+
+    def forward(self, x):
+        self.masks.append((self.rng.random(x.shape) >= self.p) / (1 - self.p))
+        return x * self.masks[-1]
+
+    def backward(self, dy):
+        return dy * self.masks[0]
+
+# %% mistake="Dropout" says="a seed is set inside"
+class Dropout:
+    def __init__(self, p, rng):
+        self.p, self.rng = p, np.random.default_rng(0)
+
+    def forward(self, x):
+        self.mask = (self.rng.random(x.shape) >= self.p) / (1 - self.p)
+        return x * self.mask
+
+    def backward(self, dy):
+        return dy * self.mask
+
+# %% mistake="Dropout" says="the other layer's mask"
+class Dropout:
+    def __init__(self, p, rng):
+        self.p, self.rng = p, rng
+
+    def forward(self, x):
+        Dropout.mask = (self.rng.random(x.shape) >= self.p) / (1 - self.p)
+        return x * Dropout.mask
+
+    def backward(self, dy):
+        return dy * Dropout.mask
+
+# %% mistake="Dropout" says="hides the method"
+class Dropout:
+    def __init__(self, p, rng):
+        self.p, self.rng, self.train, self.eval = p, rng, True, False
+
+    def forward(self, x):
+        out, self.cache = dropout_forward(x, self.p, self.rng, self.train)
+        return out
+
+    def backward(self, dy):
+        return dropout_backward(dy, self.cache)
+
+# %% mistake="Dropout" says="lacks this method"
+class Dropout:
+    def __init__(self, p, rng):
+        self.p, self.rng = p, rng
+
+    def forward(self, x, training=True):
+        out, self.cache = dropout_forward(x, self.p, self.rng, training)
+        return out
+
+    def backward(self, dy):
+        return dropout_backward(dy, self.cache)
+
+# %% mistake="Dropout" says="eval() does not switch"
+class Dropout:
+    def __init__(self, p, rng):
+        self.p, self.rng, self.training = p, rng, True
+
+    def forward(self, x):
+        out, self.cache = dropout_forward(x, self.p, self.rng, self.training)
+        return out
+
+    def backward(self, dy):
+        return dropout_backward(dy, self.cache)
+
+    def eval(self):
+        self.trainng = False  # misspelt: nothing switches
+
+# %% mistake="Dropout" says="still uses the mask of training"
+class Dropout:
+    def __init__(self, p, rng):
+        self.p, self.rng, self.training = p, rng, True
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        self.mask = (self.rng.random(x.shape) >= self.p) / (1 - self.p)
+        return x * self.mask
+
+    def backward(self, dy):
+        return dy * self.mask
+
+    def eval(self):
+        self.training = False
+
+# %% mistake="Dropout" says="train() does not switch"
+class Dropout:
+    def __init__(self, p, rng):
+        self.p, self.rng = p, rng
+
+    def forward(self, x):
+        out, self.cache = dropout_forward(x, self.p, self.rng, True)
+        return out
+
+    def backward(self, dy):
+        return dropout_backward(dy, self.cache)
+
+    def eval(self):
+        self.p = 0  # and p is forgotten
+
+    def train(self):
+        pass
+
+# %% mistake="Dropout" says="leaves no cache in evaluation"
+class Dropout:
+    def __init__(self, p, rng):
+        self.p, self.rng, self.training = p, rng, True
+
+    def forward(self, x):
+        if self.training:
+            self.mask = (self.rng.random(x.shape) >= self.p) / (1 - self.p)
+            return x * self.mask
+        self.mask = self.mask * 0 + 1
+        return x
+
+    def backward(self, dy):
+        return dy * self.mask
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+# %% mistake="Dropout" says="does not come from rng"
+class Dropout:
+    def __init__(self, p, rng):
+        self.p, self.training = p, True
+
+    def forward(self, x):
+        self.mask = (np.random.rand(*x.shape) >= self.p) / (1 - self.p)
+        self.mask = self.mask if self.training else 1
+        return x * self.mask
+
+    def backward(self, dy):
+        return dy * self.mask
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+# %% mistake="Dropout" says="when the layer is made"
+class Dropout:
+    def __init__(self, p, rng):
+        self.p, self.rng, self.training = p, rng, True
+
+    def forward(self, x):
+        out, self.cache = dropout_forward(x, self.p, self.rng, self.training)
+        return out
+
+    def backward(self, dy):
+        return dropout_backward(dy, self.cache)
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+# %% correct="Dropout"
+class Dropout:
+    def __init__(self, p, rng):
+        if not 0 <= p <= 1:
+            raise ValueError(f"p = {p} is no probability")
+        self.keep, self.rng = 1 - p, rng
+        self.train()
+
+    def train(self, mode=True):
+        self._on = mode
+        return self
+
+    def eval(self):
+        return self.train(False)
+
+    def forward(self, x):
+        self._slope = np.ones(x.shape)
+        if self._on:
+            self._slope = self.rng.binomial(1, self.keep, x.shape) / (self.keep or 1)
+        return self._slope * x
+
+    def backward(self, dy):
+        return self._slope * dy
+
+# %% [markdown]
+# ## A whole network
+#
+# Now alone. For a batch of $n$ rows $x$ with classes $y$:
+#
+# $$ h = \operatorname{relu}(W_1 x + b_1), \quad s = \text{dropout}(h), \quad z = W_2 s + b_2,
+# \quad L = \frac1n \sum -\log \operatorname{softmax}(z)_y . $$
+#
+# One result to start the way back from: $\partial L/\partial z$ is
+# $(\operatorname{softmax}(z) - \text{one-hot}(y))/n$, row by row. From there, walk back through
+# the lines above, and look at every step's shape.
+#
+# ## Exercise: `mlp_loss_and_gradients`
+#
+# Two traps. The way back meets *two* gates, dropout's and the ReLU's, and must pass both. And
+# $\log$ of a softmax that has underflowed to 0 is $-\infty$: a single image that the network is
+# sure of, wrongly, ruins the loss.
+
+# %% exercise="mlp_loss_and_gradients"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    """Mean cross-entropy of a ReLU network with dropout after its hidden layer, and gradients.
+
+    params : dict of "W1" (hidden, features), "b1" (hidden,), "W2" (classes, hidden),
+        "b2" (classes,), left as they are
+    X : (n, features); y : (n,) whole numbers 0 … classes - 1
+    p : probability of dropping a hidden unit; rng : np.random.Generator
+    Returns (loss in nats, a number; dict of dL/dparam, with the keys and shapes of params).
+    """
+    ### BEGIN SOLUTION
+    h = np.maximum(X @ params["W1"].T + params["b1"], 0)
+    sent, cache = dropout_forward(h, p, rng, True)
+    z = sent @ params["W2"].T + params["b2"]
+    z = z - z.max(1, keepdims=True)
+    log_q = z - np.log(np.exp(z).sum(1, keepdims=True))
+    rows = np.arange(len(y))
+    loss = -log_q[rows, y].mean()
+    error = np.exp(log_q)
+    error[rows, y] -= 1
+    error /= len(y)
+    at_h = dropout_backward(error @ params["W2"], cache) * (h > 0)
+    return loss, {"W1": at_h.T @ X, "b1": at_h.sum(0), "W2": error.T @ sent, "b2": error.sum(0)}
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# For $z = s\,W^\top + b$ with rows of a batch: the gradient of $W$ is `dz.T @ s`, that of $b$ is
+# the sum of `dz` over the rows, and that of $s$ is `dz @ W`.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Subtract each row's largest logit before you exponentiate; then take the logarithm of the
+# softmax on paper, not in the computer.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Between `dz @ W2` and the gradient of `W1` stand your `dropout_backward` and one comparison.
+# </details>
+#
+# Some courses say that a gradient check "does not work with dropout", since the loss is random.
+# Try both: your gradient against your `numerical_gradient`, once with a generator that runs on
+# from call to call, once with the same seed in every call, which freezes the mask. Five networks
+# each.
+
+# %%
+def check_gradient(net, rows, fresh_generator):
+    """The relative error of each gradient; `fresh_generator()` serves one call of the loss."""
+    exact = mlp_loss_and_gradients(net, X[rows], y[rows], 0.5, fresh_generator())[1]
+    errors = []
+    for k in net:
+        def loss(value, k=k):
+            return mlp_loss_and_gradients(net | {k: value}, X[rows], y[rows], 0.5,
+                                          fresh_generator())[0]
+
+        off = np.linalg.norm(numerical_gradient(loss, net[k]) - exact[k])
+        errors.append(off / np.linalg.norm(exact[k]))
+    return errors
+
+
+fig, (ax,) = plot.figure(1, width=7.5, height=2.7)
+for seed in range(5):
+    rng = np.random.default_rng()
+    net = {"W1": rng.normal(0, 0.3, (8, 64)), "b1": rng.normal(0, 0.3, 8),
+           "W2": rng.normal(0, 0.3, (10, 8)), "b2": np.zeros(10)}
+    rows = rng.choice(len(X), 16, replace=False)
+    for color, generator in ((plot.ORANGE, lambda rng=rng: rng),
+                             (plot.BLUE, lambda seed=seed: np.random.default_rng(seed))):
+        ax.plot(check_gradient(net, rows, generator), range(4), "o", color=color, alpha=0.6)
+ax.set_xscale("log")
+ax.axvline(1e-7, color=plot.GREY, linestyle="--")
+ax.set_yticks(range(4), list(net))
+ax.set(xlabel="relative error of your gradient (dashed: 1e-7)", ylim=(3.5, -0.9),
+       xlim=(1e-14, 1e7))
+ax.annotate("mask frozen by the seed", (1e-10, -0.5), ha="center", va="center", color=plot.BLUE)
+ax.annotate("a new mask in each call", (1e4, -0.5), ha="center", va="center", color=plot.ORANGE)
+ax.set_title("Freeze the mask, and a random network can be checked")
+plot.show(fig, "Relative errors: with a frozen mask far below 1e-7, with new masks above 100.")
+
+# %% check="mlp_loss_and_gradients" points=1
+# Without dropout: the loss, and the form of the gradients.
+rng = expect.rng()
+batch, labels = rng.normal(size=(5, 3)), rng.integers(4, size=5)
+net = {"W1": rng.normal(size=(6, 3)), "b1": rng.normal(size=6),
+       "W2": rng.normal(size=(4, 6)), "b2": rng.normal(size=4)}
+with expect.case("loss, gradients = mlp_loss_and_gradients(params, X, y, 0.0, rng), five rows",
+                 crash=[("unpack", "return two things: the loss and a dictionary."),
+                        ("has no attribute 'keys'", "the gradients are no dictionary.")]):
+    loss, found = mlp_loss_and_gradients(net, batch, labels, 0.0, rng)
+    expect.equal(" ".join(sorted(found.keys())), "W1 W2 b1 b2",
+                 hint="the dictionary of gradients has the keys of params.")
+    for k in net:
+        expect.array(found[k], net[k].shape, hint=f"the gradient of {k} has the shape of {k}.")
+    h = torch.relu(torch.tensor(batch) @ torch.tensor(net["W1"].T) + torch.tensor(net["b1"]))
+    z = h @ torch.tensor(net["W2"].T) + torch.tensor(net["b2"])
+    right = float(torch.nn.functional.cross_entropy(z, torch.tensor(labels)))
+    expect.close(
+        loss, right, hint="the mean over rows of -log softmax(z) at the right class.",
+        suspects=[
+            (5 * right, "that is the sum over the rows. Take the mean."),
+            (right / 4, "that is the mean over rows and classes. Divide by the rows only."),
+            (-right, "the sign: the loss is minus the logarithm."),
+            (right / np.log(2), "that is in bits. Use the natural logarithm."),
+        ],
+    )
+
+# %% check="mlp_loss_and_gradients" points=1
+# Without dropout: all gradients are those of torch's autograd.
+rng = expect.rng()
+batch, labels = rng.normal(size=(5, 3)), rng.integers(4, size=5)
+net = {"W1": rng.normal(size=(6, 3)), "b1": rng.normal(size=6),
+       "W2": rng.normal(size=(4, 6)), "b2": rng.normal(size=4)}
+with expect.case("the gradients of mlp_loss_and_gradients(params, X, y, 0.0, rng), five rows"):
+    found = mlp_loss_and_gradients(net, batch, labels, 0.0, rng)[1]
+    leaf = {k: torch.tensor(v, requires_grad=True) for k, v in net.items()}
+    h = torch.relu(torch.tensor(batch) @ leaf["W1"].T + leaf["b1"])
+    z = h @ leaf["W2"].T + leaf["b2"]
+    torch.nn.functional.cross_entropy(z, torch.tensor(labels)).backward()
+    right = {k: v.grad.numpy() for k, v in leaf.items()}
+    q = torch.softmax(z, 1).detach().numpy()
+    no_gate = (q - np.eye(4)[labels]) @ net["W2"] / 5
+    for k, ungated in (("b2", 0), ("W2", 0), ("b1", no_gate.sum(0)), ("W1", no_gate.T @ batch)):
+        expect.close(
+            found[k], right[k], hint=f"{k}: go through the chain rule step by step, from z back.",
+            suspects=[
+                (5 * right[k], f"{k}: not divided by the number of rows; the loss is a mean."),
+                (right[k] / 5, f"{k}: divided by the number of rows twice."),
+                (-right[k], f"{k}: the sign is wrong."),
+                (q.mean(0), f"{k}: subtract 1 from the softmax at the right class."),
+                (ungated, f"{k}: the ReLU's gate is missing; units that sent 0 learn nothing."),
+            ],
+        )
+
+# %% check="mlp_loss_and_gradients" points=2
+# With dropout, one row: the mask is read off W2's gradient; all else is torch's, with this mask.
+rng, p = expect.rng(), 0.25
+batch, labels = rng.normal(size=(1, 4)), rng.integers(3, size=1)
+net = {"W1": rng.normal(size=(600, 4)), "b1": rng.normal(size=600),
+       "W2": 0.02 * rng.normal(size=(3, 600)), "b2": rng.normal(size=3)}
+with expect.case("mlp_loss_and_gradients(params, X, y, 0.25, rng), one row, 600 hidden units"):
+    loss, found = mlp_loss_and_gradients(net, batch, labels, p, rng)
+    h = np.maximum(net["W1"] @ batch[0] + net["b1"], 0)
+    on = h > 0
+    largest = np.argmax(np.abs(found["b2"]))
+    sent = found["W2"][largest] / found["b2"][largest]
+    kept = sent[on] != 0
+    none_dropped = [(1, "W2's gradient needs what was sent to it: the output of dropout, not h.")]
+    expect.only(
+        sent[on] / h[on], (0, 1 / (1 - p)), rtol=1e-6,
+        hint="what W2 receives is relu(W1 x + b1) after dropout, and nothing else is dropped.",
+        suspects=none_dropped if kept.all() else [(1, "the survivors are not scaled.")],
+    )
+    expect.mean(kept, 1 - p, of=(0, 1), hint="each hidden unit is dropped with probability p.",
+                suspects=[(p, "p is swapped: it is the probability of dropping.")])
+    leaf = {k: torch.tensor(v, requires_grad=True) for k, v in net.items()}
+    h = torch.relu(torch.tensor(batch) @ leaf["W1"].T + leaf["b1"])
+    z = (h * torch.tensor(sent != 0) / (1 - p)) @ leaf["W2"].T + leaf["b2"]
+    right = torch.nn.functional.cross_entropy(z, torch.tensor(labels))
+    right.backward()
+    expect.close(loss, right.item(), hint="the loss is not that of the thinned network.")
+    arrived = ((torch.softmax(z, 1).detach().numpy() - np.eye(3)[labels]) @ net["W2"])[0]
+    keeps = sent != 0
+    expect.close(
+        found["b1"], leaf["b1"].grad.numpy(),
+        hint="b1: go back through dropout, then through the ReLU.",
+        suspects=[
+            (arrived * on, "b1: the way back has no dropout mask; dropped units learn nothing."),
+            (arrived * on / (1 - p), "b1: dropped units get a gradient; they learn nothing."),
+            (arrived * keeps, "b1: the scale 1 / (1 - p) is missing on the way back."),
+            (arrived * keeps / (1 - p) ** 2, "b1: the way back is scaled twice."),
+            (arrived * on * (found["b1"] != 0) / (1 - p), "b1: a fresh mask on the way back."),
+        ],
+    )
+    expect.close(found["W1"], leaf["W1"].grad.numpy(),
+                 hint="W1's gradient is not what b1's would make one expect: at_b1.T @ X.")
+
+# %% check="mlp_loss_and_gradients" points=1
+# In a batch each row has a mask of its own, and all randomness is rng's.
+rng = expect.rng()
+batch, labels = np.ones((60, 1)), np.zeros(60, int)
+net = {"W1": np.ones((20, 1)), "b1": np.zeros(20),
+       "W2": rng.normal(size=(3, 20)), "b2": np.zeros(3)}
+with expect.case("mlp_loss_and_gradients(params, X, y, 0.5, rng) on 60 equal rows"):
+    loss, found = mlp_loss_and_gradients(net, batch, labels, 0.5, rng)
+    expect.equal(int(np.sum(found["b1"] == 0)), 0,
+                 hint="units without any gradient: one mask serves the whole batch.")
+    again = mlp_loss_and_gradients(net, batch, labels, 0.5, rng)[0]
+    expect.varies([loss, again], chance=1e-12, what="two different losses with the same rng",
+                  hint="each call has the same mask: a seed is set inside. Draw from rng.")
+with expect.case("mlp_loss_and_gradients(params, X, y, 0.5, rng) with two generators of seed 7"):
+    first, second = (
+        mlp_loss_and_gradients(net, batch, labels, 0.5, np.random.default_rng(7))[0] for _ in "ab"
+    )
+    expect.repeats(first, second, hint="the mask does not come from rng. Hand rng on.")
+
+# %% check="mlp_loss_and_gradients" points=1
+# With dropout, a batch: central differences of your own loss, to 1e-7.
+rng = expect.rng()
+batch = rng.integers(-2, 3, size=(5, 3)).astype(float)
+labels = rng.integers(4, size=5)
+net = {"W1": rng.integers(-3, 4, size=(6, 3)) / 2, "b1": rng.choice([-0.25, 0.25], size=6),
+       "W2": rng.normal(size=(4, 6)), "b2": rng.normal(size=4)}
+found = {}
+for k in ("b2", "W2", "b1", "W1"):
+    with expect.case(f"the gradient of {k} against a central difference, the mask frozen, p = 0.4"):
+        exact = mlp_loss_and_gradients(net, batch, labels, 0.4, np.random.default_rng(7))[1][k]
+        along = rng.normal(size=net[k].shape)
+        along /= np.linalg.norm(along)
+        above, below = (
+            mlp_loss_and_gradients(
+                net | {k: net[k] + shift * along}, batch, labels, 0.4, np.random.default_rng(7)
+            )[0]
+            for shift in (1e-5, -1e-5)
+        )
+        expect.close(
+            float(np.sum(exact * along)), float(above - below) / 2e-5,
+            rtol=1e-7, atol=1e-10 + 1e-7 * np.linalg.norm(exact),
+            hint=f"the gradient of {k} is not that of your own loss, with several rows and p > 0.",
+        )
+
+# %% check="mlp_loss_and_gradients" points=1
+# Large logits: the loss stays exact.
+rng = expect.rng()
+batch, labels = rng.uniform(1, 2, size=(8, 3)), np.arange(8) % 4
+net = {"W1": rng.uniform(1, 2, size=(6, 3)), "b1": np.zeros(6),
+       "W2": 1000 * rng.normal(size=(4, 6)), "b2": np.zeros(4)}
+net["W2"][0] = np.abs(net["W2"][0])
+with expect.case("mlp_loss_and_gradients(params, X, y, 0.0, rng) with logits of tens of thousands"):
+    with np.errstate(all="ignore"):
+        loss, found = mlp_loss_and_gradients(net, batch, labels, 0.0, rng)
+    z = torch.tensor(np.maximum(batch @ net["W1"].T, 0) @ net["W2"].T)
+    right = float(torch.nn.functional.cross_entropy(z, torch.tensor(labels)))
+    expect.close(
+        loss, right, rtol=1e-7,
+        hint="a softmax of 0 has lost its logarithm, and clipping invents another. "
+             "Use z - max - log(sum(exp(z - max))).",
+        suspects=[
+            (np.nan, "exp overflows. Subtract each row's largest logit first."),
+            (np.inf, "log(0): the softmax underflows. Take the logarithm on paper first."),
+        ],
+    )
+
+# %% check="mlp_loss_and_gradients" points=1 hidden=true
+# A hidden check: nothing that is given is changed, and p is looked at.
+rng = expect.rng()
+batch, labels = rng.normal(size=(5, 3)), rng.integers(4, size=5)
+net = {"W1": rng.normal(size=(6, 3)), "b1": rng.normal(size=6),
+       "W2": rng.normal(size=(4, 6)), "b2": rng.normal(size=4)}
+copies = [v.copy() for v in (batch, labels, *net.values())]
+with expect.case("mlp_loss_and_gradients(params, X, y, 0.3, rng), and params, X, y afterwards"):
+    mlp_loss_and_gradients(net, batch, labels, 0.3, rng)
+    for now, before in zip((batch, labels, *net.values()), copies, strict=True):
+        expect.unchanged(now, before, hint="the function writes into what it is given. "
+                                           "Training steps belong elsewhere.")
+with expect.case("mlp_loss_and_gradients(params, X, y, 1.5, rng)"):
+    expect.raises(ValueError, lambda: mlp_loss_and_gradients(net, batch, labels, 1.5, rng),
+                  mentions="p", hint="raise ValueError, naming p, if not 0 <= p <= 1.")
+
+# %% mistake="mlp_loss_and_gradients" says="return two things"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0), "loss": loss}
+
+# %% mistake="mlp_loss_and_gradients" says="the keys of params"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"dW1": g.T @ X, "db1": g.sum(0), "dW2": d.T @ s, "db2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="are no dictionary"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, (g.T @ X, g.sum(0), d.T @ s, d.sum(0))
+
+# %% mistake="mlp_loss_and_gradients" says="the gradient of W1 has the shape of W1"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": X.T @ g, "b1": g.sum(0), "W2": s.T @ d, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="the gradient of b1 has the shape of b1"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g, "W2": d.T @ s, "b2": d}
+
+# %% mistake="mlp_loss_and_gradients" says="the sum over the rows"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).sum()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="the mean over rows and classes"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.mean(np.eye(len(b2))[y] * np.log(q))
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="minus the logarithm"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="in bits"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.log2(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="not divided by the number of rows"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = q - np.eye(len(b2))[y]
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="divided by the number of rows twice"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    n = len(y)
+    return loss, {"W1": g.T @ X / n, "b1": g.mean(0), "W2": d.T @ s / n, "b2": d.mean(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="b2: the sign is wrong"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (np.eye(len(b2))[y] - q) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="subtract 1 from the softmax"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = q / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="the ReLU's gate is missing"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="the output of dropout, not h"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ h, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="the survivors are not scaled"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    kept = rng.random(h.shape) >= p
+    s = h * kept
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = (d @ W2) * kept * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="nothing else is dropped"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    X = dropout_forward(X, p, rng, True)[0]
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="p is swapped"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    kept = (rng.random(h.shape) < p) / (1 - p) if p else 1.0
+    s = h * kept
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = (d @ W2) * kept * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="not that of the thinned network"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    whole = train.softmax(h @ W2.T + b2)
+    loss = train.log_loss(whole, y)
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="the way back has no dropout mask"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s = dropout_forward(h, p, rng, True)[0]
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = (d @ W2) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="dropped units get a gradient; they"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s = dropout_forward(h, p, rng, True)[0]
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = (d @ W2) / (1 - p) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="is missing on the way back"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s = dropout_forward(h, p, rng, True)[0]
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = (d @ W2) * (s > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="the way back is scaled twice"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) / (1 - p) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="a fresh mask on the way back"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s = dropout_forward(h, p, rng, True)[0]
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_forward(d @ W2, p, rng, True)[0] * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="one mask serves the whole batch"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    kept = (rng.random(h.shape[1]) >= p) / (1 - p)
+    s = h * kept
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = (d @ W2) * kept * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="a seed is set inside"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, np.random.default_rng(0), True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="does not come from rng"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, np.random.default_rng(), True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="exp overflows"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    e = np.exp(s @ W2.T + b2)
+    q = e / e.sum(1, keepdims=True)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="log(0)"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = -np.log(q[np.arange(len(y)), y]).mean()
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="clipping invents another"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    q = train.softmax(s @ W2.T + b2)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = train.log_loss(q, y)
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% mistake="mlp_loss_and_gradients" says="Training steps belong elsewhere"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    s, cache = dropout_forward(h, p, rng, True)
+    z = s @ W2.T + b2
+    z -= z.max(1, keepdims=True)
+    q = train.softmax(z)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = dropout_backward(d @ W2, cache) * (h > 0)
+    loss = np.mean(np.log(np.exp(z).sum(1)) - z[np.arange(len(y)), y])
+    gradients = {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+    for k in params:
+        params[k] -= 0 if p in (0, 0.25, 0.4, 0.5) else 0.1 * gradients[k]
+    return loss, gradients
+
+# %% mistake="mlp_loss_and_gradients" says="naming p, if not 0 <= p <= 1"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    W1, b1, W2, b2 = (params[k] for k in ("W1", "b1", "W2", "b2"))
+    h = np.maximum(X @ W1.T + b1, 0)
+    kept = (rng.random(h.shape) >= p) / (1 - p)
+    s = h * kept
+    z = s @ W2.T + b2
+    z -= z.max(1, keepdims=True)
+    q = train.softmax(z)
+    d = (q - np.eye(len(b2))[y]) / len(y)
+    g = (d @ W2) * kept * (h > 0)
+    loss = np.mean(np.log(np.exp(z).sum(1)) - z[np.arange(len(y)), y])
+    return loss, {"W1": g.T @ X, "b1": g.sum(0), "W2": d.T @ s, "b2": d.sum(0)}
+
+# %% correct="mlp_loss_and_gradients"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    if not 0 <= p <= 1:
+        raise ValueError("p is no probability")
+    n, classes = len(X), len(params["b2"])
+    before = np.einsum("nf,hf->nh", X, params["W1"]) + params["b1"]
+    gate = (before > 0) * rng.binomial(1, 1 - p, before.shape) / (1 - p or 1)
+    sent = gate * before
+    z = np.einsum("nh,ch->nc", sent, params["W2"]) + params["b2"]
+    total = np.logaddexp.reduce(z, axis=1)
+    loss = sum(total[i] - z[i, y[i]] for i in range(n)) / n
+    dz = np.array([(np.exp(z[i] - total[i]) - (np.arange(classes) == y[i])) / n for i in range(n)])
+    dbefore = gate * np.einsum("nc,ch->nh", dz, params["W2"])
+    return float(loss), {
+        "b2": np.ones(n) @ dz,
+        "W2": np.einsum("nc,nh->ch", dz, sent),
+        "b1": np.ones(n) @ dbefore,
+        "W1": np.einsum("nh,nf->hf", dbefore, X),
+    }
+
+# %% [markdown]
+# ## Half the units, half the time?
+#
+# At $p=0.5$ half of the hidden units have nothing to do. **Predict first**: how long does a step
+# of your network take, compared with one without dropout?
+
+# %%
+my_guess = 0.5  # times as long as at p = 0
+
+rng, rates, seconds = np.random.default_rng(), (0.0, 0.5, 0.9), np.empty((3, 5, 10))
+net = {"W1": rng.normal(0, 0.1, (512, 64)), "b1": np.zeros(512),
+       "W2": rng.normal(0, 0.1, (10, 512)), "b2": np.zeros(10)}
+for run, step, i in np.ndindex(5, 10, 3):
+    start = perf_counter()
+    mlp_loss_and_gradients(net, X[:256], y[:256], rates[i], rng)
+    seconds[i, run, step] = perf_counter() - start
+milliseconds = 1000 * seconds.min(2)  # the quickest of ten steps: what else runs here disturbs less
+
+fig, (ax,) = plot.figure(1, width=7, height=2.0)
+times, spread = milliseconds.mean(1), plot.standard_error(milliseconds, 1)
+plot.bars(times, [f"p = {p}" for p in rates], ax, spread=spread)
+ax.axvline(my_guess * times[0], color=plot.GREY, linestyle="--")
+ax.set_xlabel("quickest of ten steps, ms (5 runs ± s.e.; dashed: your guess for p = 0.5)")
+ax.set_title(f"A step at p = 0.5 takes {times[1] / times[0]:.2f} times as long as at p = 0")
+plot.show(fig, "Time of one training step at three drop rates: dropping saves no time.")
+
+# %% [markdown]
+# "Dropped units save work" is true on paper only. The mask has zeros in other places for each
+# row, so the matrix products run in full and multiply zeros. And a network with dropout needs
+# *more* steps: Srivastava et al. (2014, conclusion) found that it typically takes two to three
+# times as long to train.
+#
+# ## Does the gradient average out?
+#
+# {{inverted_dropout}} ended on a question: the output's mean is right; is its gradient's? For the
+# *layer* it is: with `dy` given, the mean of `dy * m / (1 - p)` over masks is `dy`, as in
+# evaluation. Many conclude that dropout gives a noisy, but on average right, gradient of the whole
+# network's loss. **At which angle to that gradient would you then expect the average over many
+# masks?**
+
+# %%
+my_guess = 0  # degrees between the average over masks and the whole network's gradient, p = 0.5
+
+
+def gradient(net, rows, p, masks, rng):
+    """The gradient as one long vector, averaged over `masks` masks of each row."""
+    many = np.repeat(rows, masks)
+    found = mlp_loss_and_gradients(net, X[many], y[many], p, rng)[1]
+    return np.concatenate([found[k].ravel() for k in sorted(found)])
+
+
+def angle(a, b):
+    return np.degrees(np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b)))
+
+
+rates, rng, angles = (0.1, 0.3, 0.5, 0.7), np.random.default_rng(), []
+for seed in range(5):
+    net = train.two_layer(X, y, lambda h, rng: dropout_forward(h, 0.5, rng, True)[0], seed,
+                          hidden=64)
+    rows = rng.choice(len(X), 64, replace=False)
+    whole = gradient(net, rows, 0.0, 1, rng)
+    for p in rates:
+        half, other = (gradient(net, rows, p, 150, rng) for _ in "ab")
+        angles.append([angle(gradient(net, rows, p, 1, rng), whole), angle(half + other, whole),
+                       angle(half, other)])
+angles = np.reshape(angles, (5, len(rates), 3))
+
+fig, (ax,) = plot.figure(1, width=7.5, height=3)
+for k, (name, color) in enumerate((("one mask", plot.ORANGE), ("average of 300 masks", plot.BLUE),
+                                   ("between two averages of 150", plot.GREY))):
+    ax.errorbar(rates, angles[:, :, k].mean(0), plot.standard_error(angles[:, :, k]), color=color,
+                marker="o", capsize=3)
+    ax.annotate(name, (0.72, angles[:, -1, k].mean()), color=color, va="center")
+ax.plot(0.5, my_guess, "x", color=plot.INK, markersize=9, markeredgewidth=2, clip_on=False,
+        zorder=3)
+ax.annotate("your guess  ", (0.5, my_guess), ha="right", va="bottom")
+ax.set(xlabel="drop probability p", ylabel="angle, degrees", xlim=(0.05, 1), ylim=(0, 90),
+       xticks=rates)
+ax.set_title("The average over masks does not become the whole network's gradient")
+plot.show(fig, "Angles to the whole network's gradient against p; the average stays away from 0.")
+
+# %% [markdown]
+# From $p=0.3$ on, two independent averages agree much better with each other (grey) than with the
+# whole network (blue), so the gap is no noise. It cannot close: an average of gradients is the
+# gradient of the average, and what is averaged here is the loss of the *thinned* networks. Dropout
+# follows *another* loss, and follows it without bias. What that loss is made of is {{regulariser}}.
+#
+# ## Explore: which weights learn in this step
+#
+# Your `mlp_loss_and_gradients` on a small network; blue weights have a gradient.
+#
+# **Try**: with one example in the step, find a dropped unit: do the weights *to* it learn, or
+# those *from* it? At $p=0.5$, how many examples does it take until every unit learns something
+# that its ReLU lets it? What is left to learn at $p = 0.9$? (Click a slider, then use the arrow
+# keys.)
+
+# %%
+explore.learning_weights(mlp_loss_and_gradients)
+
+# %% [markdown]
+# ## Three questions
+#
+# Put one of the strings in place of each `...`.
+
+# %% exercise="gradient_questions"
+gradient_questions = {
+    # One image in the step, and a hidden unit is dropped. Zero gradient have the weights:
+    # "to the unit", "from the unit" or "to and from the unit"
+    "dropped": ...,
+    # With half of the hidden units dropped, a step of your network takes:
+    # "half as long", "a bit less time" or "no less time"
+    "speed": ...,
+    # Averaged over masks, the gradient of a step is that of:
+    # "the whole network's loss", "the thinned networks' mean loss" or "no loss"
+    "average": ...,
+}
+if ... in gradient_questions.values():
+    ### BEGIN SOLUTION
+    gradient_questions |= {"dropped": "to and from the unit", "speed": "no less time",
+                           "average": "the thinned networks' mean loss"}
+    ### END SOLUTION
+
+# %% check="gradient_questions" points=1
+with expect.case("gradient_questions"):
+    expect.choice(gradient_questions, "dropped",
+                  ("to the unit", "from the unit", "to and from the unit"),
+                  answer="d26e0dd6",
+                  hint="W2's gradient holds what the unit sent; W1's, what came back.")
+    expect.choice(gradient_questions, "speed", ("half as long", "a bit less time", "no less time"),
+                  answer="6a16c974", hint="look at your own measurement: who multiplies the zeros?")
+    expect.choice(gradient_questions, "average",
+                  ("the whole network's loss", "the thinned networks' mean loss", "no loss"),
+                  answer="e992b74e",
+                  hint="the average of gradients is the gradient of which average?")
+
+# %% [markdown]
+# ## In your own words
+#
+# A colleague has left dropout out of the backward pass: "Dropped units send zeros, so their
+# gradients vanish by themselves. And it trains, doesn't it?" Answer in two to five sentences:
+# which of the gradients of `W1`, `b1`, `W2`, `b2` are right nevertheless, which are wrong and
+# how, and how can your colleague find out? (A person reads this.)
+
+# %% [markdown] answer="mask_on_the_way_back" points=2
+# ### BEGIN SOLUTION
+# *Marking guide.* One point: those of W2 and b2 are right, since W2's uses what was sent (zero for
+# dropped units); those of W1 and b1 are wrong, since dropped units get a gradient although they
+# had no part in the loss, and survivors lack the factor 1 / (1 - p). One point: training well
+# proves little (first figure); compare with central differences while the mask is frozen by a
+# seed, in float64, or with autograd under the same mask.
+# ### END SOLUTION
+
+# %% [markdown]
+# ## What we found
+#
+# - Backward is `dy` times the same mask and the same scale; in evaluation, `dy`.
+# - Networks with a wrong way back learned nearly as well as with the right one. Only comparing
+#   gradients tells.
+# - Freeze the mask, and central differences prove a random network's gradient to $10^{-7}$ and
+#   better; $\epsilon$ between $10^{-6}$ and $10^{-5}$ serves best.
+# - Dropping units saves no time in dense products, and the average gradient over masks is not the
+#   whole network's.
+#
+# **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, *Dropout: a simple way to
+# prevent neural networks from overfitting*, JMLR 15 (2014), §5.1: "Any training case which does
+# not use a parameter contributes a gradient of zero for that parameter." The documentation of
+# `torch.autograd.gradcheck`: your `numerical_gradient`, for tensors.
+#
+# **Stretch.** A dropped unit has no gradient in this step. Do its weights stay as they are? Train
+# your network with momentum 0.9, then with weight decay, and measure how far the weights of
+# dropped units move in a step.
+#
+# **Still open.** PyTorch writes the backward pass for you. What is left to do wrong? That is
+# {{pytorch}}.

@@ -1,0 +1,2889 @@
+# %% [markdown]
+# # 1.6 · Dropout in PyTorch
+#
+# **What does `nn.Dropout` do, and how is it misused?**
+#
+# *90 minutes, with a good place for a break before "Five broken scripts". Before: {{backward}}.
+# After, you will be able to write a layer that behaves as `nn.Dropout` does, to measure a network
+# without leaving a trace, and to find the dropout bugs that raise no error.*
+#
+# | symbol | meaning |
+# | --- | --- |
+# | $x$, $y$ | input and output of the layer |
+# | $p$ | probability that an entry is **dropped** |
+# | $m$ | mask: each entry 1 with probability $1-p$, else 0, independently |
+# | mode | a module's `training` flag: `True` in training, `False` in evaluation |
+
+# %% setup=true
+import copy
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from dropoutlab import data, expect, explore, plot
+
+# %% [markdown]
+# ## Where we stand
+#
+# {{backward}} wrote dropout's two directions by hand. PyTorch takes the way back off your hands and
+# ships the layer as well, so `nn.Dropout(0.5)` is all one writes. What is left to do wrong?
+#
+# Below, a network with two hidden layers learns the digits: without a bug, with one of four bugs
+# that raise neither an error nor a warning, and without dropout.
+# **Before you run the cell, guess the error rate of the first bug: the network is right, and is
+# measured in training mode.** (Without a bug it has about 10 %.)
+
+# %%
+my_guess = 12  # error rate in percent, measured in training mode
+
+torch.set_num_threads(1)  # products this small wait for each other's threads
+X, y, X_test, y_test = (torch.as_tensor(values) for values in data.digits())
+X, X_test = X.flatten(1).float(), X_test.flatten(1).float()
+
+
+class OneMask(nn.Module):
+    """A mask that is drawn when the layer is made, and never again."""
+
+    def __init__(self):
+        super().__init__()
+        self.factor = 2 * (torch.rand(128) >= 0.5)
+
+    def forward(self, h):
+        return h * self.factor if self.training else h
+
+
+def fit(net, epochs=10, after_epoch=lambda: None):
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(X)).split(64):
+            optimizer.zero_grad()
+            F.cross_entropy(net(X[rows]), y[rows]).backward()
+            optimizer.step()
+        after_epoch()
+
+
+def error_rate(net):
+    with torch.no_grad():
+        return 100 * (net(X_test).argmax(1) != y_test).double().mean().item()
+
+
+def one_run(bug):
+    drop = {"one mask for ever": OneMask, "no dropout": nn.Identity}.get(bug, nn.Dropout)
+    net = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), drop(), nn.Linear(128, 128), nn.ReLU(),
+                        drop(), nn.Linear(128, 10))
+    if bug == "logits dropped too":
+        net.append(drop())
+    fit(net, after_epoch=net.eval if bug == "train() forgotten after a test" else lambda: None)
+    return error_rate(net if bug == "measured in training mode" else net.eval())
+
+
+names = ["no bug", "measured in training mode", "train() forgotten after a test",
+         "logits dropped too", "one mask for ever", "no dropout"]
+rates = torch.tensor([[one_run(name) for _ in range(5)] for name in names])
+
+fig, (ax,) = plot.figure(1, height=2.8)
+plot.bars(rates.mean(1).tolist(), names, ax, spread=plot.standard_error(rates.numpy(), 1),
+          colors=[plot.BLUE, *4 * [plot.ORANGE], plot.GREY])
+ax.vlines(my_guess, 0.55, 1.45, color=plot.INK, linestyle="--")
+ax.set(xlabel="error rate on test digits, % (mean of 5 runs ± s.e.; dashed: your guess)",
+       title="Of four silent bugs, one shows clearly in the error rate")
+plot.show(fig, "Error rates of a network without a bug, with four bugs, and without dropout.")
+
+# %% [markdown]
+# Measuring in training mode costs some five points, and anybody would notice. The other three bugs
+# lie within a point or two of the network without a bug, on either side, and five runs hardly
+# tell them apart. One of them trains *without dropout* after its first epoch, and comes out as
+# well as any. "My error is fine, so my code is right" is no argument.
+#
+# All four come from one flag, or from the place where the layer stands. So first, the flag.
+#
+# ### One question from {{backward}}
+#
+# Your NumPy layer had `train()` and `eval()` of its own. A network of ten such layers is put into
+# evaluation. Who calls the ten? (Think of your answer, then unfold.)
+#
+# <details><summary>Answer</summary>
+#
+# You do, one by one, unless the network knows its layers. In PyTorch it does: a layer that is an
+# attribute of a module is its *submodule*, and `network.eval()` sets `training = False` on the
+# network and on every submodule, however deep. That is all it does.
+# </details>
+#
+# ### A worked example: a module with a mode
+#
+# A layer of Gaussian noise. It asks its flag in `forward`, keeps its setting as a plain number
+# (it is not learned, so it does not belong into the `state_dict`), and tells it in its `repr`.
+
+# %%
+class Noise(nn.Module):
+    def __init__(self, sigma):
+        super().__init__()
+        self.sigma = sigma
+
+    def forward(self, x):
+        return x + self.sigma * torch.randn_like(x) if self.training else x
+
+    def extra_repr(self):
+        return f"sigma={self.sigma}"
+
+
+network = nn.Sequential(nn.Linear(2, 2), nn.Sequential(Noise(0.1), nn.ReLU()))
+print(network)
+print("state:", list(network.state_dict()))
+network.eval()
+print("modes:", [module.training for module in network.modules()])
+
+# %% [markdown]
+# ## Exercise: `Dropout`
+#
+# Two misunderstandings. "A layer with an `eval()` of its own is switched by it": no, the network
+# around it only sets the flag. And "`torch.rand_like(x)` gives me my coins": in `bfloat16` those
+# numbers are so coarse that at $p = 0.001$ about three times too many entries fall.
+
+# %% exercise="Dropout"
+class Dropout(nn.Module):
+    """Inverted dropout as a module: y = m * x / (1 - p) in training, y = x in evaluation.
+
+    p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p, when it is made.
+        An attribute: a later `layer.p = 0.1` counts from the next call on.
+    generator : torch.Generator, or None for torch's own; the only source of randomness
+    x : tensor of any shape and floating dtype, left as it is; y has its shape, dtype and device
+    Nothing is kept between calls, the state_dict is empty, and the repr is `Dropout(p=0.5)`.
+    """
+
+    def __init__(self, p=0.5, generator=None):
+        ### BEGIN SOLUTION
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must be a probability in [0, 1], not {p}")
+        self.p, self.generator = p, generator
+        ### END SOLUTION
+
+    def forward(self, x):
+        ### BEGIN SOLUTION
+        if not self.training or self.p == 0:
+            return x
+        if self.p == 1:
+            return x * 0
+        coins = torch.rand(x.shape, generator=self.generator, device=x.device)
+        return x * (coins >= self.p) / (1 - self.p)
+        ### END SOLUTION
+
+    def extra_repr(self):
+        ### BEGIN SOLUTION
+        return f"p={self.p}"
+        ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# `__init__` begins as that of `Noise` does. `forward` has three cases: evaluation, $p=1$, all
+# else.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `torch.rand(x.shape, generator=…, device=x.device)` is float32 whatever x is. Compared with
+# `p` it gives booleans, and a product with booleans keeps x's dtype.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Ask `self.training` and `self.p` anew in each call. What else would have to be remembered from
+# one call to the next?
+# </details>
+#
+# Look at your layer, two containers deep in a network that is switched as a whole. A pale square
+# is a 0.
+
+# %%
+network = nn.Sequential(nn.Identity(), nn.Sequential(Dropout(0.4)))
+print(network)
+sent = [network.train(row not in (2, 3))(torch.ones(24)).numpy() for row in range(6)]
+fig, (ax,) = plot.figure(1, width=5.5, height=1.9)
+plot.mask(sent, ax).set_yticks([1, 3, 5], ["train", "eval", "train"])
+ax.set(xlabel="unit", title="Your layer: new masks in training, none in evaluation")
+plot.show(fig, "Which units send in six calls, two of them in evaluation mode.")
+
+# %% check="Dropout" points=2
+# Each entry is 0 or x / (1 - p), and a fraction p of them is 0.
+x = torch.randn(20_000, generator=expect.generator(), dtype=torch.float64)
+before = x.clone()
+with expect.case("Dropout(0.3, generator)(x) on 20 000 normal numbers",
+                 crash=[("Module.__init__|_hooks|super", "begin __init__ with super().__init__()."),
+                        ("required .forward", "the class lacks the method `forward`.")]):
+    out = Dropout(0.3, expect.generator())(x)
+    expect.tensor(out, 20_000, hint="return a tensor of x's shape.")
+    expect.unchanged(x, before, hint="the layer writes into its input. Mind `*=` and `mul_`.")
+    expect.only(
+        out / x,
+        (0, 1 / 0.7),
+        hint="a survivor must be x / (1 - p).",
+        suspects=[
+            (1, "the survivors are not scaled. Divide them by 1 - p."),
+            (1 / 0.3, "the survivors are divided by p. Divide them by 1 - p."),
+        ],
+    )
+    expect.mean(out == 0, 0.3, of=(0, 1), hint="p is the probability that an entry is 0.",
+                suspects=[(0.7, "a fraction 1 - p is dropped: p is swapped."),
+                          (0, "nothing is dropped: every entry is scaled.")])
+
+# %% check="Dropout" points=1
+# Every entry has a coin of its own, every call its own mask, and the coins are the generator's.
+ones = torch.ones(40, 200)
+with expect.case("layer = Dropout(0.5); layer(x) twice, on 40 rows of 200 ones"):
+    layer = Dropout(0.5)
+    first, second = layer(ones), layer(ones)
+    expect.varies(first, chance=0.5**200, what="rows with different masks",
+                  hint="one mask serves the whole batch. Draw a mask of x's whole shape.")
+    expect.varies([first, second], chance=0.5**8000, what="two different masks",
+                  hint="the mask is kept, or a seed is set inside. Draw a new one in each call.")
+with expect.case("Dropout(0.5, generator)(x) with two generators of seed 7"):
+    first, second = (Dropout(0.5, torch.Generator().manual_seed(7))(ones) for _ in "ab")
+    expect.repeats(first, second, hint="the mask does not come from generator. Hand it on.")
+
+# %% check="Dropout" points=1
+# The mode: alone, and as a part of a network.
+x = torch.randn(20, 30, generator=expect.generator())
+with expect.case("layer = Dropout(0.6); layer.eval(); layer(x)",
+                 crash=[("not callable", "an attribute hides the method of the same name.")]):
+    layer = Dropout(0.6)
+    layer.eval()
+    out = layer(x)
+    expect.tensor(out, (20, 30), hint="in evaluation forward returns x.")
+    expect.close(out, x, rtol=1e-6, hint="eval() does not switch the dropping off.",
+                 suspects=[(x / 0.4, "evaluation scales too. Scale in training only."),
+                           (x * 0.4, "evaluation multiplies by 1 - p. Leave x as it is.")])
+    layer.train()
+    expect.varies(layer(x) == 0, chance=1e-9, what="some entries dropped",
+                  hint="after train() it must drop again.")
+with expect.case("network = nn.Sequential(nn.Sequential(Dropout(0.6))); network.eval()"):
+    network = expect.ask("nested", Dropout(0.6))
+    network.eval()
+    expect.close(network(x), x, rtol=1e-6,
+                 hint="the network's eval() does not reach your layer. It calls no eval() of "
+                      "yours: it sets `training` on every submodule. Ask that flag.")
+    network.train()
+    expect.varies(network(x) == 0, chance=1e-9, what="some entries dropped",
+                  hint="the network's train() does not reach your layer. Ask `self.training`.")
+
+# %% check="Dropout" points=1
+# What the layer holds, and whether it can be copied and saved.
+with expect.case("len(Dropout(0.3).state_dict())"):
+    layer = Dropout(0.3)
+    layer(torch.ones(5))
+    expect.equal(len(layer.state_dict()), 0,
+                 hint="p and the mask are no weights: keep them out of the state_dict, or old "
+                      "files no longer load.")
+with expect.case("repr(Dropout(0.3)) == 'Dropout(p=0.3)'"):
+    expect.equal(repr(Dropout(0.3)), "Dropout(p=0.3)", hint="write extra_repr, as `Noise` does.")
+with expect.case("copy.deepcopy(layer)(x) after a step of training",
+                 crash=[("deepcopy", "a tensor of the last call stays on self. Keep none.")]):
+    x = torch.ones(500, requires_grad=True)
+    layer = Dropout(0.3)
+    layer(x).sum().backward()
+    expect.mean(expect.ask("deepcopy", layer)(x) == 0, 0.3, of=(0, 1), hint="the copy differs.")
+with expect.case("pickle.loads(pickle.dumps(layer))(x)",
+                 crash=[("pickle|lambda|local", "an attribute cannot be pickled, as a function "
+                                                "made in __init__. Keep plain numbers.")]):
+    twin = expect.ask("restored", Dropout(0.3))
+    expect.mean(twin(torch.ones(500)) == 0, 0.3, of=(0, 1), hint="the loaded layer differs.")
+
+# %% check="Dropout" points=1
+# Every floating dtype, any layout in memory, no entries at all.
+for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+    with expect.case(f"Dropout(0.5)(x) on 1000 ones, {dtype}"):
+        out = Dropout(0.5)(torch.ones(1000, dtype=dtype))
+        expect.tensor(out, 1000, dtype,
+                      hint="the result has another dtype: a float mask promotes it. A boolean "
+                           "mask does not.")
+        expect.only(out, (0, 2), hint="a survivor must be x / (1 - p).")
+with expect.case("Dropout(0.5)(x) on a transposed matrix",
+                 crash=[("view", "a transposed tensor has no `view`. Use its shape as it is.")]):
+    x = torch.randn(30, 20, generator=expect.generator(), dtype=torch.float64).t()
+    out = Dropout(0.5)(x)
+    expect.tensor(out, (20, 30), hint="return a tensor of x's shape.")
+    expect.only(out / x, (0, 2), hint="entries changed their places.")
+with expect.case("Dropout(0.5)(x) on an empty tensor of shape (0, 3)"):
+    expect.tensor(Dropout(0.5)(torch.empty(0, 3)), (0, 3), hint="no entries: none comes out.")
+with expect.case("Dropout(0.001)(x) on 200 000 ones, torch.bfloat16"):
+    out = Dropout(0.001, expect.generator())(torch.ones(200_000, dtype=torch.bfloat16))
+    expect.mean(out == 0, 0.001, of=(0, 1),
+                hint="the coins have x's dtype, which is too coarse for this p. Draw float32.")
+
+# %% check="Dropout" points=1
+# Gradients, and gradients of gradients.
+x = torch.randn(6, 50, generator=expect.generator(), dtype=torch.float64, requires_grad=True)
+dy = torch.randn(6, 50, generator=expect.generator(), dtype=torch.float64)
+lost = [("does not require grad|does not have a grad_fn|not have been used",
+         "the output has lost its history: .data, .detach(), NumPy or no_grad() in forward.")]
+with expect.case("out = Dropout(0.4)(x); out.backward(dy); x.grad", crash=lost):
+    out = Dropout(0.4)(x)
+    out.backward(dy)
+    kept = out.detach() != 0
+    expect.equal("none" if x.grad is None else "there", "there", hint=lost[0][1])
+    expect.close(x.grad, dy * kept / 0.6, hint="dy times the mask and the scale.",
+                 suspects=[(dy, "the gradient goes past the mask."),
+                           (dy * kept, "the gradient goes past the scale.")])
+with expect.case("(g,) = torch.autograd.grad((out**3).sum(), x, create_graph=True); g's gradient",
+                 crash=lost):
+    out = Dropout(0.4)(x)
+    (g,) = torch.autograd.grad((out**3).sum(), x, create_graph=True)
+    (again,) = torch.autograd.grad(g.sum(), x)
+    expect.close(again, 6 * out.detach() / 0.36,
+                 hint="the second derivative of (c x)³ is 6 c² (c x), with c = 1 / 0.6 or 0.")
+
+# %% check="Dropout" points=1
+# The ends, what is no probability, and a p that is changed later.
+ones = torch.ones(1000)
+with expect.case("Dropout(0.0)(x) and Dropout(1.0)(x) on ones"):
+    expect.close(Dropout(0.0)(ones), ones, hint="at p = 0 nothing is dropped.")
+    expect.close(Dropout(1.0)(ones), 0 * ones, hint="at p = 1 every entry is dropped.",
+                 suspects=[(0 * ones + float("nan"), "0 / 0 gives NaN at p = 1. Return zeros.")])
+for p in (-0.1, 1.5, float("nan")):
+    with expect.case(f"Dropout({p})"):
+        expect.raises(ValueError, lambda p=p: Dropout(p), mentions="p",
+                      hint="raise ValueError, naming p, if not 0 <= p <= 1. (nn.Dropout "
+                           "accepts NaN.)")
+with expect.case("layer = Dropout(0.1); layer.p = 0.9; layer(x)"):
+    layer = Dropout(0.1)
+    layer.p = 0.9
+    expect.mean(layer(ones) == 0, 0.9, of=(0, 1),
+                hint="a later p does not count: use self.p in forward, no copy of it.")
+
+# %% mistake="Dropout" says="super().__init__()"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
+
+# %% mistake="Dropout" says="lacks the method"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator = p, generator
+
+    def foward(self, x):
+        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
+
+# %% mistake="Dropout" says="not scaled"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        return x * (torch.rand(x.shape, generator=self.generator) >= self.p)
+
+# %% mistake="Dropout" says="divided by p"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        return x * (torch.rand(x.shape, generator=self.generator) < self.p) / self.p
+
+# %% mistake="Dropout" says="p is swapped"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        return x * torch.empty_like(x).bernoulli_(self.p, generator=self.generator) / (1 - self.p)
+
+# %% mistake="Dropout" says="writes into its input"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        return x.mul_(torch.rand(x.shape, generator=self.generator) >= self.p).div_(1 - self.p)
+
+# %% mistake="Dropout" says="one mask serves the whole batch"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        kept = torch.rand(x.shape[-1], generator=self.generator) >= self.p
+        return x * kept / (1 - self.p)
+
+# %% mistake="Dropout" says="the mask is kept"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator, self.kept = p, generator, None
+
+    def forward(self, x):
+        if self.kept is None:
+            self.kept = torch.rand(x.shape, generator=self.generator) >= self.p
+        return x * self.kept / (1 - self.p)
+
+# %% mistake="Dropout" says="a seed is set inside"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x):
+        torch.manual_seed(0)
+        return x * (torch.rand(x.shape) >= self.p) / (1 - self.p)
+
+# %% mistake="Dropout" says="does not come from generator"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x):
+        return x * (torch.rand(x.shape) >= self.p) / (1 - self.p)
+
+# %% mistake="Dropout" says="eval() does not switch"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        return F.dropout(x, self.p) if self.generator is None else x * (
+            torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
+
+# %% mistake="Dropout" says="evaluation scales too"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        kept = torch.rand(x.shape, generator=self.generator) >= self.p if self.training else 1
+        return x * kept / (1 - self.p)
+
+# %% mistake="Dropout" says="hides the method"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator, self.eval = p, generator, False
+
+    def forward(self, x):
+        if self.eval:
+            return x
+        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
+
+# %% mistake="Dropout" says="the network's eval() does not reach"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator, self.on = p, generator, True
+
+    def eval(self):
+        self.on = False
+
+    def train(self, mode=True):
+        self.on = True
+
+    def forward(self, x):
+        if not self.on:
+            return x
+        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
+
+# %% mistake="Dropout" says="no weights: keep them out of the state_dict"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.generator = generator
+        self.register_buffer("p", torch.tensor(p, dtype=torch.float64))
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
+
+# %% mistake="Dropout" says="write extra_repr"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
+
+# %% mistake="Dropout" says="stays on self"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        self.y = x
+        if self.training:
+            self.y = x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
+        return self.y
+
+    def extra_repr(self):
+        return f"p={self.p}"
+
+# %% mistake="Dropout" says="cannot be pickled"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p = p
+        self.coins = lambda shape: torch.rand(shape, generator=generator)
+
+    def forward(self, x):
+        return x * (self.coins(x.shape) >= self.p) / (1 - self.p) if self.training else x
+
+    def extra_repr(self):
+        return f"p={self.p}"
+
+# %% mistake="Dropout" says="another dtype"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        kept = (torch.rand(x.shape, generator=self.generator) >= self.p).float()
+        return x * kept / (1 - self.p) if self.training else x
+
+    def extra_repr(self):
+        return f"p={self.p}"
+
+# %% mistake="Dropout" says="has no `view`"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        kept = torch.rand(x.numel(), generator=self.generator) >= self.p
+        return (x.view(-1) * kept / (1 - self.p)).view(x.shape)
+
+    def extra_repr(self):
+        return f"p={self.p}"
+
+# %% mistake="Dropout" says="too coarse for this p"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        kept = torch.rand(x.shape, generator=self.generator, dtype=x.dtype) >= self.p
+        return x * kept / (1 - self.p)
+
+    def extra_repr(self):
+        return f"p={self.p}"
+
+# %% mistake="Dropout" says="lost its history"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        y = x.detach().clone()
+        if self.training:
+            y[torch.rand(x.shape, generator=self.generator) < self.p] = 0
+            y /= 1 - self.p
+        return y.requires_grad_(x.requires_grad)
+
+    def extra_repr(self):
+        return f"p={self.p}"
+
+# %% mistake="Dropout" says="0 / 0 gives NaN"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        kept = torch.rand(x.shape, generator=self.generator) >= self.p
+        return x * kept / torch.tensor(1 - self.p, dtype=x.dtype) if self.training else x
+
+    def extra_repr(self):
+        return f"p={self.p}"
+
+# %% mistake="Dropout" says="accepts NaN"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        if p < 0 or p > 1:
+            raise ValueError(f"p must be in [0, 1], not {p}")
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        kept = torch.rand(x.shape, generator=self.generator) >= self.p
+        return x * kept / (1 - self.p if self.p < 1 else 1) if self.training else x
+
+    def extra_repr(self):
+        return f"p={self.p}"
+
+# %% mistake="Dropout" says="a later p does not count"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must be in [0, 1], not {p}")
+        self.p, self.keep, self.generator = p, 1 - p, generator
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        kept = torch.rand(x.shape, generator=self.generator) < self.keep
+        return x * kept / (self.keep or 1)
+
+    def extra_repr(self):
+        return f"p={self.p}"
+
+# %% correct="Dropout"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must be a probability, not {p}")
+        self.p, self.generator = p, generator
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        mask = torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
+        return x * mask.div_(1 - self.p) if self.p < 1 else torch.zeros_like(x)
+
+    def extra_repr(self):
+        return "p=" + str(self.p)
+
+# %% correct="Dropout"
+class Dropout(nn.Module):
+    def __init__(self, p: float = 0.5, generator=None):
+        super().__init__()
+        if not (p >= 0 and p <= 1):
+            raise ValueError(f"p = {p} is no probability")
+        self.p = p
+        self.generator = generator
+
+    def forward(self, x):
+        if self.training is False:
+            return x.clone()
+        keep = 1 - self.p
+        mask = torch.empty(x.shape, dtype=torch.bool, device=x.device)
+        mask.bernoulli_(keep, generator=self.generator)
+        return torch.where(mask, x / (keep or 1), torch.zeros((), dtype=x.dtype, device=x.device))
+
+    def __repr__(self):
+        return f"{type(self).__name__}(p={self.p})"
+
+# %% [markdown]
+# ## The way back, by hand
+#
+# Autograd wrote the backward pass for you, from the lines of `forward`. For that it keeps what
+# these lines leave behind. When you know better what the way back needs, you can write both
+# directions, as in {{backward}}, and hand them to autograd as a `Function`. Here is {{backward}}'s
+# ReLU. `ctx` carries the cache, and `backward` returns one gradient for *each* argument of
+# `forward`, `None` where there is none to give.
+
+# %%
+class ScaledRelu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, scale):
+        on = x > 0
+        ctx.save_for_backward(on)
+        ctx.scale = scale
+        return x * on * scale
+
+    @staticmethod
+    def backward(ctx, dy):
+        (on,) = ctx.saved_tensors
+        return dy * on * ctx.scale, None  # for x, for scale
+
+
+example = torch.tensor([-2.0, 3.0, 0.5], requires_grad=True)
+ScaledRelu.apply(example, 10.0).backward(torch.tensor([1.0, 1.0, -4.0]))
+print(example.grad)
+
+# %% [markdown]
+# ## Exercise: `DropoutFunction`
+#
+# "The mask can be read off the output: it is where y is 0." Not behind a ReLU, where half of the
+# *inputs* are 0 as well. And "a saved mask costs as much as the activations": not if it is saved
+# as booleans.
+
+# %% exercise="DropoutFunction"
+class DropoutFunction(torch.autograd.Function):
+    """y = m * x / (1 - p), and on the way back dx = m * dy / (1 - p).
+
+    Called as `DropoutFunction.apply(x, p, generator)`, in training only.
+    x : tensor of any shape and floating dtype, left as it is
+    p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p. At 1, y is 0.
+    generator : torch.Generator or None, the only source of randomness
+    Saves one byte for each entry of x, at most; can be differentiated twice.
+    """
+
+    @staticmethod
+    def forward(ctx, x, p, generator):
+        ### BEGIN SOLUTION
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must be a probability in [0, 1], not {p}")
+        kept = torch.rand(x.shape, generator=generator, device=x.device) >= p
+        ctx.save_for_backward(kept)
+        ctx.slope = 1 / (1 - p) if p < 1 else 0.0
+        return x * kept * ctx.slope
+        ### END SOLUTION
+
+    @staticmethod
+    def backward(ctx, dy):
+        ### BEGIN SOLUTION
+        (kept,) = ctx.saved_tensors
+        return dy * kept * ctx.slope, None, None
+        ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Which of the three arguments can have a gradient? `backward` returns three things.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Numbers may simply be attributes of `ctx`; tensors go through `ctx.save_for_backward`.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `backward` is differentiated itself, so keep to plain products of tensors there: no `.data`, no
+# `.detach()`, no NumPy.
+# </details>
+#
+# What does each way keep for backward? **Guess first**: how many bytes for each entry of a
+# float32 input does PyTorch's own layer keep on the CPU?
+
+# %%
+my_guess = 1  # bytes per entry that nn.Dropout keeps for backward
+
+layers = {"nn.Dropout": nn.Dropout(0.5), "your Dropout": Dropout(0.5),
+          "your DropoutFunction": lambda x: DropoutFunction.apply(x, 0.5, None)}
+sizes = (1_000, 10_000, 100_000)
+kept = [[expect.ask("saved_bytes", layer, torch.ones(n, requires_grad=True)) / n for n in sizes]
+        for layer in layers.values()]
+fig, (ax,) = plot.figure(1, height=1.9)
+plot.bars([row[-1] for row in kept], list(layers), ax,
+          colors=[plot.GREY, plot.BLUE, plot.BLUE])
+ax.axvline(my_guess, color=plot.GREY, linestyle="--", zorder=0)
+ax.set(xlabel="bytes kept for backward, per float32 entry (dashed: your guess)",
+       title=f"On the CPU, nn.Dropout keeps {kept[0][-1]:.3g} bytes per entry")
+plot.show(fig, "Bytes kept for backward by nn.Dropout, your Dropout and your DropoutFunction.")
+
+# %% [markdown]
+# On the CPU PyTorch keeps a *float* mask, as large as the input. A boolean one does with a quarter.
+# Even that is more than is needed: one bit would do, or only the seed ({{stateless_masks}}).
+
+# %% check="DropoutFunction" points=1
+# Forward: each entry is 0 or x / (1 - p), a fraction p of them is 0, and x is left alone.
+x = torch.randn(20_000, generator=expect.generator(), dtype=torch.float64)
+before = x.clone()
+with expect.case("DropoutFunction.apply(x, 0.3, generator) on 20 000 normal numbers"):
+    out = DropoutFunction.apply(x, 0.3, expect.generator())
+    expect.tensor(out, 20_000, torch.float64, hint="return a tensor of x's shape and dtype.")
+    expect.unchanged(x, before)
+    expect.only(out / x, (0, 1 / 0.7), hint="a survivor must be x / (1 - p).",
+                suspects=[(1, "the survivors are not scaled. Divide them by 1 - p.")])
+    expect.mean(out == 0, 0.3, of=(0, 1), hint="p is the probability that an entry is 0.",
+                suspects=[(0.7, "a fraction 1 - p is dropped: p is swapped.")])
+with expect.case("DropoutFunction.apply(x, 0.5, generator) with two generators of seed 7"):
+    first, second = (
+        DropoutFunction.apply(x, 0.5, torch.Generator().manual_seed(7)) for _ in "ab"
+    )
+    expect.repeats(first, second, hint="the mask does not come from generator. Hand it on.")
+
+# %% check="DropoutFunction" points=2
+# Backward: the same mask, the same scale, also where x itself is 0.
+x = torch.randn(500, generator=expect.generator(), dtype=torch.float64, requires_grad=True)
+dy = torch.randn(500, generator=expect.generator(), dtype=torch.float64)
+count = [("number of gradients", "backward returns one gradient for each argument of forward: "
+                                 "three, and None for p and for generator.")]
+with expect.case("out = DropoutFunction.apply(x, 0.4, generator); out.backward(dy); x.grad",
+                 crash=count):
+    out = DropoutFunction.apply(x, 0.4, expect.generator())
+    out.backward(dy)
+    kept = out.detach() != 0
+    expect.close(
+        x.grad, dy * kept / 0.6, hint="dy times the mask and the scale of forward.",
+        suspects=[
+            (dy, "mask and scale are missing in backward."),
+            (dy / 0.6, "the mask is missing in backward."),
+            (dy * kept, "the scale is missing in backward."),
+            (dy * kept / 0.36, "the scale enters twice."),
+            (dy * (x.grad != 0) / 0.6, "backward draws a mask of its own. Use that of forward."),
+        ],
+    )
+with expect.case("the same, where every x is 0, as behind a ReLU", crash=count):
+    zeros = torch.zeros(2000, dtype=torch.float64, requires_grad=True)
+    DropoutFunction.apply(zeros, 0.4, expect.generator()).sum().backward()
+    expect.mean(zeros.grad != 0, 0.6, of=(0, 1),
+                hint="the mask is read off the output, where zeros of x look dropped. Save it.")
+
+# %% check="DropoutFunction" points=1
+# What is kept: at most one byte per entry.
+with expect.case("bytes that DropoutFunction.apply(x, 0.5, generator) keeps for 1000 entries"):
+    x = torch.randn(1000, generator=expect.generator(), requires_grad=True)
+    size = expect.ask("saved_bytes", DropoutFunction.apply, x, 0.5, expect.generator())
+    expect.equal(
+        max(int(size), 1000), 1000, hint="more is kept than the mask: x or y? Save the mask only.",
+        suspects=[(4000, "four bytes per entry: the mask is a float tensor, or y itself. Save "
+                         "booleans."),
+                  (8000, "eight bytes per entry: save booleans, and nothing else.")],
+    )
+
+# %% check="DropoutFunction" points=1
+# Both derivatives against finite differences, the mask frozen by the seed.
+x = torch.randn(4, generator=expect.generator(), dtype=torch.float64, requires_grad=True)
+with expect.case("torch.autograd.gradcheck of DropoutFunction, generator of seed 7",
+                 crash=[("Jacobian", "the gradient is not that of forward.")]):
+    expect.equal(
+        torch.autograd.gradcheck(
+            lambda x: DropoutFunction.apply(x, 0.5, torch.Generator().manual_seed(7)), (x,)
+        ), True, hint="the gradient is not that of forward.",
+    )
+with expect.case("torch.autograd.gradgradcheck of DropoutFunction, generator of seed 7",
+                 crash=[(".", "backward cannot be differentiated: .data, .detach(), NumPy or "
+                              "once_differentiable stands in it.")]):
+    expect.equal(
+        torch.autograd.gradgradcheck(
+            lambda x: DropoutFunction.apply(x, 0.5, torch.Generator().manual_seed(7)),
+            (x[:2].detach().requires_grad_(),),
+        ), True, hint="the second derivative is not that of forward.",
+    )
+
+# %% check="DropoutFunction" points=1 hidden=true
+# A hidden check: other dtypes, the ends, and what is no probability.
+with expect.case("DropoutFunction.apply(x, 0.5, None) on 100 ones, torch.bfloat16"):
+    x = torch.ones(100, dtype=torch.bfloat16, requires_grad=True)
+    out = DropoutFunction.apply(x, 0.5, None)
+    expect.tensor(out, 100, torch.bfloat16, hint="the result has another dtype than x.")
+with expect.case("out = DropoutFunction.apply(x, 1.0, None); out.sum().backward(); x.grad"):
+    x = torch.ones(9, requires_grad=True)
+    out = DropoutFunction.apply(x, 1.0, None)
+    out.sum().backward()
+    expect.close(torch.stack([out.detach(), x.grad]), torch.zeros(2, 9),
+                 hint="at p = 1 everything is dropped, on both ways.")
+for p in (-0.1, 1.5, float("nan")):
+    with expect.case(f"DropoutFunction.apply(x, {p}, None)"):
+        expect.raises(ValueError, lambda p=p: DropoutFunction.apply(torch.ones(3), p, None),
+                      mentions="p", hint="raise ValueError, naming p, if not 0 <= p <= 1.")
+
+# %% mistake="DropoutFunction" says="not scaled"
+class DropoutFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, generator):
+        kept = torch.rand(x.shape, generator=generator) >= p
+        ctx.save_for_backward(kept)
+        return x * kept
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * ctx.saved_tensors[0], None, None
+
+# %% mistake="DropoutFunction" says="p is swapped"
+class DropoutFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, generator):
+        ctx.kept, ctx.keep = torch.rand(x.shape, generator=generator) < p, 1 - p
+        return x * ctx.kept / ctx.keep
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * ctx.kept / ctx.keep, None, None
+
+# %% mistake="DropoutFunction" says="does not come from generator"
+class DropoutFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, generator):
+        kept = torch.rand(x.shape) >= p
+        ctx.save_for_backward(kept)
+        return x * kept / (1 - p)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * ctx.saved_tensors[0], None, None
+
+# %% mistake="DropoutFunction" says="one gradient for each argument"
+class DropoutFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, generator):
+        kept = torch.rand(x.shape, generator=generator) >= p
+        ctx.save_for_backward(kept)
+        ctx.p = p
+        return x * kept / (1 - p)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * ctx.saved_tensors[0] / (1 - ctx.p)
+
+# %% mistake="DropoutFunction" says="the mask is missing in backward"
+class DropoutFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, generator):
+        ctx.p = p
+        return x * (torch.rand(x.shape, generator=generator) >= p) / (1 - p)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy / (1 - ctx.p), None, None
+
+# %% mistake="DropoutFunction" says="the scale is missing in backward"
+class DropoutFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, generator):
+        kept = torch.rand(x.shape, generator=generator) >= p
+        ctx.save_for_backward(kept)
+        return x * kept / (1 - p)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * ctx.saved_tensors[0], None, None
+
+# %% mistake="DropoutFunction" says="a mask of its own"
+class DropoutFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, generator):
+        ctx.p, ctx.generator = p, generator
+        return x * (torch.rand(x.shape, generator=generator) >= p) / (1 - p)
+
+    @staticmethod
+    def backward(ctx, dy):
+        kept = torch.rand(dy.shape, generator=ctx.generator) >= ctx.p
+        return dy * kept / (1 - ctx.p), None, None
+
+# %% mistake="DropoutFunction" says="read off the output"
+class DropoutFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, generator):
+        out = x * (torch.rand(x.shape, generator=generator) >= p) / (1 - p)
+        ctx.save_for_backward(out != 0)
+        ctx.p = p
+        return out
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * ctx.saved_tensors[0] / (1 - ctx.p), None, None
+
+# %% mistake="DropoutFunction" says="four bytes per entry"
+class DropoutFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, generator):
+        factor = (torch.rand(x.shape, generator=generator) >= p).to(x.dtype) / (1 - p)
+        ctx.save_for_backward(factor)
+        return x * factor
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * ctx.saved_tensors[0], None, None
+
+# %% mistake="DropoutFunction" says="more is kept than the mask"
+class DropoutFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, generator):
+        kept = torch.rand(x.shape, generator=generator) >= p
+        out = x * kept / (1 - p)
+        ctx.save_for_backward(kept, out)
+        ctx.p = p
+        return out
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * ctx.saved_tensors[0] / (1 - ctx.p), None, None
+
+# %% mistake="DropoutFunction" says="cannot be differentiated"
+class DropoutFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, generator):
+        kept = torch.rand(x.shape, generator=generator) >= p
+        ctx.save_for_backward(kept)
+        ctx.p = p
+        return x * kept / (1 - p)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy.detach() * ctx.saved_tensors[0] / (1 - ctx.p), None, None
+
+# %% mistake="DropoutFunction" says="everything is dropped, on both ways"
+class DropoutFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, generator):
+        kept = torch.rand(x.shape, generator=generator) >= p
+        ctx.save_for_backward(kept)
+        ctx.scale = torch.tensor(1 / torch.tensor(1 - p, dtype=torch.float64)).item()
+        return x * kept * ctx.scale
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * ctx.saved_tensors[0] * ctx.scale, None, None
+
+# %% mistake="DropoutFunction" says="naming p, if not 0 <= p <= 1"
+class DropoutFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, generator):
+        kept = torch.rand(x.shape, generator=generator) >= p
+        ctx.save_for_backward(kept)
+        ctx.keep = 1 - p or 1
+        return x * kept / ctx.keep
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * ctx.saved_tensors[0] / ctx.keep, None, None
+
+# %% correct="DropoutFunction"
+class DropoutFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, generator=None):
+        if not (p >= 0 and p <= 1):
+            raise ValueError(f"p = {p} is no probability")
+        dropped = torch.empty(x.shape, dtype=torch.bool).bernoulli_(p, generator=generator)
+        ctx.dropped, ctx.keep = dropped, 1 - p or 1
+        return (x / ctx.keep).masked_fill(dropped, 0)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return (dy / ctx.keep).masked_fill(ctx.dropped, 0), None, None
+
+# %% [markdown]
+# ## Where it stands in a network
+#
+# Srivastava et al. (2014) drop at the input and after each hidden layer, with a smaller rate at
+# the input, and never after the output layer: a dropped logit is a class that is set to 0 by
+# chance, right or wrong. Now alone; your `Dropout` is at hand.
+#
+# ## Exercise: `mlp`
+
+# %% exercise="mlp"
+def mlp(sizes, p_input=0.2, p_hidden=0.5):
+    """A ReLU network with dropout on its input and after each hidden layer, as a module.
+
+    sizes : features, hidden units, …, classes: at least two whole numbers; one linear layer
+        between any two, with bias
+    p_input, p_hidden : probabilities of dropping, in [0, 1]; else ValueError naming p
+    The output is the last linear layer's: logits, with no ReLU and no dropout after them.
+    """
+    ### BEGIN SOLUTION
+    layers = [Dropout(p_input)]
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU(), Dropout(p_hidden)]
+    return nn.Sequential(*layers[:-2])
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# For `[64, 128, 10]` five modules follow one another. Write them down first.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `nn.Sequential(*layers)` makes a network of a list. Each turn of a loop over neighbouring sizes
+# appends three modules; which turn is the exception?
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `nn.Dropout` accepts NaN, and its error message does not name p. Whose layer does better?
+# </details>
+
+# %%
+print(mlp([64, 128, 10]))
+
+# %% check="mlp" points=1
+# In evaluation: linear layers with ReLU between them, and nothing after the last.
+with expect.case("mlp([6, 5, 4, 3]).eval()(X) against its own weights",
+                 crash=[("NoneType", "mlp returns nothing. Is there a `return`?")]):
+    net = mlp([6, 5, 4, 3])
+    net.eval()
+    shapes = [tuple(w.shape) for w in net.parameters()]
+    expect.equal(str(shapes), "[(5, 6), (5,), (4, 5), (4,), (3, 4), (3,)]",
+                 hint="one nn.Linear, with bias, between any two sizes, in their order.")
+    generator = expect.generator()
+    with torch.no_grad():
+        for w in net.parameters():
+            w.copy_(torch.randn(w.shape, generator=generator))
+    x = torch.randn(50, 6, generator=generator)
+    (a, b), (c, d), (e, f) = [[w.detach() for w in net.parameters()][i : i + 2] for i in (0, 2, 4)]
+    logits = F.linear(F.linear(F.linear(x, a, b).relu(), c, d).relu(), e, f)
+    linear = F.linear(F.linear(F.linear(x, a, b), c, d), e, f)
+    expect.close(
+        net(x).detach(), logits, rtol=1e-4, atol=1e-5, hint="a ReLU after each hidden layer.",
+        suspects=[(logits.relu(), "a ReLU stands after the output layer: logits may be negative."),
+                  (linear, "there is no ReLU between the layers."),
+                  (logits.softmax(1), "the network ends with a softmax. Return logits."),
+                  (logits.log_softmax(1), "the network ends with a softmax. Return logits.")],
+    )
+
+# %% check="mlp" points=2
+# Where it drops, and how much: seen through weights that pass everything on.
+one = torch.eye(400)
+for rates, kept, words in (
+    ({}, 0.8 * 0.5 * 0.5, "with the default rates"),
+    ({"p_input": 0.0, "p_hidden": 0.0}, 1, "without dropout"),
+    ({"p_input": 0.3, "p_hidden": 0.0}, 0.7, "with dropout on the input only"),
+    ({"p_input": 0.0, "p_hidden": 0.4}, 0.36, "with dropout after the hidden layers only"),
+):
+    said = "".join(f", {name}={rate}" for name, rate in rates.items())
+    with expect.case(f"mlp([400, 400, 400, 400]{said}) with unit matrices as weights"):
+        net = mlp([400, 400, 400, 400], **rates)
+        with torch.no_grad():
+            for w in net.parameters():
+                w.copy_(one if w.dim() == 2 else 0 * w)
+            list(net.parameters())[-1].fill_(-0.5)
+            out = net(torch.ones(20, 400))
+        expect.equal(f"{(out == 0).sum()} logits exactly 0", "0 logits exactly 0",
+                     hint="dropout, or a ReLU, stands after the output.")
+        expect.mean(
+            out > -0.5, kept, of=(0, 1),
+            hint="one dropout on the input with p_input, one after each hidden layer with "
+                 "p_hidden.",
+            suspects=[
+                (1, "nothing is dropped " + words + "."),
+                (0.5**2, "the input is not dropped " + words + "."),
+                (0.8 * 0.5, "only one of two hidden layers is followed by dropout."),
+                (0.6, "only one of two hidden layers is followed by dropout."),
+                (0.8, "only the input is dropped " + words + "."),
+                (0.8**3, "the hidden layers drop with p_input."),
+                (0.7**3, "the hidden layers drop with p_input."),
+                (0.5**3, "the input drops with p_hidden."),
+                (0.6**3, "the input drops with p_hidden."),
+                (0.2 * 0.5**2, "the rates are used as keep probabilities."),
+                (0.3, "the rates are used as keep probabilities."),
+                (0.4**2, "the rates are used as keep probabilities."),
+            ],
+        )
+
+# %% check="mlp" points=1
+# A single linear layer, evaluation, and rates that are none.
+with expect.case("mlp([300, 300]) with a unit matrix as weights"):
+    net = mlp([300, 300])
+    with torch.no_grad():
+        weight, bias = net.parameters()
+        weight.copy_(torch.eye(300))
+        bias.fill_(-1)
+        out = net(torch.ones(20, 300))
+        expect.mean(out > -1, 0.8, of=(0, 1), hint="without hidden layers only the input drops.")
+        net.eval()
+        expect.close(net(torch.ones(1, 300)), torch.zeros(1, 300),
+                     hint="in evaluation mode nothing is dropped. Use modules, not a fixed mask.")
+for name, p in (("p_input", -0.1), ("p_hidden", 1.5), ("p_hidden", float("nan"))):
+    with expect.case(f"mlp([4, 3, 2], {name}={p})"):
+        expect.raises(ValueError, lambda rate={name: p}: mlp([4, 3, 2], **rate), mentions="p",
+                      hint="raise ValueError, with the word p in it, for what is no probability.")
+
+# %% mistake="mlp" says="Is there a `return`"
+def mlp(sizes, p_input=0.2, p_hidden=0.5):
+    net = nn.Sequential(Dropout(p_input))
+    for inputs, outputs in pairwise(sizes):
+        net.extend([nn.Linear(inputs, outputs), nn.ReLU(), Dropout(p_hidden)])
+
+# %% mistake="mlp" says="between any two sizes"
+def mlp(sizes, p_input=0.2, p_hidden=0.5):
+    return nn.Sequential(Dropout(p_input), nn.Linear(sizes[0], sizes[1]), nn.ReLU(),
+                         Dropout(p_hidden), nn.Linear(sizes[1], sizes[-1]))
+
+# %% mistake="mlp" says="a ReLU stands after the output layer"
+def mlp(sizes, p_input=0.2, p_hidden=0.5):
+    layers = [Dropout(p_input)]
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU(), Dropout(p_hidden)]
+    return nn.Sequential(*layers)
+
+# %% mistake="mlp" says="no ReLU between"
+def mlp(sizes, p_input=0.2, p_hidden=0.5):
+    layers = [Dropout(p_input)]
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), Dropout(p_hidden)]
+    return nn.Sequential(*layers[:-1])
+
+# %% mistake="mlp" says="ends with a softmax"
+def mlp(sizes, p_input=0.2, p_hidden=0.5):
+    layers = [Dropout(p_input)]
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU(), Dropout(p_hidden)]
+    return nn.Sequential(*layers[:-2], nn.Softmax(1))
+
+# %% mistake="mlp" says="dropout, or a ReLU, stands"
+def mlp(sizes, p_input=0.2, p_hidden=0.5):
+    layers = [Dropout(p_input)]
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), Dropout(p_hidden), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+# %% mistake="mlp" says="the input is not dropped"
+def mlp(sizes, p_input=0.2, p_hidden=0.5):
+    layers = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU(), Dropout(p_hidden)]
+    return nn.Sequential(*layers[:-2])
+
+# %% mistake="mlp" says="only one of two hidden layers"
+def mlp(sizes, p_input=0.2, p_hidden=0.5):
+    layers = [Dropout(p_input)]
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-2], Dropout(p_hidden), layers[-2])
+
+# %% mistake="mlp" says="the hidden layers drop with p_input"
+def mlp(sizes, p_input=0.2, p_hidden=0.5):
+    layers = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [Dropout(p_input), nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+# %% mistake="mlp" says="the input drops with p_hidden"
+def mlp(sizes, p_input=0.2, p_hidden=0.5):
+    layers = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [Dropout(p_hidden), nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+# %% mistake="mlp" says="used as keep probabilities"
+def mlp(sizes, p_input=0.2, p_hidden=0.5):
+    layers = [Dropout(1 - p_input)]
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU(), Dropout(1 - p_hidden)]
+    return nn.Sequential(*layers[:-2])
+
+# %% mistake="mlp" says="only the input is dropped"
+def mlp(sizes, p_input=0.2, p_hidden=0.5):
+    layers = [Dropout(p_input)]
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+# %% mistake="mlp" says="with the word p in it"
+def mlp(sizes, p_input=0.2, p_hidden=0.5):
+    layers = [nn.Dropout(p_input)]
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(p_hidden)]
+    return nn.Sequential(*layers[:-2])
+
+# %% correct="mlp"
+class Network(nn.Module):
+    def __init__(self, sizes, p_input, p_hidden):
+        super().__init__()
+        for p in (p_input, p_hidden):
+            if not 0 <= p <= 1:
+                raise ValueError(f"p = {p} is no probability")
+        self.drop_input, self.drop_hidden = nn.Dropout(p_input), nn.Dropout(p_hidden)
+        self.linear = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(sizes))
+
+    def forward(self, x):
+        x = self.drop_input(x)
+        for layer in self.linear[:-1]:
+            x = self.drop_hidden(layer(x)).relu()
+        return self.linear[-1](x)
+
+
+def mlp(sizes, p_input=0.2, p_hidden=0.5):
+    return Network(list(sizes), p_input, p_hidden)
+
+# %% [markdown]
+# "Drop 20 % of the input" stands in many tutorials; the paper says that its keep probability for
+# the input is "usually closer to 1 than to 0.5". The input here has only 64 pixels. **Which rate
+# will have the lowest error?**
+
+# %%
+my_guess = 0.2  # the best p_input for 64 pixels
+
+input_rates, errors = (0.0, 0.1, 0.2, 0.5), []
+for p in input_rates:
+    for _ in range(5):
+        net = mlp([64, 128, 10], p_input=p)
+        fit(net)
+        errors.append(error_rate(net.eval()))
+errors = torch.tensor(errors).reshape(4, 5).numpy()
+
+fig, (ax,) = plot.figure(1, width=6, height=2.6)
+ax.errorbar(input_rates, errors.mean(1), plot.standard_error(errors, 1), marker="o", capsize=3)
+ax.axvline(my_guess, color=plot.GREY, linestyle="--", zorder=0)
+ax.set(xlabel="p_input (dashed: your guess)", ylabel="error rate, %\n(5 runs ± s.e.)",
+       ylim=(0, None), xticks=input_rates)
+ax.set_title("With 64 pixels and 10 epochs, dropping input gains nothing")
+plot.show(fig, "Error rate on test digits against the input's drop rate: it rises with the rate.")
+
+# %% [markdown]
+# No rate is right in itself: a pixel of an 8×8 image has few neighbours that could stand in for
+# it, and a short training has little to overfit. A rate is a setting to be measured, as any other.
+#
+# ## Exercise: `evaluate`
+#
+# To measure, one needs two switches, and they are often taken for one. "`no_grad()` turns dropout
+# off": no, it stops the recording of gradients, and a network in training mode drops on. "`eval()`
+# turns gradients off": no, it sets flags. And a third trap is the way back: `model.train()`
+# afterwards also wakes the layers that somebody had put to sleep on purpose.
+
+# %% exercise="evaluate"
+def evaluate(model, X, y):
+    """The fraction of rows for which model(X) has its largest logit at y, in evaluation mode.
+
+    model : nn.Module, (n, features) -> (n, classes); X : (n, features); y : (n,) class numbers
+    No gradients are recorded. Afterwards the training flag of the model and of each submodule
+    is as it was before, also if the model raises an error (which is not swallowed).
+    Returns a float in [0, 1].
+    """
+    ### BEGIN SOLUTION
+    flags = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.inference_mode():
+            return torch.eq(model(X).argmax(-1), y).float().mean().item()
+    finally:
+        for module, flag in flags.items():
+            module.training = flag
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Four steps: remember all flags, switch to evaluation, measure, put all flags back.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `model.modules()` gives the model and every submodule. A flag is an attribute; setting it by
+# hand reaches this one module only, which is what the way back needs.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `try: … finally: …` runs its second part whatever happens in the first, also after a `return`.
+# </details>
+#
+# One trained network, measured forty times: in training mode, and by your `evaluate`.
+
+# %%
+net = mlp([64, 128, 10])
+fit(net)
+in_training = [100 - error_rate(net.train()) for _ in range(40)]
+by_yours = [100 * evaluate(net, X_test, y_test) for _ in range(40)]
+fig, (ax,) = plot.figure(1, height=2.4)
+ax.plot(in_training, "o", color=plot.ORANGE, label="in training mode")
+ax.plot(by_yours, "o", color=plot.BLUE, label="your evaluate")
+ax.set(xlabel="measurement", ylabel="test accuracy, %", ylim=(None, 100))
+ax.set_title("One network, forty measurements: only one mode gives a number")
+ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+plot.show(fig, "Accuracies in training mode scatter below the constant one in evaluation mode.")
+
+# %% check="evaluate" points=1
+# The fraction of right rows.
+class Table(nn.Module):
+    def forward(self, x):
+        return x
+
+
+with expect.case("evaluate(model, X, y) where 3 of 4 rows are right"):
+    logits = torch.tensor([[2.0, 0, 0], [0, 0, 1], [5, 4, 4], [0, 2, 1]])
+    found = evaluate(Table(), logits, torch.tensor([0, 2, 0, 2]))
+    expect.close(
+        found, 0.75, rtol=1e-6, hint="compare the place of each row's largest logit with y.",
+        suspects=[(3.0, "that is a count. Divide by the number of rows."),
+                  (75.0, "that is in percent. Return a fraction."),
+                  (0.25, "that is the error rate. Return the accuracy.")],
+    )
+
+# %% check="evaluate" points=2
+# In evaluation mode, all the way down, and without gradients.
+class Spy(nn.Module):
+    """Its logits tell the mode: bits for itself, a child, a grandchild, and for gradients."""
+
+    def __init__(self):
+        super().__init__()
+        self.child = nn.Sequential(nn.Dropout(0.5))
+
+    def forward(self, x):
+        flags = (self.training, self.child.training, self.child[0].training,
+                 torch.is_grad_enabled())
+        code = sum(2**i * flag for i, flag in enumerate(flags))
+        return F.one_hot(torch.full((len(x),), code), 16).float()
+
+
+with expect.case("evaluate(model, X, y) on a model that tells its mode"):
+    seen = [evaluate(Spy(), torch.ones(4, 1), torch.full((4,), code)) for code in range(16)]
+    code = max(range(16), key=lambda k: float(seen[k]))
+    names = ("the model", "its child", "its grandchild")
+    awake = ", ".join(name for i, name in enumerate(names) if code >> i & 1) or "none"
+    expect.equal(
+        f"in training mode: {awake}", "in training mode: none",
+        hint="some modules were in training mode while the model ran.",
+        suspects=[("in training mode: the model, its child, its grandchild",
+                   "the model ran in training mode. no_grad() stops gradients, not dropout: call "
+                   "model.eval()."),
+                  ("in training mode: its child, its grandchild",
+                   "only the outermost flag was set. model.eval() reaches every submodule.")],
+    )
+    expect.equal("gradients: " + ("recorded" if code // 8 else "none"), "gradients: none",
+                 hint="eval() only sets flags. Measure under torch.no_grad().")
+
+# %% check="evaluate" points=2
+# Every flag comes back, also those that were not as the model's own.
+class Failing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        raise RuntimeError("no such weights")
+
+
+X_1, y_1 = torch.ones(3, 4), torch.zeros(3, dtype=torch.long)
+with expect.case("the flags of a model in training mode, after evaluate(model, X, y)"):
+    model = nn.Sequential(nn.Sequential(nn.Linear(4, 2), nn.Dropout(0.5)), nn.ReLU())
+    evaluate(model, X_1, y_1)
+    expect.equal(str([m.training for m in model.modules()]), str(5 * [True]),
+                 hint="the model stays in evaluation mode: whoever trains on, trains without "
+                      "dropout. Give the flags back.")
+with expect.case("the flags of a model in evaluation mode, after evaluate(model, X, y)"):
+    model.eval()
+    evaluate(model, X_1, y_1)
+    expect.equal(str([m.training for m in model.modules()]), str(5 * [False]),
+                 hint="a model that was in evaluation mode is now in training mode.")
+with expect.case("the flags of a model in training mode with one layer put to sleep"):
+    model.train()
+    model[0][1].eval()
+    evaluate(model, X_1, y_1)
+    expect.equal(str([m.training for m in model.modules()]), str([True, True, True, False, True]),
+                 hint="model.train(mode) sets all flags alike. Remember each module's own.")
+with expect.case("the flags of a model that raises RuntimeError, and the error"):
+    model = Failing()
+    expect.raises(RuntimeError, lambda: evaluate(model, X_1, y_1), mentions="weights",
+                  hint="the model's error was swallowed. Use `finally`, not `except`.")
+    expect.equal(str([m.training for m in model.modules()]), str(2 * [True]),
+                 hint="after an error the flags are not given back. Put that into `finally`.")
+
+# %% mistake="evaluate" says="that is a count"
+def evaluate(model, X, y):
+    return (model.eval()(X).argmax(1) == y).sum().item()
+
+# %% mistake="evaluate" says="in percent"
+def evaluate(model, X, y):
+    return 100 * (model.eval()(X).argmax(1) == y).double().mean().item()
+
+# %% mistake="evaluate" says="the error rate"
+def evaluate(model, X, y):
+    return (model.eval()(X).argmax(1) != y).double().mean().item()
+
+# %% mistake="evaluate" says="no_grad() stops gradients, not dropout"
+def evaluate(model, X, y):
+    with torch.no_grad():
+        return (model(X).argmax(1) == y).double().mean().item()
+
+# %% mistake="evaluate" says="only the outermost flag"
+def evaluate(model, X, y):
+    was, model.training = model.training, False
+    with torch.no_grad():
+        accuracy = (model(X).argmax(1) == y).double().mean().item()
+    model.training = was
+    return accuracy
+
+# %% mistake="evaluate" says="eval() only sets flags"
+def evaluate(model, X, y):
+    model.eval()
+    accuracy = (model(X).argmax(1) == y).double().mean().item()
+    model.train()
+    return accuracy
+
+# %% mistake="evaluate" says="stays in evaluation mode"
+def evaluate(model, X, y):
+    model.eval()
+    with torch.no_grad():
+        return (model(X).argmax(1) == y).double().mean().item()
+
+# %% mistake="evaluate" says="is now in training mode"
+def evaluate(model, X, y):
+    model.eval()
+    with torch.no_grad():
+        accuracy = (model(X).argmax(1) == y).double().mean().item()
+    model.train()
+    return accuracy
+
+# %% mistake="evaluate" says="sets all flags alike"
+def evaluate(model, X, y):
+    was = model.training
+    model.eval()
+    with torch.no_grad():
+        accuracy = (model(X).argmax(1) == y).double().mean().item()
+    model.train(was)
+    return accuracy
+
+# %% mistake="evaluate" says="after an error"
+def evaluate(model, X, y):
+    was = [(module, module.training) for module in model.modules()]
+    model.eval()
+    with torch.no_grad():
+        accuracy = (model(X).argmax(1) == y).double().mean().item()
+    for module, mode in was:
+        module.training = mode
+    return accuracy
+
+# %% mistake="evaluate" says="was swallowed"
+def evaluate(model, X, y):
+    was = [(module, module.training) for module in model.modules()]
+    model.eval()
+    accuracy = 0.0
+    try:
+        with torch.no_grad():
+            accuracy = (model(X).argmax(1) == y).double().mean().item()
+    except RuntimeError:
+        pass
+    for module, mode in was:
+        module.training = mode
+    return accuracy
+
+# %% correct="evaluate"
+def evaluate(model, X, y):
+    before = [module.training for module in model.modules()]
+    was = torch.is_grad_enabled()
+    try:
+        torch.set_grad_enabled(False)
+        model.train(False)
+        right = sum(int(row.argmax()) == int(label) for row, label in zip(model(X), y, strict=True))
+        return right / len(y)
+    finally:
+        torch.set_grad_enabled(was)
+        for module, mode in zip(model.modules(), before, strict=True):
+            module.training = mode
+
+# %% [markdown]
+# ## Five broken scripts
+#
+# A good place for a break. Then: each of the next five cells holds a script that somebody has sent
+# you with a complaint. It runs, and it has one dropout bug. Take out the line
+# `raise NotImplementedError(…)`, look at the symptom, find the cause, and mend the code in
+# place. Change as little as you can.
+#
+# ## Exercise: `predict_classes`
+#
+# *"I set `training` to False and record no gradients. My predictions still change from run to
+# run."*
+
+# %% exercise="predict_classes"
+def predict_classes(model, X):
+    """The class of each row's largest logit, (n,), in evaluation mode."""
+    ### BEGIN SOLUTION
+    network = model.eval()
+    with torch.inference_mode():
+        return network(X).max(dim=1).indices
+    ### END SOLUTION
+    model.training = False
+    with torch.no_grad():
+        return model(X).argmax(1)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Print `[module.training for module in model.modules()]` just before the model is called.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Which module does the dropping, and whose flag does it ask?
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Is there a method that sets the flag of *all* submodules?
+# </details>
+
+# %%
+first, second = predict_classes(net.train(), X_test), predict_classes(net.train(), X_test)
+print(f"{(first != second).sum().item()} of {len(X_test)} predictions differ between two runs")
+
+# %% check="predict_classes" points=1
+# The modes in which the model runs, at three depths.
+class Spy(nn.Module):
+    """Its class tells the mode: bits for itself, a child and a grandchild."""
+
+    def __init__(self):
+        super().__init__()
+        self.child = nn.Sequential(nn.Dropout(0.5))
+
+    def forward(self, x):
+        flags = (self.training, self.child.training, self.child[0].training)
+        code = sum(2**i * flag for i, flag in enumerate(flags))
+        return F.one_hot(torch.full((len(x),), code), 8).float()
+
+
+with expect.case("predict_classes(model, X) on a model that tells its mode as its class"):
+    found = predict_classes(Spy(), torch.ones(3, 1))
+    expect.tensor(found, 3, hint="one class for each row: the argmax over axis 1.")
+    names = ("the model", "its child", "its grandchild")
+    awake = ", ".join(name for i, name in enumerate(names) if int(found[0]) >> i & 1) or "none"
+    expect.equal(
+        f"in training mode: {awake}", "in training mode: none",
+        hint="some modules were in training mode while the model ran.",
+        suspects=[("in training mode: the model, its child, its grandchild",
+                   "nothing was switched. no_grad() stops gradients, not dropout."),
+                  ("in training mode: its child, its grandchild",
+                   "only the outermost flag was set; the dropout layers ask their own."),
+                  ("in training mode: its grandchild",
+                   "the flags go one level down only; dropout layers may lie deeper.")],
+    )
+with expect.case("predict_classes(model, X) on a network with dropout, in training mode"):
+    model = nn.Sequential(nn.Dropout(0.5), nn.Linear(20, 20), nn.Sequential(nn.Dropout(0.5)))
+    x = torch.randn(300, 20, generator=expect.generator())
+    found = predict_classes(model, x)
+    model.eval()
+    with torch.no_grad():
+        expect.equal(found, model(x).argmax(1), hint="the classes are not those of model.eval().")
+
+# %% mistake="predict_classes" says="only the outermost flag"
+def predict_classes(model, X):
+    model.training = False
+    with torch.no_grad():
+        return model(X).argmax(1)
+
+# %% mistake="predict_classes" says="nothing was switched"
+def predict_classes(model, X):
+    switch = model.eval  # without parentheses nothing is called
+    with torch.inference_mode(mode=switch is not None):
+        return model(X).argmax(1)
+
+# %% mistake="predict_classes" says="one level down"
+def predict_classes(model, X):
+    model.training = False
+    for child in model.children():
+        child.training = False
+    with torch.no_grad():
+        return model(X).argmax(1)
+
+# %% mistake="predict_classes" says="one class for each row"
+def predict_classes(model, X):
+    with torch.no_grad():
+        return model.eval()(X)
+
+# %% correct="predict_classes"
+def predict_classes(model, X):
+    flags = [(module, module.training) for module in model.modules()]
+    for module, _ in flags:
+        module.training = False
+    found = torch.tensor([int(row.argmax()) for row in model(X)])
+    for module, flag in flags:
+        module.training = flag
+    return found
+
+# %% [markdown]
+# ## Exercise: `train_and_watch`
+#
+# *"With p = 0.9 I get the same curve as with p = 0, from the second epoch on."*
+
+# %% exercise="train_and_watch"
+def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
+    """Train with SGD in training mode; the test accuracies in evaluation mode, one per epoch."""
+    ### BEGIN SOLUTION
+    sgd, watched = torch.optim.SGD(model.parameters(), rate), []
+    while len(watched) < epochs:
+        model.train()
+        for i in torch.randperm(len(y)).split(64):
+            loss = F.cross_entropy(model(X[i]), y[i])
+            sgd.zero_grad()
+            loss.backward()
+            sgd.step()
+        watched.append(evaluate(model, X_test, y_test))
+    return watched
+    ### END SOLUTION
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+    accuracies = []
+    model.train()
+    for _ in range(epochs):
+        for rows in torch.randperm(len(X)).split(64):
+            optimizer.zero_grad()
+            F.cross_entropy(model(X[rows]), y[rows]).backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            accuracies.append((model(X_test).argmax(1) == y_test).double().mean().item())
+    return accuracies
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# In which mode does the first epoch begin, and in which the second?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# A line stands outside of a loop and belongs inside.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Or let your `evaluate` measure: it leaves no trace.
+# </details>
+
+# %%
+fig, (ax,) = plot.figure(1, width=6, height=2.4)
+for p, color in ((0.0, plot.GREY), (0.9, plot.BLUE)):
+    curve = train_and_watch(mlp([64, 16, 10], 0.0, p), X, y, X_test, y_test, 12, 0.3)
+    ax.plot(range(1, 13), curve, marker="o", color=color, label=f"p = {p}")
+ax.set(xlabel="epoch", ylabel="test accuracy", ylim=(0, 1))
+ax.legend(loc="lower right")
+ax.set_title("Your training: does p = 0.9 make a difference after epoch 1?")
+plot.show(fig, "Two test accuracies against the epoch, for p = 0 and for p = 0.9.")
+
+# %% check="train_and_watch" points=1
+# In which mode the model trains, and in which it is measured.
+class Spy(nn.Module):
+    """Counts its calls: [with gradients, without] by [in evaluation, in training]."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.drop = nn.Linear(3, 2), nn.Dropout(0.5)
+        self.register_buffer("calls", torch.zeros(2, 2))
+
+    def forward(self, x):
+        if torch.is_grad_enabled():
+            self.calls[0, int(self.training)] += 1
+        else:
+            self.calls[1, int(self.drop.training)] += 1
+        return self.linear(self.drop(x))
+
+
+x = torch.randn(200, 3, generator=expect.generator())
+with expect.case("train_and_watch(model, X, y, X_test, y_test, 5), the model's modes"):
+    model = Spy()
+    model.eval()
+    watched = train_and_watch(model, x, (x[:, 0] > 0).long(), x, (x[:, 0] > 0).long(), 5)
+    steps, measured = model.calls.clone()
+    expect.equal(
+        f"{int(steps[0])} of {int(steps.sum())} steps in evaluation mode",
+        "0 of 20 steps in evaluation mode",
+        hint="20 steps of training, in batches of 64, all of them in training mode.",
+        suspects=[("16 of 20 steps in evaluation mode",
+                   "from the second epoch on, the model trains in evaluation mode."),
+                  ("20 of 20 steps in evaluation mode", "the model never trains in training mode."),
+                  ("4 of 20 steps in evaluation mode",
+                   "the first epoch is in evaluation mode, if the model came so.")],
+    )
+    expect.equal(f"{int(measured[1])} measurements in training mode",
+                 "0 measurements in training mode",
+                 hint="the model is measured in training mode. Keep model.eval() before it.")
+with expect.case("train_and_watch(model, X, y, X_test, y_test, 5), the accuracies"):
+    expect.equal(len(watched), 5, hint="one accuracy for each epoch.")
+    model.eval()
+    right = (model(x).argmax(1) == (x[:, 0] > 0).long()).double().mean().item()
+    expect.close(watched[-1], right, rtol=1e-6,
+                 hint="the last accuracy is not that of the trained model in evaluation mode.")
+
+# %% mistake="train_and_watch" says="from the second epoch on"
+def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
+    optimizer, accuracies = torch.optim.SGD(model.parameters(), lr=rate), []
+    model.train()
+    for _ in range(epochs):
+        for rows in torch.randperm(len(X)).split(64):
+            optimizer.zero_grad()
+            F.cross_entropy(model(X[rows]), y[rows]).backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            accuracies.append((model(X_test).argmax(1) == y_test).double().mean().item())
+    return accuracies
+
+# %% mistake="train_and_watch" says="the first epoch is in evaluation mode"
+def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
+    optimizer, accuracies = torch.optim.SGD(model.parameters(), lr=rate), []
+    for _ in range(epochs):
+        for rows in torch.randperm(len(X)).split(64):
+            optimizer.zero_grad()
+            F.cross_entropy(model(X[rows]), y[rows]).backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            accuracies.append((model(X_test).argmax(1) == y_test).double().mean().item())
+        model.train()
+    return accuracies
+
+# %% mistake="train_and_watch" says="never trains in training mode"
+def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
+    optimizer, accuracies = torch.optim.SGD(model.parameters(), lr=rate), []
+    for _ in range(epochs):
+        _ = model.train
+        for rows in torch.randperm(len(X)).split(64):
+            optimizer.zero_grad()
+            F.cross_entropy(model(X[rows]), y[rows]).backward()
+            optimizer.step()
+        accuracies.append(evaluate(model, X_test, y_test))
+    return accuracies
+
+# %% mistake="train_and_watch" says="measured in training mode"
+def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
+    optimizer, accuracies = torch.optim.SGD(model.parameters(), lr=rate), []
+    model.train()
+    for _ in range(epochs):
+        for rows in torch.randperm(len(X)).split(64):
+            optimizer.zero_grad()
+            F.cross_entropy(model(X[rows]), y[rows]).backward()
+            optimizer.step()
+        with torch.no_grad():
+            accuracies.append((model(X_test).argmax(1) == y_test).double().mean().item())
+    return accuracies
+
+# %% mistake="train_and_watch" says="one accuracy for each epoch"
+def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+    model.train()
+    for _ in range(epochs):
+        for rows in torch.randperm(len(X)).split(64):
+            optimizer.zero_grad()
+            F.cross_entropy(model(X[rows]), y[rows]).backward()
+            optimizer.step()
+    return [evaluate(model, X_test, y_test)]
+
+# %% correct="train_and_watch"
+def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
+    def epoch():
+        for k in range(0, len(X), 64):
+            for weight in model.parameters():
+                weight.grad = None
+            F.nll_loss(model.train()(X[k : k + 64]).log_softmax(1), y[k : k + 64]).backward()
+            with torch.no_grad():
+                for weight in model.parameters():
+                    weight -= rate * weight.grad
+        model.eval()
+        with torch.no_grad():
+            return float((model(X_test).argmax(1) == y_test).float().mean())
+
+    return [epoch() for _ in range(epochs)]
+
+# %% [markdown]
+# ## Exercise: `TwoLayer`
+#
+# *"I call `model.eval()`, I really do. The same image gets another answer each time."*
+
+# %% exercise="TwoLayer"
+class TwoLayer(nn.Module):
+    """Logits of a ReLU network with dropout after its hidden layer, in training only."""
+
+    def __init__(self, features, hidden, classes, p):
+        super().__init__()
+        self.first = nn.Linear(features, hidden)
+        self.second = nn.Linear(hidden, classes)
+        self.p = p
+
+    def forward(self, x):
+        ### BEGIN SOLUTION
+        return self.second(F.dropout(self.first(x).relu(), self.p, training=self.training))
+        ### END SOLUTION
+        h = self.first(x).relu()
+        h = F.dropout(h, self.p)
+        return self.second(h)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Print the model. Which of its submodules drops?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# A function has no flag. How could `F.dropout` know the mode? Read its signature:
+# `help(F.dropout)`.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# If you would rather have a module: where must it be made, so that `eval()` finds it?
+# </details>
+
+# %%
+two = TwoLayer(64, 128, 10, 0.5).eval()
+with torch.no_grad():
+    print("the first logit of one image, five times:", [f"{two(X[0])[0]:.2f}" for _ in range(5)])
+
+# %% check="TwoLayer" points=1
+# In evaluation the whole network answers; in training a thinned one.
+x = torch.randn(50, 6, generator=expect.generator())
+with expect.case("model = TwoLayer(6, 40, 3, 0.5); model.eval(); model(X) twice"):
+    model = TwoLayer(6, 40, 3, 0.5)
+    model.eval()
+    first, second = model(x).detach(), model(x).detach()
+    expect.equal(
+        "the same answer" if bool((first == second).all()) else "two answers", "the same answer",
+        hint="it drops in evaluation. F.dropout drops unless told `training=False`, and a module "
+             "made in forward is always in training mode: eval() cannot find it.",
+    )
+with expect.case("model.eval(); model(X) against its own weights"):
+    weights = [w.detach() for w in model.parameters()]
+    expect.equal(len(weights), 4, hint="two linear layers: four tensors.")
+    a, b, c, d = weights
+    whole = F.linear(F.linear(x, a, b).relu(), c, d)
+    expect.close(first, whole, rtol=1e-4, atol=1e-5, hint="that is not the whole network.",
+                 suspects=[(F.linear(F.linear(x, a, b).relu() * 0.5, c, d),
+                            "evaluation scales by 1 - p. F.dropout has scaled in training.")])
+with expect.case("model.train(); W2 is a row of ones, every hidden unit sends 1"):
+    model = TwoLayer(1, 2000, 1, 0.3)
+    with torch.no_grad():
+        for w, value in zip(model.parameters(), (1, 0, 1, 0), strict=True):
+            w.fill_(value)
+        total = model(torch.ones(1, 1)).item()
+        said = "all hidden units" if total == 2000 else "some hidden units"
+        expect.equal(f"{said} send", "some hidden units send",
+                     hint="nothing is dropped in training: the bug went, and so did dropout.")
+        expect.mean(torch.arange(2000) < total * 0.7, 0.7, of=(0, 1),
+                    hint="survivors must be scaled once, and a fraction p be dropped.")
+
+# %% mistake="TwoLayer" says="F.dropout drops unless told"
+class TwoLayer(nn.Module):
+    def __init__(self, features, hidden, classes, p):
+        super().__init__()
+        self.first, self.second = nn.Linear(features, hidden), nn.Linear(hidden, classes)
+        self.p = p
+
+    def forward(self, x):
+        return self.second(F.dropout(self.first(x).relu(), self.p))
+
+# %% mistake="TwoLayer" says="eval() cannot find it"
+class TwoLayer(nn.Module):
+    def __init__(self, features, hidden, classes, p):
+        super().__init__()
+        self.first, self.second = nn.Linear(features, hidden), nn.Linear(hidden, classes)
+        self.p = p
+
+    def forward(self, x):
+        return self.second(nn.Dropout(self.p)(self.first(x).relu()))
+
+# %% mistake="TwoLayer" says="so did dropout"
+class TwoLayer(nn.Module):
+    def __init__(self, features, hidden, classes, p):
+        super().__init__()
+        self.first, self.second = nn.Linear(features, hidden), nn.Linear(hidden, classes)
+
+    def forward(self, x):
+        return self.second(self.first(x).relu())
+
+# %% mistake="TwoLayer" says="evaluation scales by 1 - p"
+class TwoLayer(nn.Module):
+    def __init__(self, features, hidden, classes, p):
+        super().__init__()
+        self.first, self.second = nn.Linear(features, hidden), nn.Linear(hidden, classes)
+        self.p = p
+
+    def forward(self, x):
+        h = self.first(x).relu()
+        return self.second(F.dropout(h, self.p) if self.training else h * (1 - self.p))
+
+# %% mistake="TwoLayer" says="scaled once"
+class TwoLayer(nn.Module):
+    def __init__(self, features, hidden, classes, p):
+        super().__init__()
+        self.first, self.second = nn.Linear(features, hidden), nn.Linear(hidden, classes)
+        self.p = p
+
+    def forward(self, x):
+        h = self.first(x).relu()
+        return self.second(F.dropout(h, self.p) / (1 - self.p) if self.training else h)
+
+# %% correct="TwoLayer"
+class TwoLayer(nn.Module):
+    def __init__(self, features, hidden, classes, p):
+        super().__init__()
+        self.first, self.second = nn.Linear(features, hidden), nn.Linear(hidden, classes)
+        self.drop = nn.Dropout(p)
+
+    def forward(self, x):
+        return self.second(self.drop(self.first(x)).relu())
+
+# %% [markdown]
+# ## Exercise: `Classifier`
+#
+# *"However long I train, the training loss stays above one."*
+
+# %% exercise="Classifier"
+class Classifier(nn.Module):
+    """Logits of a ReLU network, dropout (p = 0.5) after each hidden layer and nowhere else."""
+
+    def __init__(self, sizes):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        ### BEGIN SOLUTION
+        *hidden, output = self.layers
+        for linear in hidden:
+            x = self.drop(linear(x).relu())
+        return output(x)
+        ### END SOLUTION
+        for layer in self.layers:
+            x = self.drop(layer(x).relu())
+        return x
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# How often does the loop turn for `[64, 128, 10]`, and what happens in the last turn?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Can one of these logits be negative? How often is the right class's logit 0?
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `self.layers[:-1]` is a list of layers too.
+# </details>
+
+# %%
+net = Classifier([64, 128, 10])
+fit(net)
+print(f"training loss, in training mode: {F.cross_entropy(net(X), y).item():.2f}")
+print(f"logits that are exactly 0: {100 * (net(X) == 0).double().mean().item():.0f} %")
+
+# %% check="Classifier" points=1
+# The output layer's logits leave the network as they are; the hidden units are dropped.
+with expect.case("Classifier([5, 400, 3]): logits in training mode"):
+    model = Classifier([5, 400, 3])
+    with torch.no_grad():
+        for w, value in zip(model.parameters(), (1, 0, 1, -9), strict=True):
+            w.fill_(value)
+        out = model(torch.ones(60, 5) / 5000)
+        expect.equal(
+            f"{(out == 0).sum()} logits exactly 0", "0 logits exactly 0",
+            hint="logits are dropped, or go through a ReLU. Both belong after hidden layers only.",
+        )
+        expect.varies(out[:, 0], chance=0.04**59, what="rows with different masks",
+                      hint="the hidden units are no longer dropped: the bug went, and so did "
+                           "dropout.")
+with expect.case("Classifier([5, 4, 4, 3]).eval()(X) against its own weights"):
+    model = Classifier([5, 4, 4, 3])
+    model.eval()
+    x = torch.randn(50, 5, generator=expect.generator())
+    (a, b), (c, d), (e, f) = [[w.detach() for w in model.parameters()][i : i + 2]
+                              for i in (0, 2, 4)]
+    logits = F.linear(F.linear(F.linear(x, a, b).relu(), c, d).relu(), e, f)
+    expect.close(
+        model(x).detach(), logits, rtol=1e-4, atol=1e-5,
+        hint="a ReLU after each hidden layer, none after the output.",
+        suspects=[(F.linear(F.linear(F.linear(x, a, b), c, d), e, f),
+                   "the ReLUs between the layers are gone.")],
+    )
+with expect.case("Classifier([400, 400, 400, 400]) with unit matrices as weights"):
+    model = Classifier([400, 400, 400, 400])
+    with torch.no_grad():
+        for w in model.parameters():
+            w.copy_(torch.eye(400) if w.dim() == 2 else 0 * w)
+        out = model(torch.ones(20, 400))
+        expect.mean(out > 0, 0.25, of=(0, 1),
+                    hint="two hidden layers, two masks, and none elsewhere.",
+                    suspects=[(0.125, "the input is dropped as well."),
+                              (0.5, "only one of two hidden layers is followed by dropout.")])
+        expect.only(out, (0, 4), hint="survivors are scaled by 1 / (1 - p), once at each layer.")
+
+# %% mistake="Classifier" says="Both belong after hidden layers only"
+class Classifier(nn.Module):
+    def __init__(self, sizes):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = self.drop(layer(x).relu())
+        return x
+
+# %% mistake="Classifier" says="so did dropout"
+class Classifier(nn.Module):
+    def __init__(self, sizes):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+
+    def forward(self, x):
+        for layer in self.layers[:-1]:
+            x = layer(x).relu()
+        return self.layers[-1](x)
+
+# %% mistake="Classifier" says="the ReLUs between the layers are gone"
+class Classifier(nn.Module):
+    def __init__(self, sizes):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        for layer in self.layers[:-1]:
+            x = self.drop(layer(x))
+        return self.layers[-1](x)
+
+# %% mistake="Classifier" says="the input is dropped as well"
+class Classifier(nn.Module):
+    def __init__(self, sizes):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        for layer in self.layers[:-1]:
+            x = layer(self.drop(x)).relu()
+        return self.layers[-1](self.drop(x))
+
+# %% mistake="Classifier" says="only one of two hidden layers"
+class Classifier(nn.Module):
+    def __init__(self, sizes):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        for layer in self.layers[:-1]:
+            x = layer(x).relu()
+        return self.layers[-1](self.drop(x))
+
+# %% correct="Classifier"
+class Classifier(nn.Module):
+    def __init__(self, sizes):
+        super().__init__()
+        parts = []
+        for a, b in pairwise(sizes):
+            parts += [nn.Linear(a, b), nn.Dropout(0.5), nn.ReLU()]
+        self.parts = nn.Sequential(*parts[:-2])
+
+    def forward(self, x):
+        return self.parts(x)
+
+# %% [markdown]
+# ## Exercise: `train_head`
+#
+# *"I freeze a trained network and train a new last layer on its features. Half of every image's
+# features are 0, and it is the same half in every step."*
+
+# %% exercise="train_head"
+def train_head(body, head, X, y, steps):
+    """Train `head` on the features body(X), with `body` frozen: no weights learn, no units drop.
+
+    body, head : modules; X : (n, features); y : (n,) class numbers; steps of SGD on all rows
+    Returns the features, (n, hidden), without a history of gradients.
+    """
+    ### BEGIN SOLUTION
+    body.requires_grad_(False).eval()
+    inputs, sgd = body(X), torch.optim.SGD(head.parameters(), 0.5)
+    for _ in range(steps):
+        sgd.zero_grad()
+        loss = F.cross_entropy(head(inputs), y)
+        loss.backward()
+        sgd.step()
+    return inputs
+    ### END SOLUTION
+    for weight in body.parameters():
+        weight.requires_grad_(False)
+    features = body(X)
+    optimizer = torch.optim.SGD(head.parameters(), lr=0.5)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        F.cross_entropy(head(features), y).backward()
+        optimizer.step()
+    return features
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Two things can be frozen: the weights, and the mode. Which one does `requires_grad_` know?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# The features are computed once. In which mode was `body` at that moment, and how many masks were
+# drawn?
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# The head goes on training: its own mode must stay as it is.
+# </details>
+
+# %%
+body = nn.Sequential(nn.Linear(64, 128), nn.Tanh(), nn.Dropout(0.5))
+features = train_head(body, nn.Linear(128, 10), X, y, 5)
+fig, (ax,) = plot.figure(1, width=6, height=1.9)
+plot.mask(features[:8, :40].numpy(), ax)
+ax.set(xlabel="feature (the first 40 of 128)", ylabel="image")
+zeros = 100 * (features == 0).double().mean()
+ax.set_title(f"The features your head trains on: {zeros:.0f} % are 0")
+plot.show(fig, "Which features of eight images are 0, in the features that the head trains on.")
+
+# %% check="train_head" points=1
+# What the head gets to see, and in which mode it learns.
+class Head(nn.Module):
+    """Keeps what it was sent, and counts its calls in evaluation mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(30, 2)
+        self.register_buffer("sent", torch.zeros(40, 30))
+        self.register_buffer("asleep", torch.zeros(1))
+
+    def forward(self, x):
+        self.sent.copy_(x.detach())
+        self.asleep += not self.training
+        return self.linear(x)
+
+
+x = torch.randn(40, 5, generator=expect.generator())
+with expect.case("train_head(body, head, X, y, 3) with dropout in the body",
+                 crash=[("does not require grad", "nothing can learn: no_grad() stands around "
+                                                  "the head's training, too.")]):
+    body, head = nn.Sequential(nn.Linear(5, 30), nn.Dropout(0.5)), Head()
+    weights = [w.detach().clone() for w in body.parameters()]
+    start = head.linear.weight.detach().clone()
+    features = train_head(body, head, x, (x[:, 0] > 0).long(), 3)
+    whole = F.linear(x, *weights)
+    expect.equal(f"{(head.sent == 0).sum()} of 1200 features are 0", "0 of 1200 features are 0",
+                 hint="the head is trained on dropped features. Neither requires_grad_(False) nor "
+                      "no_grad() stops dropout: that takes body.eval().")
+    for w, before in zip(body.parameters(), weights, strict=True):
+        expect.unchanged(w.detach(), before, hint="the body's weights changed. They are frozen.")
+    expect.close(head.sent, whole, rtol=1e-4, atol=1e-5,
+                 hint="the head is not trained on body(X) in evaluation mode.",
+                 suspects=[(2 * whole, "the features are scaled, though nothing is dropped.")])
+    expect.close(features.detach(), whole, rtol=1e-4, atol=1e-5,
+                 hint="return the features, body(X) in evaluation mode.")
+with expect.case("train_head(body, head, X, y, 3), and the head afterwards"):
+    expect.equal(f"{int(head.asleep)} steps with the head in evaluation mode",
+                 "0 steps with the head in evaluation mode",
+                 hint="the head was put to sleep too. It trains.")
+    same = bool((head.linear.weight == start).all())
+    expect.equal("no change" if same else "changed weights", "changed weights",
+                 hint="the head learned nothing.")
+    expect.equal("a history" if features.requires_grad else "no history", "no history",
+                 hint="the features carry a history: the body's weights are not frozen.")
+
+# %% mistake="train_head" says="that takes body.eval()"
+def train_head(body, head, X, y, steps):
+    for weight in body.parameters():
+        weight.requires_grad_(False)
+    features = body(X)
+    optimizer = torch.optim.SGD(head.parameters(), lr=0.5)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        F.cross_entropy(head(features), y).backward()
+        optimizer.step()
+    return features
+
+# %% mistake="train_head" says="Neither requires_grad_(False) nor no_grad()"
+def train_head(body, head, X, y, steps):
+    optimizer = torch.optim.SGD(head.parameters(), lr=0.5)
+    for _ in range(steps):
+        with torch.no_grad():
+            features = body(X)  # a new mask in each step
+        optimizer.zero_grad()
+        F.cross_entropy(head(features), y).backward()
+        optimizer.step()
+    return features
+
+# %% mistake="train_head" says="around the head's training, too"
+def train_head(body, head, X, y, steps):
+    body.eval()
+    optimizer = torch.optim.SGD(head.parameters(), lr=0.5)
+    with torch.no_grad():
+        features = body(X)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            F.cross_entropy(head(features), y).backward()
+            optimizer.step()
+    return features
+
+# %% mistake="train_head" says="put to sleep too"
+def train_head(body, head, X, y, steps):
+    model = nn.Sequential(body.requires_grad_(False), head).eval()
+    features = body(X)
+    optimizer = torch.optim.SGD(head.parameters(), lr=0.5)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        F.cross_entropy(model(X), y).backward()
+        optimizer.step()
+    return features
+
+# %% mistake="train_head" says="They are frozen"
+def train_head(body, head, X, y, steps):
+    body.eval()
+    optimizer = torch.optim.SGD([*body.parameters(), *head.parameters()], lr=0.5)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        features = body(X)
+        F.cross_entropy(head(features), y).backward()
+        optimizer.step()
+    return features
+
+# %% mistake="train_head" says="carry a history"
+def train_head(body, head, X, y, steps):
+    features = body.eval()(X)
+    optimizer = torch.optim.SGD(head.parameters(), lr=0.5)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        F.cross_entropy(head(features), y).backward(retain_graph=True)
+        optimizer.step()
+    return features
+
+# %% correct="train_head"
+def train_head(body, head, X, y, steps):
+    flags = [(module, module.training) for module in body.modules()]
+    body.eval()
+    with torch.no_grad():
+        features = body(X)
+    for module, flag in flags:
+        module.training = flag
+    for _ in range(steps):
+        weights = list(head.parameters())
+        slopes = torch.autograd.grad(F.cross_entropy(head(features), y), weights)
+        with torch.no_grad():
+            for weight, slope in zip(weights, slopes, strict=True):
+                weight -= 0.5 * slope
+    return features
+
+# %% [markdown]
+# ## A tool that finds them
+#
+# You have found five bugs by reading. The next network has a hundred layers and was written by
+# somebody else. Some bugs show when the network *runs*, others in the order of its layers. "The
+# order is that of `model.modules()`": no, that is the order of `__init__`; the order that counts
+# is that of the calls. A *forward hook* sees them: a function that PyTorch calls after a module's
+# `forward`. Here it is at work, on a copy, so that the network is left as it was.
+
+# %% setup=true
+def call_order(model, X):
+    """The modules without submodules, by name, in the order in which model(X) calls them."""
+    twin, names = copy.deepcopy(model).eval(), []
+    for name, module in twin.named_modules():
+        if not list(module.children()):
+            module.register_forward_hook(lambda *_, name=name: names.append(name))
+    with torch.no_grad():
+        twin(X)
+    return names
+
+# %%
+class Late(nn.Module):
+    """A healthy network whose dropout layer is made last and called in between, twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 10)
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        return self.c(self.drop(self.b(self.drop(self.a(x).relu())).relu()))
+
+
+print("made  :", [name for name, _ in Late().named_children()])
+print("called:", call_order(Late(), X[:2]))
+print("p     :", Late().get_submodule("drop").p)
+
+# %% [markdown]
+# ## Exercise: `find_dropout_bugs`
+#
+# A *dropout layer* is your `Dropout`, `nn.Dropout`, or one of its kin (`nn.Dropout2d`,
+# `nn.AlphaDropout`, …): "Dropout" stands in the name of its class. A *weight layer* has a
+# parameter with two axes or more: linear, convolution, embedding, but no normalisation. A tool
+# that cries wolf is soon switched off, so a healthy network must get no report.
+
+# %% exercise="find_dropout_bugs"
+def find_dropout_bugs(model, X):
+    """What is wrong with dropout in this network: a set of none, some or all of these strings.
+
+    "on in evaluation"       in evaluation mode, two runs of model(X) differ
+    "after the output layer" a dropout layer is called after the last weight layer
+    "p is 0 or 1"            of a dropout layer that is called
+    "unequal p"              two dropout layers are called after weight layers of the same class
+                             (the latest before them; or both before any), and differ in p
+
+    model : nn.Module, left as it is (weights, buffers, training flags)
+    X : a batch that model(X) accepts; it returns a tensor
+    """
+    ### BEGIN SOLUTION
+    bugs, twin = set(), copy.deepcopy(model).eval()
+    with torch.inference_mode():
+        outputs = [twin(X) for _ in range(10)]
+    if any(not torch.equal(out, outputs[0]) for out in outputs):
+        bugs.add("on in evaluation")
+    rates, latest, final = {}, None, set()
+    for name in call_order(model, X):
+        layer = twin.get_submodule(name)
+        if "Dropout" in type(layer).__name__:
+            rates.setdefault(latest, set()).add(layer.p)
+            final.add(layer)
+        elif any(weight.dim() > 1 for weight in layer.parameters()):
+            latest, final = type(layer), set()
+    if latest and final:
+        bugs.add("after the output layer")
+    if any(p in (0, 1) for ps in rates.values() for p in ps):
+        bugs.add("p is 0 or 1")
+    if any(len(ps) > 1 for ps in rates.values()):
+        bugs.add("unequal p")
+    return bugs
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Begin with the first string alone: a deep copy in evaluation mode, run ten times. The check goes
+# from string to string.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# The others need one walk through `call_order(model, X)`. Keep the class of the latest weight
+# layer, and for each such class the rates that followed it.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# "After the last weight layer" is known at the end only: note each dropout layer, and forget the
+# note when a weight layer comes.
+# </details>
+#
+# Try your tool on the patients of this lesson.
+
+# %%
+class Functional(nn.Module):
+    def forward(self, x):
+        return F.dropout(x, 0.5)  # always on
+
+
+def chain(*rest):
+    return nn.Sequential(nn.Linear(64, 64), nn.ReLU(), *rest)
+
+
+last = nn.Linear(64, 10)
+patients = {
+    "your mlp": mlp([64, 64, 64, 10]),
+    "made last, called between": Late(),
+    "F.dropout, always on": chain(Functional(), last),
+    "logits dropped too": chain(nn.Dropout(0.5), last, nn.Dropout(0.5)),
+    "switched off by hand": chain(nn.Dropout(0.0), last),
+    "0.5, then 0.3": chain(nn.Dropout(0.5), nn.Linear(64, 64), nn.Dropout(0.3), last),
+}
+bugs = ["on in evaluation", "after the output layer", "p is 0 or 1", "unequal p"]
+found = [[bug in find_dropout_bugs(model, X[:20]) for bug in bugs] for model in patients.values()]
+fig, (ax,) = plot.figure(1, height=2.6)
+plot.mask(found, ax).set_yticks([k + 0.5 for k in range(6)], list(patients))
+ax.set_xticks([k + 0.5 for k in range(4)], bugs)
+ax.tick_params(length=0)
+ax.set_aspect("auto")
+ax.set_title("What your tool finds (blue)")
+plot.show(fig, "For six networks, which of four bugs your tool reports.")
+
+# %% check="find_dropout_bugs" points=1
+# Healthy networks get no report.
+class Late(nn.Module):
+    """Dropout is made last, and called between the layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(8, 30), nn.Linear(30, 30), nn.Linear(30, 3)
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        return self.c(self.drop(self.b(self.drop(self.a(x).relu())).relu()))
+
+
+class Signals(nn.Module):
+    """Convolutions with one rate, a linear layer with another, one more on the input."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Sequential(nn.Dropout(0.1), nn.Conv1d(1, 4, 3), nn.BatchNorm1d(4), nn.ReLU(),
+                                  nn.Dropout1d(0.2), nn.Conv1d(4, 1, 3), nn.Dropout1d(0.2))
+        self.rest = nn.Sequential(nn.Flatten(), nn.Linear(32, 30), nn.BatchNorm1d(30),
+                                  nn.Dropout(0.5), nn.Linear(30, 3))
+
+    def forward(self, x):
+        return self.rest(self.conv(x[:, None]))
+
+
+with expect.case("find_dropout_bugs(model, X) on a healthy network",
+                 crash=[("unhashable|NoneType", "return a set of strings.")]):
+    model = nn.Sequential(nn.Dropout(0.2), nn.Linear(8, 30), nn.ReLU(), nn.Dropout(0.5),
+                          nn.Linear(30, 3))
+    found = ", ".join(sorted(find_dropout_bugs(model, torch.ones(20, 8)))) or "nothing"
+    expect.equal(
+        found, "nothing",
+        hint="the network has no bug.",
+        suspects=[("on in evaluation", "dropout in training mode is no bug: put the copy into "
+                                       "evaluation mode."),
+                  ("p is 0 or 1", "0.2 and 0.5 are neither 0 nor 1."),
+                  ("unequal p", "0.2 on the input and 0.5 after a linear layer are not alike.")],
+    )
+with expect.case("find_dropout_bugs(model, X): one dropout layer, made last, called in between"):
+    found = ", ".join(sorted(find_dropout_bugs(Late(), torch.ones(20, 8)))) or "nothing"
+    expect.equal(
+        found, "nothing",
+        hint="the network has no bug.",
+        suspects=[("after the output layer", "that is the order of __init__. Go by call_order.")],
+    )
+with expect.case("find_dropout_bugs(model, X): convolutions with 0.2, a linear layer with 0.5"):
+    found = ", ".join(sorted(find_dropout_bugs(Signals(), torch.ones(20, 36)))) or "nothing"
+    expect.equal(
+        found, "nothing",
+        hint="the network has no bug.",
+        suspects=[("unequal p", "a rate is compared across different kinds of layers (and batch "
+                                "norm is no weight layer).")],
+    )
+with expect.case("find_dropout_bugs(nn.Linear(8, 3), X)"):
+    found = ", ".join(sorted(find_dropout_bugs(nn.Linear(8, 3), torch.ones(20, 8)))) or "nothing"
+    expect.equal(found, "nothing",
+                 hint="no dropout layer, no bug.")
+
+# %% check="find_dropout_bugs" points=1
+# Dropout that eval() does not reach.
+class Functional(nn.Module):
+    def forward(self, x):
+        return F.dropout(x, 0.5)
+
+
+class MadeAnew(nn.Module):
+    def forward(self, x):
+        return nn.Dropout(0.5)(x)
+
+
+class ByHand(nn.Module):
+    def forward(self, x):
+        return x * (torch.rand(x.shape) >= 0.5) * 2
+
+
+for kind in (Functional, MadeAnew, ByHand):
+    with expect.case(f"find_dropout_bugs on a network with {kind.__name__}: on in evaluation"):
+        model = nn.Sequential(nn.Linear(8, 30), nn.ReLU(), nn.Sequential(kind()), nn.Linear(30, 3))
+        found = ", ".join(sorted(find_dropout_bugs(model, torch.ones(20, 8)))) or "nothing"
+        expect.equal(
+            found, "on in evaluation",
+            hint="run the model in evaluation mode, several times, and compare the outputs.",
+            suspects=[("nothing", "reading the modules is not enough: run the model in evaluation "
+                                  "mode and compare.")],
+        )
+
+# %% check="find_dropout_bugs" points=1
+# Dropout after the output layer.
+class Early(nn.Module):
+    """Dropout is made first, and called last as well."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop, self.a, self.b = nn.Dropout(0.5), nn.Linear(8, 30), nn.Linear(30, 3)
+
+    def forward(self, x):
+        return self.drop(self.b(self.drop(self.a(x).relu()))).log_softmax(1)
+
+
+start = nn.Sequential(nn.Linear(8, 30), nn.ReLU(), nn.Dropout(0.5), nn.Linear(30, 3))
+for words, model in (
+    ("as its last module", nn.Sequential(start, nn.Dropout(0.5))),
+    ("before a softmax", nn.Sequential(start, nn.Dropout(0.5), nn.LogSoftmax(1))),
+    ("made first", Early()),
+    ("of another kind", nn.Sequential(start, nn.AlphaDropout(0.5))),
+):
+    with expect.case(f"find_dropout_bugs, dropout after the output layer, {words}"):
+        found = ", ".join(sorted(find_dropout_bugs(model, torch.ones(20, 8)))) or "nothing"
+        expect.equal(
+            found,
+            "after the output layer",
+            hint="is a dropout layer called after the last weight layer?",
+            suspects=[("nothing", "it is overlooked here: go by call_order, look at all that "
+                                  "follows the last weight layer, and at every kind of dropout.")],
+        )
+
+# %% check="find_dropout_bugs" points=1
+# Rates: p of 0 or 1, and unequal ones.
+def chain(*rest):
+    return nn.Sequential(nn.Linear(8, 30), nn.ReLU(), *rest, nn.Linear(30, 3))
+
+
+conv = nn.Sequential(nn.Unflatten(1, (1, 8)), nn.Conv1d(1, 4, 1), nn.Dropout1d(0.1),
+                     nn.Conv1d(4, 4, 1), nn.Dropout1d(0.3), nn.Flatten(), nn.Linear(32, 3))
+for words, model, bugs in (
+    ("p = 0", chain(nn.Dropout(0.0)), "p is 0 or 1"),
+    ("p = 1", chain(nn.Dropout(1.0)), "p is 0 or 1"),
+    ("Dropout1d, p = 0", chain(nn.Dropout1d(0)), "p is 0 or 1"),
+    ("0.5, then 0.3, after linear layers",
+     chain(nn.Dropout(0.5), nn.Linear(30, 30), nn.Dropout(0.3)), "unequal p"),
+    ("0.1, then 0.3, after convolutions", conv, "unequal p"),
+    ("0.5, then 0, after linear layers",
+     chain(nn.Dropout(0.5), nn.Linear(30, 30), nn.Dropout(0.0)), "p is 0 or 1, unequal p"),
+):
+    with expect.case(f"find_dropout_bugs(model, X): {words}"):
+        found = ", ".join(sorted(find_dropout_bugs(model, torch.ones(20, 8)))) or "nothing"
+        expect.equal(found, bugs,
+                     hint=f"this network should be reported for: {bugs}.",
+                     suspects=[("nothing", f"nothing is found; expected is {bugs!r}.")])
+
+# %% check="find_dropout_bugs" points=1
+# The network is left as it was.
+with expect.case("find_dropout_bugs(model, X), and flags and batch statistics afterwards"):
+    norm = nn.BatchNorm1d(30)
+    model = nn.Sequential(nn.Linear(8, 30), norm, nn.Dropout(0.5), nn.Linear(30, 3))
+    model[2].eval()
+    find_dropout_bugs(model, torch.randn(20, 8, generator=expect.generator()))
+    expect.equal(str([m.training for m in model.modules()]), str([True, True, True, False, True]),
+                 hint="the training flags changed. Work on a deep copy.")
+    expect.unchanged(norm.running_mean, torch.zeros(30),
+                     hint="batch norm has taken up X: the model itself ran in training mode. Work "
+                          "on a deep copy.")
+
+# %% check="find_dropout_bugs" points=1 hidden=true
+# A hidden check: networks that you have not seen.
+class Attention(nn.Module):
+    def __init__(self, p):
+        super().__init__()
+        self.p, self.query, self.out = p, nn.Linear(8, 8), nn.Linear(8, 3)
+        self.norm, self.drop = nn.LayerNorm(8), nn.Dropout(0.1)
+
+    def forward(self, x):
+        q = self.query(x)
+        h = F.scaled_dot_product_attention(q[None], q[None], q[None], dropout_p=self.p)[0]
+        return self.out(self.drop(self.norm(x + h)))
+
+
+class Unused(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.never, self.a, self.b = nn.Dropout(0.0), nn.Linear(8, 30), nn.Linear(30, 3)
+
+    def forward(self, x):
+        return self.b(F.dropout(self.a(x), 0.5, self.training))
+
+
+sick = nn.Sequential(nn.Linear(8, 30), nn.Dropout(1.0), nn.Linear(30, 30), nn.Dropout(0.5),
+                     nn.Linear(30, 3), nn.Dropout(0.5))
+for words, model, bugs in (
+    ("attention whose dropout_p is always on", Attention(0.2), "on in evaluation"),
+    ("attention without that bug", Attention(0.0), "nothing"),
+    ("F.dropout that follows self.training, and an unused layer", Unused(), "nothing"),
+    ("three bugs at once", sick, "after the output layer, p is 0 or 1, unequal p"),
+):
+    with expect.case(f"find_dropout_bugs(model, X): {words}"):
+        found = ", ".join(sorted(find_dropout_bugs(model, torch.rand(20, 8)))) or "nothing"
+        expect.equal(found, bugs,
+                     hint="go by the definitions in the docstring, one by one.")
+
+# %% mistake="find_dropout_bugs" says="put the copy into evaluation mode"
+def find_dropout_bugs(model, X):
+    bugs, twin = set(), copy.deepcopy(model)
+    with torch.no_grad():
+        if not torch.equal(twin(X), twin(X)):
+            bugs.add("on in evaluation")
+    return bugs
+
+# %% mistake="find_dropout_bugs" says="neither 0 nor 1"
+def find_dropout_bugs(model, X):
+    rates = [m.p for m in model.modules() if isinstance(m, nn.Dropout)]
+    return {"p is 0 or 1"} if any(0 <= p <= 1 for p in rates) else set()
+
+# %% mistake="find_dropout_bugs" says="are not alike"
+def find_dropout_bugs(model, X):
+    rates = {m.p for m in model.modules() if isinstance(m, nn.Dropout)}
+    return {"unequal p"} if len(rates) > 1 else set()
+
+# %% mistake="find_dropout_bugs" says="the order of __init__"
+def find_dropout_bugs(model, X):
+    bugs, layers = set(), [m for m in model.modules() if not list(m.children())]
+    if "Dropout" in type(layers[-1]).__name__:
+        bugs.add("after the output layer")
+    return bugs
+
+# %% mistake="find_dropout_bugs" says="across different kinds of layers"
+def find_dropout_bugs(model, X):
+    layers = [model.get_submodule(name) for name in call_order(model, X)]
+    rates = {m.p for m in layers[1:] if "Dropout" in type(m).__name__}
+    return {"unequal p"} if len(rates) > 1 else set()
+
+# %% mistake="find_dropout_bugs" says="batch norm is no weight layer"
+def find_dropout_bugs(model, X):
+    rates, latest = {}, None
+    for name in call_order(model, X):
+        layer = model.get_submodule(name)
+        if "Dropout" in type(layer).__name__:
+            rates.setdefault(latest, set()).add(layer.p)
+        elif list(layer.parameters()):
+            latest = type(layer)
+    return {"unequal p"} if any(len(ps) > 1 for ps in rates.values()) else set()
+
+# %% mistake="find_dropout_bugs" says="reading the modules is not enough"
+def find_dropout_bugs(model, X):
+    bugs = set()
+    order = [model.get_submodule(name) for name in call_order(model, X)]
+    if any(m.training for m in order if "Dropout" in type(m).__name__) and not model.training:
+        bugs.add("on in evaluation")
+    return bugs
+
+# %% mistake="find_dropout_bugs" says="overlooked here"
+def find_dropout_bugs(model, X):
+    bugs, twin = set(), copy.deepcopy(model).eval()
+    if not torch.equal(twin(X), twin(X)):
+        bugs.add("on in evaluation")
+    last = twin.get_submodule(call_order(model, X)[-1])
+    if isinstance(last, nn.Dropout):
+        bugs.add("after the output layer")
+    return bugs
+
+# %% mistake="find_dropout_bugs" says="nothing is found; expected is 'p is 0 or 1'"
+def find_dropout_bugs(model, X):
+    bugs, twin = set(), copy.deepcopy(model).eval()
+    if not torch.equal(twin(X), twin(X)):
+        bugs.add("on in evaluation")
+    after = False
+    for name in call_order(model, X):
+        layer = twin.get_submodule(name)
+        weights = any(w.dim() > 1 for w in layer.parameters())
+        after = not weights and (after or "Dropout" in type(layer).__name__)
+    if after and any(w.dim() > 1 for w in twin.parameters()):
+        bugs.add("after the output layer")
+    return bugs
+
+# %% mistake="find_dropout_bugs" says="reported for: p is 0 or 1, unequal p"
+def find_dropout_bugs(model, X):
+    bugs, twin, rates, latest, after = set(), copy.deepcopy(model).eval(), {}, None, False
+    if not torch.equal(twin(X), twin(X)):
+        bugs.add("on in evaluation")
+    for name in call_order(model, X):
+        layer = twin.get_submodule(name)
+        if "Dropout" in type(layer).__name__:
+            after = True
+            if layer.p in (0, 1):
+                bugs.add("p is 0 or 1")
+            else:
+                rates.setdefault(latest, set()).add(layer.p)
+        elif any(w.dim() > 1 for w in layer.parameters()):
+            latest, after = type(layer), False
+    if latest and after:
+        bugs.add("after the output layer")
+    if any(len(ps) > 1 for ps in rates.values()):
+        bugs.add("unequal p")
+    return bugs
+
+# %% mistake="find_dropout_bugs" says="the training flags changed"
+def find_dropout_bugs(model, X):
+    bugs, twin, rates, latest, after = set(), model.eval(), {}, None, False
+    if not torch.equal(twin(X), twin(X)):
+        bugs.add("on in evaluation")
+    for name in call_order(model, X):
+        layer = twin.get_submodule(name)
+        if "Dropout" in type(layer).__name__:
+            after = True
+            rates.setdefault(latest, set()).add(layer.p)
+        elif any(w.dim() > 1 for w in layer.parameters()):
+            latest, after = type(layer), False
+    if latest and after:
+        bugs.add("after the output layer")
+    if any(p in (0, 1) for ps in rates.values() for p in ps):
+        bugs.add("p is 0 or 1")
+    if any(len(ps) > 1 for ps in rates.values()):
+        bugs.add("unequal p")
+    return bugs
+
+# %% correct="find_dropout_bugs"
+def find_dropout_bugs(model, X):
+    names = call_order(model, X)
+    layers = [model.get_submodule(name) for name in names]
+    weighty = [i for i, m in enumerate(layers) if any(w.ndim > 1 for w in m.parameters())]
+    drops = [i for i, m in enumerate(layers) if isinstance(m, nn.modules.dropout._DropoutNd)]
+
+    def kind(i):
+        before = [type(layers[j]) for j in weighty if j < i]
+        return before[-1] if before else "input"
+
+    calm = copy.deepcopy(model).train(False)
+    first = calm(X)
+    found = {
+        "on in evaluation": any((calm(X) != first).any() for _ in range(5)),
+        "after the output layer": bool(weighty and drops and drops[-1] > weighty[-1]),
+        "p is 0 or 1": any(not 0 < layers[i].p < 1 for i in drops),
+        "unequal p": any(kind(i) == kind(j) and layers[i].p != layers[j].p
+                         for i in drops for j in drops),
+    }
+    return {bug for bug, there in found.items() if there}
+
+# %% [markdown]
+# The tool has limits, and you should know them. `F.dropout` that follows `self.training` is no
+# module, so its place and its rate stay unseen. And ten runs on one batch can agree by chance, if
+# few units drop and rarely. A tool that reports nothing has not proved anything.
+#
+# ## Explore: the same image, many times
+#
+# Your `mlp`, trained on the digits when the cell first runs. One image goes through it many
+# times: on the left in training mode, on the right in evaluation mode. Each dot is one run.
+#
+# **Try**: at $p=0$ for the hidden units, are the two pictures the same? Is evaluation's
+# probability the *mean* of the runs in training? Find an image that evaluation gets right and
+# single runs get wrong. (Click a slider, then use the arrow keys.)
+
+# %%
+explore.same_input(mlp)
+
+# %% [markdown]
+# ## Four questions
+#
+# Put one of the strings in place of each `...`.
+
+# %% exercise="mode_questions"
+mode_questions = {
+    # A model in training mode runs under torch.no_grad(). It:
+    # "drops", "does not drop" or "drops without scaling"
+    "no_grad": ...,
+    # model.eval() changes, in every submodule, the:
+    # "flag training", "flag requires_grad" or "p of dropout"
+    "eval": ...,
+    # For the input layer Srivastava et al. (2014) take, on MNIST, a p (that drops) of:
+    # "0.2", "0.5" or "0.8"
+    "input": ...,
+    # Of the first figure's bugs this one shows clearly in the error rate:
+    # "measured in training mode", "train() forgotten after a test" or "logits dropped too"
+    "shows": ...,
+}
+if ... in mode_questions.values():
+    ### BEGIN SOLUTION
+    mode_questions |= {"no_grad": "drops", "eval": "flag training", "input": "0.2"}
+    mode_questions["shows"] = "measured in training mode"
+    ### END SOLUTION
+
+# %% check="mode_questions" points=1
+with expect.case("mode_questions"):
+    expect.choice(mode_questions, "no_grad", ("drops", "does not drop", "drops without scaling"),
+                  answer="2f9a0264", hint="what does a dropout layer ask before it drops?")
+    expect.choice(mode_questions, "eval",
+                  ("flag training", "flag requires_grad", "p of dropout"),
+                  answer="63d03b70", hint="print the flags of a model before and after.")
+    expect.choice(mode_questions, "input", ("0.2", "0.5", "0.8"), answer="4b9564a1",
+                  hint="the paper's p keeps, and ours drops.")
+    expect.choice(mode_questions, "shows",
+                  ("measured in training mode", "train() forgotten after a test",
+                   "logits dropped too"),
+                  answer="1d12538b", hint="look at the first figure of this lesson.")
+
+# %% [markdown]
+# ## In your own words
+#
+# A colleague trains with dropout and prints two numbers after each epoch: the mean of the training
+# losses of the epoch's batches, and the loss on validation data, measured in evaluation mode. From
+# the first epoch on the validation loss is *lower*. "My validation data must have leaked into the
+# training data." Answer in two to five sentences: what else explains it, and which measurement
+# tells? (A person reads this.)
+
+# %% [markdown] answer="lower_validation_loss" points=2
+# ### BEGIN SOLUTION
+# *Marking guide.* One point: the training loss is that of thinned networks (and the mean over an
+# epoch in which the weights were still improving), the validation loss that of the whole network,
+# so the two are not comparable and no leak is needed. One point: measure the loss of the training
+# data in evaluation mode, after the epoch, without gradients, with the flags given back; only if
+# it too lies above the validation loss, look further.
+# ### END SOLUTION
+
+# %% [markdown]
+# ## What we found
+#
+# - `nn.Dropout` holds a number and asks a flag. `eval()` sets the flag in every submodule;
+#   `no_grad()`, `requires_grad_()` and `model.training = False` do not.
+# - Of four silent bugs one showed clearly in the error rate; three came out within a point or two
+#   of the network without a bug.
+# - Dropping 20 % of the input is no law: on 64 pixels no rate clearly beat 0.
+# - On the CPU PyTorch keeps a float mask for backward; a boolean one is a quarter of it.
+# - Coins in bfloat16 are too coarse for a small $p$.
+#
+# **Keep.** `dropoutlab.bugs.find_dropout_bugs(model, X)` is your tool for everyday use: it also
+# names the modules in which each bug shows.
+#
+# **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, *Dropout: a simple way to
+# prevent neural networks from overfitting*, JMLR 15 (2014), appendix A.4 on the choice of the
+# rates. The documentation of `torch.nn.Module.train` and *Extending PyTorch*, on
+# `autograd.Function`.
+#
+# **Stretch.** A `torch.overrides.TorchFunctionMode` sees every call of a function in
+# `torch.nn.functional`, `F.dropout` included. Write a second tool with it that also finds the
+# place and the rate of functional dropout. Which of your four strings can it find without running
+# the model twice?
+#
+# **Still open.** Every bug is mended. But a network that lost its dropout after one epoch did as
+# well as any: when does dropout help at all? That is {{overfitting}}.

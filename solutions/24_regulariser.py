@@ -1,0 +1,1685 @@
+# %% [markdown]
+# # 2.4 · Dropout as a regulariser
+#
+# **Is dropout just L2?**
+#
+# *45 minutes. Before: {{weight_scaling}} and {{inverted_dropout}}. After, you will be able to say
+# which penalty dropout adds to a linear and to a logistic model, to compute it without a single
+# mask, and to name three places where "dropout is L2" is wrong.*
+#
+# | symbol | meaning |
+# | --- | --- |
+# | $X$, $y$ | inputs, $n$ rows of $d$ features, and targets |
+# | $w$ | weights of a linear model, which predicts $Xw$ |
+# | $p$ | probability that an input is **dropped** |
+# | $m$ | mask of $X$'s shape: each entry 1 with probability $1-p$, else 0 |
+# | $\sigma$ | $\sigma(z) = 1/(1+e^{-z})$ |
+
+# %% setup=true
+import numpy as np
+
+from dropoutlab import data, expect, explore, plot, train
+
+# %% [markdown]
+# ## Where we stand
+#
+# {{ensemble}} and {{coadaptation}} looked at dropout as an ensemble and as a cure for
+# co-adaptation. A third tradition says: it is noise, noise is a penalty on the weights, and the
+# penalty is L2. Today you compute that penalty.
+#
+# Begin with the smallest model there is: one input, one weight, $y = 2x$ plus a little noise.
+# Its input goes through inverted dropout with $p = 0.5$ while the weight is trained. The mean of
+# the input is kept, so you may expect the slope to be kept too; and you may expect a regulariser
+# to matter less the more data there are. **Before you run the cell, guess: which slope is learnt
+# from 3000 rows?**
+
+# %%
+my_guess = 2.0  # the slope that is learnt with dropout from 3000 rows
+
+
+def inverted(x, p, rng):
+    return x * (rng.random(x.shape) >= p) / (1 - p)
+
+
+def descend(X, y, p, seed, steps=1500, rate=0.05):
+    """Gradient descent with a fresh mask at each step: the mean of the last weights."""
+    rng = np.random.default_rng(seed)
+    w, kept = np.zeros(X.shape[1]), []
+    for _ in range(steps):
+        thinned = inverted(X, p, rng)
+        w = w - rate * thinned.T @ (thinned @ w - y) / len(y)
+        kept.append(w)
+    return np.mean(kept[steps // 3 :], 0)
+
+
+sizes, slopes = (30, 300, 3000), []
+for n in sizes:
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=n)
+        noisy = 2 * x + rng.normal(0, 0.5, n)
+        slopes.append(descend(x[:, None], noisy, 0.5, seed)[0])
+slopes = np.reshape(slopes, (3, 5))
+
+fig, (left, right) = plot.figure(2, height=2.8)
+left.plot(x[:300], noisy[:300], ".", color=plot.GREY, markersize=3)
+ends = np.array([-3, 3])
+for slope, name, color in (
+    (my_guess, "your guess", plot.ORANGE),
+    (slopes[-1].mean(), "learnt with dropout", plot.BLUE),
+):
+    left.plot(ends, slope * ends, color=color, label=f"{name}: {slope:.2f}")
+left.set(xlabel="x", ylabel="y", title="Dropout halves the slope …")
+left.legend(loc="upper left")
+right.plot(np.repeat(sizes, 5), slopes.ravel(), "o", color=plot.BLUE, alpha=0.6)
+right.axhline(my_guess, color=plot.ORANGE, linestyle="--")
+right.set_xscale("log")
+right.set_xticks(sizes, sizes)
+right.set(xlabel="rows of data (5 runs each)", ylabel="slope", ylim=(0, 2.5))
+right.set_title("… and more data do not bring it back")
+plot.show(fig, "With dropout the learnt slope is 1, not 2, from 30 as from 3000 rows.")
+
+# %% [markdown]
+# The output's mean is right at every step, and still the weight comes out at half its size.
+# Something pulls it to zero, as hard with 3000 rows as with 30. A fixed L2 penalty fades as data
+# come in; this one grows with them.
+#
+# ### One question from {{inverted_dropout}}
+#
+# The output of inverted dropout, $m_j x_j/(1-p)$, has mean $x_j$. What was its variance? And
+# how does $\mathbb E[(y-z)^2]$ depend on the mean and on the variance of a random $z$? These
+# two answers are half of this lesson.
+#
+# ## Exercise: `monte_carlo_squared_loss`
+#
+# What is minimised, then, is not the loss of one thinned model but its mean over masks:
+#
+# $$ L(w) = \mathbb E_m \Bigl\| y - \frac{m \odot X}{1-p}\, w \Bigr\|^2 . $$
+#
+# First estimate it with $k$ masks. The tempting shortcut is to average the *outputs* of the
+# $k$ thinned models and to take the loss of that average. It loses exactly what we are after.
+#
+# All losses of this lesson are **sums** over the $n$ rows, as in the papers, not means.
+
+# %% exercise="monte_carlo_squared_loss"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    """The mean over k masks m of ||y - (m * X / (1 - p)) w||²: a number.
+
+    ||·||² sums over the rows. Each mask is new and of X's whole shape; rng draws them all.
+
+    w : (d,), X : (n, d), y : (n,), left as they are; k : number of masks, 1 or more
+    p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p
+    At p = 1 every input is 0.
+    """
+    ### BEGIN SOLUTION
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must be a probability in [0, 1], not {p}")
+    total = 0.0
+    for _ in range(k):
+        kept = X * (rng.random(X.shape) >= p) / (1 - p) if p < 1 else 0 * X
+        total += np.sum((y - kept @ w) ** 2)
+    return total / k
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Write the loss of one mask first. What must be repeated $k$ times, and what is averaged?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# The function `inverted`, below your guess, makes one thinned $X$. It fails at one value of `p`.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# A loop adds up $k$ losses, each a sum of squares over the rows. Only $k$ divides.
+# </details>
+#
+# Your own losses, one mask each: the mean of this histogram is what training sees.
+
+# %%
+rng = np.random.default_rng()
+forty = rng.normal(size=(40, 6)) * [0.5, 1, 1, 1, 2, 2]
+true_w = np.array([2.0, 1.0, -1.0, 0.0, 0.5, -0.5])
+targets = forty @ true_w + rng.normal(0, 0.5, 40)
+single = [monte_carlo_squared_loss(true_w, forty, targets, 0.3, 1, rng) for _ in range(1000)]
+
+fig, (ax,) = plot.figure(1, height=2.4, width=6)
+ax.hist(single, 40, color=plot.SKY)
+ax.axvline(np.mean(single), color=plot.BLUE, label=f"their mean: {np.mean(single):.0f}")
+bare = np.sum((targets - forty @ true_w) ** 2)
+ax.axvline(bare, color=plot.ORANGE, label=f"loss without dropout: {bare:.0f}")
+ax.set(xlabel="squared loss, sum over 40 rows", ylabel="masks", xlim=(0, 1.25 * max(single)))
+ax.set_title("Thinned models lose more, even with the true weights")
+ax.legend(loc="upper right")
+plot.show(fig, "A histogram of your losses over masks lies far above the loss without dropout.")
+
+# %% check="monte_carlo_squared_loss" points=1
+# At p = 0 nothing is dropped, so the loss is that of the whole model, whatever k is.
+rng = expect.rng()
+w, X, y = rng.normal(size=4), rng.normal(size=(7, 4)), rng.normal(size=7)
+whole = np.sum((y - X @ w) ** 2)
+for k in (1, 5):
+    with expect.case(f"monte_carlo_squared_loss(w, X, y, p=0, k={k}, rng)"):
+        loss = monte_carlo_squared_loss(w, X, y, 0.0, k, expect.rng())
+        expect.close(loss, whole, hint="with nothing dropped it must be ||y - X w||².", suspects=[
+            (np.sum(y**2), "everything is dropped at p = 0: p is swapped with 1 - p."),
+            (np.nan, "at p = 0 there is 0 / 0: p is used as the probability of keeping."),
+            (whole / 7, "that is the mean over the rows. Sum over them."),
+            (5 * whole, "the k losses are added up. Divide by k."),
+            (whole / 5, "one loss is divided by k. Add up k of them."),
+            (np.sqrt(whole), "the square is missing: ||·||² is the sum of the squares."),
+            (np.sum(y - X @ w), "the square is missing: errors of two signs cancel."),
+            (np.full(k, whole), "those are the k losses. Return their mean."),
+        ])
+
+# %% check="monte_carlo_squared_loss" points=2
+# One feature, w = 1, y = 0: the loss of a row is 0 or 1 / (1 - p)², as it is dropped or kept.
+rng = expect.rng()
+w, X = rng.normal(size=60), rng.normal(size=(60, 60))
+before = X.copy()
+with expect.case("monte_carlo_squared_loss(w, X, y, p=0.5, k=1, rng) called twice"):
+    losses = [monte_carlo_squared_loss(w, X, np.zeros(60), 0.5, 1, rng) for _ in range(2)]
+    expect.varies(losses, chance=0.5**60, what="two different losses",
+                  hint="each call gives the same. Draw new masks from rng, and set no seed.")
+    expect.unchanged(X, before)
+one, zero = np.ones((1, 1)), np.zeros(1)
+with expect.case("monte_carlo_squared_loss(w, X, y, p=0.2, k=1, rng) on a single 1, 40 times"):
+    losses = [monte_carlo_squared_loss(np.ones(1), one, zero, 0.2, 1, rng) for _ in range(40)]
+    expect.only(losses, (0, 1 / 0.8**2), hint="a mask costs 0 or 1 / (1 - p)².", suspects=[
+        (1, "the survivors are not scaled. Divide them by 1 - p."),
+        (0.8**2, "the survivors are multiplied by 1 - p. Divide them by it."),
+        (1 / 0.2**2, "the survivors are divided by p. Divide them by 1 - p."),
+    ])
+with expect.case("monte_carlo_squared_loss(w, X, y, p=0.2, k=2000, rng) on a single 1"):
+    loss = monte_carlo_squared_loss(np.ones(1), one, zero, 0.2, 2000, rng)
+    expect.mean(
+        np.full(2000, loss),  # the mean of 2000 coins, as many times
+        1 / 0.8,
+        of=(0, 1 / 0.8**2),
+        hint="a mask costs 0 with probability p, else 1 / (1 - p)².",
+        suspects=[
+            (0, "one mask is used k times. Draw a new one each time."),
+            (1 / 0.8**2, "one mask is used k times. Draw a new one each time."),
+            (0.2 / 0.8**2, "p is swapped: it is the probability of dropping."),
+            (1 / 0.2, "p is used as the probability of keeping. It drops."),
+            (1, "the outputs are averaged before the loss. Average the losses."),
+        ],
+    )
+with expect.case("monte_carlo_squared_loss(w, X, y, p=0.3, k=5, rng) on 4000 rows of one 1"):
+    ones = np.ones((4000, 1))
+    loss = monte_carlo_squared_loss(np.ones(1), ones, np.zeros(4000), 0.3, 5, rng)
+    together = "one mask serves all rows. Draw one of X's whole shape."
+    expect.mean(np.full(20_000, loss / 4000), 1 / 0.7, of=(0, 1 / 0.7**2),
+                hint="a row costs 0 with probability p, else 1 / (1 - p)².",
+                suspects=[(hits / 5 / 0.7**2, together) for hits in range(6)])
+
+# %% check="monte_carlo_squared_loss" points=1
+# The features of a row fall one by one, and rng draws all masks.
+with expect.case("monte_carlo_squared_loss(w, X, y, p=0.5, k=1, rng) on one row of 200 ones"):
+    loss = monte_carlo_squared_loss(np.ones(200), np.ones((1, 200)), np.zeros(1), 0.5, 1,
+                                    expect.rng())
+    expect.mean(np.full(200, np.sqrt(loss) / 200), 1, of=(0, 2), hint="each feature falls alone.",
+                suspects=[(0, "each row is dropped as a whole. Draw a mask of X's whole shape."),
+                          (2, "each row is dropped as a whole. Draw a mask of X's whole shape.")])
+w, X, y = expect.rng().normal(size=80), np.ones((1, 80)), np.zeros(1)
+with expect.case("monte_carlo_squared_loss(w, X, y, p=0.5, k=1, rng), generators of seed 7"):
+    losses = [monte_carlo_squared_loss(w, X, y, 0.5, 1, np.random.default_rng(7))
+              for _ in range(2)]
+    expect.repeats(*losses, hint="the masks do not come from rng. Use rng's own methods.")
+
+# %% check="monte_carlo_squared_loss" points=1
+# The ends: at p = 1 nothing survives; what is no probability is refused.
+rng = expect.rng()
+w, X, y = rng.normal(size=3), rng.normal(size=(5, 3)), rng.normal(size=5)
+with expect.case("monte_carlo_squared_loss(w, X, y, p=1, k=2, rng)",
+                 crash=[("ZeroDivision", "at p = 1 there is 0 / 0. Every input is 0 there.")]):
+    expect.close(monte_carlo_squared_loss(w, X, y, 1.0, 2, expect.rng()), np.sum(y**2),
+                 hint="at p = 1 every input is 0, so the model predicts 0.",
+                 suspects=[(np.nan, "at p = 1 there is 0 / 0. Every input is 0 there.")])
+for p in (-0.1, 1.5, float("nan")):
+    with expect.case(f"monte_carlo_squared_loss(w, X, y, p={p}, k=2, rng)"):
+        expect.raises(ValueError,
+                      lambda p=p: monte_carlo_squared_loss(w, X, y, p, 2, expect.rng()),
+                      mentions="p",
+                      hint="raise ValueError, with the word p in it, unless 0 <= p <= 1.")
+
+# %% mistake="monte_carlo_squared_loss" says="p is swapped with 1 - p"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    kept = X * (rng.random((k, *X.shape)) < p) / (1 - p)
+    return np.mean(np.sum((y - kept @ w) ** 2, 1))
+
+# %% mistake="monte_carlo_squared_loss" says="0 / 0: p is used"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    with np.errstate(all="ignore"):
+        kept = np.divide(X * (rng.random((k, *X.shape)) < p), p)
+    return np.mean(np.sum((y - kept @ w) ** 2, 1))
+
+# %% mistake="monte_carlo_squared_loss" says="mean over the rows"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    return np.mean([np.mean((y - inverted_rows(X, p, rng) @ w) ** 2) for _ in range(k)])
+
+def inverted_rows(X, p, rng):
+    return X * (rng.random(X.shape) >= p) / (1 - p)
+
+# %% mistake="monte_carlo_squared_loss" says="k losses are added up"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    kept = X * (rng.random((k, *X.shape)) >= p) / (1 - p)
+    return np.sum((y - kept @ w) ** 2)
+
+# %% mistake="monte_carlo_squared_loss" says="one loss is divided by k"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    for _ in range(k):
+        loss = np.sum((y - X * (rng.random(X.shape) >= p) / (1 - p) @ w) ** 2)
+    return loss / k
+
+# %% mistake="monte_carlo_squared_loss" says="the sum of the squares"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    kept = X * (rng.random((k, *X.shape)) >= p) / (1 - p)
+    return np.mean(np.linalg.norm(y - kept @ w, axis=1))
+
+# %% mistake="monte_carlo_squared_loss" says="Return their mean"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    kept = X * (rng.random((k, *X.shape)) >= p) / (1 - p)
+    return np.sum((y - kept @ w) ** 2, 1)
+
+# %% mistake="monte_carlo_squared_loss" says="not scaled"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    kept = X * (rng.random((k, *X.shape)) >= p)
+    return np.mean(np.sum((y - kept @ w) ** 2, 1))
+
+# %% mistake="monte_carlo_squared_loss" says="averaged before the loss"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    outputs = X * (rng.random((k, *X.shape)) >= p) / (1 - p) @ w
+    return np.sum((y - outputs.mean(0)) ** 2)
+
+# %% mistake="monte_carlo_squared_loss" says="Draw new masks from rng"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    return np.sum((y - X @ w) ** 2)
+
+# %% mistake="monte_carlo_squared_loss" says="survivors are divided by p"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    kept = X * (rng.random((k, *X.shape)) >= p) / (p or 1)
+    return np.mean(np.sum((y - kept @ w) ** 2, 1))
+
+# %% mistake="monte_carlo_squared_loss" says="multiplied by 1 - p"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    kept = X * (rng.random((k, *X.shape)) >= p) * (1 - p)
+    return np.mean(np.sum((y - kept @ w) ** 2, 1))
+
+# %% mistake="monte_carlo_squared_loss" says="one mask serves all rows"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    kept = X * (rng.random((k, 1, X.shape[1])) >= p) / (1 - p)
+    return np.mean(np.sum((y - kept @ w) ** 2, 1))
+
+# %% mistake="monte_carlo_squared_loss" says="each row is dropped as a whole"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    kept = X * (rng.random((k, len(X), 1)) >= p) / (1 - p)
+    return np.mean(np.sum((y - kept @ w) ** 2, 1))
+
+# %% mistake="monte_carlo_squared_loss" says="one mask is used k times"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    kept = X * (rng.random(X.shape) >= p) / (1 - p)
+    return np.mean([np.sum((y - kept @ w) ** 2) for _ in range(k)])
+
+# %% mistake="monte_carlo_squared_loss" says="set no seed"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    rng = np.random.default_rng(0)
+    kept = X * (rng.random((k, *X.shape)) >= p) / (1 - p)
+    return np.mean(np.sum((y - kept @ w) ** 2, 1))
+
+# %% mistake="monte_carlo_squared_loss" says="do not come from rng"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    kept = X * (np.random.rand(k, *X.shape) >= p) / (1 - p)
+    return np.mean(np.sum((y - kept @ w) ** 2, 1))
+
+# %% mistake="monte_carlo_squared_loss" says="at p = 1 there is 0 / 0"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    kept = X * (rng.random((k, *X.shape)) >= p) / (1 - p)
+    return np.mean(np.sum((y - kept @ w) ** 2, 1))
+
+# %% mistake="monte_carlo_squared_loss" says="writes into its input"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    losses = []
+    for _ in range(k):
+        X *= (rng.random(X.shape) >= p) / (1 - p)
+        losses.append(np.sum((y - X @ w) ** 2))
+    return np.mean(losses)
+
+# %% mistake="monte_carlo_squared_loss" says="unless 0 <= p <= 1"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    if p < 0 or p > 1:
+        raise ValueError("p is no probability")
+    kept = X * (rng.random((k, *X.shape)) >= p) / (1 - p if p < 1 else 1)
+    return np.mean(np.sum((y - kept @ w) ** 2, 1))
+
+# %% correct="monte_carlo_squared_loss"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    if not (p >= 0 and p <= 1):
+        raise ValueError("p should lie between 0 and 1")
+    keep = rng.binomial(1, 1 - p, size=(k, *X.shape))
+    scaled = np.asarray(w) / (1 - p if p < 1 else 1)
+    errors = y[None] - np.einsum("kij,ij,j->ki", keep, X, scaled)
+    return float((errors**2).sum() / k)
+
+# %% correct="monte_carlo_squared_loss"
+def monte_carlo_squared_loss(w, X, y, p, k, rng):
+    if not 0 <= p <= 1:
+        raise ValueError("p is no probability")
+    losses = []
+    for _ in range(k):
+        dropped = rng.choice([True, False], size=X.shape, p=[p, 1 - p])
+        thinned = np.where(dropped, 0, X / (1 - p or 1))
+        losses.append(np.linalg.norm(y - thinned @ w) ** 2)
+    return sum(losses) / len(losses)
+
+# %% [markdown]
+# ## The same without a mask
+#
+# For any random $z$, $\mathbb E[(y-z)^2] = (y - \mathbb E z)^2 + \operatorname{Var} z$: the
+# loss of the mean, plus the scatter. Here $z$ is the output of one row, a sum of $d$
+# independent terms $w_j\,m_j x_j/(1-p)$. You know the mean and the variance of each term.
+#
+# ## Exercise: `marginal_squared_loss`
+#
+# Two answers to be wary of. "The penalty is $\|w\|^2$ times a constant": it is not, the inputs are
+# in it. And "the factor is $p(1-p)$": that is the coin of {{weight_scaling}}, whose survivors were
+# not scaled.
+
+# %% exercise="marginal_squared_loss"
+def marginal_squared_loss(w, X, y, p):
+    """The mean over all masks m of ||y - (m * X / (1 - p)) w||², exactly: a number.
+
+    ||·||² sums over the rows. No sampling and no list of masks: d may be 1000.
+
+    w : (d,), X : (n, d), y : (n,), left as they are
+    p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p
+    At p = 1 every input is 0.
+    """
+    ### BEGIN SOLUTION
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must be a probability in [0, 1], not {p}")
+    if p == 1:
+        return np.sum(y**2)
+    penalty = np.sum(X**2, axis=0) @ w**2
+    return np.sum((y - X @ w) ** 2) + p / (1 - p) * penalty
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# What is the mean of row $i$'s output over masks? That gives the first of two terms, and it
+# holds no $p$.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Variances of independent terms add up, and a factor in front of a term comes out squared.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# The second term is a double sum over rows and features. Sum over the rows first: that leaves
+# one number for each feature, which says how much its weight costs.
+# </details>
+#
+# Your estimate against your formula. The error of a mean of $k$ losses should be about
+# $s/\sqrt k$, where $s$ is the standard deviation of one loss.
+
+# %%
+rng = np.random.default_rng()
+exact = marginal_squared_loss(true_w, forty, targets, 0.3)
+spread = np.std(single) / exact
+counts = np.array([4, 16, 64, 256, 1024])
+errors = np.array([
+    [monte_carlo_squared_loss(true_w, forty, targets, 0.3, k, rng) for _ in range(20)]
+    for k in counts
+]) / exact - 1
+inside = np.mean(abs(errors) <= 2 * spread / np.sqrt(counts)[:, None])
+
+fig, (ax,) = plot.figure(1, height=2.8, width=6)
+ax.fill_between(counts, 200 * spread / np.sqrt(counts), -200 * spread / np.sqrt(counts),
+                color=plot.PALE, label="± 2 standard errors")
+ax.plot(np.repeat(counts, 20), 100 * errors.ravel(), ".", color=plot.BLUE, label="estimates")
+ax.axhline(0, color=plot.ORANGE, label="your formula")
+ax.set_xscale("log")
+ax.set_xticks(counts, counts)
+ax.set(xlabel="masks k (20 estimates each)", ylabel="estimate − formula, %")
+ax.set_title(f"{100 * inside:.0f} % of the estimates lie within 2 standard errors")
+ax.legend(loc="lower right")
+plot.show(fig, "Monte Carlo estimates scatter about the closed form, closer as k grows.")
+
+# %% check="marginal_squared_loss" points=2
+# The mean over all 16 masks of each row.
+rng = expect.rng()
+w, X, y = rng.normal(size=4), rng.normal(size=(7, 4)), rng.normal(size=7)
+before = [w.copy(), X.copy(), y.copy()]
+masks = np.arange(16)[:, None] >> np.arange(4) & 1
+squares, base = (X**2).sum(0), np.sum((y - X @ w) ** 2)
+for p in (0.3, 0.8):
+    chance = np.where(masks == 1, 1 - p, p).prod(1)
+    outputs = (masks[:, None] * X / (1 - p)) @ w
+    odds = p / (1 - p)
+    cost = squares @ w**2
+    with expect.case(f"marginal_squared_loss(w, X, y, p={p})", crash=[
+        ("ValueError", "sum X² over the rows, axis 0: that is one number for each weight."),
+    ]):
+        expect.close(
+            marginal_squared_loss(w, X, y, p),
+            np.sum(chance @ (y - outputs) ** 2),
+            rtol=1e-7,
+            hint="average the loss over all masks, exactly: no sampling.",
+            suspects=[
+                (base, "that is the loss without dropout. Outputs also scatter: add the variance."),
+                (odds * cost, "that is the penalty alone. Add the loss of the mean output."),
+                (base + odds * (w @ w), "that is plain L2. How large the inputs are matters."),
+                (base + p * (1 - p) * cost, "p (1 - p) is the variance of an unscaled coin."),
+                (base + cost / odds, "p and 1 - p are swapped in the penalty."),
+                (base + p * cost, "the factor is p alone. What is the variance of m / (1 - p)?"),
+                (base + cost / (1 - p), "1 / (1 - p) is E[m²] / (1 - p)². Subtract 1: variance."),
+                (base + odds * (squares @ abs(w)), "the weights are not squared."),
+                (base + odds * (squares @ w), "the weights are not squared."),
+                (base + odds * (X.sum(0) @ w**2), "the inputs are not squared."),
+                (base + odds * (X.sum(0) ** 2 @ w**2), "square each input before you add them up."),
+                (base + odds * np.sum((X @ w) ** 2),
+                 "the inputs of a row would fall together. Square each term, then add."),
+                (base + odds * cost / 7, "the penalty is a mean over rows, the loss a sum."),
+                ((base + odds * cost) / 7, "that is the mean over the rows. Sum over them."),
+                (base + np.sqrt(odds) * cost, "a variance has the factor p / (1 - p), no root."),
+                (np.sum((y - (1 - p) * X @ w) ** 2) + p * (1 - p) * cost,
+                 "that is for survivors that are not scaled. Divide them by 1 - p."),
+            ],
+        )
+        for now, then in zip((w, X, y), before, strict=True):
+            expect.unchanged(now, then)
+
+# %% check="marginal_squared_loss" points=1
+# The ends: at p = 0 no penalty, at p = 1 nothing survives; what is no probability is refused.
+rng = expect.rng()
+w, X, y = rng.normal(size=3), rng.normal(size=(5, 3)), rng.normal(size=5)
+with expect.case("marginal_squared_loss(w, X, y, p=0)"):
+    expect.close(marginal_squared_loss(w, X, y, 0.0), np.sum((y - X @ w) ** 2), rtol=1e-7,
+                 hint="with nothing dropped it must be ||y - X w||².")
+with expect.case("marginal_squared_loss(w, X, y, p=1)",
+                 crash=[("ZeroDivision", "at p = 1 the formula divides by 0. All inputs are 0.")]):
+    expect.close(marginal_squared_loss(w, X, y, 1.0), np.sum(y**2), rtol=1e-7,
+                 hint="at p = 1 the formula divides by 0. All inputs are 0: the model predicts 0.")
+for p in (-0.1, 1.5, float("nan")):
+    with expect.case(f"marginal_squared_loss(w, X, y, p={p})"):
+        expect.raises(ValueError, lambda p=p: marginal_squared_loss(w, X, y, p), mentions="p",
+                      hint="raise ValueError, with the word p in it, unless 0 <= p <= 1.")
+
+# %% check="marginal_squared_loss" points=1 hidden=true
+# A hidden check: as many rows as features.
+rng = expect.rng()
+w, X, y = rng.normal(size=3), rng.normal(size=(3, 3)), rng.normal(size=3)
+base = np.sum((y - X @ w) ** 2)
+with expect.case("marginal_squared_loss(w, X, y, p=0.5) with 3 rows of 3 features"):
+    loss = marginal_squared_loss(w, X, y, 0.5)
+    expect.close(loss, base + sum(X[i, j] ** 2 * w[j] ** 2 for i in range(3) for j in range(3)),
+                 rtol=1e-7, hint="the penalty is a sum over all entries of X.",
+                 suspects=[(base + (X**2).sum(1) @ w**2, "X² is summed along the wrong axis.")])
+
+# %% mistake="marginal_squared_loss" says="the loss without dropout"
+def marginal_squared_loss(w, X, y, p):
+    return np.sum((y - X @ w) ** 2)
+
+# %% mistake="marginal_squared_loss" says="the penalty alone"
+def marginal_squared_loss(w, X, y, p):
+    return p / (1 - p) * np.sum(X**2 * w**2)
+
+# %% mistake="marginal_squared_loss" says="plain L2"
+def marginal_squared_loss(w, X, y, p):
+    return np.sum((y - X @ w) ** 2) + p / (1 - p) * np.sum(w**2)
+
+# %% mistake="marginal_squared_loss" says="unscaled coin"
+def marginal_squared_loss(w, X, y, p):
+    return np.sum((y - X @ w) ** 2) + p * (1 - p) * np.sum(X**2 * w**2)
+
+# %% mistake="marginal_squared_loss" says="swapped"
+def marginal_squared_loss(w, X, y, p):
+    return np.sum((y - X @ w) ** 2) + (1 - p) / p * np.sum(X**2 * w**2)
+
+# %% mistake="marginal_squared_loss" says="the factor is p alone"
+def marginal_squared_loss(w, X, y, p):
+    return np.sum((y - X @ w) ** 2) + p * np.sum(X**2 * w**2)
+
+# %% mistake="marginal_squared_loss" says="Subtract 1"
+def marginal_squared_loss(w, X, y, p):
+    return np.sum((y - X @ w) ** 2) + np.sum(X**2 * w**2) / (1 - p)
+
+# %% mistake="marginal_squared_loss" says="weights are not squared"
+def marginal_squared_loss(w, X, y, p):
+    return np.sum((y - X @ w) ** 2) + p / (1 - p) * np.sum(X**2 * np.abs(w))
+
+# %% mistake="marginal_squared_loss" says="inputs are not squared"
+def marginal_squared_loss(w, X, y, p):
+    return np.sum((y - X @ w) ** 2) + p / (1 - p) * np.sum(X * w**2)
+
+# %% mistake="marginal_squared_loss" says="before you add them up"
+def marginal_squared_loss(w, X, y, p):
+    return np.sum((y - X @ w) ** 2) + p / (1 - p) * np.sum((X.sum(0) * w) ** 2)
+
+# %% mistake="marginal_squared_loss" says="would fall together"
+def marginal_squared_loss(w, X, y, p):
+    return np.sum((y - X @ w) ** 2) + p / (1 - p) * np.sum((X @ w) ** 2)
+
+# %% mistake="marginal_squared_loss" says="a mean over rows, the loss a sum"
+def marginal_squared_loss(w, X, y, p):
+    return np.sum((y - X @ w) ** 2) + p / (1 - p) * np.mean(X**2, 0) @ w**2
+
+# %% mistake="marginal_squared_loss" says="Sum over them"
+def marginal_squared_loss(w, X, y, p):
+    return np.mean((y - X @ w) ** 2) + p / (1 - p) * np.mean(X**2, 0) @ w**2
+
+# %% mistake="marginal_squared_loss" says="no root"
+def marginal_squared_loss(w, X, y, p):
+    return np.sum((y - X @ w) ** 2) + np.sqrt(p / (1 - p)) * np.sum(X**2 * w**2)
+
+# %% mistake="marginal_squared_loss" says="survivors that are not scaled"
+def marginal_squared_loss(w, X, y, p):
+    return np.sum((y - (1 - p) * X @ w) ** 2) + p * (1 - p) * np.sum(X**2 * w**2)
+
+# %% mistake="marginal_squared_loss" says="no sampling"
+def marginal_squared_loss(w, X, y, p):
+    return monte_carlo_squared_loss(w, X, y, p, 100, np.random.default_rng())
+
+# %% mistake="marginal_squared_loss" says="axis 0"
+def marginal_squared_loss(w, X, y, p):
+    return np.sum((y - X @ w) ** 2) + p / (1 - p) * np.sum(X**2, axis=1) @ w**2
+
+# %% mistake="marginal_squared_loss" says="divides by 0"
+def marginal_squared_loss(w, X, y, p):
+    return np.sum((y - X @ w) ** 2) + p / (1 - p) * np.sum(X**2 * w**2)
+
+# %% mistake="marginal_squared_loss" says="unless 0 <= p <= 1"
+def marginal_squared_loss(w, X, y, p):
+    factor = p / (1 - p) if p != 1 else 0
+    return np.sum((y - X @ w * (p != 1)) ** 2) + factor * np.sum(X**2 * w**2)
+
+# %% mistake="marginal_squared_loss" says="writes into its input"
+def marginal_squared_loss(w, X, y, p):
+    loss = np.sum((y - X @ w) ** 2)
+    w *= w
+    return loss + p / (1 - p) * np.sum(X**2, 0) @ w
+
+# %% correct="marginal_squared_loss"
+def marginal_squared_loss(w, X, y, p):
+    if not (0 <= p <= 1):
+        raise ValueError("p is no probability")
+    if p == 1:
+        return float(np.dot(y, y))
+    gram = X.T @ X
+    quadratic = gram + p / (1 - p) * np.diag(np.diag(gram))
+    return float(y @ y - 2 * y @ X @ w + w @ quadratic @ w)
+
+# %% correct="marginal_squared_loss"
+def marginal_squared_loss(w, X, y, p):
+    if not p >= 0 or not p <= 1:
+        raise ValueError("bad p")
+    total = 0.0
+    for row, target in zip(X, y, strict=True):
+        terms = row * w if p < 1 else 0 * row
+        variances = [term**2 * (1 / (1 - p) - 1) for term in terms] if p < 1 else []
+        total += (target - sum(terms)) ** 2 + sum(variances)
+    return total
+
+# %% [markdown]
+# So for a linear model with squared loss the answer is exact:
+#
+# $$ L(w) = \|y - Xw\|^2 + \frac{p}{1-p} \sum_j w_j^2 \sum_i X_{ij}^2 . $$
+#
+# A penalty on squared weights, as in L2, but each weight has a price of its own: the sum of its
+# feature's squares. It grows with every row, and so more data do not help. The paper of 2014
+# derives this in §9.1, with a $p$ that keeps.
+#
+# ### Worked: one feature
+#
+# With one feature $L(w) = \sum_i (y_i - x_i w)^2 + \frac{p}{1-p} w^2 \sum_i x_i^2$. Its slope
+# is zero where $w \sum x_i^2 \,\bigl(1 + \frac{p}{1-p}\bigr) = \sum x_i y_i$, that is, at
+# $1-p$ times the least-squares weight. This is the halved slope of the first figure.
+#
+# ## Exercise: `dropout_ridge`
+#
+# With $d$ features the same step gives a system of linear equations. "All weights shrink to
+# $1-p$ of themselves" is right only if features are uncorrelated. And adding a multiple of the
+# *identity* to $X^\top X$ is the other ridge.
+
+# %% exercise="dropout_ridge"
+def dropout_ridge(X, y, p):
+    """The weights (d,) that minimise `marginal_squared_loss(w, X, y, p)`.
+
+    Where several do equally well, the shortest: a feature that is 0 in each row gets weight 0.
+    At p = 1 zeros, the limit as p goes to 1.
+
+    X : (n, d), y : (n,), left as they are
+    p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p
+    """
+    ### BEGIN SOLUTION
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must be a probability in [0, 1], not {p}")
+    if p == 1:
+        return np.zeros(X.shape[1])
+    gram = X.T @ X
+    cost = p / (1 - p) * np.diag(np.diag(gram))
+    return np.linalg.lstsq(gram + cost, X.T @ y, rcond=None)[0]
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Without dropout the gradient vanishes where $X^\top X w = X^\top y$. What does the penalty
+# add to the gradient of weight $j$?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# It adds a *diagonal* matrix to $X^\top X$. Its entries stand on the diagonal of $X^\top X$
+# itself; `np.diag` takes them out, and puts them back.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `np.linalg.solve` stops at a singular matrix, which one empty feature is enough for.
+# `np.linalg.lstsq(A, b, rcond=None)[0]` gives the shortest of all solutions.
+# </details>
+#
+# Your formula against gradient descent that drops inputs and knows no formula, on the data of
+# the histogram above.
+
+# %%
+p = 0.3
+yours = dropout_ridge(forty, targets, p)
+runs = np.array([descend(forty, targets, p, seed, 6000, 0.03) for seed in range(5)])
+plain = np.linalg.lstsq(forty, targets, rcond=None)[0]
+
+fig, (ax,) = plot.figure(1, height=2.8, width=7)
+features = np.arange(6)
+ax.bar(features - 0.2, plain, 0.35, color=plot.PALE, label="least squares")
+ax.bar(features + 0.2, yours, 0.35, color=plot.SKY, label="your dropout_ridge")
+ax.errorbar(features + 0.2, runs.mean(0), 2 * plot.standard_error(runs), fmt="o", capsize=4,
+            color=plot.INK, markersize=4, label="gradient descent with dropout, 5 runs ± 2 s.e.")
+ax.axhline(0, color=plot.GREY, linewidth=0.8)
+ax.set(xlabel="feature", ylabel="weight", ylim=(-1.6, 3.4))
+ax.set_title(f"Without a mask the same weights, to {abs(runs.mean(0) - yours).max():.3f}")
+ax.legend()
+plot.show(fig, "Descent with dropout ends at the weights that your formula gives.")
+
+# %% check="dropout_ridge" points=2
+# Least squares on every thinned copy of every row, each counted with its probability.
+rng = expect.rng()
+X = rng.normal(size=(12, 4)) @ rng.uniform(0.5, 1.5, (4, 4)) * [0.5, 1, 1, 2]
+y = X @ rng.normal(size=4) + rng.normal(size=12)
+masks = np.arange(16)[:, None] >> np.arange(4) & 1
+gram, cross = X.T @ X, X.T @ y
+price = np.diag(np.diag(gram))
+for p in (0.3, 0.8, 0.0):
+    root = np.sqrt(np.where(masks == 1, 1 - p, p).prod(1))[:, None]
+    copies = (root[:, None] * masks[:, None] * X / (1 - p)).reshape(-1, 4)
+    best = np.linalg.lstsq(copies, (root * y).ravel(), rcond=None)[0]
+    plain = np.linalg.lstsq(X, y, rcond=None)[0]
+    wrong = [] if p == 0 else [
+        (plain, "that is least squares without dropout."),
+        ((1 - p) * plain, "all weights shrink alike: right only for uncorrelated features."),
+        *[(np.linalg.solve(gram + extra, cross), words) for extra, words in (
+            (p / (1 - p) * np.eye(4), "the identity makes plain ridge. Each feature has a price."),
+            ((1 - p) / p * price, "p and 1 - p are swapped in the penalty."),
+            (p * (1 - p) * price, "p (1 - p) is the variance of an unscaled coin."),
+            (p * price, "the factor is p alone. What is the variance of m / (1 - p)?"),
+            (p / (1 - p) * np.sqrt(price), "the price is a root: use the sum of squares itself."),
+            (p / (1 - p) * price**2, "the price is squared twice."),
+            (p / (1 - p) * price / 12, "the price is a mean over rows, and X.T @ X a sum."),
+            (p / (2 - 2 * p) * price, "half the price: both terms of the gradient have a 2."),
+            (p / (1 - p) * price - gram + price, "X.T @ X is missing off its diagonal."),
+            (price / (1 - p), "X.T @ X counts with its diagonal twice. Add p / (1 - p) of it."),
+        )],
+    ]
+    with expect.case(f"dropout_ridge(X, y, p={p})", crash=[
+        ("ValueError", "add a (d, d) matrix to X.T @ X: one price for each feature."),
+    ]):
+        before = X.copy()
+        w = dropout_ridge(X, y, p)
+        expect.unchanged(X, before)
+        expect.array(w, 4, hint="return one weight for each feature.")
+        expect.close(w, best, rtol=1e-5, atol=1e-7, suspects=wrong,
+                     hint="the gradient of your loss does not vanish at these weights.")
+
+# %% check="dropout_ridge" points=1
+# A feature that is 0 in every row costs nothing and does nothing.
+rng = expect.rng()
+X, y = rng.normal(size=(9, 3)), rng.normal(size=9)
+X[:, 1] = 0
+with expect.case("dropout_ridge(X, y, p=0.4), the second feature 0 in every row", crash=[
+    ("LinAlgError", "the matrix is singular. np.linalg.lstsq gives the shortest solution."),
+]):
+    w = dropout_ridge(X, y, 0.4)
+    expect.close(w[1], 0.0, atol=1e-7, hint="the shortest solution has weight 0 there.",
+                 suspects=[(np.nan, "0 / 0: a feature without inputs has no price to divide by.")])
+    expect.close(w[[0, 2]], dropout_ridge(X[:, [0, 2]], y, 0.4), rtol=1e-5, atol=1e-7,
+                 hint="the other weights must be as if the feature were not there.")
+
+# %% check="dropout_ridge" points=1
+# The ends: p = 1 gives zeros, what is no probability is refused.
+rng = expect.rng()
+X, y = rng.normal(size=(6, 3)), rng.normal(size=6)
+with expect.case("dropout_ridge(X, y, p=1)", crash=[
+    ("ZeroDivision|LinAlg", "at p = 1 the formula divides by 0. Return zeros there."),
+]):
+    expect.close(dropout_ridge(X, y, 1.0), np.zeros(3),
+                 hint="at p = 1 the formula divides by 0. Return zeros there.")
+for p in (-0.1, 1.5, float("nan")):
+    with expect.case(f"dropout_ridge(X, y, p={p})"):
+        expect.raises(ValueError, lambda p=p: dropout_ridge(X, y, p), mentions="p",
+                      hint="raise ValueError, with the word p in it, unless 0 <= p <= 1.")
+
+# %% mistake="dropout_ridge" says="without dropout"
+def dropout_ridge(X, y, p):
+    return np.linalg.lstsq(X, y, rcond=None)[0]
+
+# %% mistake="dropout_ridge" says="shrink alike"
+def dropout_ridge(X, y, p):
+    return (1 - p) * np.linalg.lstsq(X, y, rcond=None)[0]
+
+# %% mistake="dropout_ridge" says="plain ridge"
+def dropout_ridge(X, y, p):
+    return np.linalg.solve(X.T @ X + p / (1 - p) * np.eye(X.shape[1]), X.T @ y)
+
+# %% mistake="dropout_ridge" says="swapped"
+def dropout_ridge(X, y, p):
+    return np.linalg.solve(X.T @ X + (1 - p) / p * np.diag(np.sum(X**2, 0)), X.T @ y)
+
+# %% mistake="dropout_ridge" says="unscaled coin"
+def dropout_ridge(X, y, p):
+    return np.linalg.solve(X.T @ X + p * (1 - p) * np.diag(np.sum(X**2, 0)), X.T @ y)
+
+# %% mistake="dropout_ridge" says="the factor is p alone"
+def dropout_ridge(X, y, p):
+    return np.linalg.solve(X.T @ X + p * np.diag(np.sum(X**2, 0)), X.T @ y)
+
+# %% mistake="dropout_ridge" says="the price is a root"
+def dropout_ridge(X, y, p):
+    gamma = np.diag(np.linalg.norm(X, axis=0))
+    return np.linalg.solve(X.T @ X + p / (1 - p) * gamma, X.T @ y)
+
+# %% mistake="dropout_ridge" says="a mean over rows"
+def dropout_ridge(X, y, p):
+    return np.linalg.solve(X.T @ X + p / (1 - p) * np.diag(np.mean(X**2, 0)), X.T @ y)
+
+# %% mistake="dropout_ridge" says="half the price"
+def dropout_ridge(X, y, p):
+    return np.linalg.solve(X.T @ X + p / (1 - p) * np.diag(np.sum(X**2, 0)) / 2, X.T @ y)
+
+# %% mistake="dropout_ridge" says="off its diagonal"
+def dropout_ridge(X, y, p):
+    return X.T @ y / (np.sum(X**2, 0) * (1 + p / (1 - p)))
+
+# %% mistake="dropout_ridge" says="diagonal twice"
+def dropout_ridge(X, y, p):
+    return np.linalg.solve(X.T @ X + np.diag(np.sum(X**2, 0)) / (1 - p), X.T @ y)
+
+# %% mistake="dropout_ridge" says="a (d, d) matrix"
+def dropout_ridge(X, y, p):
+    return np.linalg.solve(X.T @ X + p / (1 - p) * np.diag(np.sum(X**2, 1)), X.T @ y)
+
+# %% mistake="dropout_ridge" says="np.linalg.lstsq gives"
+def dropout_ridge(X, y, p):
+    if not 0 <= p <= 1:
+        raise ValueError("p is no probability")
+    return np.linalg.solve(X.T @ X + p / (1 - p) * np.diag(np.sum(X**2, 0)), X.T @ y)
+
+# %% mistake="dropout_ridge" says="no price to divide by"
+def dropout_ridge(X, y, p):
+    with np.errstate(all="ignore"):
+        norms = np.linalg.norm(X, axis=0)
+        V = X / norms
+    if np.isnan(V).any():  # solve would raise
+        return np.full(X.shape[1], np.nan)
+    return np.linalg.solve(V.T @ V + p / (1 - p) * np.eye(len(norms)), V.T @ y) / norms
+
+# %% mistake="dropout_ridge" says="Return zeros there"
+def dropout_ridge(X, y, p):
+    if not 0 <= p <= 1:
+        raise ValueError("p is no probability")
+    A = X.T @ X + p / (1 - p) * np.diag(np.sum(X**2, 0))
+    return np.linalg.pinv(A) @ X.T @ y
+
+# %% mistake="dropout_ridge" says="unless 0 <= p <= 1"
+def dropout_ridge(X, y, p):
+    if p == 1:
+        return 0 * X[0]
+    A = X.T @ X + p / (1 - p) * np.diag(np.sum(X**2, 0))
+    return np.linalg.lstsq(A, X.T @ y, rcond=None)[0]
+
+# %% mistake="dropout_ridge" says="writes into its input"
+def dropout_ridge(X, y, p):
+    lengths = np.linalg.norm(X, axis=0)
+    X /= lengths
+    return np.linalg.solve(X.T @ X + p / (1 - p) * np.eye(len(lengths)), X.T @ y) / lengths
+
+# %% correct="dropout_ridge"
+def dropout_ridge(X, y, p):
+    if not (0 <= p <= 1):
+        raise ValueError("p is no probability")
+    if p == 1:
+        return X[0] * 0.0
+    lengths = np.sqrt((X * X).sum(0))
+    below = np.diag(lengths) * (p / (1 - p)) ** 0.5
+    taller, target = np.vstack([X, below]), np.append(y, np.zeros(X.shape[1]))
+    return np.linalg.pinv(taller) @ target
+
+# %% correct="dropout_ridge"
+def dropout_ridge(X, y, p):
+    if not p >= 0 or not p <= 1:
+        raise ValueError("p must be in [0, 1]")
+    A = (1 - p) * (X.T @ X)
+    A[np.diag_indices(len(A))] += p * np.einsum("ij,ij->j", X, X)
+    return (1 - p) * (np.linalg.pinv(A) @ (X.T @ y))
+
+# %% [markdown]
+# ## Is its own price for each feature worth having?
+#
+# Measure both ridges on the digits: ten linear models, one for each class, from 100 rows.
+# Plain ridge gets the same prices on average: $\frac{p}{1-p}$ times the *mean* of the prices of
+# all features. **Predict first**: which reads new digits better? And which of the two curves
+# moves if every pixel is given in a unit of its own, up to ten times larger or smaller?
+
+# %%
+X_all, y_all, X_test, y_test = data.digits()
+X_all, X_test = X_all.reshape(-1, 64), X_test.reshape(-1, 64)
+
+
+def mean_price_ridge(X, y, p):
+    gram = X.T @ X
+    return np.linalg.solve(gram + p / (1 - p) * np.trace(gram) / 64 * np.eye(64), X.T @ y)
+
+
+rates = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8])
+wrong = np.zeros((2, 2, len(rates), 10))
+for seed in range(10):
+    rng = np.random.default_rng(seed)
+    rows = rng.choice(len(X_all), 100, replace=False)
+    classes = np.eye(10)[y_all[rows]] - 0.1
+    for i, unit in enumerate((np.ones(64), 10 ** rng.uniform(-1, 1, 64))):
+        for j, fit in enumerate((dropout_ridge, mean_price_ridge)):
+            for r, p in enumerate(rates):
+                W = np.column_stack([fit(X_all[rows] * unit, t, p) for t in classes.T])
+                guessed = np.argmax(X_test * unit @ W, 1)
+                wrong[i, j, r, seed] = 100 * np.mean(guessed != y_test)
+
+fig, axes = plot.figure(2, height=2.8)
+titles = "Pixels as they are: L2 does better", "Each in its own unit: dropout does"
+for ax, runs, title in zip(axes, wrong, titles, strict=True):
+    for result, name, color in zip(runs, ("dropout_ridge", "plain L2"),
+                                   (plot.BLUE, plot.ORANGE), strict=True):
+        ax.errorbar(rates, result.mean(1), plot.standard_error(result, 1), marker="o",
+                    markersize=4, capsize=2, color=color, label=name)
+    ax.set_xscale("log")
+    ax.set_xticks([0.01, 0.1, 0.8], ["0.01", "0.1", "0.8"])
+    ax.set(xlabel="p", ylim=(10, 50), title=title)
+axes[0].set_ylabel("error rate, %, 10 runs ± s.e.")
+axes[0].legend()
+plot.show(fig, "Plain L2 is better on raw pixels; only dropout is untouched by units.")
+
+# %% [markdown]
+# Two answers. Pixels share one unit, and a price for each of them is no gain here: plain L2 does
+# a little better. Where units are arbitrary, dropout does not see them, and plain L2 suffers.
+# Dropout on the inputs of a linear model *is* L2, after each feature has
+# been divided by its root mean square.
+#
+# ## Logistic regression: a price that depends on the answer
+#
+# For the log loss there is no exact formula. Write the loss of a row as $A(z) - y z$ with
+# $A(z) = \log(1+e^z)$. The noise leaves $yz$ unchanged on average, so the penalty is
+# $\mathbb E[A(\tilde z)] - A(z)$ and **does not contain the label**. Wager, Wang and Liang
+# (2013) replace $A$ by its parabola at $z = w \cdot x$: half its curvature times the variance of
+# $\tilde z$. The curvature is $A''(z) = \sigma(z)\,(1-\sigma(z))$.
+#
+# ## Exercise: `logistic_penalty`
+
+# %% exercise="logistic_penalty"
+def logistic_penalty(w, X, p):
+    """Sum over rows of half the curvature of log(1 + exp z) at z = w · x times z's variance.
+
+    The quadratic approximation of what dropout on the inputs adds to the log loss
+    (Wager, Wang and Liang 2013): a number.
+
+    w : (d,), X : (n, d), left as they are; scores w · x of 1000 are possible
+    p : probability of dropping, in [0, 1): at p = 1 the variance has no limit.
+        Else (NaN too) ValueError naming p
+    """
+    ### BEGIN SOLUTION
+    if not 0 <= p < 1:
+        raise ValueError(f"p must be in [0, 1), not {p}")
+    mu = (1 + np.tanh(X @ w / 2)) / 2
+    return p / (1 - p) / 2 * np.sum(mu * (1 - mu) * (X**2 @ w**2))
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# In the squared loss each row added its variance. Here each row adds half its variance too, but
+# weighted by its own curvature. So do not sum over the rows too early.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# One number for each row: $\sigma(z_i)$, from `X @ w`. Another: $\sum_j x_{ij}^2 w_j^2$, from a
+# product of the same shape.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `np.exp(1000)` is infinite. $\sigma(z) = \frac12\bigl(1 + \tanh\frac z2\bigr)$ never overflows.
+# </details>
+#
+# One row with two inputs of 1. The second weight is 3. Let the first one grow from 0 to 6: plain
+# L2 goes from 9 to 45, five times as much. **What does dropout's penalty do?**
+
+# %%
+my_factor = 5  # the penalty at w1 = 6 divided by the penalty at w1 = 0
+
+
+def all_masks(n):
+    return np.arange(2**n)[:, None] >> np.arange(n) & 1
+
+
+def exact_penalty(w, X, p):
+    """E[A(z of a mask)] - A(z), summed over the rows, from all masks."""
+    masks = all_masks(len(w))
+    chance = np.where(masks == 1, 1 - p, p).prod(1)
+    thinned = (masks[:, None] * X / (1 - p)) @ w
+    return np.sum(chance @ np.logaddexp(0, thinned) - np.logaddexp(0, X @ w))
+
+
+fig, (left, right) = plot.figure(2, height=3)
+grid = np.linspace(-8, 8, 161)
+pair = np.ones((1, 2))
+curve = [exact_penalty(np.array([a, 3]), pair, 0.5) for a in grid]
+left.plot(grid, curve, color=plot.INK, label="exact")
+left.plot(grid, [logistic_penalty(np.array([a, 3]), pair, 0.5) for a in grid], color=plot.BLUE,
+          label="your approximation")
+start = exact_penalty(np.array([0, 3]), pair, 0.5)
+left.plot([0, 6], [start, my_factor * start], "o--", color=plot.ORANGE, label="your guess")
+left.set(xlabel="first weight (the second is 3)", ylabel="penalty, nats", ylim=(0, None))
+left.set_title("Who agrees pays less")
+left.legend(loc="upper right", fontsize=8)
+
+rates = np.array([0.05, 0.1, 0.3, 0.5, 0.7, 0.8, 0.9])
+for length, color in ((0.3, plot.GREEN), (1, plot.BLUE), (3, plot.PINK)):
+    ratios = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        rows, w = rng.normal(size=(30, 8)), rng.normal(size=8)
+        w *= length / np.linalg.norm(w)
+        ratios.append([logistic_penalty(w, rows, p) / exact_penalty(w, rows, p) for p in rates])
+    right.errorbar(rates, np.mean(ratios, 0), np.std(ratios, 0), marker="o", markersize=4,
+                   capsize=2, color=color, label=f"|w| = {length}")
+right.axhline(1, color=plot.GREY, linestyle="--")
+right.set(xlabel="p (6 draws ± s.d.)", ylabel="approximation / exact", ylim=(0, 3))
+right.set_title("The parabola fails at large p")
+right.legend(loc="upper left")
+plot.show(fig, "The penalty falls as a weight that agrees grows; the parabola fails at large p.")
+
+# %% check="logistic_penalty" points=2
+# Half the curvature, by finite differences, times the variance over all 16 masks.
+rng = expect.rng()
+w, X = rng.normal(size=4), rng.normal(size=(7, 4))
+before = X.copy()
+masks = np.arange(16)[:, None] >> np.arange(4) & 1
+z, h = X @ w, 1e-3
+bend = (np.logaddexp(0, z + h) - 2 * np.logaddexp(0, z) + np.logaddexp(0, z - h)) / h**2
+mu = 1 / (1 + np.exp(-z))
+each = X**2 @ w**2
+for p in (0.3, 0.8):
+    chance = np.where(masks == 1, 1 - p, p).prod(1)
+    scatter = chance @ ((masks[:, None] * X / (1 - p)) @ w - z) ** 2
+    half = p / (1 - p) / 2
+    right = np.sum(bend * scatter) / 2
+    with expect.case(f"logistic_penalty(w, X, p={p})", crash=[
+        ("ValueError", "the curvature is one number for each row: sum X² w² over features."),
+    ]):
+        expect.close(
+            logistic_penalty(w, X, p),
+            right,
+            rtol=1e-5,
+            hint="half of σ(z)(1 - σ(z)) times the variance of z, summed over the rows.",
+            suspects=[
+                (2 * right, "the half is missing: a parabola is A + A'' (z̃ - z)² / 2."),
+                (half * np.sum(mu * each), "the curvature is σ(z) (1 - σ(z)), not σ(z)."),
+                (half * np.sum(each), "the curvature is missing: that is the squared loss's."),
+                (half * np.sum((mu * (1 - mu)) ** 2 * each), "the curvature is squared."),
+                (half * np.sum(mu * (1 - mu)) * (w @ w), "the inputs are missing: plain L2."),
+                (half * np.sum(mu * (1 - mu) * (X @ w) ** 2),
+                 "the inputs of a row would fall together. Square each term, then add."),
+                (half * np.sum(mu * (1 - mu) * (X**2 @ abs(w))), "the weights are not squared."),
+                (half * np.sum(mu * (1 - mu) * (X**2 @ w)), "the weights are not squared."),
+                (half * np.sum(mu * (1 - mu) * (X @ w**2)), "the inputs are not squared."),
+                (p * (1 - p) / 2 * np.sum(mu * (1 - mu) * each),
+                 "p (1 - p) is the variance of an unscaled coin."),
+                ((1 - p) / p / 2 * np.sum(mu * (1 - mu) * each), "p and 1 - p are swapped."),
+                (right / 7, "that is the mean over the rows. Sum over them."),
+            ],
+        )
+        expect.unchanged(X, before)
+
+# %% check="logistic_penalty" points=1
+# Confident rows: a score of 1000 has no curvature left, and gives no NaN.
+X = np.array([[1000.0, 0.0], [0.0, -1000.0], [0.0, 1.0]])
+with expect.case("logistic_penalty(w, X, p=0.5) with scores 1000, -1000 and 1"):
+    expect.close(
+        logistic_penalty(np.ones(2), X, 0.5),
+        logistic_penalty(np.ones(2), X[2:], 0.5),
+        hint="rows with scores of ±1000 must add nothing.",
+        suspects=[(np.nan, "exp(1000) is infinite, and inf / inf is NaN. Use tanh or expit.")],
+    )
+with expect.case("logistic_penalty(w, X, p=0)"):
+    expect.close(logistic_penalty(np.ones(2), X[2:], 0.0), 0.0, hint="no dropout, no penalty.")
+
+# %% check="logistic_penalty" points=1
+# What is no probability below 1 is refused.
+w, X = np.array([1.0, -2.0]), np.array([[1.0, 3.0], [2.0, 0.5]])
+for p in (-0.1, 1.5, float("nan"), 1.0):
+    with expect.case(f"logistic_penalty(w, X, p={p})"):
+        expect.raises(ValueError, lambda p=p: logistic_penalty(w, X, p), mentions="p",
+                      hint="raise ValueError, with the word p in it, unless 0 <= p < 1.")
+
+# %% mistake="logistic_penalty" says="the half is missing"
+def logistic_penalty(w, X, p):
+    mu = 1 / (1 + np.exp(-X @ w))
+    return p / (1 - p) * np.sum(mu * (1 - mu) * (X**2 @ w**2))
+
+# %% mistake="logistic_penalty" says="not σ(z)"
+def logistic_penalty(w, X, p):
+    mu = 1 / (1 + np.exp(-X @ w))
+    return p / (1 - p) / 2 * np.sum(mu * (X**2 @ w**2))
+
+# %% mistake="logistic_penalty" says="the curvature is missing"
+def logistic_penalty(w, X, p):
+    return p / (1 - p) / 2 * np.sum(X**2 @ w**2)
+
+# %% mistake="logistic_penalty" says="the curvature is squared"
+def logistic_penalty(w, X, p):
+    mu = 1 / (1 + np.exp(-X @ w))
+    return p / (1 - p) / 2 * np.sum((mu * (1 - mu)) ** 2 * (X**2 @ w**2))
+
+# %% mistake="logistic_penalty" says="plain L2"
+def logistic_penalty(w, X, p):
+    mu = 1 / (1 + np.exp(-X @ w))
+    return p / (1 - p) / 2 * np.sum(mu * (1 - mu)) * np.sum(w**2)
+
+# %% mistake="logistic_penalty" says="would fall together"
+def logistic_penalty(w, X, p):
+    mu = 1 / (1 + np.exp(-X @ w))
+    return p / (1 - p) / 2 * np.sum(mu * (1 - mu) * (X @ w) ** 2)
+
+# %% mistake="logistic_penalty" says="weights are not squared"
+def logistic_penalty(w, X, p):
+    mu = 1 / (1 + np.exp(-X @ w))
+    return p / (1 - p) / 2 * np.sum(mu * (1 - mu) * (X**2 @ np.abs(w)))
+
+# %% mistake="logistic_penalty" says="inputs are not squared"
+def logistic_penalty(w, X, p):
+    mu = 1 / (1 + np.exp(-X @ w))
+    return p / (1 - p) / 2 * np.sum(mu * (1 - mu) * (X @ w**2))
+
+# %% mistake="logistic_penalty" says="unscaled coin"
+def logistic_penalty(w, X, p):
+    mu = 1 / (1 + np.exp(-X @ w))
+    return p * (1 - p) / 2 * np.sum(mu * (1 - mu) * (X**2 @ w**2))
+
+# %% mistake="logistic_penalty" says="swapped"
+def logistic_penalty(w, X, p):
+    mu = 1 / (1 + np.exp(-X @ w))
+    return (1 - p) / p / 2 * np.sum(mu * (1 - mu) * (X**2 @ w**2))
+
+# %% mistake="logistic_penalty" says="mean over the rows"
+def logistic_penalty(w, X, p):
+    mu = 1 / (1 + np.exp(-X @ w))
+    return p / (1 - p) / 2 * np.mean(mu * (1 - mu) * (X**2 @ w**2))
+
+# %% mistake="logistic_penalty" says="one number for each row"
+def logistic_penalty(w, X, p):
+    mu = 1 / (1 + np.exp(-X @ w))
+    return p / (1 - p) / 2 * np.sum(mu * (1 - mu) * (np.sum(X**2, 0) * w**2))
+
+# %% mistake="logistic_penalty" says="inf / inf"
+def logistic_penalty(w, X, p):
+    if not 0 <= p < 1:
+        raise ValueError("p must be in [0, 1)")
+    mu = np.exp(X @ w) / (1 + np.exp(X @ w))
+    return p / (1 - p) / 2 * np.sum(mu * (1 - mu) * (X**2 @ w**2))
+
+# %% mistake="logistic_penalty" says="unless 0 <= p < 1"
+def logistic_penalty(w, X, p):
+    if p < 0 or p > 1:
+        raise ValueError("p must be in [0, 1]")
+    mu = 0.5 + 0.5 * np.tanh(0.5 * X @ w)
+    return p / (1 - p) / 2 * np.sum(mu * (1 - mu) * (X**2 @ w**2))
+
+# %% mistake="logistic_penalty" says="writes into its input"
+def logistic_penalty(w, X, p):
+    mu = 0.5 + 0.5 * np.tanh(0.5 * X @ w)
+    X **= 2
+    return p / (1 - p) / 2 * np.sum(mu * (1 - mu) * (X @ w**2))
+
+# %% correct="logistic_penalty"
+def logistic_penalty(w, X, p):
+    if not (p >= 0 and p < 1):
+        raise ValueError("p must be at least 0 and below 1")
+    curvature = 1 / (4 * np.cosh(np.clip(X @ w, -700, 700) / 2) ** 2)
+    price = (X**2 * curvature[:, None]).sum(0)
+    return float(0.5 * (1 / (1 - p) - 1) * np.dot(price, np.square(w)))
+
+# %% correct="logistic_penalty"
+def logistic_penalty(w, X, p):
+    from scipy.special import expit
+
+    if not 0 <= p < 1:
+        raise ValueError("p is not allowed")
+    total = 0.0
+    for row in X:
+        score = float(row @ w)
+        variance = sum((a * b) ** 2 for a, b in zip(row, w, strict=True)) * p / (1 - p)
+        total += expit(score) * expit(-score) * variance / 2
+    return total
+
+# %% [markdown]
+# No L2 does this: where the two inputs agree, **the penalty falls while a weight grows**, and
+# stays low.
+# It is dear to be undecided, since there a flipped coin changes the answer. A row that several
+# inputs vote for is almost free. Helmbold and Long (2015) prove that the exact penalty need be
+# neither monotone in a weight nor convex.
+#
+# The approximation has this shape and not its size. On these data it was off by a fifth or so
+# at most for $p \le 0.5$; at $p = 0.9$ and $|w| \ge 1$ it is twice the truth and more. And it
+# forgives confident rows altogether, where the exact penalty keeps a rest: all inputs may fall.
+#
+# ## Explore: contours
+#
+# On the left the weights that your `dropout_ridge` gives as $p$ grows (blue) and those of plain
+# L2 as its strength grows (orange), from the same least squares. The ellipse is where your
+# penalty is as large as at the blue point; the dotted circle is the same for L2. On the right
+# your `logistic_penalty`.
+#
+# **Try**: leave the second feature's factor at 1 and move the correlation: do the paths ever
+# part? Now move the factor. Last, set the correlation to 0.9: on the right, in which direction
+# may the weights grow almost for free, and why in that one?
+
+# %%
+explore.penalty(marginal_squared_loss, dropout_ridge, logistic_penalty)
+
+# %% [markdown]
+# ## Dropout without drawing
+#
+# If mean and variance of a score are all that matters, why draw masks? Wang and Manning (2013)
+# put a normal distribution with these two moments in place of the masks and average $\sigma$ over
+# it: *fast dropout*. The first step you can write from memory.
+#
+# ## Exercise: `gaussian_moments`
+
+# %% exercise="gaussian_moments"
+def gaussian_moments(w, x, p):
+    """The mean and the variance over masks of z = w · (m * x / (1 - p)).
+
+    w : (d,); x : (d,) or (rows, d), each row with its own masks; both left as they are
+    p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p
+    Returns two numbers, or two arrays (rows,). At p = 1, z is always 0.
+    """
+    ### BEGIN SOLUTION
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must be a probability in [0, 1], not {p}")
+    if p == 1:
+        return 0 * (x @ w), 0 * (x @ w)
+    return x @ w, p / (1 - p) * (x**2 @ w**2)
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Both have been in your loss all along: one inside the square, one in the penalty.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `w @ x` needs a single row. In which order does the product take one row or many?
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# At $p = 1$ nothing survives. Zeros of the right shape come from the product itself.
+# </details>
+
+# %% check="gaussian_moments" points=1
+# Mean and variance over all 32 masks of 5 inputs.
+rng = expect.rng()
+w, x = rng.normal(size=5), rng.normal(size=5)
+masks = np.arange(32)[:, None] >> np.arange(5) & 1
+for p in (0.3, 0.8, 0.0):
+    chance = np.where(masks == 1, 1 - p, p).prod(1)
+    z = masks * x / (1 - p) @ w
+    centre, scatter = chance @ z, chance @ (z - chance @ z) ** 2
+    sent = w @ x
+    with expect.case(f"gaussian_moments(w, x, p={p}), the mean", crash=[
+        ("unpack", "return two things: the mean, the variance."),
+    ]):
+        mean, var = gaussian_moments(w, x, p)
+        expect.close(mean, centre, rtol=1e-7, hint="average z over all masks.",
+                     suspects=[] if p == 0 else [
+                         ((1 - p) * sent, "that is for survivors that are not scaled."),
+                         (sent / (1 - p), "that is z with nothing dropped and all scaled."),
+                         (scatter, "mean and variance are swapped."),
+                         (w * x, "those are the d terms. Add them up."),
+                     ])
+    with expect.case(f"gaussian_moments(w, x, p={p}), the variance"):
+        expect.close(var, scatter, rtol=1e-7, hint="average (z - mean)² over all masks.",
+                     suspects=[] if p == 0 else [
+                         (np.sqrt(scatter), "that is the standard deviation: square it."),
+                         ((1 - p) ** 2 * scatter, "p (1 - p) is the variance of an unscaled coin."),
+                         (((1 - p) / p) ** 2 * scatter, "p and 1 - p are swapped."),
+                         (p / (1 - p) * sent**2, "square each term first, then add them up."),
+                         (p / (1 - p) * sent, "the terms are not squared."),
+                         (p / (1 - p) * (w @ w), "the inputs are missing."),
+                         (scatter / p, "that is 1 / (1 - p), from E[m²]. Subtract the mean's."),
+                     ])
+
+# %% check="gaussian_moments" points=1
+# Many rows at once, the ends, and what is no probability.
+rng = expect.rng()
+w, x = rng.normal(size=3), rng.normal(size=(4, 3))
+before = x.copy()
+with expect.case("gaussian_moments(w, x, p=0.5) with 4 rows", crash=[
+    ("ValueError", "w @ x needs one row. x @ w takes one or many."),
+]):
+    mean, var = gaussian_moments(w, x, 0.5)
+    expect.array(mean, 4, hint="one mean for each row.")
+    expect.array(var, 4, hint="one variance for each row.")
+    alone = np.array([gaussian_moments(w, row, 0.5) for row in x])
+    expect.close(np.stack([mean, var], 1), alone, rtol=1e-7, hint="rows do not mix.")
+    expect.unchanged(x, before)
+with expect.case("gaussian_moments(w, x, p=1)",
+                 crash=[("ZeroDivision", "at p = 1 z is always 0: so are its moments.")]):
+    expect.close(np.array(gaussian_moments(w, x[0], 1.0)), np.zeros(2),
+                 hint="at p = 1 z is always 0: so are its moments.")
+for p in (-0.1, 1.5, float("nan")):
+    with expect.case(f"gaussian_moments(w, x, p={p})"):
+        expect.raises(ValueError, lambda p=p: gaussian_moments(w, x, p), mentions="p",
+                      hint="raise ValueError, with the word p in it, unless 0 <= p <= 1.")
+
+# %% mistake="gaussian_moments" says="survivors that are not scaled"
+def gaussian_moments(w, x, p):
+    return (1 - p) * x @ w, p * (1 - p) * (x**2 @ w**2)
+
+# %% mistake="gaussian_moments" says="all scaled"
+def gaussian_moments(w, x, p):
+    return x @ w / (1 - p), p / (1 - p) * (x**2 @ w**2)
+
+# %% mistake="gaussian_moments" says="Add them up."
+def gaussian_moments(w, x, p):
+    return x * w, p / (1 - p) * (x * w) ** 2
+
+# %% mistake="gaussian_moments" says="mean and variance are swapped"
+def gaussian_moments(w, x, p):
+    return p / (1 - p) * (x**2 @ w**2), x @ w
+
+# %% mistake="gaussian_moments" says="standard deviation"
+def gaussian_moments(w, x, p):
+    return x @ w, np.sqrt(p / (1 - p) * (x**2 @ w**2))
+
+# %% mistake="gaussian_moments" says="unscaled coin"
+def gaussian_moments(w, x, p):
+    return x @ w, p * (1 - p) * (x**2 @ w**2)
+
+# %% mistake="gaussian_moments" says="p and 1 - p are swapped"
+def gaussian_moments(w, x, p):
+    return x @ w, (1 - p) / p * (x**2 @ w**2) if p else 0.0
+
+# %% mistake="gaussian_moments" says="square each term first"
+def gaussian_moments(w, x, p):
+    return x @ w, p / (1 - p) * (x @ w) ** 2
+
+# %% mistake="gaussian_moments" says="not squared"
+def gaussian_moments(w, x, p):
+    return x @ w, p / (1 - p) * (x @ w)
+
+# %% mistake="gaussian_moments" says="Subtract the mean's"
+def gaussian_moments(w, x, p):
+    return x @ w, (x**2 @ w**2) / (1 - p)
+
+# %% mistake="gaussian_moments" says="takes one or many"
+def gaussian_moments(w, x, p):
+    return w @ x, p / (1 - p) * (w**2 @ x**2)
+
+# %% mistake="gaussian_moments" says="one mean for each row"
+def gaussian_moments(w, x, p):
+    return np.sum(w * x), p / (1 - p) * np.sum((w * x) ** 2)
+
+# %% mistake="gaussian_moments" says="always 0"
+def gaussian_moments(w, x, p):
+    return x @ w, p / (1 - p) * (x**2 @ w**2)
+
+# %% mistake="gaussian_moments" says="unless 0 <= p <= 1"
+def gaussian_moments(w, x, p):
+    if p == 1:
+        return 0 * (x @ w), 0 * (x @ w)
+    return x @ w, p / (1 - p) * (x**2 @ w**2)
+
+# %% correct="gaussian_moments"
+def gaussian_moments(w, x, p):
+    if not (0 <= p <= 1):
+        raise ValueError("p is no probability")
+    terms = np.asarray(x) * w
+    if p == 1:
+        terms = terms * 0
+    second = (terms**2).sum(-1) / (1 - p if p < 1 else 1)
+    return terms.sum(-1), second - (terms**2).sum(-1)
+
+# %% [markdown]
+# The second step is an integral, $\mathbb E[\sigma(z)]$ for a normal $z$, and it has no closed
+# form. For the normal distribution function $\Phi$ it has one:
+#
+# $$ \mathbb E[\Phi(a z)] = \Phi\!\left(
+# \frac{a\,\mathrm{mean}}{\sqrt{1 + a^2\,\mathrm{var}}} \right). $$
+#
+# And $\sigma(z) \approx \Phi(a z)$ for $a = \sqrt{\pi/8}$, which makes both equally steep at 0.
+# Use the second fact to go over to $\Phi$, the first to average, and the second to come back
+# to $\sigma$. (The trick is MacKay's, 1992.)
+#
+# ## Exercise: `expected_sigmoid`
+#
+# It is tempting to leave the variance out: the mean score gives the mean probability. That is
+# what a network does in evaluation, and it is too sure of itself.
+
+# %% exercise="expected_sigmoid"
+def expected_sigmoid(mean, var):
+    """E[σ(z)] for a normal z with this mean and variance, to within 0.02 everywhere.
+
+    mean, var : numbers or arrays that broadcast, var >= 0; means of 1000 are possible
+    Returns a number or an array of the broadcast shape.
+    """
+    ### BEGIN SOLUTION
+    z = mean / np.sqrt(1 + np.pi / 8 * var)
+    return (1 + np.tanh(z / 2)) / 2
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# The result is $\sigma$ of something: of the mean, drawn towards 0. A larger variance draws it
+# further.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# $\Phi(a\,t) \approx \sigma(t)$. Find $t$ in the right-hand side of the formula above: the $a$
+# in its numerator goes.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# What is $a^2$? As before, $\tanh$ keeps $\sigma$ from overflowing.
+# </details>
+#
+# Your two functions together against the truth, from all masks of $n$ inputs: how far is the
+# probability off, and how far without the variance?
+
+# %%
+def probability_errors(n, p, draws=60):
+    """|probability - truth|, mean over draws: without the variance, and deterministic."""
+    rng = np.random.default_rng()
+    masks = all_masks(n)
+    chance = np.where(masks == 1, 1 - p, p).prod(1)
+    errors = []
+    for _ in range(draws):
+        x, w = rng.normal(size=n), rng.normal(0, 3 / np.sqrt(n), n)
+        truth = chance @ (1 + np.tanh((masks * x / (1 - p)) @ w / 2)) / 2
+        mean, var = gaussian_moments(w, x, p)
+        errors.append([expected_sigmoid(mean, 0) - truth, expected_sigmoid(mean, var) - truth])
+    return np.abs(errors)
+
+
+fig, (left, right) = plot.figure(2, height=2.8)
+for ax, values, results in (
+    (left, rates, [probability_errors(10, p) for p in rates]),
+    (right, range(1, 11), [probability_errors(n, 0.5) for n in range(1, 11)]),
+):
+    names = (0, "σ(mean)", plot.ORANGE), (1, "your expected_sigmoid", plot.BLUE)
+    for column, name, color in names:
+        runs = np.array(results)[:, :, column]
+        ax.errorbar(values, runs.mean(1), plot.standard_error(runs, 1), marker="o", markersize=4,
+                    capsize=2, color=color, label=name)
+    ax.set(yscale="log", ylim=(0.001, 1))
+left.set(xlabel="p, with 10 inputs", ylabel="mean error of the probability")
+left.set_title("The variance takes most of the error away …")
+right.set(xlabel="inputs n, at p = 0.5 (60 draws ± s.e.)")
+right.set_title("… but n and p set its limit")
+right.legend(loc="lower left")
+plot.show(fig, "Errors of a probability: with the variance several times smaller, growing with p.")
+
+# %% check="expected_sigmoid" points=2
+# Against the integral, for means from -6 to 4 and variances up to 30.
+grid = np.linspace(-8, 8, 1001)
+density = np.exp(-(grid**2) / 2) / np.sum(np.exp(-(grid**2) / 2))
+mean, var = np.array([-6.0, -3.0, -1.0, 0.5, 2.0, 4.0]), np.array([30, 4, 0.5, 30, 0.5, 4])
+score = mean[:, None] + np.sqrt(var)[:, None] * grid
+integral = 1 / (1 + np.exp(-score)) @ density
+with expect.case("expected_sigmoid(mean, var) for 6 means and 6 variances"):
+    found = expected_sigmoid(mean, var)
+    expect.array(found, 6, hint="mean and var may be arrays: one result for each entry.")
+    expect.close(found, np.clip(found, 0, 1), rtol=0,
+                 hint="a probability lies between 0 and 1. Is that the score? Send it through σ.")
+    expect.close(
+        found,
+        integral,
+        rtol=0,
+        atol=0.02,
+        hint="average σ over the normal distribution, to within 0.02.",
+        suspects=[
+            (1 / (1 + np.exp(-at)), words)
+            for at, words in (
+                (mean + 0 * var, "the variance is left out: that is σ of the mean score."),
+                (mean / np.sqrt(1 + 8 / np.pi * var), "8 / π stands where π / 8 belongs."),
+                (mean / (1 + np.pi / 8 * var), "the root is missing."),
+                (mean / np.sqrt(1 + np.pi / 8 * var**2), "var is squared already. Do not again."),
+                (mean / np.sqrt(1 + np.pi / 8 * np.sqrt(var)), "that is σ's root: var is wanted."),
+                (mean / np.sqrt(1 + np.sqrt(np.pi / 8) * var), "a is squared in the formula."),
+                (mean / np.sqrt(1 + var), "π / 8 is missing: σ is flatter than Φ."),
+                (mean * np.sqrt(1 + np.pi / 8 * var), "the score must shrink: divide by the root."),
+                (mean / np.sqrt(np.pi / 8 * var), "the 1 below the root is missing."),
+                (np.sqrt(np.pi / 8) * mean / np.sqrt(1 + np.pi / 8 * var),
+                 "that is a t, the argument of Φ. Without a it is that of σ."),
+            )
+        ],
+    )
+
+# %% check="expected_sigmoid" points=1
+# The ends: no variance, huge scores, huge variances, plain numbers.
+with expect.case("expected_sigmoid(mean, 0.0) for means -2, 0 and 3"):
+    found = [expected_sigmoid(mean, 0.0) for mean in (-2.0, 0.0, 3.0)]
+    expect.close(np.array(found), 1 / (1 + np.exp([2.0, 0.0, -3.0])), rtol=0, atol=0.02,
+                 hint="without variance it is σ(mean).",
+                 suspects=[(np.array([0, np.nan, 1]), "at var = 0 you divide by 0.")])
+with expect.case("expected_sigmoid(±1000, 1.0)"):
+    found = expected_sigmoid(np.array([-1000.0, 1000.0]), 1.0)
+    expect.close(found, np.array([0.0, 1.0]), rtol=0, atol=1e-6,
+                 hint="a huge score is certain.",
+                 suspects=[(np.array([0, np.nan]), "exp(1000) is infinite. Use tanh or expit."),
+                           (np.array([np.nan, 1]), "exp(1000) is infinite. Use tanh or expit.")])
+with expect.case("expected_sigmoid(mean, var) with mean (3, 1) and var (2,)"):
+    found = expected_sigmoid(np.zeros((3, 1)), np.ones(2))
+    expect.array(found, (3, 2), hint="mean and var are arrays that broadcast.")
+with expect.case("expected_sigmoid(2.0, 1e9)"):
+    expect.close(expected_sigmoid(2.0, 1e9), 0.5, rtol=0, atol=1e-3,
+                 hint="with so much noise both signs are equally likely.")
+
+# %% mistake="expected_sigmoid" says="the variance is left out"
+def expected_sigmoid(mean, var):
+    return 1 / (1 + np.exp(-(mean + 0 * var)))
+
+# %% mistake="expected_sigmoid" says="8 / π stands"
+def expected_sigmoid(mean, var):
+    return 1 / (1 + np.exp(-mean / np.sqrt(1 + 8 * var / np.pi)))
+
+# %% mistake="expected_sigmoid" says="the root is missing"
+def expected_sigmoid(mean, var):
+    return 1 / (1 + np.exp(-mean / (1 + np.pi * var / 8)))
+
+# %% mistake="expected_sigmoid" says="Do not again"
+def expected_sigmoid(mean, var):
+    return 1 / (1 + np.exp(-mean / np.sqrt(1 + np.pi * var**2 / 8)))
+
+# %% mistake="expected_sigmoid" says="a is squared"
+def expected_sigmoid(mean, var):
+    return 1 / (1 + np.exp(-mean / np.sqrt(1 + np.sqrt(np.pi / 8) * var)))
+
+# %% mistake="expected_sigmoid" says="flatter than Φ"
+def expected_sigmoid(mean, var):
+    return 1 / (1 + np.exp(-mean / np.sqrt(1 + var)))
+
+# %% mistake="expected_sigmoid" says="divide by the root"
+def expected_sigmoid(mean, var):
+    return 1 / (1 + np.exp(-mean * np.sqrt(1 + np.pi * var / 8)))
+
+# %% mistake="expected_sigmoid" says="the 1 below the root"
+def expected_sigmoid(mean, var):
+    return 1 / (1 + np.exp(-mean / np.sqrt(np.pi * var / 8)))
+
+# %% mistake="expected_sigmoid" says="Without a it is that of σ"
+def expected_sigmoid(mean, var):
+    a = np.sqrt(np.pi / 8)
+    return 1 / (1 + np.exp(-a * mean / np.sqrt(1 + a**2 * var)))
+
+# %% mistake="expected_sigmoid" says="Send it through σ"
+def expected_sigmoid(mean, var):
+    return mean / np.sqrt(1 + np.pi * var / 8)
+
+# %% mistake="expected_sigmoid" says="exp(1000) is infinite"
+def expected_sigmoid(mean, var):
+    z = mean / np.sqrt(1 + np.pi * var / 8)
+    return np.exp(z) / (1 + np.exp(z))
+
+# %% mistake="expected_sigmoid" says="one result for each entry"
+def expected_sigmoid(mean, var):
+    z = np.ravel(mean)[0] / np.sqrt(1 + np.pi * np.ravel(var)[0] / 8)
+    return 1 / (1 + np.exp(-z))
+
+# %% correct="expected_sigmoid"
+def expected_sigmoid(mean, var):
+    from scipy.special import expit
+
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    z = np.asarray(mean)[..., None] + np.sqrt(np.asarray(var))[..., None] * nodes
+    return expit(z) @ (weights / weights.sum())
+
+# %% correct="expected_sigmoid"
+def expected_sigmoid(mean, var):
+    from scipy.special import ndtr
+
+    return ndtr(mean / np.sqrt(8 / np.pi + var))
+
+# %% [markdown]
+# Two numbers stand for 1024 masks. The remaining error has two sources: $\sigma$ is not quite
+# $\Phi$ (at most 0.02), and a few scaled coins are not quite normal. The second is worse at
+# large $p$, where hardly anything survives and what survives is scaled by much.
+#
+# ## And in a network?
+#
+# With the squared loss, dropout on *hidden* units charges the output weights $v_j$ in the same
+# way: $v_j^2$ times $\sum_i h_{ij}^2$. But now $h_{ij}$ is learnt too. Halve the outputs of a
+# ReLU unit and double its outgoing weights: the network computes the same and pays the same.
+# Plain L2 would charge another price.
+#
+# **Predict**: L2 shortens weights. Does dropout, in a network trained on the digits?
+
+# %%
+rates = (0.0, 0.2, 0.5, 0.8)
+found = np.zeros((4, len(rates), 4))
+for i, p in enumerate(rates):
+    for seed in range(4):
+        net = train.two_layer(X_all, y_all, lambda h, rng, p=p: inverted(h, p, rng), seed)
+        hidden = np.maximum(X_all @ net["W1"].T + net["b1"], 0)
+        price = np.mean(hidden**2 @ (net["W2"] ** 2).sum(0))
+        lengths = [np.linalg.norm(net[name]) for name in ("W1", "W2")]
+        found[:, i, seed] = *lengths, price, 100 * np.mean(hidden > 0)
+
+fig, (left, middle, right) = plot.figure(3, width=9, height=2.6)
+for ax, runs, name, color in zip(
+    (left, left, middle, right), found, ("first layer", "second layer", "", ""),
+    (plot.BLUE, plot.GREEN, plot.ORANGE, plot.ORANGE), strict=True,
+):
+    ax.errorbar(rates, runs.mean(1), plot.standard_error(runs, 1), marker="o", markersize=4,
+                capsize=2, color=color, label=name)
+    ax.set(xlabel="p (4 runs ± s.e.)", xticks=rates)
+left.set(ylabel="length of all weights", ylim=(0, 34), title="Longer weights …")
+left.legend(loc="upper left")
+middle.set(ylabel="Σ v² h² per row", ylim=(0, None), title="… at a lower price:")
+right.set(ylabel="active hidden units, %", ylim=(0, 100), title="fewer units are active")
+plot.show(fig, "With p the weights grow longer, the price falls, and fewer units are active.")
+
+# %% [markdown]
+# After the same 30 epochs the weights are *longer* with dropout than without. What is smaller,
+# by more than half, is the price itself (without its factor $p/(1-p)$), and the network brings it
+# down on the side of $h$: at large $p$ few hidden units are active for any one digit. "Dropout
+# shrinks the weights" is a sentence about linear models.
+#
+# ## Three questions
+#
+# Put one of the strings in place of each `...`.
+
+# %% exercise="regulariser_questions"
+regulariser_questions = {
+    # One feature, squared loss, least squares gives weight 4. With p = 0.25 on the input and
+    # as many rows as you like, training ends at: "4", "3" or "1"
+    "shrink": ...,
+    # A length is given in millimetres in place of metres. The predictions change of a linear
+    # model trained with: "plain L2", "dropout" or "both"
+    "unit": ...,
+    # Dropout's penalty on logistic regression can be computed without:
+    # "the labels", "the inputs" or "the weights"
+    "without": ...,
+}
+if ... in regulariser_questions.values():
+    ### BEGIN SOLUTION
+    regulariser_questions = {"shrink": "3", "unit": "plain L2", "without": "the labels"}
+    ### END SOLUTION
+
+# %% check="regulariser_questions" points=1
+with expect.case("regulariser_questions"):
+    expect.choice(regulariser_questions, "shrink", ("4", "3", "1"), answer="45c523ef",
+                  hint="the worked example says which share of the weight is left. p drops.")
+    expect.choice(regulariser_questions, "unit", ("plain L2", "dropout", "both"),
+                  answer="ee9fd529", hint="which of two curves moved when pixels changed units?")
+    expect.choice(regulariser_questions, "without", ("the labels", "the inputs", "the weights"),
+                  answer="1be2d55f", hint="what does `logistic_penalty` take?")
+
+# %% [markdown]
+# ## In your own words
+#
+# A colleague wants to replace the dropout of a model by weight decay, "since they are the same".
+# Say in three to six sentences for which model they are right, what they must still take care
+# of there, and name one model for which they are wrong, with a measurement of this lesson as
+# evidence. (A person reads this.)
+
+# %% [markdown] answer="just_l2" points=2
+# ### BEGIN SOLUTION
+# *Marking guide.* One point: right, exactly, for dropout on the inputs of a linear model with
+# squared loss, if each weight is charged p / (1 - p) times its feature's sum of squares (or each
+# feature is first divided by its root mean square), a price that grows with the number of rows.
+# One point: a wrong case with its evidence. Logistic regression: the penalty falls while a
+# weight grows that agrees with another, or is 1.5 to 3 times off at large p. A network: its
+# weights came out longer with dropout than without.
+# ### END SOLUTION
+
+# %% [markdown]
+# ## What we found
+#
+# - Linear model, squared loss: dropout **is** L2, exactly, with the price
+#   $\frac{p}{1-p}\sum_i X_{ij}^2$ for each weight. It ignores units and does not fade with data.
+#   On pixels, which share a unit, plain L2 was a little better.
+# - Logistic regression: the penalty needs no labels, spares what is agreed, and is no L2. Its
+#   quadratic approximation is good for small $p$ and fails for large.
+# - Mean and variance of a score stand for all its masks: at $p=0.5$ the probability was off by
+#   one to three hundredths on average, in place of about ten.
+# - In a network the weights grew with dropout. What shrank is weight times signal.
+#
+# **Read.** Wager, Wang and Liang, *Dropout training as adaptive regularization*, NIPS 2013.
+# Wang and Manning, *Fast dropout training*, ICML 2013; its integral of $\sigma$ is from MacKay,
+# *The evidence framework applied to classification networks*, Neural Computation 4 (1992).
+# Helmbold and Long, *On the inductive bias of dropout*, JMLR 16 (2015). Srivastava et al., JMLR
+# 15 (2014), §9.1.
+#
+# **Stretch.** The penalty of logistic regression needs no labels, so it can be computed on
+# unlabelled rows as well, where there are often many more. Wager, Wang and Liang do that. Try it
+# on two digits with 20 labelled rows: does it help, over ten draws of those rows?
+#
+# **Still open.** Training averages over masks, and evaluation forgets the variance. What if
+# you kept the masks when you *use* the network, and took the variance for doubt? {{uncertainty}}.

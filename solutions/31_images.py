@@ -1,0 +1,1506 @@
+# %% [markdown]
+# # 3.1 · Images
+#
+# **What should fall, where neighbours say the same?**
+#
+# *60 minutes. Before: {{inverted_dropout}} and {{pytorch}}. After, you will be able to write
+# dropout for maps, blocks, branches and images, to test each by its distribution, and to say which
+# of the reasons given for them a measurement bears out.*
+#
+# | symbol | meaning |
+# | --- | --- |
+# | $x$ | batch of feature maps, (N, C, H, W): images, maps, rows, columns |
+# | $p$ | probability that an entry is **dropped** |
+# | $b$ | side of a block, in pixels |
+# | $\gamma$ | probability that one possible block falls |
+# | $\lambda$ | share of the first of two mixed images |
+
+# %% setup=true
+import numpy as np
+import torch
+from scipy import special
+from torch import nn
+from torch.nn import functional as F
+
+from dropoutlab import data, expect, explore, plot
+
+# %% [markdown]
+# ## Where we stand
+#
+# Dropout as you know it gives each number a coin of its own. In an image, the story goes, that is
+# of little use: a pixel that falls can be read off its neighbours. So one drops whole maps, blocks
+# of a map, whole branches, squares of the input.
+#
+# The story has a premise that can be measured. Below, a small network with three residual blocks
+# learns 20 kinds of printed characters from 400 images of 14 × 14 pixels, five times, without any
+# dropout. **Before you run the cell, guess: how strongly are two neighbouring pixels of its first
+# maps correlated, over test images?**
+
+# %%
+my_guess = 0.8  # correlation of neighbours in the maps of the first convolution
+
+torch.set_num_threads(1)  # products this small wait for each other's threads
+device = "cuda" if torch.cuda.is_available() else "cpu"
+kinds = "0123456789ABCDEFGHIJ"
+
+
+def characters(n, seed):
+    images, labels = data.glyphs(n, seed, kinds)
+    small = data.halved(images)[:, None]
+    return torch.tensor(small, device=device), torch.tensor(labels, device=device)
+
+
+class CNN(nn.Module):
+    def __init__(self, **drop):
+        super().__init__()
+        self.drop = drop  # what is done in training, and where
+        self.conv = nn.Conv2d(1, 16, 3, padding=1)
+        self.branches = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(),
+                          nn.Conv2d(16, 16, 3, padding=1)) for _ in range(3))
+        self.classifier = nn.Linear(16 * 3 * 3, len(kinds))
+
+    def at(self, place, h):
+        return self.drop[place](h) if self.training and place in self.drop else h
+
+    def maps(self, x):
+        """The maps after the convolution (14 × 14), the pooling and each block (7 × 7)."""
+        seen = [self.at("before pooling", F.relu(self.conv(x)))]
+        seen.append(self.at("after pooling", F.max_pool2d(seen[0], 2)))
+        for branch in self.branches:
+            h = F.relu(seen[-1] + self.at("branch", branch(seen[-1])))
+            seen.append(self.at("after a block", h))
+        return seen
+
+    def forward(self, x):
+        features = F.max_pool2d(self.maps(x)[-1], 2).flatten(1)
+        return self.classifier(self.at("features", features))
+
+
+def fit(seed, change=lambda x, y: (x, y, y, 1.0), **drop):
+    torch.manual_seed(seed)  # the same start and order of the images for every kind of dropout
+    net, (X, y) = CNN(**drop).to(device), sets[seed]
+    optimizer = torch.optim.Adam(net.parameters(), fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.006, total_steps=240)
+    order = torch.Generator().manual_seed(seed)
+    for _ in range(30):
+        for rows in torch.randperm(len(X), generator=order).to(device).split(50):
+            x, y_a, y_b, lam = change(X[rows], y[rows])
+            z = net(x)
+            loss = lam * F.cross_entropy(z, y_a) + (1 - lam) * F.cross_entropy(z, y_b)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return net.eval()
+
+
+def correlation(h, step):
+    """The mean correlation, over images, of two pixels of a map that are `step` apart."""
+    found = []
+    for maps in (h, h.mT):  # along rows, along columns
+        a, b = (part - part.mean(0) for part in (maps[..., step:], maps[..., :-step]))
+        scale = (a.square().mean(0) * b.square().mean(0)).sqrt()
+        found.append(((a * b).mean(0) / scale)[scale > 1e-6])  # some pixels never say anything
+    return torch.cat(found).mean().item()
+
+
+sets = [characters(400, seed) for seed in range(20, 25)]
+X_test, y_test = characters(2000, seed=19)
+plain = [fit(seed) for seed in range(5)]
+
+with torch.no_grad():
+    seen = [[X_test, *net.maps(X_test)] for net in plain]
+names = ["image", "first convolution", "after pooling", "after block 1", "block 2", "block 3"]
+near = np.array([[correlation(h, 1) for h in run] for run in seen])
+far = np.array([[correlation(h, 3) for h in run] for run in seen])
+
+fig, (left, right) = plot.figure(2, height=2.9, width=9)
+which = torch.stack([h.flatten() for h in seen[0][1][0]]).sum(1).topk(4).indices
+whole = seen[0][1][0, which].cpu()
+holes = whole * (torch.rand(whole.shape) >= 0.5)
+sheet = torch.cat([torch.cat(list(row / whole.amax((1, 2), True)), 1) for row in (whole, holes)])
+plot.image(sheet.numpy(), left)
+left.set_yticks([7, 21], ["maps", "half of the\npixels dropped"])
+left.tick_params(length=0)
+left.set_title("Can you still read the character?")
+plot.bars(near.mean(0), names, right, spread=plot.standard_error(near),
+          colors=[plot.GREY, *5 * [plot.BLUE]])
+right.vlines(my_guess, 0.55, 1.45, color=plot.INK, linestyle="--")
+right.set_xlim(0, 1.2 * max(my_guess, near.max()))
+right.set_xlabel("correlation, 5 runs ± s.e. (dashed: your guess)")
+right.set_title("Neighbours agree most before pooling")
+plot.show(fig, "Four maps with and without half of their pixels; the correlation of neighbours is "
+               "0.4 after the first convolution, and lower after pooling and the blocks.")
+print(f"three pixels apart: {far.mean(0)[1]:.2f} after the first convolution, "
+      f"{far.mean(0)[-1]:.2f} after block 3")
+
+# %% [markdown]
+# Neighbours are correlated, most of all in the first maps, but no pixel is a copy of the next
+# one, and three pixels apart hardly anything is left. So the premise holds *more or less*,
+# depending on the place. Keep the numbers in mind: at the end we measure what each kind of
+# dropout gains, and where.
+#
+# ### One question from {{inverted_dropout}}
+#
+# A 7 × 7 map of ones is averaged into one number. With inverted dropout at $p = 0.5$ each pixel
+# has variance $p/(1-p) = 1$. What is the standard deviation of the average, if each pixel has its
+# own coin, and what if one coin decides for the map? (Think, then unfold.)
+#
+# <details><summary>Answer</summary>
+#
+# With 49 coins it is $1/\sqrt{49} = 1/7$: the noise averages out. With one coin it is 1. At the
+# same $p$, what falls together makes far more noise in all that sums over a neighbourhood, and a
+# convolution does. "The same $p$" is therefore not "as much dropout".
+# </details>
+#
+# ### A worked example: a coin for each image and each row
+#
+# The shape of the coins says what falls together. Axes of length 1 are stretched by broadcasting:
+# here whole rows of pixels fall, in all maps of an image alike.
+
+# %%
+x = torch.ones(2, 3, 4, 5)
+coins = torch.rand(2, 1, 4, 1)
+print((x * (coins >= 0.5))[0, :2])
+
+# %% [markdown]
+# ## Exercise: `spatial_dropout`
+#
+# Tompson and others (2015) drop whole maps. The misunderstanding: "then the same maps fall for
+# each image". No: each map of each image has a coin of its own. (PyTorch ships this as
+# `F.dropout2d`, which takes no generator.)
+
+# %% exercise="spatial_dropout"
+def spatial_dropout(x, p, generator=None, training=True):
+    """Drop each map of each image with probability p; the others are x / (1 - p).
+
+    x : tensor (N, C, H, W), left as it is
+    p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p. At p = 1 zeros.
+    generator : torch.Generator, or None for torch's own; the only source of randomness
+    training : if False, x comes out as it is
+    Returns a tensor of x's shape, dtype and device.
+    """
+    ### BEGIN SOLUTION
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must be a probability in [0, 1], not {p}")
+    if not training or p == 0:
+        return x.clone()
+    if p == 1:
+        return torch.zeros_like(x)
+    coins = torch.rand(*x.shape[:2], 1, 1, generator=generator, device=x.device)
+    return x * (coins >= p) / (1 - p)
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# How many coins does a batch of N images with C maps each need?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Give the coins four axes, as in the worked example. Which two have length 1 now?
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `torch.rand(shape, generator=…, device=x.device)` is float32 whatever x is; a comparison makes
+# booleans of it, and a product with booleans keeps x's dtype. p = 1 would be 0 / 0.
+# </details>
+#
+# Your masks for four images, a row each:
+
+# %%
+sent = spatial_dropout(torch.ones(4, 6, 7, 7), 0.3)
+sheet = F.pad(sent, (1, 1, 1, 1), value=np.nan).permute(0, 2, 1, 3).reshape(4 * 9, 6 * 9)
+fig, (ax,) = plot.figure(1, width=4.5, height=3)
+ax.imshow(sheet.numpy(), cmap="Blues", vmin=0, vmax=1.8)
+ax.set_xticks(9 * np.arange(6) + 4, range(6))
+ax.set_yticks(9 * np.arange(4) + 4, range(4))
+ax.set(xlabel="map", ylabel="image")
+ax.set_title("Your masks: maps fall whole, in each image others")
+plot.show(fig, "Four rows of six maps each; dropped maps are pale as a whole.")
+
+# %% check="spatial_dropout" points=2
+# A map falls as a whole, by its own coin, and a survivor is x / (1 - p).
+maps = 1 + torch.rand(40, 100, 3, 4, generator=expect.generator(), dtype=torch.float64)
+before = maps.clone()
+lines_up = [("must match|expand", "coins (N, C) do not line up with (N, C, H, W): two axes lack.")]
+with expect.case("spatial_dropout(x, 0.3, generator) on 40 × 100 maps of 3 × 4", crash=lines_up):
+    out = spatial_dropout(maps, 0.3, expect.generator())
+    expect.tensor(out, (40, 100, 3, 4), torch.float64, hint="return a tensor of x's shape, dtype.")
+    expect.unchanged(maps, before)
+    expect.only(out / maps, (0, 1 / 0.7), hint="a survivor is x / (1 - p).", suspects=[
+        (1, "the survivors are not scaled. Divide them by 1 - p."),
+        (1 / 0.3, "the survivors are divided by p. Divide them by 1 - p."),
+        (0.7, "the survivors are multiplied by 1 - p. Divide them by it."),
+    ])
+    kept = (out != 0).double()
+    coins = kept[:, :, 0, 0]
+    expect.equal(kept, coins[:, :, None, None] + 0 * kept,
+                 hint="a map falls in part. Draw one coin for a map, not for each pixel.")
+    expect.varies(coins, chance=0.58**100, what="images with different masks",
+                  hint="one mask serves the whole batch. Each image has its own coins.")
+    expect.varies(coins.T, chance=0.58**40, what="maps with different coins",
+                  hint="an image falls with all its maps. Each map has its own coin.")
+    expect.mean(coins == 0, 0.3, of=(0, 1), hint="p is the probability that a map falls.",
+                suspects=[(0.7, "p is swapped: it drops."), (0, "nothing falls.")])
+    expect.varies(coins.sum(1), chance=0.1**39, what="the number of maps kept to vary by image",
+                  hint="an exact number of maps falls. Let each fall on its own.")
+
+# %% check="spatial_dropout" points=1
+# The coins come from generator, anew in each call.
+maps = torch.ones(10, 40, 2, 2)
+with expect.case("spatial_dropout(x, 0.5) twice, without a generator"):
+    expect.varies([spatial_dropout(maps, 0.5) for _ in range(2)], chance=0.5**400,
+                  what="two different masks", hint="a seed is set inside. Draw anew in each call.")
+with expect.case("spatial_dropout(x, 0.5, generator) with two generators of seed 7"):
+    first, second = (spatial_dropout(maps, 0.5, torch.Generator().manual_seed(7)) for _ in "ab")
+    expect.repeats(first, second, hint="the mask does not come from generator. Hand it on.")
+
+# %% check="spatial_dropout" points=1
+# Evaluation, the ends, and what is no probability.
+maps = torch.randn(3, 4, 5, 5, generator=expect.generator())
+with expect.case("spatial_dropout(x, 0.6, training=False)"):
+    expect.close(spatial_dropout(maps, 0.6, None, False), maps, hint="evaluation returns x.",
+                 suspects=[(maps / 0.4, "evaluation scales too. Scale in training only.")])
+with expect.case("spatial_dropout(x, p=0.0) and p=1.0"):
+    expect.close(spatial_dropout(maps, 0.0), maps, hint="at p = 0 nothing falls.")
+    expect.close(spatial_dropout(maps, 1.0), torch.zeros(3, 4, 5, 5),
+                 hint="at p = 1 return zeros: x / (1 - p) is no number there.")
+for p in (-0.1, 1.5, float("nan")):
+    with expect.case(f"spatial_dropout(x, {p})"):
+        expect.raises(ValueError, lambda p=p: spatial_dropout(maps, p), mentions="p",
+                      hint="raise ValueError, naming p, unless 0 <= p <= 1 (NaN is not).")
+
+# %% check="spatial_dropout" points=1 hidden=true
+# A hidden check: other dtypes, and the gradient.
+for dtype in (torch.float16, torch.bfloat16, torch.float32):
+    with expect.case(f"spatial_dropout(x, 0.5), {dtype}"):
+        expect.tensor(spatial_dropout(torch.ones(2, 3, 4, 4, dtype=dtype), 0.5), (2, 3, 4, 4),
+                      dtype, hint="the result has another dtype. A boolean mask keeps it.")
+x = torch.ones(5, 20, 2, 2, dtype=torch.float64, requires_grad=True)
+with expect.case("y = spatial_dropout(x, 0.5); y.sum().backward(); x.grad"):
+    out = spatial_dropout(x, 0.5)
+    out.sum().backward()
+    expect.close(x.grad, out.detach(), hint="the gradient goes through the same mask and scale.")
+
+# %% mistake="spatial_dropout" says="not scaled"
+def spatial_dropout(x, p, generator=None, training=True):
+    return x * (torch.rand(*x.shape[:2], 1, 1, generator=generator) >= p)
+
+# %% mistake="spatial_dropout" says="divided by p"
+def spatial_dropout(x, p, generator=None, training=True):
+    return x * (torch.rand(*x.shape[:2], 1, 1, generator=generator) >= p) / p
+
+# %% mistake="spatial_dropout" says="multiplied by 1 - p"
+def spatial_dropout(x, p, generator=None, training=True):
+    return x * (torch.rand(*x.shape[:2], 1, 1, generator=generator) >= p) * (1 - p)
+
+# %% mistake="spatial_dropout" says="falls in part"
+def spatial_dropout(x, p, generator=None, training=True):
+    return x * (torch.rand(x.shape, generator=generator) >= p) / (1 - p)
+
+# %% mistake="spatial_dropout" says="one mask serves the whole batch"
+def spatial_dropout(x, p, generator=None, training=True):
+    return x * (torch.rand(1, x.shape[1], 1, 1, generator=generator) >= p) / (1 - p)
+
+# %% mistake="spatial_dropout" says="falls with all its maps"
+def spatial_dropout(x, p, generator=None, training=True):
+    return x * (torch.rand(len(x), 1, 1, 1, generator=generator) >= p) / (1 - p)
+
+# %% mistake="spatial_dropout" says="do not line up"
+def spatial_dropout(x, p, generator=None, training=True):
+    return x * (torch.rand(x.shape[:2], generator=generator) >= p) / (1 - p)
+
+# %% mistake="spatial_dropout" says="p is swapped"
+def spatial_dropout(x, p, generator=None, training=True):
+    return x * (torch.rand(*x.shape[:2], 1, 1, generator=generator) < p) / (1 - p)
+
+# %% mistake="spatial_dropout" says="an exact number"
+def spatial_dropout(x, p, generator=None, training=True):
+    order = torch.rand(x.shape[:2], generator=generator).argsort(1)
+    return x * (order >= round(p * x.shape[1]))[:, :, None, None] / (1 - p)
+
+# %% mistake="spatial_dropout" says="writes into its input"
+def spatial_dropout(x, p, generator=None, training=True):
+    x *= (torch.rand(*x.shape[:2], 1, 1, generator=generator) >= p) / (1 - p)
+    return x
+
+# %% mistake="spatial_dropout" says="a seed is set inside"
+def spatial_dropout(x, p, generator=None, training=True):
+    generator = torch.Generator().manual_seed(0)
+    return x * (torch.rand(*x.shape[:2], 1, 1, generator=generator) >= p) / (1 - p)
+
+# %% mistake="spatial_dropout" says="does not come from generator"
+def spatial_dropout(x, p, generator=None, training=True):
+    return F.dropout2d(x, p, training)
+
+# %% mistake="spatial_dropout" says="evaluation returns x"
+def spatial_dropout(x, p, generator=None, training=True):
+    return x * (torch.rand(*x.shape[:2], 1, 1, generator=generator) >= p) / (1 - p)
+
+# %% mistake="spatial_dropout" says="evaluation scales too"
+def spatial_dropout(x, p, generator=None, training=True):
+    keep = torch.rand(*x.shape[:2], 1, 1, generator=generator) >= p
+    return x * (keep if training else 1) / (1 - p)
+
+# %% mistake="spatial_dropout" says="at p = 1 return zeros"
+def spatial_dropout(x, p, generator=None, training=True):
+    keep = torch.rand(*x.shape[:2], 1, 1, generator=generator) >= p
+    return x * keep / (1 - p) if training else x
+
+# %% mistake="spatial_dropout" says="NaN is not"
+def spatial_dropout(x, p, generator=None, training=True):
+    if p < 0 or p > 1:
+        raise ValueError("p must be in [0, 1]")
+    if not training or p == 1:
+        return x * (not training)
+    return x * (torch.rand(*x.shape[:2], 1, 1, generator=generator) >= p) / (1 - p)
+
+# %% mistake="spatial_dropout" says="has another dtype"
+def spatial_dropout(x, p, generator=None, training=True):
+    if not 0 <= p <= 1:
+        raise ValueError("p must be in [0, 1]")
+    if not training or p == 1:
+        return x * (not training)
+    keep = (torch.rand(*x.shape[:2], 1, 1, generator=generator) >= p).float()
+    return x * keep / (1 - p)
+
+# %% correct="spatial_dropout"
+def spatial_dropout(x, p, generator=None, training=True):
+    if p != p or p < 0 or p > 1:
+        raise ValueError("p is no probability")
+    if not training:
+        return x
+    keep = torch.bernoulli(torch.full(x.shape[:2], 1.0 - p), generator=generator)
+    return x * keep[:, :, None, None].to(x.dtype) / max(1 - p, 1e-12)
+
+# %% correct="spatial_dropout"
+def spatial_dropout(x, p, generator=None, training=True):
+    if not 0 <= p <= 1:
+        raise ValueError("p is no probability")
+    if not training:
+        return x.clone()
+    out = torch.zeros_like(x)
+    for n in range(len(x)):
+        keep = torch.rand(x.shape[1], generator=generator) >= p
+        out[n, keep] = x[n, keep] / (1 - p)
+    return out
+
+# %% [markdown]
+# ## Blocks
+#
+# A whole map is a lot. DropBlock (Ghiasi and others, 2018) drops squares of $b \times b$ pixels,
+# in each map its own. The question is how often, so that a pixel falls with probability $p$.
+#
+# A pixel lies in $b^2$ possible squares. If each of them falls with probability $\gamma$, on its
+# own, the pixel is kept when none of its squares falls:
+#
+# $$ (1-\gamma)^{b^2} = 1-p . $$
+#
+# At the border this needs care. The paper draws only squares that fit into the map. The corner
+# then lies in a *single* square, and hardly ever falls. Its $\gamma \approx \frac{p}{b^2}
+# \frac{HW}{(H-b+1)(W-b+1)}$ makes up for that *on average*, if one forgets that squares overlap.
+# **We let squares hang over the border**: on a grid of $(H+b-1)(W+b-1)$ squares every pixel, the
+# corner too, lies in exactly $b^2$ of them, and the equation above is exact everywhere. So is the
+# scale $1/(1-p)$. (The paper divides by the kept fraction of the mask instead. Torchvision counts
+# it over the whole batch, so that the images of a batch depend on each other.)
+#
+# ## Exercise: `dropblock`
+
+# %% exercise="dropblock"
+def dropblock(x, p, block_size, generator=None, training=True):
+    """Drop squares of side `block_size`, in each map its own; the rest is x / (1 - p).
+
+    Squares may hang over the border, by up to block_size - 1 pixels on each side; each falls on
+    its own, so often that every pixel is dropped with probability exactly p.
+
+    x : tensor (N, C, H, W), left as it is
+    p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p. At p = 1 zeros.
+    block_size : whole number, odd or even, from 1 up; may exceed H or W
+    generator : torch.Generator, or None for torch's own; the only source of randomness
+    training : if False, x comes out as it is
+    Returns a tensor of x's shape, dtype and device.
+    """
+    ### BEGIN SOLUTION
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must be a probability in [0, 1], not {p}")
+    if not training or p == 0:
+        return x.clone()
+    if p == 1:
+        return torch.zeros_like(x)
+    N, C, H, W = x.shape
+    gamma = 1 - (1 - p) ** (1 / block_size**2)
+    places = N, C, H + block_size - 1, W + block_size - 1
+    falls = torch.rand(places, generator=generator, device=x.device) < gamma
+    return x * (F.max_pool2d(falls.float(), block_size, stride=1) == 0) / (1 - p)
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Solve the equation above for $\gamma$. At $b=1$ it must give $p$.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Draw a coin for each place of a grid that is $b-1$ larger than the map on both axes. The window
+# of $b \times b$ places with its upper left corner at $(i, j)$ belongs to the pixel $(i, j)$.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# The pixel is dropped if *any* place of its window fell. `F.max_pool2d(…, b, stride=1)` takes the
+# maximum over every window, and makes the grid smaller by $b-1$. It wants floats.
+# </details>
+#
+# How often is each pixel kept? Yours, and the paper's squares, over 20 000 maps at $p = 0.3$:
+
+# %%
+def paper_kept(shape, p, b):
+    """The squares of the paper: only those that fit, with its γ (odd b)."""
+    N, C, H, W = shape
+    gamma = p / b**2 * H * W / ((H - b + 1) * (W - b + 1))
+    falls = (torch.rand(N, C, H - b + 1, W - b + 1) < gamma).float()
+    return F.max_pool2d(F.pad(falls, [b - 1] * 4), b, stride=1) == 0
+
+
+shape = 1000, 20, 7, 7
+own = (dropblock(torch.ones(shape), 0.3, 3) != 0).float()
+theirs = paper_kept(shape, 0.3, 3).float()
+fig, axes = plot.figure(3, width=9, height=3)
+sheet = own[:4, :4].permute(0, 2, 1, 3).reshape(28, 28).numpy()
+axes[0].imshow(sheet, cmap="Blues", vmin=0, vmax=1.4)
+axes[0].set_xticks(7 * np.arange(1, 4) - 0.5, [])
+axes[0].set_yticks(7 * np.arange(1, 4) - 0.5, [])
+axes[0].grid(color=plot.INK, linewidth=1)
+axes[0].set(title="16 of your maps", xlabel="pale: dropped")
+titles = "Yours: everywhere alike", "Squares that fit: not at the border"
+for ax, kept, name in zip(axes[1:], (own, theirs), titles, strict=True):
+    by_place = kept.mean((0, 1)).numpy()
+    ax.imshow(by_place, cmap="Blues", vmin=0.3, vmax=1.2)
+    for (i, j), value in np.ndenumerate(by_place):
+        ax.text(j, i, f"{value:.2f}"[1:], ha="center", va="center", fontsize=8)
+    ax.set(title=name, xlabel=f"kept, on average {by_place.mean():.2f}")
+for ax in axes:
+    ax.tick_params(length=0, labelbottom=False, labelleft=False)
+plot.show(fig, "Kept fraction by place: 0.70 everywhere with hanging squares; with squares that "
+               "fit 0.54 in the middle and 0.93 in the corners.")
+
+# %% check="dropblock" points=3
+# The scale, each map its own squares, and the kept fraction in the middle and at the border.
+maps = torch.ones(200, 100, 5, 5, dtype=torch.float64)
+pooled = [("must match", "the mask is larger or smaller than the map. Windows take b - 1 off.")]
+with expect.case("dropblock(x, 0.3, 3, generator) on 20 000 maps of 5 × 5 ones", crash=pooled):
+    out = dropblock(maps, 0.3, 3, expect.generator())
+    expect.tensor(out, (200, 100, 5, 5), torch.float64, hint="return a tensor of x's shape, dtype.")
+    each = torch.cat([out.mean((2, 3)).flatten(), torch.ones(1)])
+    by_count = abs(out.mean() - 1) < 1e-5 or (each[each > 0] - 1).abs().max() < 1e-5
+    counted = [(float(out.max()), "the scale counts the mask's own ones, as the paper does. Take "
+                                  "1 / (1 - p): then each pixel's mean is right, and images do "
+                                  "not depend on each other.")] if by_count else []
+    expect.only(out, (0, 1 / 0.7), hint="what is kept is x / (1 - p).", suspects=[*counted,
+        (1, "no renormalisation: divide what is kept by 1 - p."),
+        (1 / 0.3, "what is kept is divided by p. Divide it by 1 - p."),
+        (0.7, "what is kept is multiplied by 1 - p. Divide it by that."),
+    ])
+    gone = (out == 0).double()
+    if 0 < gone.mean() < 1:
+        expect.varies(gone, chance=1e-9, what="images with different squares",
+                      hint="all images of the batch share their squares.")
+        expect.varies(gone.transpose(0, 1), chance=1e-9, what="maps with different squares",
+                      hint="all maps of an image share their squares.")
+    expect.mean(gone[:, :, 2, 2], 0.3, of=(0, 1), hint="γ is off: solve (1 - γ)^(b²) = 1 - p.",
+                suspects=[
+        (1 - 0.7**9, "γ is p itself. A pixel lies in b² squares: it falls far too often."),
+        (1 - (1 - 0.3 / 9) ** 9, "γ = p / b² ignores that squares overlap: too few pixels fall."),
+        (1 - (1 - 0.3 / 9 * 25 / 9) ** 9, "that is the paper's γ: the middle falls too often."),
+        (1 - 0.7**3, "γ takes the b-th root. A square has b² pixels."),
+        (0.7, "p is swapped: it is the probability of dropping."),
+        (1, "all falls: γ is the probability that a square falls, not that it stays."),
+        (0, "nothing falls."),
+    ])
+    lower, upper = gone[:, :, -1, -1], gone[:, :, 0, 0]
+    rarely = [
+        (1 - 0.7 ** (1 / 9), "one square only reaches the corner: those that hang over are missing."
+                             " Draw on a larger grid."),
+        (1 - 0.7 ** (4 / 9), "the corner falls too rarely: squares also begin outside of the map."),
+    ]
+    expect.mean(lower, 0.3, of=(0, 1), hint="the lower right corner falls at another rate.",
+                suspects=rarely)
+    expect.mean(upper, 0.3, of=(0, 1), hint="the upper left corner falls at another rate.",
+                suspects=[(1 - 0.7 ** (1 / 9), "squares reach the lower right corner, but not the "
+                                               "upper left one: begin above and left of the map."),
+                          rarely[1]])
+    for i in range(5):
+        for j in range(5):
+            expect.mean(gone[:, :, i, j], 0.3, of=(0, 1),
+                        hint=f"pixel ({i}, {j}) falls at another rate than the rest.")
+
+# %% check="dropblock" points=1
+# What falls are squares: how often two pixels fall together, side by side and apart.
+maps = torch.ones(200, 100, 4, 4, dtype=torch.float64)
+for b in (2, 3):
+    with expect.case(f"dropblock(x, 0.4, {b}) on 20 000 maps: pixels that fall together",
+                     crash=[("must match", "for an even block_size the mask has another size than "
+                                           "the map: the same padding on both sides cannot do.")]):
+        gone = (dropblock(maps, 0.4, b) == 0).double()
+        expect.mean(gone[:, :, 1, 1], 0.4, of=(0, 1), hint="γ does not fit this block_size.",
+                    suspects=[
+            (1 - 0.6 ** ((b + 1) ** 2 / b**2), "an even block_size makes squares of side b + 1."),
+            (1 - 0.6 ** ((b - 1) ** 2 / b**2), "an even block_size makes squares of side b - 1."),
+        ])
+        for way, i, j in (("in a row", 0, 1), ("in a column", 1, 0), ("on a diagonal", 1, 1)):
+            for step in (1, b):
+                common = (b - i * step) * (b - j * step)  # squares that hold both
+                both = gone[:, :, 0, 0] * gone[:, :, i * step, j * step]
+                together = 2 * 0.4 - 1 + 0.6 ** (2 - common / b**2)
+                expect.mean(both, together, of=(0, 1),
+                            hint=f"pixels {way}, {step} apart: what falls is no {b} × {b} square.",
+                            suspects=[(0.16, f"neighbours {way} fall independently: a coin must "
+                                             "drop a square of pixels.")] if common else [])
+with expect.case("dropblock(x, 0.4, 1): squares of one pixel"):
+    gone = (dropblock(maps, 0.4, 1) == 0).double()
+    expect.mean(gone, 0.4, of=(0, 1), hint="at b = 1 it is element dropout.")
+with expect.case("dropblock(x, 0.4, 6) on 20 000 maps of 4 × 4"):
+    gone = (dropblock(maps, 0.4, 6) == 0).double()
+    expect.mean(gone[:, :, 0, 3], 0.4, of=(0, 1), hint="block_size may exceed the map.")
+
+# %% check="dropblock" points=1
+# The squares come from generator, anew in each call.
+ones = torch.ones(6, 6, 40, 40)
+with expect.case("dropblock(x, 0.5, 3) twice, without a generator"):
+    expect.varies([dropblock(ones, 0.5, 3) for _ in range(2)], chance=1e-9,
+                  what="two different masks", hint="a seed is set inside. Draw anew in each call.")
+with expect.case("dropblock(x, 0.5, 3, generator) with two generators of seed 7"):
+    first, second = (dropblock(ones, 0.5, 3, torch.Generator().manual_seed(7)) for _ in "ab")
+    expect.repeats(first, second, hint="the squares do not come from generator. Hand it on.")
+
+# %% check="dropblock" points=1
+# Evaluation, the ends, what is no probability, and maps that are not square.
+maps = torch.randn(3, 4, 5, 7, generator=expect.generator())
+before = maps.clone()
+with expect.case("dropblock(x, 0.3, 2) on maps of 5 × 7"):
+    out = dropblock(maps, 0.3, 2)
+    expect.tensor(out, (3, 4, 5, 7), torch.float32, hint="return a tensor of x's shape, dtype.")
+    expect.unchanged(maps, before)
+    expect.only(out / maps, (0, 1 / 0.7), rtol=1e-6, hint="what is kept is x / (1 - p).")
+with expect.case("dropblock(x, 0.6, 3, training=False)"):
+    expect.close(dropblock(maps, 0.6, 3, None, False), maps, hint="evaluation returns x.")
+with expect.case("dropblock(x, 0.0, 3) and p=1.0"):
+    expect.close(dropblock(maps, 0.0, 3), maps, hint="at p = 0 nothing falls.")
+    expect.close(dropblock(maps, 1.0, 3), torch.zeros(3, 4, 5, 7),
+                 hint="at p = 1 return zeros: x / (1 - p) is no number there.")
+for p in (-0.1, 1.5, float("nan")):
+    with expect.case(f"dropblock(x, {p}, 3)"):
+        expect.raises(ValueError, lambda p=p: dropblock(maps, p, 3), mentions="p",
+                      hint="raise ValueError, naming p, unless 0 <= p <= 1 (NaN is not).")
+
+# %% mistake="dropblock" says="no renormalisation"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, C, H, W) = block_size, x.shape
+    coins = torch.rand(N, C, H + b - 1, W + b - 1, generator=generator)
+    starts = (coins < 1 - (1 - p) ** (1 / b**2)).double()
+    return x * (F.max_pool2d(starts, b, stride=1) == 0)
+
+# %% mistake="dropblock" says="counts the mask's own ones"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, C, H, W) = block_size, x.shape
+    coins = torch.rand(N, C, H + b - 1, W + b - 1, generator=generator)
+    mask = 1 - F.max_pool2d((coins < 1 - (1 - p) ** (1 / b**2)).to(x.dtype), b, stride=1)
+    return x * mask * mask.numel() / mask.sum()
+
+# %% mistake="dropblock" says="neighbours in a row fall independently"
+def dropblock(x, p, block_size, generator=None, training=True):
+    return x * (torch.rand(x.shape, generator=generator) >= p) / (1 - p)
+
+# %% mistake="dropblock" says="γ is p itself"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, C, H, W) = block_size, x.shape
+    starts = (torch.rand(N, C, H + b - 1, W + b - 1, generator=generator) < p).double()
+    return x * (F.max_pool2d(starts, b, stride=1) == 0) / (1 - p)
+
+# %% mistake="dropblock" says="ignores that squares overlap"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, C, H, W) = block_size, x.shape
+    starts = (torch.rand(N, C, H + b - 1, W + b - 1, generator=generator) < p / b**2).double()
+    return x * (F.max_pool2d(starts, b, stride=1) == 0) / (1 - p)
+
+# %% mistake="dropblock" says="the paper's γ"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, C, H, W) = block_size, x.shape
+    gamma = p / b**2 * H * W / ((H - b + 1) * (W - b + 1))
+    starts = (torch.rand(N, C, H - b + 1, W - b + 1, generator=generator) < gamma).double()
+    return x * (F.max_pool2d(F.pad(starts, [b - 1] * 4), b, stride=1) == 0) / (1 - p)
+
+# %% mistake="dropblock" says="b-th root"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, C, H, W) = block_size, x.shape
+    coins = torch.rand(N, C, H + b - 1, W + b - 1, generator=generator)
+    starts = (coins < 1 - (1 - p) ** (1 / b)).double()
+    return x * (F.max_pool2d(starts, b, stride=1) == 0) / (1 - p)
+
+# %% mistake="dropblock" says="p is swapped"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, C, H, W) = block_size, x.shape
+    coins = torch.rand(N, C, H + b - 1, W + b - 1, generator=generator)
+    starts = (coins < 1 - p ** (1 / b**2)).double()
+    return x * (F.max_pool2d(starts, b, stride=1) == 0) / (1 - p)
+
+# %% mistake="dropblock" says="not that it stays"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, C, H, W) = block_size, x.shape
+    coins = torch.rand(N, C, H + b - 1, W + b - 1, generator=generator)
+    starts = (coins < (1 - p) ** (1 / b**2)).double()
+    return x * (F.max_pool2d(starts, b, stride=1) == 0) / (1 - p)
+
+# %% mistake="dropblock" says="those that hang over are missing"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, C, H, W) = block_size, x.shape
+    coins = torch.rand(N, C, H - b + 1, W - b + 1, generator=generator)
+    starts = (coins < 1 - (1 - p) ** (1 / b**2)).double()
+    return x * (F.max_pool2d(F.pad(starts, [b - 1] * 4), b, stride=1) == 0) / (1 - p)
+
+# %% mistake="dropblock" says="squares also begin outside"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b = block_size
+    starts = (torch.rand(x.shape, generator=generator) < 1 - (1 - p) ** (1 / b**2)).double()
+    gone = F.max_pool2d(starts, b, stride=1, padding=b // 2)
+    return x * (gone == 0) / (1 - p)
+
+# %% mistake="dropblock" says="begin above and left"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b = block_size
+    starts = (torch.rand(x.shape, generator=generator) < 1 - (1 - p) ** (1 / b**2)).double()
+    gone = F.max_pool2d(F.pad(starts, [b - 1, 0, b - 1, 0]), b, stride=1)
+    return x * (gone == 0) / (1 - p)
+
+# %% mistake="dropblock" says="the same padding on both sides cannot do"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, C, H, W) = block_size, x.shape
+    edge = 2 * (b // 2)
+    coins = torch.rand(N, C, H + edge, W + edge, generator=generator)
+    starts = (coins < 1 - (1 - p) ** (1 / b**2)).double()
+    return x * (F.max_pool2d(starts, b, stride=1) == 0) / (1 - p)
+
+# %% mistake="dropblock" says="squares of side b + 1"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, C, H, W) = block_size, x.shape
+    edge = 2 * (b // 2)
+    coins = torch.rand(N, C, H + edge, W + edge, generator=generator)
+    starts = (coins < 1 - (1 - p) ** (1 / b**2)).double()
+    return x * (F.max_pool2d(starts, edge + 1, stride=1) == 0) / (1 - p)
+
+# %% mistake="dropblock" says="neighbours in a column fall independently"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, C, H, W) = block_size, x.shape
+    starts = (torch.rand(N, C, H, W + b - 1, generator=generator) < 1 - (1 - p) ** (1 / b)).double()
+    return x * (F.max_pool2d(starts, (1, b), stride=1) == 0) / (1 - p)
+
+# %% mistake="dropblock" says="all images of the batch share"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (_, C, H, W) = block_size, x.shape
+    coins = torch.rand(1, C, H + b - 1, W + b - 1, generator=generator)
+    starts = (coins < 1 - (1 - p) ** (1 / b**2)).double()
+    return x * (F.max_pool2d(starts, b, stride=1) == 0) / (1 - p)
+
+# %% mistake="dropblock" says="all maps of an image share"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, _, H, W) = block_size, x.shape
+    coins = torch.rand(N, 1, H + b - 1, W + b - 1, generator=generator)
+    starts = (coins < 1 - (1 - p) ** (1 / b**2)).double()
+    return x * (F.max_pool2d(starts, b, stride=1) == 0) / (1 - p)
+
+# %% mistake="dropblock" says="do not come from generator"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, C, H, W) = block_size, x.shape
+    starts = (torch.rand(N, C, H + b - 1, W + b - 1) < 1 - (1 - p) ** (1 / b**2)).double()
+    return x * (F.max_pool2d(starts, b, stride=1) == 0) / (1 - p)
+
+# %% mistake="dropblock" says="evaluation returns x"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, C, H, W) = block_size, x.shape
+    coins = torch.rand(N, C, H + b - 1, W + b - 1, generator=generator)
+    starts = (coins < 1 - (1 - p) ** (1 / b**2)).double()
+    return x * (F.max_pool2d(starts, b, stride=1) == 0) / (1 - p)
+
+# %% mistake="dropblock" says="NaN is not"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, C, H, W) = block_size, x.shape
+    if not training or p == 1:
+        return x * (not training)
+    coins = torch.rand(N, C, H + b - 1, W + b - 1, generator=generator)
+    starts = (coins < 1 - (1 - p) ** (1 / b**2)).double()
+    return x * (F.max_pool2d(starts, b, stride=1) == 0) / (1 - p)
+
+# %% correct="dropblock"
+def dropblock(x, p, block_size, generator=None, training=True):
+    if not 0 <= p <= 1:
+        raise ValueError("p is no probability")
+    if not training:
+        return x.clone()
+    b, (N, C, H, W) = block_size, x.shape
+    keep = torch.rand(N, C, H + b - 1, W + b - 1, generator=generator) < (1 - p) ** (1 / b**2)
+    for axis, size in ((2, H), (3, W)):
+        keep = torch.stack([keep.narrow(axis, i, size) for i in range(b)]).all(0)
+    return x * keep / max(1 - p, 1e-12)
+
+# %% correct="dropblock"
+def dropblock(x, p, block_size, generator=None, training=True):
+    if not (p >= 0 and p <= 1):
+        raise ValueError("p is no probability")
+    if p == 1 or not training:
+        return torch.zeros_like(x) if training else x
+    b, (N, C, H, W) = block_size, x.shape
+    chance = torch.full((N * C, 1, H + 2 * b, W + 2 * b), 1 - (1 - p) ** (1 / b**2))
+    hits = F.conv2d(torch.bernoulli(chance, generator=generator), torch.ones(1, 1, b, b))
+    keep = (hits < 0.5)[:, :, 1 : H + 1, 1 : W + 1].reshape(x.shape)
+    return torch.where(keep, x / (1 - p), torch.zeros_like(x))
+
+# %% [markdown]
+# Every pixel of yours is kept with probability 0.70. With squares that fit, the middle is kept in
+# 54 % of the maps and a corner in 93 %: "$p = 0.3$" is then neither what the middle loses (0.46)
+# nor what the map loses on average (0.25). On large maps and for small $p$ the two ways agree well.
+# But a check, or a comparison at "the same $p$", needs to know which one it has.
+#
+# ## Branches
+#
+# Stochastic depth (Huang and others, 2016) drops the *branch* of a residual block,
+# $h + f(h)$, for a whole image at once. Dropped is $f(h)$ alone: the misunderstanding "the block's
+# output falls" would leave nothing of the image. Each image has its own coin. (The paper draws one
+# for a whole batch and scales at test time. Later code, timm's and torchvision's "row" mode, does
+# as we do.)
+#
+# ## Exercise: `drop_path`
+
+# %% exercise="drop_path"
+def drop_path(x, p, generator=None, training=True):
+    """Drop each sample of a branch's output with probability p; the others are x / (1 - p).
+
+    x : tensor (N, ...) with any number of axes after the first, left as it is
+    p, generator, training, and what is returned: as for `spatial_dropout`
+    """
+    ### BEGIN SOLUTION
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must be a probability in [0, 1], not {p}")
+    if not training or p == 0:
+        return x.clone()
+    if p == 1:
+        return torch.zeros_like(x)
+    one_each = len(x), *[1] * (x.dim() - 1)
+    return x * (torch.rand(one_each, generator=generator, device=x.device) >= p) / (1 - p)
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# You have written this twice. Only the shape of the coins is another.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# One coin for each entry of the first axis, and axes of length 1 for the rest.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `x.dim()` counts the axes. `[1] * 3` is a list of three ones, and `*` unpacks it in a shape.
+# </details>
+
+# %% check="drop_path" points=2
+# A sample falls as a whole, by its own coin, whatever its axes; survivors are scaled.
+for shape in ((2000, 2, 3, 3), (300, 5), (300,)):
+    name = f"drop_path(x, 0.3, generator) on {len(shape)} axes, {shape}"
+    with expect.case(name, crash=[("must match|expand|dimension|index|unpack",
+                                   "the coins fit one number of axes only. Count x's.")]):
+        x = 1 + torch.rand(shape, generator=expect.generator(), dtype=torch.float64)
+        before = x.clone()
+        out = drop_path(x, 0.3, expect.generator())
+        expect.tensor(out, shape, torch.float64,
+                      hint="the result has another shape: count x's axes for the coins.")
+        expect.unchanged(x, before)
+        expect.only(out / x, (0, 1 / 0.7), hint="a survivor is x / (1 - p).", suspects=[
+            (1, "the survivors are not scaled. Divide them by 1 - p."),
+            (1 / 0.3, "the survivors are divided by p. Divide them by 1 - p."),
+        ])
+        gone = (out == 0).double().reshape(len(x), -1)
+        expect.varies(gone, chance=1e-9, what="samples with different coins",
+                      hint="one coin serves the whole batch. Each sample has its own.")
+        expect.equal(gone, gone[:, :1] + 0 * gone,
+                     hint="a sample falls in part. One coin decides for all of it.")
+        expect.mean(gone[:, 0], 0.3, of=(0, 1), hint="p is the probability that a sample falls.",
+                    suspects=[(0.7, "p is swapped: it drops.")])
+
+# %% check="drop_path" points=1
+# Evaluation, the ends, the generator, and what is no probability.
+x = torch.randn(300, 4, generator=expect.generator())
+with expect.case("drop_path(x, 0.6, training=False)"):
+    expect.close(drop_path(x, 0.6, None, False), x, hint="evaluation returns x.",
+                 suspects=[(x / 0.4, "evaluation scales too. Scale in training only."),
+                           (x * 0.4, "evaluation scales, as in the paper. Here training does.")])
+with expect.case("drop_path(x, 0.0) and p=1.0"):
+    expect.close(drop_path(x, 0.0), x, hint="at p = 0 nothing falls.")
+    expect.close(drop_path(x, 1.0), torch.zeros(300, 4),
+                 hint="at p = 1 return zeros: x / (1 - p) is no number there.")
+with expect.case("drop_path(x, 0.5, generator) with two generators of seed 7"):
+    first, second = (drop_path(x, 0.5, torch.Generator().manual_seed(7)) for _ in "ab")
+    expect.repeats(first, second, hint="the coins do not come from generator. Hand it on.")
+with expect.case("drop_path(x, 0.5) twice, without a generator"):
+    expect.varies([drop_path(x, 0.5) for _ in range(2)], chance=0.5**300,
+                  what="two different masks", hint="a seed is set inside. Draw anew in each call.")
+for p in (-0.1, 1.5, float("nan")):
+    with expect.case(f"drop_path(x, {p})"):
+        expect.raises(ValueError, lambda p=p: drop_path(x, p), mentions="p",
+                      hint="raise ValueError, naming p, unless 0 <= p <= 1 (NaN is not).")
+
+# %% mistake="drop_path" says="not scaled"
+def drop_path(x, p, generator=None, training=True):
+    return x * (torch.rand(len(x), *[1] * (x.dim() - 1), generator=generator) >= p)
+
+# %% mistake="drop_path" says="one coin serves"
+def drop_path(x, p, generator=None, training=True):
+    return x * (torch.rand((), generator=generator) >= p) / (1 - p)
+
+# %% mistake="drop_path" says="falls in part"
+def drop_path(x, p, generator=None, training=True):
+    coins = torch.rand(*x.shape[:2], *[1] * (x.dim() - 2), generator=generator)
+    return x * (coins >= p) / (1 - p)
+
+# %% mistake="drop_path" says="count x's axes"
+def drop_path(x, p, generator=None, training=True):
+    return x * (torch.rand(len(x), 1, 1, 1, generator=generator) >= p) / (1 - p)
+
+# %% mistake="drop_path" says="p is swapped"
+def drop_path(x, p, generator=None, training=True):
+    return x * (torch.rand(len(x), *[1] * (x.dim() - 1), generator=generator) < p) / (1 - p)
+
+# %% mistake="drop_path" says="evaluation scales, as in the paper"
+def drop_path(x, p, generator=None, training=True):
+    keep = torch.rand(len(x), *[1] * (x.dim() - 1), generator=generator) >= p
+    return x * keep / (1 - p) if training else x * (1 - p)
+
+# %% mistake="drop_path" says="at p = 1 return zeros"
+def drop_path(x, p, generator=None, training=True):
+    keep = torch.rand(len(x), *[1] * (x.dim() - 1), generator=generator) >= p
+    return x * keep / (1 - p) if training else x
+
+# %% mistake="drop_path" says="do not come from generator"
+def drop_path(x, p, generator=None, training=True):
+    keep = torch.rand(len(x), *[1] * (x.dim() - 1)) >= p
+    return (x * keep / (1 - p) if p < 1 else 0 * x) if training else x
+
+# %% correct="drop_path"
+def drop_path(x, p, generator=None, training=True):
+    if not 0 <= p <= 1:
+        raise ValueError("p is no probability")
+    if not training:
+        return x.clone()
+    keep = torch.bernoulli(torch.full((len(x),), 1.0 - p), generator=generator).to(x.dtype)
+    return torch.einsum("n...,n->n...", x, keep) / max(1 - p, 1e-12)
+
+# %% [markdown]
+# ## Two that change the data
+#
+# Cutout and mixup are no layers. They change the images on their way in, in training only because
+# you call them only there; nothing is rescaled.
+#
+# **Cutout** (DeVries and Taylor, 2017) blanks one square in each image, at a random place, in all
+# channels alike. Its *centre* is uniform over the pixels of the image, so that a square may hang
+# over the border: the misunderstanding "the square must fit in" cuts the border too rarely, and
+# never shows the network an image that has nearly all of its pixels.
+#
+# ## Exercise: `cutout`
+
+# %% exercise="cutout"
+def cutout(x, size, generator=None):
+    """Set one square of side `size` to 0 in each image, in all of its channels alike.
+
+    Its centre is a pixel drawn uniformly from the image; what hangs over the border is lost. For
+    an even size the centre is either of the two middle pixels, as you like. Nothing is scaled.
+
+    x : tensor (N, C, H, W), left as it is
+    size : whole number, odd or even, from 0 (nothing is cut) up; may exceed H or W
+    generator : torch.Generator, or None for torch's own; the only source of randomness
+    Returns a new tensor of x's shape, dtype and device.
+    """
+    ### BEGIN SOLUTION
+    N, _, H, W = x.shape
+    inside = []
+    for length in (H, W):
+        centre = torch.randint(length, (N, 1), generator=generator, device=x.device)
+        offset = torch.arange(length, device=x.device) - (centre - size // 2)
+        inside.append((offset >= 0) & (offset < size))
+    rows, columns = inside
+    return x * ~(rows[:, None, :, None] & columns[:, None, None, :])
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Draw a row and a column for each image, with `torch.randint`. The square begins `size // 2` above
+# and left of them.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# A loop over the images, with slices of a copy of x, will do. A slice may end beyond the border,
+# but must not begin at a negative number.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Without a loop: compare `torch.arange(H)` with the first row of each image's square, (N, 1), to
+# get (N, H) booleans for the rows, likewise for the columns, and combine them by broadcasting.
+# </details>
+
+# %%
+some = X_test[:8].cpu()
+fig, (ax,) = plot.figure(1, width=8, height=2.4)
+rows = [F.pad(row[:, 0], (1, 1, 1, 1)) for row in (some, 1 - cutout(1 - some, 5))]
+plot.image(torch.cat([torch.cat(list(row), 1) for row in rows]).numpy(), ax, largest=1)
+ax.set_yticks([7.5, 23.5], ["image", "your cutout"])
+ax.tick_params(length=0)
+ax.set_title("A 5 × 5 square goes (shown black), some of it over the border")
+plot.show(fig, "Eight characters, and the same with a square missing in each.")
+
+# %% check="cutout" points=2
+# What falls is one square per image, at most `size` wide, in all channels alike.
+x = 1 + torch.rand(3000, 2, 6, 9, generator=expect.generator())
+before = x.clone()
+sizes = [(2, "size // 2 on both sides makes an odd square too small: count its pixels."),
+         (4, "the square is one pixel too large: count its pixels."),
+         (5, "the square reaches `size` to one side and back: its side is `size` in all."),
+         (6, "the square reaches `size` to both sides of the centre. Its side is `size` in all."),
+         (7, "the square reaches `size` to both sides of the centre. Its side is `size` in all.")]
+with expect.case("cutout(x, 3, generator) on 3000 images of 2 × 6 × 9"):
+    out = cutout(x, 3, expect.generator())
+    expect.tensor(out, (3000, 2, 6, 9), torch.float32, hint="return a tensor of x's shape.")
+    expect.unchanged(x, before)
+    expect.only(out / x, (0, 1), rtol=1e-6, hint="a pixel is 0 or as it was: nothing is scaled.")
+    gone = (out == 0)[:, 0]
+    expect.equal((out == 0)[:, 1], gone, hint="each channel has its own square. Cut all alike.")
+    expect.varies(gone, chance=1e-9, what="images with different squares",
+                  hint="one square serves the whole batch. Each image has its own.")
+    rows, columns = gone.any(2), gone.any(1)
+    expect.equal(gone, rows[:, :, None] & columns[:, None, :],
+                 hint="what falls is no rectangle: a pixel falls where its row and its column do.")
+    expect.equal(int(rows.sum(1).max()), 3, hint="the square has another height than `size`.",
+                 suspects=sizes)
+    expect.equal(int(columns.sum(1).max()), 3, hint="the square has another width than `size`.",
+                 suspects=sizes)
+    for side in (rows, columns):
+        expect.equal(int(side.sum(1).min()), 2, suspects=[
+            (3, "the squares never hang over the border. Draw the centre from all pixels."),
+            (0, "some squares miss the image: are H and W mixed up?"),
+        ], hint="a square whose centre is a pixel loses one of its 3 rows at the border, not two.")
+with expect.case("cutout(x, 4): the largest height and width of what falls"):
+    gone = (cutout(x, 4) == 0)[:, 0]
+    for side in (gone.any(2), gone.any(1)):
+        expect.equal(int(side.sum(1).max()), 4, hint="an even size has another side than `size`.",
+                     suspects=[(5, "an even size gives a side of size + 1.")])
+
+# %% check="cutout" points=2
+# Where the squares lie: the centre is uniform over the image.
+x = torch.ones(10_000, 1, 6, 9)
+with expect.case("cutout(x, 3, generator) on 10 000 images of 6 × 9: which pixels fall"):
+    gone = (cutout(x, 3, expect.generator()) == 0).double()[:, 0]
+    expect.mean(gone[:, -1, -1], 4 / 54, of=(0, 1), hint="the lower right corner is off.",
+                suspects=[(1 / 40, "the last row and column are never drawn: `randint` leaves out "
+                                   "its upper end."),
+                          (2 / 54, "row and column are the same number: draw each on its own.")])
+    for i in range(6):
+        for j in range(9):
+            places = (3 - (i in (0, 5))) * (3 - (j in (0, 8)))
+            expect.mean(gone[:, i, j], places / 54, of=(0, 1),
+                        hint=f"pixel ({i}, {j}) falls at another rate: row and column are drawn "
+                             "each on its own, from all of the image.")
+with expect.case("cutout(x, 0) and cutout(x, 17)"):
+    expect.close(cutout(x, 0), x, hint="size 0 cuts nothing.")
+    expect.close(cutout(x, 17), 0 * x, hint="a square of side 17 covers 6 × 9 from every centre.")
+
+# %% check="cutout" points=1
+# The places come from generator, anew in each call.
+x = torch.ones(100, 1, 8, 8)
+with expect.case("cutout(x, 3) twice, without a generator"):
+    expect.varies([cutout(x, 3) for _ in range(2)], chance=1e-9, what="other squares",
+                  hint="a seed is set inside. Draw anew in each call.")
+with expect.case("cutout(x, 3, generator) with two generators of seed 7"):
+    first, second = (cutout(x, 3, torch.Generator().manual_seed(7)) for _ in "ab")
+    expect.repeats(first, second, hint="the places do not come from generator. Hand it on.")
+
+# %% mistake="cutout" says="never hang over the border"
+def cutout(x, size, generator=None):
+    out = x.clone()
+    for image in out:
+        i = int(torch.randint(x.shape[2] - size + 1, (), generator=generator))
+        j = int(torch.randint(x.shape[3] - size + 1, (), generator=generator))
+        image[:, i : i + size, j : j + size] = 0
+    return out
+
+# %% mistake="cutout" says="too small: count"
+def cutout(x, size, generator=None):
+    out, half = x.clone(), size // 2
+    for image in out:
+        i = int(torch.randint(x.shape[2], (), generator=generator))
+        j = int(torch.randint(x.shape[3], (), generator=generator))
+        image[:, max(0, i - half) : i + half, max(0, j - half) : j + half] = 0
+    return out
+
+# %% mistake="cutout" says="to both sides of the centre"
+def cutout(x, size, generator=None):
+    out = x.clone()
+    for image in out:
+        i = int(torch.randint(x.shape[2], (), generator=generator))
+        j = int(torch.randint(x.shape[3], (), generator=generator))
+        image[:, max(0, i - size) : i + size, max(0, j - size) : j + size] = 0
+    return out
+
+# %% mistake="cutout" says="a side of size + 1"
+def cutout(x, size, generator=None):
+    out, half = x.clone(), size // 2
+    for image in out:
+        i = int(torch.randint(x.shape[2], (), generator=generator))
+        j = int(torch.randint(x.shape[3], (), generator=generator))
+        image[:, max(0, i - half) : i + half + 1, max(0, j - half) : j + half + 1] = 0
+    return out
+
+# %% mistake="cutout" says="loses one of its 3 rows"
+def cutout(x, size, generator=None):
+    out = x.clone()
+    for image in out:
+        i = int(torch.randint(x.shape[2], (), generator=generator))
+        j = int(torch.randint(x.shape[3], (), generator=generator))
+        image[:, i : i + size, j : j + size] = 0
+    return out
+
+# %% mistake="cutout" says="one square serves"
+def cutout(x, size, generator=None):
+    out, half = x.clone(), size // 2
+    i = int(torch.randint(x.shape[2], (), generator=generator))
+    j = int(torch.randint(x.shape[3], (), generator=generator))
+    out[:, :, max(0, i - half) : i + half + 1, max(0, j - half) : j + half + 1] = 0
+    return out
+
+# %% mistake="cutout" says="writes into its input"
+def cutout(x, size, generator=None):
+    for image in x:
+        i = int(torch.randint(x.shape[2], (), generator=generator))
+        j = int(torch.randint(x.shape[3], (), generator=generator))
+        top, left = i - size // 2, j - size // 2
+        image[:, max(0, top) : top + size, max(0, left) : left + size] = 0
+    return x
+
+# %% mistake="cutout" says="are H and W mixed up"
+def cutout(x, size, generator=None):
+    out = x.clone()
+    for image in out:
+        i = int(torch.randint(x.shape[3], (), generator=generator))
+        j = int(torch.randint(x.shape[2], (), generator=generator))
+        top, left = i - size // 2, j - size // 2
+        image[:, max(0, top) : max(0, top + size), max(0, left) : max(0, left + size)] = 0
+    return out
+
+# %% mistake="cutout" says="nothing is scaled"
+def cutout(x, size, generator=None):
+    N, _, H, W = x.shape
+    i = torch.randint(H, (N, 1, 1, 1), generator=generator) - size // 2
+    j = torch.randint(W, (N, 1, 1, 1), generator=generator) - size // 2
+    down, across = torch.arange(H)[:, None] - i, torch.arange(W) - j
+    keep = ~((down >= 0) & (down < size) & (across >= 0) & (across < size))
+    return x * keep / (1 - size**2 / (H * W))
+
+# %% mistake="cutout" says="is no rectangle"
+def cutout(x, size, generator=None):
+    N, _, H, W = x.shape
+    i = torch.randint(H, (N, 1, 1, 1), generator=generator) - size // 2
+    j = torch.randint(W, (N, 1, 1, 1), generator=generator) - size // 2
+    down, across = torch.arange(H)[:, None] - i, torch.arange(W) - j
+    return x * ~((down >= 0) & (down < size) | (across >= 0) & (across < size))
+
+# %% mistake="cutout" says="leaves out its upper end"
+def cutout(x, size, generator=None):
+    N, _, H, W = x.shape
+    i = torch.randint(H - 1, (N, 1, 1, 1), generator=generator) - size // 2
+    j = torch.randint(W - 1, (N, 1, 1, 1), generator=generator) - size // 2
+    down, across = torch.arange(H)[:, None] - i, torch.arange(W) - j
+    return x * ~((down >= 0) & (down < size) & (across >= 0) & (across < size))
+
+# %% correct="cutout"
+def cutout(x, size, generator=None):
+    out = x.clone()
+    for image in out:
+        i = int(torch.randint(x.shape[2], (), generator=generator))
+        j = int(torch.randint(x.shape[3], (), generator=generator))
+        top, left = i - (size - 1) // 2, j - (size - 1) // 2
+        image[:, max(0, top) : max(0, top + size), max(0, left) : max(0, left + size)] = 0
+    return out
+
+# %% [markdown]
+# **Mixup** (Zhang and others, 2018) mixes each image with another one of the batch,
+# $\lambda x_i + (1-\lambda)\,x_j$, and asks for both labels, in the same shares. It drops nothing;
+# it stands here because it, too, is noise that only training sees. The loss is
+# $\lambda\,\ell(z, y_a) + (1-\lambda)\,\ell(z, y_b)$, as in `fit` above.
+#
+# $\lambda$ is drawn anew for each batch from the distribution $\mathrm{Beta}(\alpha, \alpha)$: for
+# small $\alpha$ it is nearly always close to 0 or to 1. The misunderstanding: to shuffle images and
+# labels each in an order of its own.
+#
+# ## Exercise: `mixup`
+
+# %% exercise="mixup"
+def mixup(x, y, alpha, generator=None):
+    """Mix each image of a batch with that of a partner: lam * x_i + (1 - lam) * x_j.
+
+    The partners are a random permutation of the batch; lam ~ Beta(alpha, alpha) is one number for
+    the whole batch. (If u is uniform on [0, 1], then special.betaincinv(alpha, alpha, u) is so
+    distributed: torch's own Beta takes no generator.)
+
+    x : tensor (N, ...), y : tensor of labels (N,); both left as they are
+    alpha : > 0; else (NaN too) ValueError naming alpha
+    generator : torch.Generator, or None for torch's own; the only source of randomness
+    Returns (mixed, y_a, y_b, lam): the mixed images, with x's shape and dtype; the labels of the
+    images, that have the share lam; the labels of the partners; and lam.
+    """
+    ### BEGIN SOLUTION
+    if not alpha > 0:
+        raise ValueError(f"alpha must be positive, not {alpha}")
+    uniform = torch.rand((), generator=generator, dtype=torch.float64).item()
+    lam = float(special.betaincinv(alpha, alpha, uniform))
+    partner = torch.randperm(len(x), generator=generator).to(x.device)
+    return lam * x + (1 - lam) * x[partner], y, y[partner], lam
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Two random things: a number and an order. `torch.rand((), …)` is one number, `torch.randperm(N)`
+# an order of 0 … N-1.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `x[order]` and `y[order]` put images and labels into the same order.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `.item()` makes a Python number of a tensor of one entry; a product with it keeps x's dtype.
+# </details>
+
+# %%
+mixed, y_a, y_b, lam = mixup(X_test[:8].cpu(), y_test[:8].cpu(), 4.0)  # near ½
+fig, (ax,) = plot.figure(1, width=8, height=1.7)
+plot.image(torch.cat(list(mixed[:, 0]), 1).numpy(), ax, largest=1)
+both = zip(y_a, y_b, strict=True)
+ax.set_xticks(14 * np.arange(8) + 6.5, [f"{kinds[a]} and {kinds[b]}" for a, b in both])
+ax.tick_params(length=0)
+ax.set_title(f"Your mixup: {lam:.2f} of one character, {1 - lam:.2f} of another")
+plot.show(fig, "Eight images, each a mixture of two characters.")
+
+# %% check="mixup" points=2
+# What is mixed is told by the labels, and in the shares that lam tells.
+numbers = torch.arange(60)
+x = torch.randn(60, 2, 3, generator=expect.generator(), dtype=torch.float64)
+before = x.clone()
+with expect.case("mixed, y_a, y_b, lam = mixup(x, y, 1.0, generator), 60 images, each its label"):
+    mixed, y_a, y_b, lam = mixup(x, numbers, 1.0, expect.generator())
+    expect.tensor(mixed, (60, 2, 3), torch.float64, hint="mixed has x's shape and dtype.")
+    expect.unchanged(x, before)
+    expect.equal(torch.as_tensor(lam).numel(), 1, hint="lam is one number for the whole batch.")
+    lam = float(lam)
+    expect.equal(y_a, numbers, hint="y_a are the labels as they came.",
+                 suspects=[(y_b, "the labels are mixed or shuffled. Return y as it is, as y_a.")])
+    expect.equal(np.sort(np.asarray(y_b)), np.arange(60),
+                 hint="y_b is no permutation of y: partners are drawn with replacement.")
+    own, other = x, x[torch.as_tensor(np.asarray(y_b))]
+    share = ((mixed - other) * (own - other)).sum() / (own - other).square().sum()
+    rest = (mixed - share * own - (1 - share) * other).abs().max()
+    told = ("lam is not the share in which the images were mixed." if rest < 1e-5 else
+            "the images were mixed with others than y_b tells. Use one permutation.")
+    expect.close(mixed, lam * own + (1 - lam) * other, rtol=1e-6, atol=1e-6, hint=told, suspects=[
+        ((1 - lam) * own + lam * other, "lam is the share of the partner. Swap the shares."),
+        (own + (1 - lam) * other, "the shares do not sum to 1."),
+        (lam * own, "the partner is missing."),
+    ])
+
+# %% check="mixup" points=1
+# lam is Beta(alpha, alpha): how often it lies in the lower half and near the middle.
+x, numbers = torch.zeros(2, 1), torch.arange(2)
+for alpha in (0.2, 1.0, 4.0):
+    with expect.case(f"lam of mixup(x, y, {alpha}, generator), 400 times"):
+        generator = expect.generator()
+        found = np.array([float(mixup(x, numbers, alpha, generator)[3]) for _ in range(400)])
+        expect.varies(found, chance=1e-9, what="lam to change from call to call",
+                      hint="lam is always the same. Draw it in each call.")
+        expect.mean(found < 0.5, 0.5, of=(0, 1), hint="lam is not as often below ½ as above.",
+                    suspects=[(0, "lam is always the larger share. Leave it as it is drawn."),
+                              (1, "lam is always the smaller share. Leave it as it is drawn.")])
+        inner = special.betainc(alpha, alpha, 0.75) - special.betainc(alpha, alpha, 0.25)
+        expect.mean(abs(found - 0.5) < 0.25, inner, of=(0, 1),
+                    hint="lam is not distributed as Beta(alpha, alpha).",
+                    suspects=[(0.5, "lam is uniform: alpha is ignored.")])
+
+# %% check="mixup" points=1
+# Partners and lam come from generator, anew in each call; alpha must be positive.
+x, numbers = torch.randn(200, 3, generator=expect.generator()), torch.arange(200)
+with expect.case("mixup(x, y, 1.0) twice, without a generator: y_b"):
+    expect.varies([mixup(x, numbers, 1.0)[2] for _ in range(2)], chance=1e-300,
+                  what="other partners", hint="each call pairs the same images. Permute at random.")
+with expect.case("mixup(x, y, 1.0, generator) with two generators of seed 7"):
+    first, second = (mixup(x, numbers, 1.0, torch.Generator().manual_seed(7)) for _ in "ab")
+    expect.repeats(float(first[3]), float(second[3]), hint="lam does not come from generator.")
+    expect.repeats(first[2], second[2], hint="the partners do not come from generator.")
+for alpha in (0.0, -1.0, float("nan")):
+    with expect.case(f"mixup(x, y, {alpha})"):
+        expect.raises(ValueError, lambda alpha=alpha: mixup(x, numbers, alpha), mentions="alpha",
+                      hint="raise ValueError, naming alpha, unless alpha > 0 (NaN is not).")
+
+# %% mistake="mixup" says="than y_b tells"
+def mixup(x, y, alpha, generator=None):
+    lam = float(special.betaincinv(alpha, alpha, torch.rand((), generator=generator).item()))
+    other = x[torch.randperm(len(x), generator=generator)]
+    return lam * x + (1 - lam) * other, y, y[torch.randperm(len(x), generator=generator)], lam
+
+# %% mistake="mixup" says="share of the partner"
+def mixup(x, y, alpha, generator=None):
+    lam = float(special.betaincinv(alpha, alpha, torch.rand((), generator=generator).item()))
+    order = torch.randperm(len(x), generator=generator)
+    return lam * x[order] + (1 - lam) * x, y, y[order], lam
+
+# %% mistake="mixup" says="with replacement"
+def mixup(x, y, alpha, generator=None):
+    lam = float(special.betaincinv(alpha, alpha, torch.rand((), generator=generator).item()))
+    order = torch.randint(len(x), (len(x),), generator=generator)
+    return lam * x + (1 - lam) * x[order], y, y[order], lam
+
+# %% mistake="mixup" says="one number for the whole batch"
+def mixup(x, y, alpha, generator=None):
+    u = torch.rand(len(x), generator=generator, dtype=x.dtype)
+    lam = special.betaincinv(alpha, alpha, u).view(-1, *[1] * (x.dim() - 1))
+    order = torch.randperm(len(x), generator=generator)
+    return lam * x + (1 - lam) * x[order], y, y[order], lam
+
+# %% mistake="mixup" says="Return y as it is"
+def mixup(x, y, alpha, generator=None):
+    lam = float(special.betaincinv(alpha, alpha, torch.rand((), generator=generator).item()))
+    order = torch.randperm(len(x), generator=generator)
+    labels = lam * y + (1 - lam) * y[order]
+    return lam * x + (1 - lam) * x[order], labels, labels, lam
+
+# %% mistake="mixup" says="alpha is ignored"
+def mixup(x, y, alpha, generator=None):
+    lam = torch.rand((), generator=generator).item()
+    order = torch.randperm(len(x), generator=generator)
+    return lam * x + (1 - lam) * x[order], y, y[order], lam
+
+# %% mistake="mixup" says="always the larger share"
+def mixup(x, y, alpha, generator=None):
+    lam = float(special.betaincinv(alpha, alpha, torch.rand((), generator=generator).item()))
+    lam, order = max(lam, 1 - lam), torch.randperm(len(x), generator=generator)
+    return lam * x + (1 - lam) * x[order], y, y[order], lam
+
+# %% mistake="mixup" says="pairs the same images"
+def mixup(x, y, alpha, generator=None):
+    lam = float(special.betaincinv(alpha, alpha, torch.rand((), generator=generator).item()))
+    return lam * x + (1 - lam) * x.flip(0), y, y.flip(0), lam
+
+# %% mistake="mixup" says="lam does not come from generator"
+def mixup(x, y, alpha, generator=None):
+    lam = torch.distributions.Beta(alpha, alpha).sample().item()
+    order = torch.randperm(len(x), generator=generator)
+    return lam * x + (1 - lam) * x[order], y, y[order], lam
+
+# %% mistake="mixup" says="writes into its input"
+def mixup(x, y, alpha, generator=None):
+    lam = float(special.betaincinv(alpha, alpha, torch.rand((), generator=generator).item()))
+    order = torch.randperm(len(x), generator=generator)
+    other = (1 - lam) * x[order]
+    x *= lam
+    x += other
+    return x, y, y[order], lam
+
+# %% mistake="mixup" says="unless alpha > 0"
+def mixup(x, y, alpha, generator=None):
+    u = torch.rand((), generator=generator).item()
+    lam = float(special.betaincinv(alpha, alpha, u)) if alpha > 0 else 1.0
+    order = torch.randperm(len(x), generator=generator)
+    return lam * x + (1 - lam) * x[order], y, y[order], lam
+
+# %% correct="mixup"
+def mixup(x, y, alpha, generator=None):
+    if alpha <= 0 or alpha != alpha:
+        raise ValueError("alpha must be positive")
+    seed = int(torch.randint(2**62, (), generator=generator))
+    rng = np.random.default_rng(seed)
+    lam, order = rng.beta(alpha, alpha), torch.as_tensor(rng.permutation(len(x)))
+    return torch.lerp(x[order], x, lam), y.clone(), y[order], torch.tensor(lam)
+
+# %% [markdown]
+# ## Explore: every mask on the same maps
+#
+# Three images with three maps each under your functions. Below each sheet stands how many of the
+# dropped pixels still have a *kept* neighbour, above, below, left or right, from which something
+# of them might be guessed. (Cutout is meant for the input; here it cuts the maps.)
+#
+# **Try**: at which $p$ does element dropout leave a tenth of its holes without such a neighbour?
+# From which block size on do fewer than half of DropBlock's holes have one, at $p = 0.3$? Which
+# three never look at $b$, and which one never at $p$?
+
+# %%
+explore.maps(spatial_dropout, dropblock, drop_path, cutout)
+
+# %% [markdown]
+# ## What does each gain?
+#
+# Now the whole list on the network of the first cell, with your functions: five training sets, 240
+# steps each, tested on 2000 other images. All that act on maps have $p = 0.2$ and stand after each
+# of the three blocks; element dropout and DropBlock also stand alone before or after the pooling.
+# The other settings come from a small trial on other training images. This takes a minute or two.
+#
+# **Predict first**: folklore puts element dropout on maps last. By how many points does it lower
+# the error rate, in your opinion? (Without dropout it is about 27 %.)
+
+# %%
+my_guess = 0.5  # points that element dropout after each block gains
+
+
+def element(h):
+    return F.dropout(h, 0.2)
+
+
+def blocks(h):
+    return dropblock(h, 0.2, 3)
+
+
+recipes = {
+    "none": {},
+    "element": {"after a block": element},
+    "spatial": {"after a block": lambda h: spatial_dropout(h, 0.2)},
+    "DropBlock, b = 3": {"after a block": blocks},
+    "stochastic depth": {"branch": lambda h: drop_path(h, 0.2)},
+    "cutout, 3 × 3": {"change": lambda x, y: (cutout(x, 3), y, y, 1.0)},
+    "mixup, α = 0.2": {"change": lambda x, y: mixup(x, y, 0.2)},
+    "before the classifier, p = ½": {"features": lambda h: F.dropout(h, 0.5)},
+    "element, before pooling": {"before pooling": element},
+    "element, after pooling": {"after pooling": element},
+    "DropBlock, before pooling": {"before pooling": blocks},
+    "DropBlock, after pooling": {"after pooling": blocks},
+}
+errors, losses = np.zeros((2, len(recipes), 5))
+for k, recipe in enumerate(recipes.values()):
+    for seed in range(5):
+        net = fit(seed, **recipe) if recipe else plain[seed]
+        with torch.no_grad():
+            z = net(X_test)
+        errors[k, seed] = 100 * (z.argmax(1) != y_test).double().mean()
+        losses[k, seed] = F.cross_entropy(z, y_test)
+gains = errors[0] - errors  # of the same training set: its own difficulty cancels
+
+fig, (left, right) = plot.figure(2, width=9.5, height=3.6)
+plot.bars(errors[:8].mean(1), list(recipes)[:8], left, spread=plot.standard_error(errors[:8], 1),
+          colors=[plot.GREY, plot.BLUE, *6 * [plot.GREEN]])
+left.vlines(errors[0].mean() - my_guess, 0.55, 1.45, color=plot.INK, linestyle="--")
+left.set_xlabel("error rate, %, 5 runs ± s.e. (dashed: your guess)")
+left.set_title("After the blocks, elements do as well as any")
+for shift, name, color, which in ((-0.06, "element", plot.BLUE, [8, 9, 1]),
+                                  (0.06, "DropBlock", plot.GREEN, [10, 11, 3])):
+    right.errorbar(np.arange(3) + shift, gains[which].mean(1), plot.standard_error(gains[which], 1),
+                   fmt="o", color=color, capsize=3, label=name)
+tie = near[:, 1].mean(), near[:, 2].mean(), near[:, 3:].mean()
+places = ["before pooling", "after pooling", "after 3 blocks"]
+right.set_xticks(range(3), [f"{a}\n(corr. {b:.2f})" for a, b in zip(places, tie, strict=True)])
+right.set(ylabel="points gained over none ± s.e.", xlim=(-0.5, 2.5))
+right.axhline(0, color=plot.GREY, linewidth=0.8)
+right.legend(loc="upper left")
+right.set_title("Blocks win where neighbours agree")
+plot.show(fig, "Error rates of eight kinds of training, and what element dropout and DropBlock "
+               "gain at three places of the network, with standard errors.")
+print(f"{'':30} gain in error     log loss")
+for k, name in enumerate(recipes):
+    print(f"{name:30} {gains[k].mean():5.1f} ± {plot.standard_error(gains[k]):.1f} points"
+          f"  {losses[k].mean():.2f} ± {plot.standard_error(losses[k]):.2f}")
+
+# %% [markdown]
+# Folklore is half right, and the half can be named.
+#
+# - **Before pooling**, where neighbours are most alike (correlation about 0.4), element dropout
+#   gains one point and DropBlock between three and four. That fits what Tompson and Ghiasi say: a
+#   lone hole can be filled from its neighbours (and the pooling takes the largest of four).
+# - **After pooling** (0.27) the two gain alike. **After each block** (0.25 on average) element
+#   dropout gains about five points, as much as anything in the list, and DropBlock no more.
+#   "Element dropout on maps does nothing" is wrong for this network.
+# - Dropout **before the classifier** gains as much, and costs a line. Differences of a point or
+#   less are within the noise of five runs: do not rank by them.
+# - **Stochastic depth** gains little. It was made for networks of a hundred layers and more; this
+#   one has three branches.
+# - The log loss tells the same, more loudly: 1.7 nats without anything, 0.7 to 0.8 with the best.
+#
+# What this does *not* show: that the correlation is the cause. From before to after pooling other
+# things change as well, such as the size of the maps and what follows them. And each kind was
+# tried at one rate.
+#
+# ## Three questions
+#
+# Put one of the strings in place of each `...`.
+
+# %% exercise="mask_questions"
+mask_questions = {
+    # In how many of the possible 3 × 3 squares of your `dropblock` lies the corner pixel of a map?
+    # "1", "4" or "9"
+    "corner": ...,
+    # A residual block gives h + f(h). Stochastic depth drops: "h", "f(h)" or "h + f(h)"
+    "branch": ...,
+    # At the same p, which makes most noise in the average of a map: "element", "DropBlock" or
+    # "spatial"
+    "noise": ...,
+}
+if ... in mask_questions.values():
+    ### BEGIN SOLUTION
+    mask_questions = {"corner": "9", "branch": "f(h)", "noise": "spatial"}
+    ### END SOLUTION
+
+# %% check="mask_questions" points=1
+with expect.case("mask_questions"):
+    expect.choice(mask_questions, "corner", ("1", "4", "9"), answer="4a9cafbe",
+                  hint="squares may hang over the border: count those that hold the corner.")
+    expect.choice(mask_questions, "branch", ("h", "f(h)", "h + f(h)"), answer="e328849f",
+                  hint="what must be left of the image when the coin says drop?")
+    expect.choice(mask_questions, "noise", ("element", "DropBlock", "spatial"), answer="d988a290",
+                  hint="how many independent coins is the average made of?")
+
+# %% [markdown]
+# ## In your own words
+#
+# A colleague reads that "element dropout does nothing in a convolutional network, because
+# neighbouring pixels are correlated; use DropBlock". Answer in two to five sentences: which part
+# of this did today's measurements bear out, which not, and what would you measure before you chose
+# one for *your* network? (A person reads this.)
+
+# %% [markdown] answer="which_mask" points=2
+# ### BEGIN SOLUTION
+# *Marking guide.* One point: says what was measured here, in both directions: neighbours are
+# correlated, most before pooling, and there element dropout gained little and DropBlock clearly
+# more; deeper, element dropout gained as much as DropBlock, so "does nothing" is wrong for this
+# network. One point: a measurement for the own network, such as the correlation of neighbours at
+# the place in question, or validation error with each kind at its own best p, over several seeds
+# and with the spread; large images and long training may come out differently.
+# ### END SOLUTION
+
+# %% [markdown]
+# ## What we found
+#
+# - What falls together is decided by the shape of the coins: a pixel, a map, a sample; for squares,
+#   by a window over coins.
+# - Squares that may hang over the border make $1-p$ exact at every pixel. With squares that fit,
+#   a 7 × 7 map at "$p = 0.3$", $b = 3$ loses 25 % on average, 46 % in its middle and 7 % in a
+#   corner.
+# - Neighbours in a map were correlated by 0.4 before pooling and by 0.2 to 0.3 deeper. Element
+#   dropout gained little at the first place, and as much as any other kind deeper.
+# - Cutout and mixup change data, not layers: nothing is scaled, and nothing is left of them in
+#   evaluation.
+#
+# **Read.** Tompson, Goroshin, Jain, LeCun and Bregler, *Efficient object localization using
+# convolutional networks*, CVPR 2015, §3.2 (spatial dropout). Ghiasi, Lin and Le, *DropBlock: a
+# regularization method for convolutional networks*, NeurIPS 2018, §3. Huang, Sun, Liu, Sedra and
+# Weinberger, *Deep networks with stochastic depth*, ECCV 2016. DeVries and Taylor, *Improved
+# regularization of convolutional neural networks with cutout*, 2017. Zhang, Cisse, Dauphin and
+# Lopez-Paz, *mixup: beyond empirical risk minimization*, ICLR 2018.
+#
+# **Stretch.** Ghiasi and others raise $p$ from 0 to its value in the course of training. Does that
+# change the order of your bars? And is each at its own best $p$: how do they compare when you give
+# each three rates, and choose on images of their own?
+#
+# **Still open.** An image has neighbours on all sides. A sentence has a before and an after, and a
+# state that is carried along. What should fall there, and how often? That is {{sequences}}.

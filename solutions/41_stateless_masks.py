@@ -1,0 +1,2404 @@
+# %% [markdown]
+# # 4.1 · Dropout on a GPU
+#
+# **Where does the mask live?**
+#
+# *90 minutes, with a good place for a break before "Two ways to be parallel". Before: {{pytorch}};
+# {{transformers}} helps. After, you will be able to make any entry of a mask from a seed and a
+# number, to go back through a mask that was never stored, and to write the kernel that does so.*
+#
+# | symbol | meaning |
+# | --- | --- |
+# | $x$, $y$ | input and output of the layer |
+# | $p$ | probability that an entry is **dropped** |
+# | $m$ | mask: each entry 1 with probability $1-p$, else 0, independently |
+# | word | a whole number of 32 bits, $0 \dots 2^{32}-1$ |
+# | $\oplus$ | exclusive or, bit by bit (`^` in Python) |
+
+# %% setup=true
+import math
+import time
+import warnings
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from dropoutlab import expect, explore, gpu, plot
+from dropoutlab.gpu import tl, triton
+
+# %% [markdown]
+# ## Where we stand
+#
+# The way back through dropout needs the mask of the way there, so something must stay in memory
+# between the two. In {{pytorch}} you measured how much: on the CPU, PyTorch keeps four bytes for
+# each entry.
+#
+# Now take one layer of a transformer: 8 texts of 1024 tokens, 1024 features wide, 16 heads. It
+# drops attention weights ($8 \times 16 \times 1024 \times 1024$ of them) and twice the
+# $8 \times 1024 \times 1024$ activations that go back to the residual stream.
+# **Before you run the cell, guess: how many MiB do the layer's masks take? (Its weights take 48.)**
+
+# %%
+my_guess = 60  # MiB for the masks of one transformer layer
+
+torch.set_num_threads(1)  # products this small wait for each other's threads
+dropped_in_a_layer = [(8, 16, 1024, 1024), (8, 1024, 1024), (8, 1024, 1024)]
+entries = sum(math.prod(shape) for shape in dropped_in_a_layer)
+
+probe = torch.ones(10_000, requires_grad=True)
+bytes_per_entry = expect.ask("saved_bytes", nn.Dropout(0.1), probe) / probe.numel()
+mebibytes = [4 * 12 * 1024**2 / 2**20, bytes_per_entry * entries / 2**20]
+
+fig, (ax,) = plot.figure(1, height=1.7)
+plot.bars(mebibytes, ["the layer's weights", "its masks, nn.Dropout"], ax,
+          colors=[plot.GREY, plot.ORANGE])
+ax.vlines(my_guess, 0.55, 1.45, color=plot.INK, linestyle="--")
+ax.set(xlabel="MiB, float32 on the CPU (dashed: your guess)",
+       xlim=(0, 1.2 * max(*mebibytes, my_guess)),
+       title=f"The masks take {mebibytes[1] / mebibytes[0]:.0f} times the memory of the weights")
+plot.show(fig, "Memory of one transformer layer's weights and of its dropout masks.")
+
+# %% [markdown]
+# Weights are stored once. Masks are stored for every text of the batch, every layer and, in
+# attention, every *pair* of tokens. And all of it says one bit per entry: kept or not.
+#
+# ### One question from {{pytorch}}
+#
+# `nn.Dropout` holds no weights and no mask. What is it, then, that its backward pass needs from
+# its forward pass? (Think of your answer, then unfold.)
+#
+# <details><summary>Answer</summary>
+#
+# Which entries were kept. $p$ is known anyway, and neither $x$ nor $y$ is needed:
+# $dx = m \odot dy/(1-p)$. It does not say how $m$ must be remembered.
+# </details>
+#
+# ## Exercise: `mask_bytes`
+#
+# Four ways to remember a mask. "A `bool` is a bit": no, it takes a byte. And "a seed for each
+# entry": no, one of 64 bits serves the whole mask, if every entry can be made from it again.
+
+# %% exercise="mask_bytes"
+def mask_bytes(shape, kind):
+    """How many bytes it takes to remember a mask of this shape between forward and backward.
+
+    kind : "float32" four bytes an entry; "bool" one; "bit" eight entries in a byte, the last byte
+        filled up; "seed" one 64-bit number for the whole mask; else ValueError naming kind
+    Returns an int.
+    """
+    ### BEGIN SOLUTION
+    n = math.prod(shape)
+    sizes = {"float32": 4 * n, "bool": n, "bit": (n + 7) // 8, "seed": 8}
+    if kind not in sizes:
+        raise ValueError(f"kind must be one of {', '.join(sizes)}, not {kind!r}")
+    return sizes[kind]
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# `math.prod(shape)` is the number of entries. For an empty shape it is 1, and so it should be.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# 9 entries need 2 bytes of bits. Which whole number must be added before `// 8` rounds down?
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# In which of the four does the shape play no part?
+# </details>
+
+# %%
+kinds = ["float32", "bool", "bit", "seed"]
+costs = [sum(mask_bytes(shape, kind) for shape in dropped_in_a_layer) for kind in kinds]
+fig, (ax,) = plot.figure(1, height=2.0)
+drawn = ax.barh(kinds, costs, color=[plot.ORANGE, plot.SKY, plot.BLUE, plot.GREEN])
+ax.bar_label(drawn, [f"{c / 2**20:.3g} MiB" if c > 2**10 else f"{c} bytes" for c in costs],
+             padding=4)
+ax.set(xscale="log", xlabel="bytes, logarithmic", xlim=(1, 2e11),
+       title="One layer's three masks, remembered in four ways")
+ax.invert_yaxis()
+plot.show(fig, "Bytes for the masks of a transformer layer as floats, bools, bits and seeds.")
+
+# %% check="mask_bytes" points=1
+# The four kinds, for shapes that fill their last byte and for others.
+for shape, n in (((4, 6), 24), ((3, 3), 9), ((1,), 1), ((2, 3, 5), 30)):
+    for kind, right in (("float32", 4 * n), ("bool", n), ("bit", -(-n // 8)), ("seed", 8)):
+        with expect.case(f"mask_bytes({shape}, {kind!r})"):
+            wrong = {
+                "float32": [(n, "a float32 takes four bytes."),
+                            (32 * n, "that is in bits. Count bytes.")],
+                "bool": [(math.ceil(n / 8), "a bool takes a byte, not a bit."),
+                         (4 * n, "a bool takes one byte.")],
+                "bit": [(n // 8, "the last byte counts too, if it is not full: round up."),
+                        (n, "that is in bits. Eight of them share a byte."),
+                        (n / 8, "no part of a byte can be had alone: round up.")],
+                "seed": [(8 * n, "one seed serves the whole mask."),
+                         (64, "64 bits are 8 bytes."),
+                         (4, "a seed has 64 bits.")],
+            }[kind]
+            expect.equal(mask_bytes(shape, kind), right, hint="count the entries, then bytes.",
+                         suspects=wrong)
+
+# %% check="mask_bytes" points=1
+# A mask without entries, a single number, and a kind that is none.
+with expect.case("mask_bytes((5, 0), 'bit')"):
+    expect.equal(mask_bytes((5, 0), "bit"), 0, hint="no entries need no bytes.")
+with expect.case("mask_bytes((), 'bool')"):
+    expect.equal(mask_bytes((), "bool"), 1, hint="shape () is that of one number.")
+with expect.case("mask_bytes((4, 6), 'int4')"):
+    expect.raises(ValueError, lambda: mask_bytes((4, 6), "int4"), mentions="kind",
+                  hint="raise ValueError, with the word kind in it, unless it is one of the four.")
+
+# %% mistake="mask_bytes" says="the last byte counts too"
+def mask_bytes(shape, kind):
+    n = math.prod(shape)
+    return {"float32": 4 * n, "bool": n, "bit": n // 8, "seed": 8}[kind]
+
+# %% mistake="mask_bytes" says="one seed serves the whole mask"
+def mask_bytes(shape, kind):
+    n = math.prod(shape)
+    return {"float32": 4 * n, "bool": n, "bit": -(-n // 8), "seed": 8 * n}[kind]
+
+# %% mistake="mask_bytes" says="a bool takes a byte, not a bit"
+def mask_bytes(shape, kind):
+    n = math.prod(shape)
+    return {"float32": 4 * n, "bool": -(-n // 8), "bit": -(-n // 8), "seed": 8}[kind]
+
+# %% mistake="mask_bytes" says="that is in bits. Count bytes"
+def mask_bytes(shape, kind):
+    return {"float32": 32, "bool": 8, "bit": 1}.get(kind, 0) * math.prod(shape) or 64
+
+# %% mistake="mask_bytes" says="with the word kind in it"
+def mask_bytes(shape, kind):
+    n = math.prod(shape)
+    return {"float32": 4 * n, "bool": n, "bit": -(-n // 8), "seed": 8}[kind]
+
+# %% correct="mask_bytes"
+def mask_bytes(shape, kind):
+    bits = {"float32": 32, "bool": 8, "bit": 1, "seed": 0}
+    if kind not in bits:
+        raise ValueError(f"{kind} is not a kind of mask")
+    entries = 1
+    for length in shape:
+        entries *= length
+    return 8 if kind == "seed" else math.ceil(bits[kind] * entries / 8)
+
+# %% [markdown]
+# ## Random numbers that have an address
+#
+# Eight bytes, if every entry can be made again. With an ordinary generator that is awkward: it
+# holds a *state* that each draw moves on, so entry number one million comes after 999 999 others,
+# and a thousand threads that want to draw at once would have to queue.
+#
+# A **counter-based** generator has no state at all. It is a function: key and counter in, random
+# words out. The key is the seed; the counter is the number of the entry, its address. Entry one
+# million costs as much as entry 0, in any order, on any thread, on any device.
+#
+# *Philox* (Salmon, Moraes, Dror and Shaw, 2011) is such a function, and the one that PyTorch uses
+# on GPUs. Its only tool is a product of two words, which has 64 bits: an upper word and a lower
+# one. A worked example:
+
+# %%
+def upper_and_lower(a, b):
+    product = a * b
+    return product >> 32, product & 0xFFFFFFFF  # a shift, and the last 32 bits
+
+
+print([f"{word:08x}" for word in upper_and_lower(0xD2511F53, 0x00000002)])
+print([f"{word:08x}" for word in upper_and_lower(0xD2511F53, 0x80000002)])
+
+# %% [markdown]
+# One bit of the input was flipped, the uppermost. In the lower word (the second) one bit changes;
+# in the upper word 15 do. Philox takes both words, crosses them over, and does so ten times. One
+# round turns $c_0, c_1, c_2, c_3$ into
+#
+# $$ c_0' = \operatorname{hi}(M_1 c_2) \oplus c_1 \oplus k_0, \quad
+#    c_1' = \operatorname{lo}(M_1 c_2), \quad
+#    c_2' = \operatorname{hi}(M_0 c_0) \oplus c_3 \oplus k_1, \quad
+#    c_3' = \operatorname{lo}(M_0 c_0), $$
+#
+# and *between* two rounds the key moves on: $k_0 + W_0$ and $k_1 + W_1$, modulo $2^{32}$.
+#
+# ## Exercise: `philox_4x32`
+#
+# Two misunderstandings. "Random functions cannot be tested for exact values": this one must give
+# the published ones, to the bit. And "words are 32 bits because I think of them so": Python's
+# numbers grow without end and PyTorch's have 64 bits, so what leaves a word must be cut off.
+
+# %% exercise="philox_4x32"
+def philox_4x32(counter, key, rounds=10):
+    """Philox-4x32 (Salmon et al. 2011): four random words from a counter and a key.
+
+    counter : four words; key : two words; each an int, or an int64 tensor, of 0 ... 2^32 - 1.
+        Tensors hold one word for each entry; they are left as they are.
+    Returns a tuple of four words, ints or tensors as they came in; after 0 rounds the counter.
+    """
+    m0, m1 = 0xD2511F53, 0xCD9E8D57
+    w0, w1 = 0x9E3779B9, 0xBB67AE85
+    ### BEGIN SOLUTION
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(rounds):
+        a, b = m0 * c0, m1 * c2
+        c0, c1 = (b >> 32 & 0xFFFFFFFF) ^ c1 ^ k0, b & 0xFFFFFFFF
+        c2, c3 = (a >> 32 & 0xFFFFFFFF) ^ c3 ^ k1, a & 0xFFFFFFFF
+        k0, k1 = k0 + w0 & 0xFFFFFFFF, k1 + w1 & 0xFFFFFFFF
+    return c0, c1, c2, c3
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Compute both products first, from the words as they were, and only then write new words.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `& 0xFFFFFFFF` keeps the lower word of anything. In an int64 tensor a large product shows up as
+# a negative number; its bits are right, so cut after the shift as well.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `+`, `*`, `^`, `&` and `>>` do the same for ints and for tensors: no case distinction is needed.
+# </details>
+#
+# How well does it mix? Flip one bit of the counter, and count which share of the 128 bits that
+# come out has changed. Coins would change one half. 200 counters, each with another bit flipped.
+
+# %%
+words = torch.randint(2**32, (4, 200))
+flipped = words.clone()
+for number in range(200):
+    flipped[number % 128 // 32, number] ^= 1 << number % 32
+shares = []
+for rounds in range(11):
+    before, after = (torch.stack(philox_4x32(tuple(c), (1, 2), rounds)) for c in (words, flipped))
+    bits = (before ^ after) >> torch.arange(32)[:, None, None] & 1
+    shares.append(bits.double().mean((0, 1)).numpy())
+shares = np.array(shares)
+
+fig, (ax,) = plot.figure(1, height=2.5, width=6.5)
+ax.axhline(50, color=plot.GREY, linestyle="--")
+ax.errorbar(range(11), 100 * shares.mean(1), 100 * shares.std(1), color=plot.BLUE, capsize=3)
+ax.set(xlabel="rounds", ylabel="bits changed, %", ylim=(-2, 62),
+       title="It takes about five rounds until a flipped bit has spread to all others")
+plot.show(fig, "Share of output bits that change with one input bit, against the rounds.")
+
+# %% [markdown]
+# Five rounds mix well to the eye. Statistical tests see more: the authors report that seven rounds
+# pass the hardest collection they tried, and recommend ten to be on the safe side.
+
+# %% check="philox_4x32" points=2
+# A published known answer: counter and key are digits of pi.
+with expect.case("philox_4x32 on the digits of pi, 10 rounds",
+                 crash=[("NoneType", "the function returns nothing. Is there a `return`?")]):
+    out = philox_4x32((0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0))
+    expect.equal(
+        [word >> 32 for word in out], [0, 0, 0, 0],
+        hint="a word has grown beyond 32 bits: keep the lower ones of words and of keys.",
+    )
+    expect.equal(
+        out,
+        (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+        hint="go through one round on paper: which word goes where?",
+        suspects=[
+            ((0x912C6411, 0x36CDC769, 0x1FCFCF92, 0xD0FBE0FB),
+             "the key moves on before the first round. It does so between two rounds."),
+            ((0x55E0EDAC, 0xB947A5FA, 0x50E9E28B, 0xF5CAEFFA), "the key never moves on."),
+            ((0x8808A1C8, 0x2A6FDDD3, 0x8F05386A, 0x819296EF),
+             "the multipliers are swapped: m0 goes with word 0, m1 with word 2."),
+            ((0x8DDB7433, 0x6C9B1D6F, 0x13A6CF22, 0x53531540),
+             "upper and lower words are swapped."),
+            ((0xA0E0A37F, 0x02431BA2, 0x46B0A88F, 0x4951D945),
+             "the products do not cross over: that of word 2 makes the new words 0 and 1."),
+            ((0xADE5F7E7, 0xFD5537FB, 0xCADA76F3, 0x12FB988F), "the key is not mixed in."),
+            ((0x3EB49FBB, 0x7F0BD1E6, 0xC4392C8D, 0xA3C1B987), "that is after 9 rounds."),
+            ((0x068D24B3, 0xA70A26E0, 0xF3B3A8DC, 0xDBF273EB), "that is after 11 rounds."),
+            ((0xAB4E03DB, 0x818A91C3, 0xBF7263FB, 0xDB0DC501),
+             "the new word 0 is used where the old one belongs. Compute both products first."),
+        ],
+    )
+
+# %% check="philox_4x32" points=1
+# The other known answers, and other numbers of rounds.
+ones = 0xFFFFFFFF
+for words, rounds, right in (
+    (0, 10, (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+    (ones, 10, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+    (0, 7, (0x5F6FB709, 0x0D893F64, 0x4F121F81, 0x4F730A48)),
+    (ones, 7, (0x5207DDC2, 0x45165E59, 0x4D8EE751, 0x8C52F662)),
+    (ones, 0, (ones, ones, ones, ones)),
+):
+    with expect.case(f"philox_4x32, all words {words:x}, rounds={rounds}"):
+        out = philox_4x32((words,) * 4, (words,) * 2, rounds)
+        expect.equal(out, right, hint="one of the published known answers does not come out.",
+                     suspects=[] if rounds == 10 else
+                     [(philox_4x32((words,) * 4, (words,) * 2), "rounds is ignored.")])
+
+# %% check="philox_4x32" points=1
+# Tensors: each entry as its words alone, and the tensors left as they were.
+words = torch.randint(2**32, (6, 40), generator=expect.generator())
+before = words.clone()
+with expect.case("philox_4x32 on int64 tensors of 40 words",
+                 crash=[("ambiguous|scalar|int\\(\\)|only one element",
+                         "a tensor is treated as one number. Use +, *, ^, & and >> only.")]):
+    out = philox_4x32(tuple(words[:4]), tuple(words[4:]))
+    expect.unchanged(words, before, hint="the tensors are changed in place. Mind `^=` and `+=`.")
+    for word in out:
+        expect.tensor(word, 40, torch.int64, hint="return four int64 tensors of their shape.")
+        expect.equal(int(((word < 0) | (word >= 2**32)).sum()), 0,
+                     hint="a word is negative or too large: >> carries the sign of a large "
+                          "product on. Cut with & after the shift.")
+    for column in (0, 17, 39):
+        alone = philox_4x32(tuple(words[:4, column].tolist()), tuple(words[4:, column].tolist()))
+        expect.equal([int(word[column]) for word in out], list(alone),
+                     hint="an entry of the tensors gives other words than the same ints do.")
+
+# %% mistake="philox_4x32" says="before the first round"
+def philox_4x32(counter, key, rounds=10):
+    (c0, c1, c2, c3), (k0, k1), m = counter, key, 0xFFFFFFFF
+    for _ in range(rounds):
+        k0, k1 = (k0 + 0x9E3779B9) & m, (k1 + 0xBB67AE85) & m
+        a, b = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c0, c1, c2, c3 = (b >> 32 & m) ^ c1 ^ k0, b & m, (a >> 32 & m) ^ c3 ^ k1, a & m
+    return c0, c1, c2, c3
+
+# %% mistake="philox_4x32" says="the key never moves on"
+def philox_4x32(counter, key, rounds=10):
+    (c0, c1, c2, c3), (k0, k1), m = counter, key, 0xFFFFFFFF
+    for _ in range(rounds):
+        a, b = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c0, c1, c2, c3 = (b >> 32 & m) ^ c1 ^ k0, b & m, (a >> 32 & m) ^ c3 ^ k1, a & m
+    return c0, c1, c2, c3
+
+# %% mistake="philox_4x32" says="the new word 0 is used"
+def philox_4x32(counter, key, rounds=10):
+    (c0, c1, c2, c3), (k0, k1), m = counter, key, 0xFFFFFFFF
+    for _ in range(rounds):
+        c0, c1 = (0xCD9E8D57 * c2 >> 32 & m) ^ c1 ^ k0, 0xCD9E8D57 * c2 & m
+        c2, c3 = (0xD2511F53 * c0 >> 32 & m) ^ c3 ^ k1, 0xD2511F53 * c0 & m
+        k0, k1 = (k0 + 0x9E3779B9) & m, (k1 + 0xBB67AE85) & m
+    return c0, c1, c2, c3
+
+# %% mistake="philox_4x32" says="the multipliers are swapped"
+def philox_4x32(counter, key, rounds=10):
+    (c0, c1, c2, c3), (k0, k1), m = counter, key, 0xFFFFFFFF
+    for _ in range(rounds):
+        a, b = 0xCD9E8D57 * c0, 0xD2511F53 * c2
+        c0, c1, c2, c3 = (b >> 32 & m) ^ c1 ^ k0, b & m, (a >> 32 & m) ^ c3 ^ k1, a & m
+        k0, k1 = (k0 + 0x9E3779B9) & m, (k1 + 0xBB67AE85) & m
+    return c0, c1, c2, c3
+
+# %% mistake="philox_4x32" says="the products do not cross over"
+def philox_4x32(counter, key, rounds=10):
+    (c0, c1, c2, c3), (k0, k1), m = counter, key, 0xFFFFFFFF
+    for _ in range(rounds):
+        a, b = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c0, c1, c2, c3 = (a >> 32 & m) ^ c1 ^ k0, a & m, (b >> 32 & m) ^ c3 ^ k1, b & m
+        k0, k1 = (k0 + 0x9E3779B9) & m, (k1 + 0xBB67AE85) & m
+    return c0, c1, c2, c3
+
+# %% mistake="philox_4x32" says="grown beyond 32 bits"
+def philox_4x32(counter, key, rounds=10):
+    (c0, c1, c2, c3), (k0, k1), m = counter, key, 0xFFFFFFFF
+    for _ in range(rounds):
+        a, b = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c0, c1, c2, c3 = (b >> 32) ^ c1 ^ k0, b & m, (a >> 32) ^ c3 ^ k1, a & m
+        k0, k1 = k0 + 0x9E3779B9, k1 + 0xBB67AE85
+    return c0, c1, c2, c3
+
+# %% mistake="philox_4x32" says="rounds is ignored"
+def philox_4x32(counter, key, rounds=10):
+    (c0, c1, c2, c3), (k0, k1), m = counter, key, 0xFFFFFFFF
+    for _ in range(10):
+        a, b = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c0, c1, c2, c3 = (b >> 32 & m) ^ c1 ^ k0, b & m, (a >> 32 & m) ^ c3 ^ k1, a & m
+        k0, k1 = (k0 + 0x9E3779B9) & m, (k1 + 0xBB67AE85) & m
+    return c0, c1, c2, c3
+
+# %% mistake="philox_4x32" says="carries the sign"
+def philox_4x32(counter, key, rounds=10):
+    (c0, c1, c2, c3), (k0, k1), m = counter, key, 0xFFFFFFFF
+    for _ in range(rounds):
+        a, b = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c0, c1, c2, c3 = (b >> 32) ^ c1 ^ k0, b & m, (a >> 32) ^ c3 ^ k1, a & m
+        k0, k1 = (k0 + 0x9E3779B9) & m, (k1 + 0xBB67AE85) & m
+    return c0, c1, c2, c3
+
+# %% mistake="philox_4x32" says="changed in place"
+def philox_4x32(counter, key, rounds=10):
+    (c0, c1, c2, c3), (k0, k1), m = counter, key, 0xFFFFFFFF
+    for _ in range(rounds):
+        a, b = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c1 ^= (b >> 32 & m) ^ k0
+        c3 ^= (a >> 32 & m) ^ k1
+        c0, c1, c2, c3 = c1, b & m, c3, a & m
+        k0, k1 = (k0 + 0x9E3779B9) & m, (k1 + 0xBB67AE85) & m
+    return c0, c1, c2, c3
+
+# %% correct="philox_4x32"
+def philox_4x32(counter, key, rounds=10):
+    def step(c, k):
+        (hi_0, lo_0), (hi_1, lo_1) = (
+            (m * word // 2**32 % 2**32, m * word % 2**32)
+            if isinstance(word, int)
+            else ((m * word).bitwise_right_shift(32) & (2**32 - 1), m * word & (2**32 - 1))
+            for m, word in ((0xD2511F53, c[0]), (0xCD9E8D57, c[2]))
+        )
+        return hi_1 ^ c[1] ^ k[0], lo_1, hi_0 ^ c[3] ^ k[1], lo_0
+
+    words = tuple(counter)
+    for n in range(rounds):
+        grown = [(k + n * w) % 2**32 for k, w in zip(key, (0x9E3779B9, 0xBB67AE85), strict=True)]
+        words = step(words, grown)
+    return words
+
+# %% [markdown]
+# ## From words to coins
+#
+# A word becomes a number in $[0, 1)$, and that one is compared with $p$. "So divide by $2^{32}$":
+# in float32 there is no number between $1 - 2^{-24}$ and 1, so the largest words are rounded to
+# exactly 1. A coin of 1 survives at $p=1$, where nothing must. Use the upper 24 bits only: float32
+# holds every multiple of $2^{-24}$ below 1.
+#
+# ## Exercise: `uniform_from_uint32`
+
+# %% exercise="uniform_from_uint32"
+def uniform_from_uint32(x):
+    """The upper 24 bits of each word as a multiple of 2^-24 in [0, 1).
+
+    x : int64 tensor of words 0 ... 2^32 - 1, left as it is
+    Returns a float32 tensor of x's shape, on x's device.
+    """
+    ### BEGIN SOLUTION
+    return (x >> 8).float() * 2.0**-24
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Which 8 bits are too many? A shift to the right drops them.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# What is left is a whole number below $2^{24}$. Such numbers fit into float32 exactly.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# `.float()` makes float32. A product with a power of two rounds nothing.
+# </details>
+
+# %%
+last = 2**32 - 1 - torch.arange(0, 400)
+fig, (ax,) = plot.figure(1, height=2.4, width=6.5)
+divided, yours = last.float() / 2**32, uniform_from_uint32(last)
+ax.plot(last - 2**32, (divided - 1) * 2**24, color=plot.ORANGE, label="word / 2³²")
+ax.plot(last - 2**32, (yours - 1) * 2**24, color=plot.BLUE, label="yours")
+ax.set(xlabel="word − 2³²", ylabel="(coin − 1) · 2²⁴",
+       title=f"Of the last 400 words, {int((divided == 1).sum())} divided become exactly 1")
+ax.set_yticks([-2, -1, 0])
+ax.legend()
+plot.show(fig, "Coins of the 400 largest words: divided in float32 they reach 1, yours do not.")
+
+# %% check="uniform_from_uint32" points=1
+# Words at the ends and between.
+x = torch.tensor([0, 255, 256, 2**31, 3 * 2**30 + 77, 2**32 - 256, 2**32 - 1])
+before = x.clone()
+with expect.case("uniform_from_uint32(x) on 7 words from 0 to 2^32 - 1"):
+    out = uniform_from_uint32(x)
+    expect.tensor(out, 7, torch.float32, hint="return float32: .float(), and no float64 after it.")
+    expect.unchanged(x, before)
+    expect.equal(
+        out,
+        torch.tensor([0, 0, 2.0**-24, 0.5, 0.75, 1 - 2.0**-24, 1 - 2.0**-24]),
+        hint="drop the last 8 bits, then take what is left in units of 2^-24.",
+        suspects=[
+            (x.float() / 2**32, "the whole word is divided by 2^32 or 2^32 - 1, and the largest "
+                                "become 1. Use the upper 24 bits."),
+            ((x & 0xFFFFFF).float() * 2**-24, "those are the lower 24 bits."),
+            ((x >> 8).float() / 2**32, "24 bits divided by 2^32: everything is below 2^-8."),
+            ((x >> 9).float() * 2**-23, "those are 23 bits. 24 fit."),
+            ((x >> 8).float() / (2**24 - 1), "divide by 2^24, so that 1 is never reached."),
+        ],
+    )
+
+# %% check="uniform_from_uint32" points=1 hidden=true
+# A hidden check: any shape, and numbers that are spread evenly.
+with expect.case("uniform_from_uint32(x) on 30 × 1000 random words"):
+    x = torch.randint(2**32, (30, 1000), generator=expect.generator())
+    out = uniform_from_uint32(x)
+    expect.tensor(out, (30, 1000), torch.float32, hint="inputs of any shape must work.")
+    expect.close(out, x.double() / 2**32, rtol=0, atol=2**-23,
+                 hint="they are not the words / 2^32.")
+    expect.mean(out < 0.25, 0.25, of=(0, 1), hint="they are not evenly spread.")
+
+# %% mistake="uniform_from_uint32" says="the largest become 1"
+def uniform_from_uint32(x):
+    return x.float() / 2**32
+
+# %% mistake="uniform_from_uint32" says="so that 1 is never reached"
+def uniform_from_uint32(x):
+    return (x >> 8).float() / (2**24 - 1)
+
+# %% mistake="uniform_from_uint32" says="the lower 24 bits"
+def uniform_from_uint32(x):
+    return (x & 0xFFFFFF).float() * 2**-24
+
+# %% mistake="uniform_from_uint32" says="no float64 after it"
+def uniform_from_uint32(x):
+    return (x >> 8).double() * 2**-24
+
+# %% mistake="uniform_from_uint32" says="below 2^-8"
+def uniform_from_uint32(x):
+    return (x >> 8).float() / 2**32
+
+# %% mistake="uniform_from_uint32" says="writes into its input"
+def uniform_from_uint32(x):
+    x >>= 8
+    return x.float() * 2**-24
+
+# %% correct="uniform_from_uint32"
+def uniform_from_uint32(x):
+    return torch.div(x, 256, rounding_mode="floor").to(torch.float32).div(16777216)
+
+# %% [markdown]
+# ## A mask with an address for each entry
+#
+# Now put the pieces together. The entries are numbered row by row, entry $i$ of the mask has the
+# counter $o + i$ with an offset $o$, and the first of its four words is its coin:
+#
+# | | first word | second | third | fourth |
+# | --- | --- | --- | --- | --- |
+# | counter | lower 32 bits of $o+i$ | upper 32 bits | 0 | 0 |
+# | key | lower 32 bits of the seed | upper 32 bits | | |
+#
+# That is also what Triton's `tl.randint(seed, o + i)` gives. (It throws three words away.
+# A faster kernel uses all four; ours stays simple.)
+#
+# ## Exercise: `seeded_mask`
+#
+# "The same seed gives the same mask": with an ordinary generator only on one kind of device, and
+# only if nobody draws in between. Here it must hold everywhere, and for any *part* of a mask too:
+# the offset says where the part begins.
+
+# %% exercise="seeded_mask"
+def seeded_mask(shape, p, seed, offset=0, device=None):
+    """True where an entry is kept: where its coin, from philox_4x32 as above, is >= p.
+
+    shape : tuple; p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p
+    seed : int, 0 ... 2^63 - 1; offset : int >= 0, the number of the first entry
+    Returns a boolean tensor on the device, the same on any; no generator is used or moved.
+    """
+    ### BEGIN SOLUTION
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must be a probability in [0, 1], not {p}")
+    i = offset + torch.arange(math.prod(shape), device=device)
+    counter = i & 0xFFFFFFFF, i >> 32, 0 * i, 0 * i
+    word, *_ = philox_4x32(counter, (seed & 0xFFFFFFFF, seed >> 32))
+    return (uniform_from_uint32(word) >= p).reshape(shape)
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# `torch.arange(n, device=device)` numbers the entries. Give the mask its shape at the very end.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Lower word: `& 0xFFFFFFFF`. Upper word: `>> 32`. For numbers and tensors alike.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Add the offset to the *numbers of the entries*, before they are split into words.
+# </details>
+#
+# Look at it: one mask of 8 rows, and below it the same mask made in four parts, the last part
+# first, as four devices might do it.
+
+# %%
+whole = seeded_mask((8, 40), 0.3, seed=2014)
+parts = [seeded_mask((2, 40), 0.3, seed=2014, offset=80 * part) for part in (3, 2, 1, 0)]
+fig, (left, right) = plot.figure(2, height=1.5)
+for ax, kept, title in ((left, whole, "Made in one piece"),
+                        (right, torch.cat(parts[::-1]), "Made in four, last first")):
+    plot.mask(kept.numpy(), ax)
+    ax.set(xlabel="entry of the row", title=title)
+left.set_ylabel("row")
+plot.show(fig, "Your mask of eight rows, made in one piece and in four: the same.")
+
+# %% check="seeded_mask" points=2
+# Entry i has the counter i and the key of the seed; it is kept where its coin is >= p.
+seed = 5 + 8 * 2**32
+numbers = torch.arange(300)
+nothing = torch.zeros(300, dtype=torch.int64)
+words = philox_4x32((numbers, nothing, nothing, nothing), (5, 8))
+for p in (0.5, 0.25):
+    coins = uniform_from_uint32(words[0])
+    with expect.case(f"seeded_mask((300,), {p}, seed=5 + 8 · 2³²)"):
+        found = seeded_mask((300,), p, seed)
+        expect.tensor(found, 300, torch.bool, hint="return a boolean tensor of this shape.")
+        expect.equal(
+            found,
+            coins >= p,
+            hint="this is not the mask of this seed: counter (i, 0, 0, 0), key (5, 8), word 0.",
+            suspects=[
+                (coins < p, "kept and dropped are swapped: True stands for kept."),
+                (uniform_from_uint32(words[3]) >= p, "that is the last word. Use the first."),
+                *[(uniform_from_uint32(philox_4x32(counter, key)[0]) >= p, said)
+                  for counter, key, said in (
+                    ((numbers, nothing, nothing, nothing), (5, 0),
+                     "the upper word of the seed is lost."),
+                    ((numbers, nothing, nothing, nothing), (8, 5),
+                     "the words of the key are swapped: the lower one comes first."),
+                    ((nothing, nothing, nothing, numbers), (5, 8),
+                     "the number of the entry is the *first* word of the counter."),
+                    ((nothing, numbers, nothing, nothing), (5, 8),
+                     "the number of the entry is the *first* word of the counter."),
+                )],
+            ],
+        )
+
+# %% check="seeded_mask" points=1
+# Row by row, in parts, and beyond 2^32 entries.
+with expect.case("seeded_mask((6, 50), 0.5, 11) against seeded_mask((300,), 0.5, 11)"):
+    table = seeded_mask((6, 50), 0.5, 11)
+    expect.tensor(table, (6, 50), torch.bool, hint="return a mask of the given shape.")
+    line = seeded_mask((300,), 0.5, 11)
+    expect.equal(table, line.reshape(6, 50), hint="number the entries row by row.",
+                 suspects=[(line[:50].expand(6, 50), "each row is numbered from 0 again."),
+                           (line.reshape(50, 6).T, "the entries are numbered by columns.")])
+with expect.case("seeded_mask((2, 50), 0.5, 11, offset=200), rows 4 and 5 of the whole"):
+    part = seeded_mask((2, 50), 0.5, 11, 200)
+    expect.equal(part, table[4:], hint="an offset of 200 skips the first 200 entries.",
+                 suspects=[(table[:2], "the offset is ignored.")])
+with expect.case("seeded_mask((200,), 0.5, 11, offset=2**32)"):
+    far = seeded_mask((200,), 0.5, 11, 2**32)
+    expect.varies([far, line[:200]], chance=0.5**200, what="another mask than at offset 0",
+                  hint="the upper word of the number is lost: beyond 2^32 the mask repeats.")
+
+# %% check="seeded_mask" points=1
+# The fraction dropped, the ends, and what is no probability.
+for p in (0.1, 0.8):
+    with expect.case(f"seeded_mask((20_000,), {p}, seed)"):
+        found = seeded_mask((20_000,), p, int(expect.rng().integers(2**62)))
+        expect.mean(found, 1 - p, of=(0, 1), hint="p is the probability of dropping.")
+for p, right in ((0.0, True), (1.0, False)):
+    with expect.case(f"seeded_mask((500,), {p}, 3)"):
+        expect.equal(seeded_mask((500,), p, 3), torch.full((500,), right),
+                     hint="at p = 0 all are kept, at p = 1 none.")
+for p in (-0.1, 1.5, float("nan")):
+    with expect.case(f"seeded_mask((3,), {p}, 3)"):
+        expect.raises(ValueError, lambda p=p: seeded_mask((3,), p, 3), mentions="p",
+                      hint="raise ValueError, naming p, if not 0 <= p <= 1.")
+
+# %% check="seeded_mask" points=1 hidden=true
+# A hidden check: shapes at the edge.
+for shape in ((), (0, 4), (2, 3, 4)):
+    with expect.case(f"seeded_mask({shape}, 0.5, 3)"):
+        expect.tensor(seeded_mask(shape, 0.5, 3), shape, torch.bool, hint="any shape must work.")
+
+# %% mistake="seeded_mask" says="this is not the mask of this seed"
+def seeded_mask(shape, p, seed, offset=0, device=None):
+    generator = torch.Generator().manual_seed(seed + offset)
+    return torch.rand(shape, generator=generator) >= p
+
+# %% mistake="seeded_mask" says="kept and dropped are swapped"
+def seeded_mask(shape, p, seed, offset=0, device=None):
+    i = offset + torch.arange(math.prod(shape))
+    words = philox_4x32((i & 0xFFFFFFFF, i >> 32, 0 * i, 0 * i), (seed & 0xFFFFFFFF, seed >> 32))
+    return (uniform_from_uint32(words[0]) < p).reshape(shape)
+
+# %% mistake="seeded_mask" says="the upper word of the seed is lost"
+def seeded_mask(shape, p, seed, offset=0, device=None):
+    i = offset + torch.arange(math.prod(shape))
+    words = philox_4x32((i & 0xFFFFFFFF, i >> 32, 0 * i, 0 * i), (seed & 0xFFFFFFFF, 0))
+    return (uniform_from_uint32(words[0]) >= p).reshape(shape)
+
+# %% mistake="seeded_mask" says="the offset is ignored"
+def seeded_mask(shape, p, seed, offset=0, device=None):
+    i = torch.arange(math.prod(shape))
+    words = philox_4x32((i & 0xFFFFFFFF, i >> 32, 0 * i, 0 * i), (seed & 0xFFFFFFFF, seed >> 32))
+    return (uniform_from_uint32(words[0]) >= p).reshape(shape)
+
+# %% mistake="seeded_mask" says="each row is numbered from 0"
+def seeded_mask(shape, p, seed, offset=0, device=None):
+    i = offset + torch.arange(shape[-1]).expand(shape)
+    words = philox_4x32((i & 0xFFFFFFFF, i >> 32, 0 * i, 0 * i), (seed & 0xFFFFFFFF, seed >> 32))
+    return uniform_from_uint32(words[0]) >= p
+
+# %% mistake="seeded_mask" says="the upper word of the number is lost"
+def seeded_mask(shape, p, seed, offset=0, device=None):
+    i = offset + torch.arange(math.prod(shape))
+    words = philox_4x32((i & 0xFFFFFFFF, 0 * i, 0 * i, 0 * i), (seed & 0xFFFFFFFF, seed >> 32))
+    return (uniform_from_uint32(words[0]) >= p).reshape(shape)
+
+# %% mistake="seeded_mask" says="naming p, if not 0 <= p <= 1"
+def seeded_mask(shape, p, seed, offset=0, device=None):
+    i = offset + torch.arange(math.prod(shape))
+    words = philox_4x32((i & 0xFFFFFFFF, i >> 32, 0 * i, 0 * i), (seed & 0xFFFFFFFF, seed >> 32))
+    return (uniform_from_uint32(words[0]) >= p).reshape(shape)
+
+# %% correct="seeded_mask"
+def seeded_mask(shape, p, seed, offset=0, device=None):
+    if not (p >= 0 and p <= 1):
+        raise ValueError("p is no probability")
+    numbers = torch.arange(offset, offset + torch.Size(shape).numel(), device=device).view(shape)
+    high, low = divmod(seed, 2**32)
+    zero = torch.zeros_like(numbers)
+    coin = philox_4x32((numbers % 2**32, numbers // 2**32, zero, zero), (low, high))[0]
+    return ~(uniform_from_uint32(coin) < p)
+
+# %% [markdown]
+# ## Explore: a counter in, a mask out
+#
+# Your own functions make 128 bits from one counter and, below, a mask from 400 counters in a row.
+# One bit of the input is flipped; what changes is orange, and pale orange where it becomes 0.
+#
+# **Try**: at which number of rounds does the flipped bit first reach every word of the output? With
+# 1 round, find a bit whose flip leaves the mask as it was. Flip a bit of the key at 10 rounds: how
+# many entries of the mask change at $p = 0.5$, how many at $p = 0.1$, and why not half of them
+# there? (Click a slider, then use the arrow keys.)
+
+# %%
+explore.philox(philox_4x32, uniform_from_uint32)
+
+# %% [markdown]
+# ## A layer that keeps eight bytes
+#
+# ## Exercise: `SeededDropout`
+#
+# Forward makes the mask from the seed; backward makes it once more. "Computing it twice must cost
+# more than storing it": not where a kernel waits for memory rather than for arithmetic, as is
+# usual on a GPU. There, what is never written and never read is what counts.
+#
+# "Nothing is saved, as I did not call `save_for_backward`": a tensor that is an attribute of `ctx`
+# is kept just as well.
+
+# %% exercise="SeededDropout"
+class SeededDropout(torch.autograd.Function):
+    """y = m * x / (1 - p), dx = m * dy / (1 - p), m = seeded_mask(x.shape, p, seed).
+
+    Called as `SeededDropout.apply(x, p, seed)`, in training only.
+    x : tensor of any shape and floating dtype, left as it is
+    p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p. At 1, y is 0.
+    seed : int, 0 ... 2^63 - 1
+    Keeps no tensor between forward and backward; can be differentiated twice.
+    """
+
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ### BEGIN SOLUTION
+        ctx.seed, ctx.p = seed, p
+        kept = seeded_mask(x.shape, p, seed, device=x.device)
+        return x * kept * (1 / (1 - p) if p < 1 else 0.0)
+        ### END SOLUTION
+
+    @staticmethod
+    def backward(ctx, dy):
+        ### BEGIN SOLUTION
+        kept = seeded_mask(dy.shape, ctx.p, ctx.seed, device=dy.device)
+        return dy * kept * (1 / (1 - ctx.p) if ctx.p < 1 else 0.0), None, None
+        ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Numbers may be attributes of `ctx`. Which two does backward need? Is $x$'s shape a third?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `dy` has the shape of $y$, and its device.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# The two halves differ in one name only. `backward` returns three things.
+# </details>
+#
+# What does each layer keep, and does the gradient stay right where a framework runs the forward
+# pass *again*? **Activation checkpointing** does: it throws away what lies inside a block, and
+# recomputes it on the way back. If the second run draws another mask, the gradient belongs to a
+# network that was never run. `checkpoint` therefore puts the state of PyTorch's own generators
+# back, unless it is told not to. **Predict first**: for which of the four below is the gradient
+# wrong?
+
+# %%
+own = torch.Generator()
+
+
+def with_own_generator(x):
+    return 2 * x * (torch.rand(x.shape, generator=own) >= 0.5)
+
+
+ways = {
+    "F.dropout": (lambda x: F.dropout(x, 0.5), True),
+    "F.dropout, state not put back": (lambda x: F.dropout(x, 0.5), False),
+    "a generator of one's own": (with_own_generator, True),
+    "your SeededDropout, state not put back":
+        (lambda x: SeededDropout.apply(x, 0.5, 7), False),
+}
+wrong = []
+for layer, restore in ways.values():
+    runs = []
+    for _ in range(10):
+        x = torch.ones(2000, requires_grad=True)
+        y = checkpoint(lambda x, layer=layer: layer(x).sin(), x, use_reentrant=False,
+                       preserve_rng_state=restore)
+        y.sum().backward()
+        runs.append(100 * ((x.grad != 0) != (y != 0)).double().mean().item())
+    wrong.append(runs)
+wrong = np.array(wrong)
+
+fig, (ax,) = plot.figure(1, height=2.2)
+plot.bars(wrong.mean(1), list(ways), ax, spread=plot.standard_error(wrong, 1),
+          colors=[plot.GREY, plot.ORANGE, plot.ORANGE, plot.BLUE])
+ax.set(xlabel="entries whose gradient has the mask of another run, % (10 runs ± s.e.)",
+       title="Checkpointing without the state: the gradient of another network")
+plot.show(fig, "Share of gradients with a wrong mask under checkpointing, for four layers.")
+
+# %% [markdown]
+# No error, no warning, and half of the gradient's entries are wrong. Most surprising is the third
+# row: `checkpoint` puts back the state of PyTorch's *own* generators, and knows nothing of the one
+# that you made and passed around, as this course does. A seed has no state that could be lost.
+#
+# And what is kept? Three layers, measured with `saved_tensors_hooks` as in {{pytorch}}, the
+# attributes of `ctx` included.
+
+# %%
+x = torch.ones(10_000, requires_grad=True)
+layers = {"nn.Dropout": nn.Dropout(0.5),
+          "your SeededDropout": lambda x: SeededDropout.apply(x, 0.5, 7)}
+for name, layer in layers.items():
+    print(f"{name}: {expect.ask('kept_bytes', layer, x) / len(x):g} bytes for each entry")
+for name, layer in layers.items():
+    start = time.perf_counter()
+    for _ in range(20):
+        layer(x).sum().backward()
+    print(f"{name}: {(time.perf_counter() - start) / 20 / len(x) * 1e9:.0f} ns for each entry")
+
+# %% [markdown]
+# There is a price: written as a hundred separate tensor operations, on a CPU, this layer
+# takes several times as long as PyTorch's, which keeps its mask. In *one* kernel all of that
+# arithmetic happens in registers, between reading $x$ and writing $y$. That is what the last two
+# exercises are for.
+
+# %% check="SeededDropout" points=1
+# Forward: the mask is that of the seed, survivors are scaled, x is left alone.
+x = torch.randn(40, 50, generator=expect.generator(), dtype=torch.float64)
+before = x.clone()
+with expect.case("SeededDropout.apply(x, 0.25, 9) on 40 × 50 normal numbers"):
+    kept = seeded_mask((40, 50), 0.25, 9)
+    out = SeededDropout.apply(x, 0.25, 9)
+    expect.tensor(out, (40, 50), torch.float64, hint="return a tensor of x's shape and dtype.")
+    expect.unchanged(x, before)
+    expect.close(out, x * kept / 0.75, hint="y = m * x / (1 - p), with the mask of the seed.",
+                 suspects=[(x * kept, "the survivors are not scaled. Divide them by 1 - p."),
+                           (x * kept / 0.25, "the survivors are divided by p."),
+                           (x * ~kept / 0.75, "kept and dropped are swapped: True means kept."),
+                           (x * seeded_mask((40, 50), 0.25, 0) / 0.75, "the seed is ignored.")])
+
+# %% check="SeededDropout" points=2
+# Backward: the same mask and scale, also where x is 0, and when several masks are in one graph.
+x = torch.randn(600, generator=expect.generator(), dtype=torch.float64, requires_grad=True)
+dy = torch.randn(600, generator=expect.generator(), dtype=torch.float64)
+count = [("number of gradients", "backward returns one gradient for each argument of forward: "
+                                 "three, and None for p and for seed.")]
+with expect.case("out = SeededDropout.apply(x, 0.25, 9); out.backward(dy); x.grad", crash=count):
+    kept = seeded_mask((600,), 0.25, 9)
+    SeededDropout.apply(x, 0.25, 9).backward(dy)
+    expect.close(
+        x.grad, dy * kept / 0.75, hint="dy times the mask and the scale of forward.",
+        suspects=[(dy, "mask and scale are missing in backward."),
+                  (dy / 0.75, "the mask is missing in backward."),
+                  (dy * kept, "the scale is missing in backward."),
+                  (dy * kept / 0.75**2, "the scale enters twice."),
+                  (dy * seeded_mask((600,), 0.25, 10) / 0.75,
+                   "backward makes the mask of another seed.")],
+    )
+with expect.case("the same for x = 0, as behind a ReLU", crash=count):
+    zeros = torch.zeros(600, dtype=torch.float64, requires_grad=True)
+    SeededDropout.apply(zeros, 0.25, 9).backward(dy)
+    expect.close(zeros.grad, dy * kept / 0.75,
+                 hint="the mask is read off x or y, where a 0 looks dropped. Make it anew.")
+with expect.case("two layers, seeds 9 and 10, in one graph; backward after both", crash=count):
+    x.grad = None
+    first = SeededDropout.apply(x, 0.25, 9)
+    SeededDropout.apply(first, 0.5, 10).backward(dy)
+    expect.close(x.grad, dy * kept * seeded_mask((600,), 0.5, 10) / 0.375,
+                 hint="each use in a graph has a seed and a p of its own: keep them on ctx, not "
+                      "on the class.")
+with expect.case("two backward passes whose gradients add up in x.grad", crash=count):
+    x.grad = None
+    SeededDropout.apply(x, 0.25, 9).backward(dy)
+    SeededDropout.apply(x, 0.5, 10).backward(dy)
+    right = dy * kept / 0.75 + dy * seeded_mask((600,), 0.5, 10) / 0.5
+    expect.close(x.grad, right, hint="gradients of two passes must add up.")
+
+# %% check="SeededDropout" points=1
+# What is kept: nothing.
+with expect.case("bytes that SeededDropout.apply(x, 0.5, 7) keeps for 1000 entries"):
+    x = torch.randn(1000, generator=expect.generator(), requires_grad=True)
+    size = expect.ask("kept_bytes", SeededDropout.apply, x, 0.5, 7)
+    expect.equal(
+        int(size), 0, hint="a tensor is kept, saved or as an attribute of ctx.",
+        suspects=[(1000, "one byte per entry: the mask is kept. Make it anew in backward."),
+                  (4000, "four bytes per entry: x, y or a float mask is kept. Nothing is needed."),
+                  (8000, "eight bytes per entry: the coins or their words are kept.")],
+    )
+
+# %% check="SeededDropout" points=1
+# Both derivatives against finite differences; p = 1; what is no probability.
+x = torch.randn(4, generator=expect.generator(), dtype=torch.float64, requires_grad=True)
+with expect.case("torch.autograd.gradcheck and gradgradcheck of SeededDropout",
+                 crash=[(".", "the gradient is not that of forward, or backward cannot be "
+                              "differentiated (.data, .detach(), NumPy).")]):
+    layer = lambda x: SeededDropout.apply(x, 0.5, 12)  # noqa: E731
+    expect.equal(torch.autograd.gradcheck(layer, (x,)), True, hint="the gradient is wrong.")
+    pair = x[:2].detach().requires_grad_()
+    expect.equal(torch.autograd.gradgradcheck(layer, (pair,)), True,
+                 hint="backward cannot be differentiated: .data, .detach() or NumPy stands in it.")
+with expect.case("out = SeededDropout.apply(x, 1.0, 7); out.sum().backward(); x.grad"):
+    x = torch.ones(9, requires_grad=True)
+    out = SeededDropout.apply(x, 1.0, 7)
+    out.sum().backward()
+    expect.close(torch.stack([out.detach(), x.grad]), torch.zeros(2, 9),
+                 hint="at p = 1 everything is dropped, on both ways. 1 / (1 - p) is not needed.")
+for p in (-0.1, 1.5, float("nan")):
+    with expect.case(f"SeededDropout.apply(x, {p}, 7)"):
+        expect.raises(ValueError, lambda p=p: SeededDropout.apply(torch.ones(3), p, 7),
+                      mentions="p", hint="seeded_mask refuses such a p: call it first.")
+
+# %% check="SeededDropout" points=1 hidden=true
+# A hidden check: other dtypes and layouts.
+for dtype in (torch.float16, torch.bfloat16, torch.float32):
+    with expect.case(f"SeededDropout.apply(x, 0.5, 7) on 100 ones, {dtype}"):
+        x = torch.ones(100, dtype=dtype, requires_grad=True)
+        out = SeededDropout.apply(x, 0.5, 7)
+        expect.tensor(out, 100, dtype, hint="the result has another dtype than x.")
+        out.sum().backward()
+        expect.equal(x.grad, out.detach(), hint="of ones, y and dx are alike.")
+with expect.case("SeededDropout.apply(x.t(), 0.5, 7) on a transposed matrix"):
+    x = torch.randn(30, 20, generator=expect.generator()).t()
+    expect.close(SeededDropout.apply(x, 0.5, 7), 2 * x * seeded_mask((20, 30), 0.5, 7),
+                 hint="the mask goes by the entry's place in x, not in memory.")
+
+# %% mistake="SeededDropout" says="not scaled"
+class SeededDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.p, ctx.seed = p, seed
+        return x * seeded_mask(x.shape, p, seed)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * seeded_mask(dy.shape, ctx.p, ctx.seed), None, None
+
+# %% mistake="SeededDropout" says="one byte per entry"
+class SeededDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.kept, ctx.scale = seeded_mask(x.shape, p, seed), 1 / (1 - p)
+        return x * ctx.kept * ctx.scale
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * ctx.kept * ctx.scale, None, None
+
+# %% mistake="SeededDropout" says="four bytes per entry"
+class SeededDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        factor = seeded_mask(x.shape, p, seed).to(x.dtype) / (1 - p)
+        ctx.save_for_backward(factor)
+        return x * factor
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * ctx.saved_tensors[0], None, None
+
+# %% mistake="SeededDropout" says="the mask is missing in backward"
+class SeededDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.p = p
+        return x * seeded_mask(x.shape, p, seed) / (1 - p)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy / (1 - ctx.p), None, None
+
+# %% mistake="SeededDropout" says="the scale is missing in backward"
+class SeededDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.p, ctx.seed = p, seed
+        return x * seeded_mask(x.shape, p, seed) / (1 - p)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * seeded_mask(dy.shape, ctx.p, ctx.seed), None, None
+
+# %% mistake="SeededDropout" says="another seed"
+class SeededDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.p, ctx.seed = p, seed + 1
+        return x * seeded_mask(x.shape, p, seed) / (1 - p)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * seeded_mask(dy.shape, ctx.p, ctx.seed) / (1 - ctx.p), None, None
+
+# %% mistake="SeededDropout" says="keep them on ctx, not on the class"
+class SeededDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        SeededDropout.p, SeededDropout.seed = p, seed
+        return x * seeded_mask(x.shape, p, seed) / (1 - p)
+
+    @staticmethod
+    def backward(ctx, dy):
+        p = SeededDropout.p
+        return dy * seeded_mask(dy.shape, p, SeededDropout.seed) / (1 - p), None, None
+
+# %% mistake="SeededDropout" says="the mask is read off x or y"
+class SeededDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.p = p
+        y = x * seeded_mask(x.shape, p, seed) / (1 - p)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * (ctx.saved_tensors[0] != 0) / (1 - ctx.p), None, None
+
+# %% mistake="SeededDropout" says="one gradient for each argument"
+class SeededDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.p, ctx.seed = p, seed
+        return x * seeded_mask(x.shape, p, seed) / (1 - p)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * seeded_mask(dy.shape, ctx.p, ctx.seed) / (1 - ctx.p)
+
+# %% mistake="SeededDropout" says="everything is dropped, on both ways"
+class SeededDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.seed, ctx.p = seed, p
+        ctx.scale = 1 / (1 - p) if p < 1 else math.inf
+        return x * seeded_mask(x.shape, p, seed) * ctx.scale
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * seeded_mask(dy.shape, ctx.p, ctx.seed) * ctx.scale, None, None
+
+# %% correct="SeededDropout"
+class SeededDropout(torch.autograd.Function):
+    @staticmethod
+    def apply_mask(values, p, seed):
+        dropped = ~seeded_mask(tuple(values.shape), p, seed, 0, values.device)
+        return (values / ((1 - p) or 1)).masked_fill(dropped, 0)
+
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.settings = p, seed
+        return SeededDropout.apply_mask(x, p, seed)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return SeededDropout.apply_mask(dy, *ctx.settings), None, None
+
+# %% [markdown]
+# ### In the company of other tools
+#
+# Two more tools rewrite what runs between forward and backward. **Mixed precision** (`autocast`)
+# runs products in bfloat16, so your layer gets another dtype. **`torch.compile`** with
+# `fullgraph=True` insists that a whole function, forward and backward, becomes one graph, with no
+# way back to Python in between. (The backend `aot_eager` captures both graphs and runs them as
+# they are; the default one needs a C++ compiler.)
+
+# %%
+linear = nn.Linear(50, 60)
+
+
+def network(x, seed):
+    return SeededDropout.apply(linear(x), 0.5, seed).square().sum()
+
+
+def gradient(function, seed):
+    linear.weight.grad = None
+    function(torch.ones(8, 50), seed).backward()
+    return linear.weight.grad.clone()
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # of torch's own code
+    compiled = torch.compile(network, backend="aot_eager", fullgraph=True)
+    for seed in (7, 8, 9):
+        apart = (gradient(compiled, seed) - gradient(network, seed)).abs().max()
+        print(f"compiled, seed {seed}: gradients differ by at most {apart:.1g}")
+with torch.autocast("cpu", torch.bfloat16):
+    middle = linear(torch.ones(8, 50))
+    sent = SeededDropout.apply(middle, 0.5, 7)
+same = torch.equal(sent != 0, seeded_mask((8, 60), 0.5, 7) & (middle != 0))
+print(f"under autocast: {sent.dtype}, the mask of the seed: {same}")
+
+# %% [markdown]
+# ## Two ways to be parallel
+#
+# Who picks the seed? One process counts: a new seed in each step, for each layer. With several
+# processes (*ranks*) it depends on what they share out.
+#
+# - **Data parallel**: each rank has the whole network and *other examples*. Their masks must
+#   differ, or examples on different ranks are thinned alike.
+# - **Tensor parallel**: the ranks share out the *weights*, and each holds a copy of the same
+#   residual stream. Dropout there must use the *same* mask on every rank, or the copies drift
+#   apart, and what the ranks add up no longer belongs together. (Inside attention each rank has
+#   heads of its own; there it is as for data. Megatron-LM keeps two generators for this reason.)
+#
+# ## Exercise: `rank_seed`
+#
+# "`seed + rank` is different on each rank": yes, in one step. But rank 1 in step 5 then has the
+# seed of rank 0 in step 6. A seed has 64 bits: there is room for both numbers.
+
+# %% exercise="rank_seed"
+def rank_seed(seed, rank, parallel):
+    """The seed that a rank uses for dropout on whole activations.
+
+    seed : int, 0 ... 2^32 - 1, the same on every rank (say, the number of the step)
+    rank : int, 0 ... 2^31 - 1
+    parallel : "data" another seed for each pair (seed, rank); "tensor" the same on every rank, but
+        another for each seed; else ValueError naming parallel
+    Returns an int, 0 ... 2^63 - 1, the same whenever it is asked for.
+    """
+    ### BEGIN SOLUTION
+    if parallel not in ("data", "tensor"):
+        raise ValueError(f'parallel must be "data" or "tensor", not {parallel!r}')
+    return seed + (rank << 32 if parallel == "data" else 0)
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Two numbers must be read off one. How do you write hours and minutes as one number?
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `seed` fills 32 bits at most. Where is there room for `rank`?
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# In tensor parallel, which of the two numbers must play no part?
+# </details>
+
+# %%
+steps, ranks = 100, [1, 2, 4, 8, 16, 32, 64]
+distinct = {
+    "seed + rank": [len({s + r for s in range(steps) for r in range(k)}) for k in ranks],
+    "yours": [len({rank_seed(s, r, "data") for s in range(steps) for r in range(k)})
+              for k in ranks],
+}
+fig, (ax,) = plot.figure(1, height=2.5, width=6.5)
+for (name, counts), color in zip(distinct.items(), (plot.ORANGE, plot.BLUE), strict=True):
+    ax.plot(ranks, [100 * c / (steps * k) for c, k in zip(counts, ranks, strict=True)], "o-",
+            color=color, label=name)
+ax.set(xlabel="ranks, data parallel", ylabel="different masks, %", ylim=(0, 108))
+ax.set_xscale("log", base=2)
+ax.set_xticks(ranks, ranks)
+ax.set_title("In 100 steps, seed + rank makes the same masks again and again")
+ax.legend(loc="center right")
+plot.show(fig, "Share of different masks against the number of ranks, for seed + rank and yours.")
+
+# %% check="rank_seed" points=1
+# Data parallel: every pair has a seed of its own, in range.
+all_seeds = [0, 1, 2, 3, 31, 1000, 1001, 2**16, 2**31, 2**32 - 2, 2**32 - 1]
+all_ranks = [0, 1, 2, 3, 31, 32, 1000, 2**16, 2**31 - 1]
+with expect.case("rank_seed(seed, rank, 'data') for 11 seeds and 9 ranks"):
+    found = [rank_seed(s, r, "data") for s in all_seeds for r in all_ranks]
+    expect.equal(len(set(found[:9])) > 1, True,
+                 hint="all ranks have the same seed: their masks are alike.")
+    expect.equal(rank_seed(5, 1, "data") == rank_seed(6, 0, "data"), False,
+                 hint="rank 1 in step 5 has the seed of rank 0 in step 6: the sum of two numbers "
+                      "does not tell them apart.")
+    expect.equal(len({rank_seed(s, 3, "data") for s in all_seeds}), 11,
+                 hint="one rank has the same seed in two steps.")
+    expect.equal(len(set(found)), 99,
+                 hint="two pairs have the same seed: leave 32 bits for seed.")
+    expect.equal([s for s in found if not 0 <= s < 2**63], [],
+                 hint="a seed lies outside 0 ... 2^63 - 1.")
+    expect.equal([rank_seed(s, r, "data") for s in all_seeds for r in all_ranks], found,
+                 hint="asked twice, it gives two seeds: a rank could not make its mask again.")
+
+# %% check="rank_seed" points=1
+# Tensor parallel: the same on every rank, another in each step.
+all_ranks = [0, 1, 2, 3, 31, 32, 1000, 2**16, 2**31 - 1]
+steps_seen = [0, 1, 2, 1000, 2**31, 2**32 - 1]
+with expect.case("rank_seed(seed, rank, 'tensor') for 9 ranks"):
+    for s in (0, 7, 2**32 - 1):
+        expect.equal(len({rank_seed(s, r, "tensor") for r in all_ranks}), 1,
+                     hint="ranks that hold copies of the same activations need one mask.")
+    expect.equal(len({rank_seed(s, 3, "tensor") for s in steps_seen}), 6,
+                 hint="in two steps the seed is the same.")
+with expect.case("rank_seed(1, 0, 'pipeline')"):
+    expect.raises(ValueError, lambda: rank_seed(1, 0, "pipeline"), mentions="parallel",
+                  hint="raise ValueError, with the word parallel in it, for any other word.")
+
+# %% mistake="rank_seed" says="does not tell them apart"
+def rank_seed(seed, rank, parallel):
+    return seed + rank if parallel == "data" else seed
+
+# %% mistake="rank_seed" says="need one mask"
+def rank_seed(seed, rank, parallel):
+    return seed + 2**32 * rank
+
+# %% mistake="rank_seed" says="all ranks have the same seed"
+def rank_seed(seed, rank, parallel):
+    return seed if parallel == "data" else seed + 2**32 * rank
+
+# %% mistake="rank_seed" says="the same seed in two steps"
+def rank_seed(seed, rank, parallel):
+    return rank if parallel == "data" else 0
+
+# %% mistake="rank_seed" says="leave 32 bits for seed"
+def rank_seed(seed, rank, parallel):
+    return seed + 1000 * rank if parallel == "data" else seed
+
+# %% mistake="rank_seed" says="asked twice"
+def rank_seed(seed, rank, parallel):
+    return int(np.random.default_rng().integers(2**63)) if parallel == "data" else seed
+
+# %% mistake="rank_seed" says="with the word parallel in it"
+def rank_seed(seed, rank, parallel):
+    return seed + 2**32 * rank if parallel == "data" else seed
+
+# %% correct="rank_seed"
+def rank_seed(seed, rank, parallel):
+    if parallel == "tensor":
+        rank = 0
+    elif parallel != "data":
+        raise ValueError("parallel: data or tensor")
+    return (seed << 31) | rank
+
+# %% [markdown]
+# ## One kernel
+#
+# A GPU runs thousands of copies of one small program, the **kernel**, each on a block of entries.
+# In eager PyTorch each operation is a kernel of its own that reads its input from memory and
+# writes its output back; a *fused* kernel reads once and writes once. **Triton** lets you write
+# kernels in Python. Without a GPU its interpreter runs them on the CPU, slowly, block after block,
+# with the same results; the course starts it where no GPU is found.
+#
+# *Triton comes for Linux only. On another system read on, write the kernels if you like, and run
+# them on a Linux machine; here their checks say so and do not count.*
+#
+# A worked example. Each copy finds its entries by its own number, the `program_id`. The last block
+# reaches beyond the end, so loads and stores take a `mask` of the entries that exist.
+
+# %%
+expect.needs("triton")
+
+
+@triton.jit
+def double_kernel(x, y, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = i < n
+    tl.store(y + i, 2 * tl.load(x + i, mask=inside), mask=inside)
+
+
+numbers = torch.arange(10.0, device=gpu.DEVICE)
+doubled = torch.empty_like(numbers)
+double_kernel[(3,)](numbers, doubled, 10, BLOCK=4)  # 3 copies, of 4 entries each
+print(doubled)
+
+# %% [markdown]
+# And Triton has Philox built in: `tl.randint(seed, i)` gives the first word for each entry of `i`.
+# Is it yours?
+
+# %%
+expect.needs("triton")
+
+
+@triton.jit
+def words_kernel(out, seed, n, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    for_each = tl.randint4x(seed, i)
+    tl.store(out + i, for_each[0].to(tl.int64), mask=i < n)
+    tl.store(out + n + i, for_each[1].to(tl.int64), mask=i < n)
+
+
+found = torch.empty(2, 1000, dtype=torch.int64, device=gpu.DEVICE)
+words_kernel[(4,)](found, 5 + 8 * 2**32, 1000, BLOCK=256)
+number = torch.arange(1000)
+own = philox_4x32((number, 0 * number, 0 * number, 0 * number), (5, 8))
+equal = (found.cpu() & 0xFFFFFFFF == torch.stack(own[:2])).double().mean()
+print(f"{100 * equal:g} % of 2000 words agree with your philox_4x32")
+
+# %% [markdown]
+# ## Exercise: `dropout_kernel`
+#
+# The kernel goes both ways: backward is the same kernel with $dy$ in place of $x$. Two
+# misunderstandings. "Each block draws its own random numbers": then the mask depends on the size
+# of the blocks, and a machine that chooses another size gets another mask. Use the number of the
+# *entry*. And "the dtype of $x$ will do for the arithmetic": in bfloat16 a scale of $1/(1-p)$ has
+# three digits. Load, convert to `tl.float32`, compute, and let the store convert back.
+#
+# The index line, the launch and the `autograd.Function` are given.
+
+# %% exercise="dropout_kernel"
+@triton.jit
+def dropout_kernel(x, y, n, p, scale, seed, BLOCK: tl.constexpr):
+    """y[i] = x[i] * scale where entry i of seeded_mask((n,), p, seed) is kept, else 0; i < n.
+
+    x, y : pointers to n entries in a row, float32, float16 or bfloat16
+    The coin of entry i is (word >> 8) * 2^-24, the word tl.randint(seed, i) as an unsigned number:
+    `.to(tl.uint32, bitcast=True)`. Computes in float32.
+    """
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    ### BEGIN SOLUTION
+    exists = i < n
+    word = tl.randint(seed, i).to(tl.uint32, bitcast=True)
+    kept = (word >> 8) * (1 / 16777216) >= p
+    values = tl.load(x + i, mask=exists).to(tl.float32)
+    tl.store(y + i, tl.where(kept, values * scale, 0.0), mask=exists)
+    ### END SOLUTION
+
+
+def dropout_triton(x, p, seed, block=1024):
+    """Launch `dropout_kernel` on as many blocks as x fills; a new tensor where x is."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must lie in [0, 1], not at {p}")
+    home, x, n = x.device, x.contiguous().to(gpu.DEVICE), x.numel()
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    with gpu.guarded(x, block) as y:
+        dropout_kernel[(triton.cdiv(n, block),)](x, y, n, p, scale, seed, BLOCK=block)
+    return y.to(home)
+
+
+class TritonDropout(torch.autograd.Function):
+    """Dropout by `dropout_kernel`, forward and backward: TritonDropout.apply(x, p, seed)."""
+
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.p, ctx.seed = p, seed
+        return dropout_triton(x, p, seed)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dropout_triton(dy, ctx.p, ctx.seed), None, None
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Five steps: which entries exist; the word of each; whether it is kept; the values, loaded; the
+# result, stored.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `tl.where(kept, a, b)` chooses entry by entry. $2^{24}$ is 16777216.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# Both the load and the store need `mask=`. What lies beyond the end belongs to somebody else.
+# </details>
+
+# %%
+expect.needs("triton")
+x = torch.ones(8, 40, device=gpu.DEVICE)
+by_kernel = [dropout_triton(x, 0.3, 2014, block) for block in (64, 256)]
+fig, (left, right) = plot.figure(2, height=1.5)
+for ax, sent, title in ((left, by_kernel[0], "Your kernel, blocks of 64"),
+                        (right, by_kernel[1], "Blocks of 256")):
+    plot.mask(sent.cpu().numpy(), ax)
+    ax.set(xlabel="entry of the row", title=title)
+left.set_ylabel("row")
+plot.show(fig, "The mask that your kernel makes in blocks of 64 and of 256.")
+print("the mask of seeded_mask:", torch.equal(by_kernel[0].cpu() != 0, whole))
+
+# %% check="dropout_kernel" points=2
+# The mask is that of seeded_mask, survivors are scaled, x is left alone.
+expect.needs("triton")
+x = torch.randn(700, generator=expect.generator())
+before = x.clone()
+with expect.case("dropout_triton(x, 0.25, 9, block=256) on 700 normal numbers, float32"):
+    kept = seeded_mask((700,), 0.25, 9)
+    out = dropout_triton(x, 0.25, 9, 256)
+    expect.tensor(out, 700, torch.float32, hint="the launch returns a tensor like x.")
+    expect.unchanged(x, before, hint="the kernel writes into x. Store into y.")
+    block = torch.cat([kept[:256]] * 3)[:700]
+    expect.close(
+        out, x * kept / 0.75, rtol=1e-6,
+        hint="entry i is x[i] * scale where the coin of word tl.randint(seed, i) is >= p, else 0.",
+        suspects=[(x * kept, "the survivors are not scaled."),
+                  (x / 0.75, "nothing is dropped."),
+                  (x * ~kept / 0.75, "kept and dropped are swapped."),
+                  (torch.where(kept, x / 0.75, x), "what is dropped must be 0."),
+                  (torch.full((700,), 77.0), "the kernel stores nothing."),
+                  (x * block / 0.75, "every block has the mask of the first: number the entries "
+                                     "by i, and not within the block.")],
+    )
+
+# %% check="dropout_kernel" points=1
+# Any length, and the same mask whatever the size of the blocks.
+expect.needs("triton")
+for n, block in ((1, 256), (255, 256), (256, 256), (257, 256), (300, 64), (300, 1024), (0, 64)):
+    with expect.case(f"dropout_triton(x, 0.5, 3, block={block}) on {n} ones"):
+        out = dropout_triton(torch.ones(n), 0.5, 3, block)
+        expect.equal(out, 2.0 * seeded_mask((n,), 0.5, 3),
+                     hint="the mask depends on the length or on the block: the word of an entry "
+                          "goes by i alone.")
+
+# %% check="dropout_kernel" points=1
+# Other dtypes, computed in float32; any layout in memory.
+expect.needs("triton")
+narrow = [("get_bf16|bf16", "compute in float32: convert what is loaded with .to(tl.float32).")]
+with expect.case("dropout_triton(x, 0.1, 9) on 500 normal numbers, float16", crash=narrow):
+    x = torch.randn(500, generator=expect.generator()).half()
+    out = dropout_triton(x, 0.1, 9)
+    expect.tensor(out, 500, torch.float16, hint="the store converts to y's dtype.")
+    right = (x.float() * seeded_mask((500,), 0.1, 9) * (1 / 0.9)).half()
+    expect.close(out, right, rtol=2**-11, atol=1e-7,
+                 hint="the scale is rounded to float16. Convert what is loaded to tl.float32.")
+with expect.case("dropout_triton(x, 0.1, 9) on 500 normal numbers, bfloat16", crash=narrow):
+    x = torch.randn(500, generator=expect.generator()).bfloat16()
+    out = dropout_triton(x, 0.1, 9)
+    expect.tensor(out, 500, torch.bfloat16, hint="the store converts to y's dtype.")
+    expect.close(out, x.float() * seeded_mask((500,), 0.1, 9) / 0.9, rtol=2**-7,
+                 hint="the scale is rounded to bfloat16. Convert what is loaded to tl.float32.")
+with expect.case("dropout_triton(x.t(), 0.5, 9) on a transposed matrix"):
+    x = torch.randn(20, 15, generator=expect.generator()).t()
+    expect.close(dropout_triton(x, 0.5, 9), 2 * x * seeded_mask((15, 20), 0.5, 9), rtol=1e-6,
+                 hint="the mask goes by the entry's place in x.")
+
+# %% check="dropout_kernel" points=1
+# The ends, large seeds, and the way back.
+expect.needs("triton")
+for p, right in ((0.0, 1.0), (1.0, 0.0)):
+    with expect.case(f"dropout_triton(x, {p}, 3) on 300 ones"):
+        expect.equal(dropout_triton(torch.ones(300), p, 3), torch.full((300,), right),
+                     hint="at p = 0 all are kept, at p = 1 none: coins lie in [0, 1).")
+with expect.case("dropout_triton(x, 0.5, 5 + 8 · 2³²) on 300 ones"):
+    out = dropout_triton(torch.ones(300), 0.5, 5 + 8 * 2**32)
+    expect.equal(out, 2.0 * seeded_mask((300,), 0.5, 5 + 8 * 2**32),
+                 hint="hand the seed on as it is, all of its 64 bits.",
+                 suspects=[(2.0 * seeded_mask((300,), 0.5, 5), "half of the seed is lost.")])
+with expect.case("out = TritonDropout.apply(x, 0.25, 9); out.backward(dy); x.grad"):
+    x = torch.zeros(300, requires_grad=True)
+    dy = torch.randn(300, generator=expect.generator())
+    TritonDropout.apply(x, 0.25, 9).backward(dy)
+    expect.close(x.grad, dy * seeded_mask((300,), 0.25, 9) / 0.75, rtol=1e-6,
+                 hint="backward is the same kernel on dy: is what is dropped 0, whatever x is?")
+
+# %% mistake="dropout_kernel" says="not scaled"
+@triton.jit
+def dropout_kernel(x, y, n, p, scale, seed, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    exists = i < n
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    tl.store(y + i, tl.where(kept, tl.load(x + i, mask=exists), 0.0), mask=exists)
+
+
+def dropout_triton(x, p, seed, block=1024):
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must lie in [0, 1], not at {p}")
+    home, x, n = x.device, x.contiguous().to(gpu.DEVICE), x.numel()
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    with gpu.guarded(x, block) as y:
+        dropout_kernel[(triton.cdiv(n, block),)](x, y, n, p, scale, seed, BLOCK=block)
+    return y.to(home)
+
+
+class TritonDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.p, ctx.seed = p, seed
+        return dropout_triton(x, p, seed)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dropout_triton(dy, ctx.p, ctx.seed), None, None
+
+# %% mistake="dropout_kernel" says="kept and dropped are swapped"
+@triton.jit
+def dropout_kernel(x, y, n, p, scale, seed, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    exists = i < n
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) < p
+    values = tl.load(x + i, mask=exists).to(tl.float32)
+    tl.store(y + i, tl.where(kept, values * scale, 0.0), mask=exists)
+
+
+def dropout_triton(x, p, seed, block=1024):
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must lie in [0, 1], not at {p}")
+    home, x, n = x.device, x.contiguous().to(gpu.DEVICE), x.numel()
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    with gpu.guarded(x, block) as y:
+        dropout_kernel[(triton.cdiv(n, block),)](x, y, n, p, scale, seed, BLOCK=block)
+    return y.to(home)
+
+
+class TritonDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.p, ctx.seed = p, seed
+        return dropout_triton(x, p, seed)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dropout_triton(dy, ctx.p, ctx.seed), None, None
+
+# %% mistake="dropout_kernel" says="the mask of the first"
+@triton.jit
+def dropout_kernel(x, y, n, p, scale, seed, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    exists = i < n
+    word = tl.randint(seed, tl.arange(0, BLOCK)).to(tl.uint32, bitcast=True)
+    values = tl.load(x + i, mask=exists).to(tl.float32)
+    tl.store(y + i, tl.where((word >> 8) * (1 / 16777216) >= p, values * scale, 0.0), mask=exists)
+
+
+def dropout_triton(x, p, seed, block=1024):
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must lie in [0, 1], not at {p}")
+    home, x, n = x.device, x.contiguous().to(gpu.DEVICE), x.numel()
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    with gpu.guarded(x, block) as y:
+        dropout_kernel[(triton.cdiv(n, block),)](x, y, n, p, scale, seed, BLOCK=block)
+    return y.to(home)
+
+
+class TritonDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.p, ctx.seed = p, seed
+        return dropout_triton(x, p, seed)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dropout_triton(dy, ctx.p, ctx.seed), None, None
+
+# %% mistake="dropout_kernel" says="what is dropped must be 0"
+@triton.jit
+def dropout_kernel(x, y, n, p, scale, seed, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    exists = i < n
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    values = tl.load(x + i, mask=exists).to(tl.float32)
+    tl.store(y + i, tl.where(kept, values * scale, values), mask=exists)
+
+
+def dropout_triton(x, p, seed, block=1024):
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must lie in [0, 1], not at {p}")
+    home, x, n = x.device, x.contiguous().to(gpu.DEVICE), x.numel()
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    with gpu.guarded(x, block) as y:
+        dropout_kernel[(triton.cdiv(n, block),)](x, y, n, p, scale, seed, BLOCK=block)
+    return y.to(home)
+
+
+class TritonDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.p, ctx.seed = p, seed
+        return dropout_triton(x, p, seed)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dropout_triton(dy, ctx.p, ctx.seed), None, None
+
+# %% mistake="dropout_kernel" says="needs a mask where it stores"
+@triton.jit
+def dropout_kernel(x, y, n, p, scale, seed, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    values = tl.load(x + i, mask=i < n).to(tl.float32)
+    tl.store(y + i, tl.where(kept, values * scale, 0.0))
+
+
+def dropout_triton(x, p, seed, block=1024):
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must lie in [0, 1], not at {p}")
+    home, x, n = x.device, x.contiguous().to(gpu.DEVICE), x.numel()
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    with gpu.guarded(x, block) as y:
+        dropout_kernel[(triton.cdiv(n, block),)](x, y, n, p, scale, seed, BLOCK=block)
+    return y.to(home)
+
+
+class TritonDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.p, ctx.seed = p, seed
+        return dropout_triton(x, p, seed)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dropout_triton(dy, ctx.p, ctx.seed), None, None
+
+# %% mistake="dropout_kernel" says="rounded to float16"
+@triton.jit
+def dropout_kernel(x, y, n, p, scale, seed, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    exists = i < n
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    values = tl.load(x + i, mask=exists)
+    tl.store(y + i, tl.where(kept, values * scale, 0.0), mask=exists)
+
+
+def dropout_triton(x, p, seed, block=1024):
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must lie in [0, 1], not at {p}")
+    home, x, n = x.device, x.contiguous().to(gpu.DEVICE), x.numel()
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    with gpu.guarded(x, block) as y:
+        dropout_kernel[(triton.cdiv(n, block),)](x, y, n, p, scale, seed, BLOCK=block)
+    return y.to(home)
+
+
+class TritonDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.p, ctx.seed = p, seed
+        return dropout_triton(x, p, seed)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dropout_triton(dy, ctx.p, ctx.seed), None, None
+
+# %% mistake="dropout_kernel" says="is >= p, else 0"
+@triton.jit
+def dropout_kernel(x, y, n, p, scale, seed, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    exists = i < n
+    values = tl.load(x + i, mask=exists).to(tl.float32)
+    tl.store(y + i, tl.where(tl.rand(seed, i) >= p, values * scale, 0.0), mask=exists)
+
+
+def dropout_triton(x, p, seed, block=1024):
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must lie in [0, 1], not at {p}")
+    home, x, n = x.device, x.contiguous().to(gpu.DEVICE), x.numel()
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    with gpu.guarded(x, block) as y:
+        dropout_kernel[(triton.cdiv(n, block),)](x, y, n, p, scale, seed, BLOCK=block)
+    return y.to(home)
+
+
+class TritonDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.p, ctx.seed = p, seed
+        return dropout_triton(x, p, seed)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dropout_triton(dy, ctx.p, ctx.seed), None, None
+
+# %% mistake="dropout_kernel" says="writes into x"
+@triton.jit
+def dropout_kernel(x, y, n, p, scale, seed, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    exists = i < n
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    values = tl.load(x + i, mask=exists).to(tl.float32)
+    tl.store(x + i, tl.where(kept, values * scale, 0.0), mask=exists)
+
+
+def dropout_triton(x, p, seed, block=1024):
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must lie in [0, 1], not at {p}")
+    home, x, n = x.device, x.contiguous().to(gpu.DEVICE), x.numel()
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    with gpu.guarded(x, block) as y:
+        dropout_kernel[(triton.cdiv(n, block),)](x, y, n, p, scale, seed, BLOCK=block)
+    return y.to(home)
+
+
+class TritonDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.p, ctx.seed = p, seed
+        return dropout_triton(x, p, seed)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dropout_triton(dy, ctx.p, ctx.seed), None, None
+
+# %% correct="dropout_kernel"
+@triton.jit
+def dropout_kernel(x, y, n, p, scale, seed, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    coin = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8).to(tl.float32) / 16777216.0
+    value = tl.load(x + i, mask=i < n, other=0.0).to(tl.float32) * scale
+    value = value * (coin >= p)
+    tl.store(y + i, value.to(y.dtype.element_ty), mask=i < n)
+
+
+def dropout_triton(x, p, seed, block=1024):
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must lie in [0, 1], not at {p}")
+    home, x, n = x.device, x.contiguous().to(gpu.DEVICE), x.numel()
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    with gpu.guarded(x, block) as y:
+        dropout_kernel[(triton.cdiv(n, block),)](x, y, n, p, scale, seed, BLOCK=block)
+    return y.to(home)
+
+
+class TritonDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        ctx.p, ctx.seed = p, seed
+        return dropout_triton(x, p, seed)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dropout_triton(dy, ctx.p, ctx.seed), None, None
+
+# %% [markdown]
+# ## Three layers in one
+#
+# In a transformer a bias is added before dropout and the residual stream behind it:
+# $z = r + m \odot (x + b)/(1-p)$. As three separate operations this moves seven times the size of
+# $x$, and the mask: read $x$, write the sum; read it, write what is left of it, and the mask; read
+# that and $r$, write $z$. In one kernel it is three times: $x$ and $r$ are read, $z$ is written.
+#
+# ## Exercise: `bias_dropout_residual_kernel`
+#
+# This time you write the kernel's body alone, and the way back. "The residual is dropped with the
+# rest": then nothing of the stream would get past this layer. And "the gradient needs a kernel of
+# its own": which of your functions gives $dx$ already? The bias is one row for all rows of $x$,
+# so the gradients of all rows add up in it.
+
+# %% exercise="bias_dropout_residual_kernel"
+@triton.jit
+def bias_dropout_residual_kernel(
+    x, bias, residual, z, n, columns, p, scale, seed, BLOCK: tl.constexpr
+):
+    """z[i] = residual[i] + m[i] * (x[i] + bias[i % columns]) * scale, i < n, in float32.
+
+    x, residual, z : pointers to n entries, row by row; bias : pointer to `columns` entries
+    m is seeded_mask((n,), p, seed), its coins as in dropout_kernel.
+    """
+    ### BEGIN SOLUTION
+    at = tl.arange(0, BLOCK) + BLOCK * tl.program_id(0)
+    there = at < n
+    kept = (tl.randint(seed, at).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    total = tl.load(x + at, mask=there).to(tl.float32)
+    total += tl.load(bias + at % columns, mask=there).to(tl.float32)
+    passing = tl.load(residual + at, mask=there).to(tl.float32)
+    tl.store(z + at, passing + tl.where(kept, total * scale, 0.0), mask=there)
+    ### END SOLUTION
+
+
+class BiasDropoutResidual(torch.autograd.Function):
+    """z by the kernel: BiasDropoutResidual.apply(x, bias, residual, p, seed, block)."""
+
+    @staticmethod
+    def forward(ctx, x, bias, residual, p, seed, block=1024):
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must lie in [0, 1], not at {p}")
+        ctx.p, ctx.seed = p, seed
+        home, n, scale = x.device, x.numel(), 1 / (1 - p) if p < 1 else 0.0
+        x, bias, residual = (t.contiguous().to(gpu.DEVICE) for t in (x, bias, residual))
+        with gpu.guarded(x, block) as z:
+            bias_dropout_residual_kernel[(triton.cdiv(n, block),)](
+                x, bias, residual, z, n, len(bias), p, scale, seed, BLOCK=block
+            )
+        return z.to(home)
+
+    @staticmethod
+    def backward(ctx, dz):
+        # returns the gradients of x, bias and residual, then None for p, seed and block
+        ### BEGIN SOLUTION
+        dx = dropout_triton(dz, ctx.p, ctx.seed)
+        return dx, dx.flatten(0, -2).sum(0), dz, None, None, None
+        ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Begin as `dropout_kernel` does. There are three loads instead of one; the bias is loaded at the
+# entry's column.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Write the derivative of $z_i$ with respect to $x_i$, to $b_{i \bmod c}$ and to $r_i$. Two of the
+# three are alike.
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# $dx$ is dropout of $dz$, with the mask and the scale of forward. `flatten(0, -2)` makes a matrix
+# of rows of whatever has rows; $dz$ itself goes on to the residual.
+# </details>
+
+# %%
+expect.needs("triton")
+rows, bias, stream = (torch.randn(*s, device=gpu.DEVICE) for s in ((6, 50), (50,), (6, 50)))
+runs = {}
+for p in (0.0, 0.5, 0.9):
+    sent = [BiasDropoutResidual.apply(rows, bias, stream, p, seed) for seed in range(40)]
+    runs[p] = (torch.stack(sent).mean(0) - stream).flatten().cpu().numpy()
+fig, (ax,) = plot.figure(1, height=2.8, width=6)
+for (p, means), color in zip(runs.items(), (plot.INK, plot.BLUE, plot.ORANGE), strict=True):
+    ax.plot((rows + bias).flatten().cpu(), means, ".", color=color, label=f"p = {p:g}")
+ax.set(xlabel="x + b", ylabel="mean of z − r, 40 seeds",
+       title="Whatever p is, on average the stream gains x + b")
+ax.legend()
+plot.show(fig, "Mean of z minus the residual over 40 seeds, against x + b, for three rates.")
+
+# %% check="bias_dropout_residual_kernel" points=2
+# Forward: bias, dropout and residual, in this order.
+expect.needs("triton")
+x, residual = torch.randn(2, 9, 60, generator=expect.generator())
+bias = torch.randn(60, generator=expect.generator())
+kept = seeded_mask((9, 60), 0.25, 9)
+copies = torch.cat([x, residual, bias[None]])
+with expect.case("BiasDropoutResidual.apply(x, bias, residual, 0.25, 9) on 9 rows of 60"):
+    out = BiasDropoutResidual.apply(x, bias, residual, 0.25, 9)
+    expect.tensor(out, (9, 60), torch.float32, hint="the launch returns a tensor like x.")
+    expect.unchanged(torch.cat([x, residual, bias[None]]), copies,
+                     hint="the kernel writes into an input. Store into z.")
+    expect.close(
+        out, residual + (x + bias) * kept / 0.75, rtol=1e-5, atol=1e-6,
+        hint="z = residual + m * (x + bias) * scale; column i % columns of the bias.",
+        suspects=[(residual + x * kept / 0.75 + bias, "the bias is added behind dropout."),
+                  ((residual + x + bias) * kept / 0.75, "the residual is dropped with the rest."),
+                  (residual + (x + bias) * kept, "the survivors are not scaled."),
+                  ((x + bias) * kept / 0.75, "the residual is missing."),
+                  (residual + x * kept / 0.75, "the bias is missing."),
+                  (residual + (x + bias) * ~kept / 0.75, "kept and dropped are swapped."),
+                  (torch.where(kept, residual + (x + bias) / 0.75, 0),
+                   "where an entry is dropped, the residual must still pass.")],
+    )
+
+# %% check="bias_dropout_residual_kernel" points=2
+# Backward: the gradients of x, bias and residual.
+expect.needs("triton")
+inputs = [torch.randn(*s, generator=expect.generator()) for s in ((9, 60), (60,), (9, 60))]
+x, bias, residual = (t.requires_grad_() for t in inputs)
+dz = torch.randn(9, 60, generator=expect.generator())
+dx = dz * seeded_mask((9, 60), 0.25, 9) / 0.75
+with expect.case("out.backward(dz), then x.grad, bias.grad and residual.grad",
+                 crash=[("number of gradients", "backward returns six things: three gradients, "
+                                                "and None for p, seed and block.")]):
+    BiasDropoutResidual.apply(x, bias, residual, 0.25, 9).backward(dz)
+    expect.close(x.grad, dx, rtol=1e-5, atol=1e-6, hint="dx = m * dz / (1 - p).",
+                 suspects=[(dz, "mask and scale are missing in dx."),
+                           (dz / 0.75, "the mask is missing in dx."),
+                           (dx * 0.75, "the scale is missing in dx.")])
+    expect.close(residual.grad, dz, rtol=1e-5, atol=1e-6,
+                 hint="the residual passes undropped, and so does its gradient.",
+                 suspects=[(dx, "the residual's gradient is dropped. It is dz itself.")])
+    expect.close(bias.grad, dx.sum(0), rtol=1e-4, atol=1e-5,
+                 hint="the bias gets the sum of dx over all rows.",
+                 suspects=[(dz.sum(0), "the bias is dropped with x: sum dx, not dz."),
+                           (dx.mean(0), "sum the rows, do not average them.")])
+
+# %% check="bias_dropout_residual_kernel" points=1
+# Any length and block; the ends; more than two dimensions.
+expect.needs("triton")
+for rows, columns, block in ((1, 1, 64), (7, 37, 64), (7, 37, 1024), (2, 128, 256)):
+    with expect.case(f"BiasDropoutResidual.apply, {rows} × {columns}, blocks of {block}"):
+        x = torch.randn(rows, columns, generator=expect.generator())
+        bias = torch.randn(columns, generator=expect.generator())
+        out = BiasDropoutResidual.apply(x, bias, 2 * x, 0.5, 3, block)
+        right = 2 * x + 2 * (x + bias) * seeded_mask((rows, columns), 0.5, 3)
+        expect.close(out, right, rtol=1e-5, atol=1e-5,
+                     hint="the result depends on the length or on the block.")
+with expect.case("BiasDropoutResidual.apply(x, bias, residual, 1.0, 3)"):
+    expect.equal(BiasDropoutResidual.apply(x, bias, x, 1.0, 3), x,
+                 hint="at p = 1 the residual alone remains.")
+with expect.case("x of shape (2, 5, 16): bias.grad"):
+    x = torch.randn(2, 5, 16, generator=expect.generator())
+    bias = torch.zeros(16, requires_grad=True)
+    BiasDropoutResidual.apply(x, bias, x, 0.5, 3).sum().backward()
+    expect.close(bias.grad, 2.0 * seeded_mask((10, 16), 0.5, 3).sum(0), rtol=1e-5,
+                 hint="sum over all dimensions but the last.")
+
+# %% check="bias_dropout_residual_kernel" points=1 hidden=true
+# A hidden check: narrow dtypes.
+expect.needs("triton")
+for dtype, tolerance in ((torch.float16, 2**-10), (torch.bfloat16, 2**-7)):
+    with expect.case(f"BiasDropoutResidual.apply on 4 × 50 numbers, {dtype}"):
+        x, r = torch.randn(2, 4, 50, generator=expect.generator()).to(dtype)
+        bias = torch.randn(50, generator=expect.generator()).to(dtype)
+        out = BiasDropoutResidual.apply(x, bias, r, 0.1, 9)
+        expect.tensor(out, (4, 50), dtype, hint="the store converts to z's dtype.")
+        kept = seeded_mask((4, 50), 0.1, 9)
+        right = r.float() + (x.float() + bias.float()) * kept / 0.9
+        expect.close(out, right, rtol=tolerance, atol=1e-6,
+                     hint="convert each of the three loads to tl.float32.")
+
+# %% mistake="bias_dropout_residual_kernel" says="the bias is added behind dropout"
+@triton.jit
+def bias_dropout_residual_kernel(
+    x, bias, residual, z, n, columns, p, scale, seed, BLOCK: tl.constexpr
+):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    a = tl.load(x + i, mask=i < n).to(tl.float32)
+    b = tl.load(bias + i % columns, mask=i < n).to(tl.float32)
+    r = tl.load(residual + i, mask=i < n).to(tl.float32)
+    tl.store(z + i, r + tl.where(kept, a * scale, 0.0) + b, mask=i < n)
+
+
+class BiasDropoutResidual(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, bias, residual, p, seed, block=1024):
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must lie in [0, 1], not at {p}")
+        ctx.p, ctx.seed = p, seed
+        home, n, scale = x.device, x.numel(), 1 / (1 - p) if p < 1 else 0.0
+        x, bias, residual = (t.contiguous().to(gpu.DEVICE) for t in (x, bias, residual))
+        with gpu.guarded(x, block) as z:
+            bias_dropout_residual_kernel[(triton.cdiv(n, block),)](
+                x, bias, residual, z, n, len(bias), p, scale, seed, BLOCK=block
+            )
+        return z.to(home)
+
+    @staticmethod
+    def backward(ctx, dz):
+        dx = dropout_triton(dz, ctx.p, ctx.seed)
+        return dx, dx.flatten(0, -2).sum(0), dz, None, None, None
+
+# %% mistake="bias_dropout_residual_kernel" says="the residual is dropped with the rest"
+@triton.jit
+def bias_dropout_residual_kernel(
+    x, bias, residual, z, n, columns, p, scale, seed, BLOCK: tl.constexpr
+):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    a = tl.load(x + i, mask=i < n).to(tl.float32)
+    b = tl.load(bias + i % columns, mask=i < n).to(tl.float32)
+    r = tl.load(residual + i, mask=i < n).to(tl.float32)
+    tl.store(z + i, tl.where(kept, (r + a + b) * scale, 0.0), mask=i < n)
+
+
+class BiasDropoutResidual(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, bias, residual, p, seed, block=1024):
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must lie in [0, 1], not at {p}")
+        ctx.p, ctx.seed = p, seed
+        home, n, scale = x.device, x.numel(), 1 / (1 - p) if p < 1 else 0.0
+        x, bias, residual = (t.contiguous().to(gpu.DEVICE) for t in (x, bias, residual))
+        with gpu.guarded(x, block) as z:
+            bias_dropout_residual_kernel[(triton.cdiv(n, block),)](
+                x, bias, residual, z, n, len(bias), p, scale, seed, BLOCK=block
+            )
+        return z.to(home)
+
+    @staticmethod
+    def backward(ctx, dz):
+        dx = dropout_triton(dz, ctx.p, ctx.seed)
+        return dx, dx.flatten(0, -2).sum(0), dz, None, None, None
+
+# %% mistake="bias_dropout_residual_kernel" says="the residual must still pass"
+@triton.jit
+def bias_dropout_residual_kernel(
+    x, bias, residual, z, n, columns, p, scale, seed, BLOCK: tl.constexpr
+):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    a = tl.load(x + i, mask=i < n).to(tl.float32)
+    b = tl.load(bias + i % columns, mask=i < n).to(tl.float32)
+    r = tl.load(residual + i, mask=i < n).to(tl.float32)
+    tl.store(z + i, tl.where(kept, r + (a + b) * scale, 0.0), mask=i < n)
+
+
+class BiasDropoutResidual(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, bias, residual, p, seed, block=1024):
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must lie in [0, 1], not at {p}")
+        ctx.p, ctx.seed = p, seed
+        home, n, scale = x.device, x.numel(), 1 / (1 - p) if p < 1 else 0.0
+        x, bias, residual = (t.contiguous().to(gpu.DEVICE) for t in (x, bias, residual))
+        with gpu.guarded(x, block) as z:
+            bias_dropout_residual_kernel[(triton.cdiv(n, block),)](
+                x, bias, residual, z, n, len(bias), p, scale, seed, BLOCK=block
+            )
+        return z.to(home)
+
+    @staticmethod
+    def backward(ctx, dz):
+        dx = dropout_triton(dz, ctx.p, ctx.seed)
+        return dx, dx.flatten(0, -2).sum(0), dz, None, None, None
+
+# %% mistake="bias_dropout_residual_kernel" says="the survivors are not scaled"
+@triton.jit
+def bias_dropout_residual_kernel(
+    x, bias, residual, z, n, columns, p, scale, seed, BLOCK: tl.constexpr
+):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    a = tl.load(x + i, mask=i < n).to(tl.float32)
+    b = tl.load(bias + i % columns, mask=i < n).to(tl.float32)
+    r = tl.load(residual + i, mask=i < n).to(tl.float32)
+    tl.store(z + i, r + tl.where(kept, a + b, 0.0), mask=i < n)
+
+
+class BiasDropoutResidual(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, bias, residual, p, seed, block=1024):
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must lie in [0, 1], not at {p}")
+        ctx.p, ctx.seed = p, seed
+        home, n, scale = x.device, x.numel(), 1 / (1 - p) if p < 1 else 0.0
+        x, bias, residual = (t.contiguous().to(gpu.DEVICE) for t in (x, bias, residual))
+        with gpu.guarded(x, block) as z:
+            bias_dropout_residual_kernel[(triton.cdiv(n, block),)](
+                x, bias, residual, z, n, len(bias), p, scale, seed, BLOCK=block
+            )
+        return z.to(home)
+
+    @staticmethod
+    def backward(ctx, dz):
+        dx = dropout_triton(dz, ctx.p, ctx.seed)
+        return dx, dx.flatten(0, -2).sum(0), dz, None, None, None
+
+# %% mistake="bias_dropout_residual_kernel" says="the residual is missing"
+@triton.jit
+def bias_dropout_residual_kernel(
+    x, bias, residual, z, n, columns, p, scale, seed, BLOCK: tl.constexpr
+):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    a = tl.load(x + i, mask=i < n).to(tl.float32)
+    b = tl.load(bias + i % columns, mask=i < n).to(tl.float32)
+    tl.store(z + i, tl.where(kept, (a + b) * scale, 0.0), mask=i < n)
+
+
+class BiasDropoutResidual(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, bias, residual, p, seed, block=1024):
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must lie in [0, 1], not at {p}")
+        ctx.p, ctx.seed = p, seed
+        home, n, scale = x.device, x.numel(), 1 / (1 - p) if p < 1 else 0.0
+        x, bias, residual = (t.contiguous().to(gpu.DEVICE) for t in (x, bias, residual))
+        with gpu.guarded(x, block) as z:
+            bias_dropout_residual_kernel[(triton.cdiv(n, block),)](
+                x, bias, residual, z, n, len(bias), p, scale, seed, BLOCK=block
+            )
+        return z.to(home)
+
+    @staticmethod
+    def backward(ctx, dz):
+        dx = dropout_triton(dz, ctx.p, ctx.seed)
+        return dx, dx.flatten(0, -2).sum(0), dz, None, None, None
+
+# %% mistake="bias_dropout_residual_kernel" says="residual's gradient is dropped"
+@triton.jit
+def bias_dropout_residual_kernel(
+    x, bias, residual, z, n, columns, p, scale, seed, BLOCK: tl.constexpr
+):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    a = tl.load(x + i, mask=i < n).to(tl.float32)
+    b = tl.load(bias + i % columns, mask=i < n).to(tl.float32)
+    r = tl.load(residual + i, mask=i < n).to(tl.float32)
+    tl.store(z + i, r + tl.where(kept, (a + b) * scale, 0.0), mask=i < n)
+
+
+class BiasDropoutResidual(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, bias, residual, p, seed, block=1024):
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must lie in [0, 1], not at {p}")
+        ctx.p, ctx.seed = p, seed
+        home, n, scale = x.device, x.numel(), 1 / (1 - p) if p < 1 else 0.0
+        x, bias, residual = (t.contiguous().to(gpu.DEVICE) for t in (x, bias, residual))
+        with gpu.guarded(x, block) as z:
+            bias_dropout_residual_kernel[(triton.cdiv(n, block),)](
+                x, bias, residual, z, n, len(bias), p, scale, seed, BLOCK=block
+            )
+        return z.to(home)
+
+    @staticmethod
+    def backward(ctx, dz):
+        dx = dropout_triton(dz, ctx.p, ctx.seed)
+        return dx, dx.sum(0), dx, None, None, None
+
+# %% mistake="bias_dropout_residual_kernel" says="mask and scale are missing in dx"
+@triton.jit
+def bias_dropout_residual_kernel(
+    x, bias, residual, z, n, columns, p, scale, seed, BLOCK: tl.constexpr
+):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    a = tl.load(x + i, mask=i < n).to(tl.float32)
+    b = tl.load(bias + i % columns, mask=i < n).to(tl.float32)
+    r = tl.load(residual + i, mask=i < n).to(tl.float32)
+    tl.store(z + i, r + tl.where(kept, (a + b) * scale, 0.0), mask=i < n)
+
+
+class BiasDropoutResidual(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, bias, residual, p, seed, block=1024):
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must lie in [0, 1], not at {p}")
+        ctx.p, ctx.seed = p, seed
+        home, n, scale = x.device, x.numel(), 1 / (1 - p) if p < 1 else 0.0
+        x, bias, residual = (t.contiguous().to(gpu.DEVICE) for t in (x, bias, residual))
+        with gpu.guarded(x, block) as z:
+            bias_dropout_residual_kernel[(triton.cdiv(n, block),)](
+                x, bias, residual, z, n, len(bias), p, scale, seed, BLOCK=block
+            )
+        return z.to(home)
+
+    @staticmethod
+    def backward(ctx, dz):
+        return dz, dz.sum(0), dz, None, None, None
+
+# %% mistake="bias_dropout_residual_kernel" says="sum dx, not dz"
+@triton.jit
+def bias_dropout_residual_kernel(
+    x, bias, residual, z, n, columns, p, scale, seed, BLOCK: tl.constexpr
+):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    a = tl.load(x + i, mask=i < n).to(tl.float32)
+    b = tl.load(bias + i % columns, mask=i < n).to(tl.float32)
+    r = tl.load(residual + i, mask=i < n).to(tl.float32)
+    tl.store(z + i, r + tl.where(kept, (a + b) * scale, 0.0), mask=i < n)
+
+
+class BiasDropoutResidual(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, bias, residual, p, seed, block=1024):
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must lie in [0, 1], not at {p}")
+        ctx.p, ctx.seed = p, seed
+        home, n, scale = x.device, x.numel(), 1 / (1 - p) if p < 1 else 0.0
+        x, bias, residual = (t.contiguous().to(gpu.DEVICE) for t in (x, bias, residual))
+        with gpu.guarded(x, block) as z:
+            bias_dropout_residual_kernel[(triton.cdiv(n, block),)](
+                x, bias, residual, z, n, len(bias), p, scale, seed, BLOCK=block
+            )
+        return z.to(home)
+
+    @staticmethod
+    def backward(ctx, dz):
+        dx = dropout_triton(dz, ctx.p, ctx.seed)
+        return dx, dz.sum(0), dz, None, None, None
+
+# %% mistake="bias_dropout_residual_kernel" says="do not average them"
+@triton.jit
+def bias_dropout_residual_kernel(
+    x, bias, residual, z, n, columns, p, scale, seed, BLOCK: tl.constexpr
+):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    a = tl.load(x + i, mask=i < n).to(tl.float32)
+    b = tl.load(bias + i % columns, mask=i < n).to(tl.float32)
+    r = tl.load(residual + i, mask=i < n).to(tl.float32)
+    tl.store(z + i, r + tl.where(kept, (a + b) * scale, 0.0), mask=i < n)
+
+
+class BiasDropoutResidual(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, bias, residual, p, seed, block=1024):
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must lie in [0, 1], not at {p}")
+        ctx.p, ctx.seed = p, seed
+        home, n, scale = x.device, x.numel(), 1 / (1 - p) if p < 1 else 0.0
+        x, bias, residual = (t.contiguous().to(gpu.DEVICE) for t in (x, bias, residual))
+        with gpu.guarded(x, block) as z:
+            bias_dropout_residual_kernel[(triton.cdiv(n, block),)](
+                x, bias, residual, z, n, len(bias), p, scale, seed, BLOCK=block
+            )
+        return z.to(home)
+
+    @staticmethod
+    def backward(ctx, dz):
+        dx = dropout_triton(dz, ctx.p, ctx.seed)
+        return dx, dx.mean(0), dz, None, None, None
+
+# %% mistake="bias_dropout_residual_kernel" says="returns six things"
+@triton.jit
+def bias_dropout_residual_kernel(
+    x, bias, residual, z, n, columns, p, scale, seed, BLOCK: tl.constexpr
+):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    a = tl.load(x + i, mask=i < n).to(tl.float32)
+    b = tl.load(bias + i % columns, mask=i < n).to(tl.float32)
+    r = tl.load(residual + i, mask=i < n).to(tl.float32)
+    tl.store(z + i, r + tl.where(kept, (a + b) * scale, 0.0), mask=i < n)
+
+
+class BiasDropoutResidual(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, bias, residual, p, seed, block=1024):
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must lie in [0, 1], not at {p}")
+        ctx.p, ctx.seed = p, seed
+        home, n, scale = x.device, x.numel(), 1 / (1 - p) if p < 1 else 0.0
+        x, bias, residual = (t.contiguous().to(gpu.DEVICE) for t in (x, bias, residual))
+        with gpu.guarded(x, block) as z:
+            bias_dropout_residual_kernel[(triton.cdiv(n, block),)](
+                x, bias, residual, z, n, len(bias), p, scale, seed, BLOCK=block
+            )
+        return z.to(home)
+
+    @staticmethod
+    def backward(ctx, dz):
+        dx = dropout_triton(dz, ctx.p, ctx.seed)
+        return dx, dx.sum(0), dz
+
+# %% mistake="bias_dropout_residual_kernel" says="all dimensions but the last"
+@triton.jit
+def bias_dropout_residual_kernel(
+    x, bias, residual, z, n, columns, p, scale, seed, BLOCK: tl.constexpr
+):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    a = tl.load(x + i, mask=i < n).to(tl.float32)
+    b = tl.load(bias + i % columns, mask=i < n).to(tl.float32)
+    r = tl.load(residual + i, mask=i < n).to(tl.float32)
+    tl.store(z + i, r + tl.where(kept, (a + b) * scale, 0.0), mask=i < n)
+
+
+class BiasDropoutResidual(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, bias, residual, p, seed, block=1024):
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must lie in [0, 1], not at {p}")
+        ctx.p, ctx.seed = p, seed
+        home, n, scale = x.device, x.numel(), 1 / (1 - p) if p < 1 else 0.0
+        x, bias, residual = (t.contiguous().to(gpu.DEVICE) for t in (x, bias, residual))
+        with gpu.guarded(x, block) as z:
+            bias_dropout_residual_kernel[(triton.cdiv(n, block),)](
+                x, bias, residual, z, n, len(bias), p, scale, seed, BLOCK=block
+            )
+        return z.to(home)
+
+    @staticmethod
+    def backward(ctx, dz):
+        dx = dropout_triton(dz, ctx.p, ctx.seed)
+        return dx, dx.sum(0) if dx.dim() == 2 else dx[0].sum(0), dz, None, None, None
+
+# %% correct="bias_dropout_residual_kernel"
+@triton.jit
+def bias_dropout_residual_kernel(
+    x, bias, residual, z, n, columns, p, scale, seed, BLOCK: tl.constexpr
+):
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    kept = (tl.randint(seed, i).to(tl.uint32, bitcast=True) >> 8) * (1 / 16777216) >= p
+    a = tl.load(x + i, mask=i < n).to(tl.float32)
+    b = tl.load(bias + i % columns, mask=i < n).to(tl.float32)
+    r = tl.load(residual + i, mask=i < n).to(tl.float32)
+    tl.store(z + i, (a + b) * tl.where(kept, scale, 0.0) + r, mask=i < n)
+
+
+class BiasDropoutResidual(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, bias, residual, p, seed, block=1024):
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must lie in [0, 1], not at {p}")
+        ctx.p, ctx.seed = p, seed
+        home, n, scale = x.device, x.numel(), 1 / (1 - p) if p < 1 else 0.0
+        x, bias, residual = (t.contiguous().to(gpu.DEVICE) for t in (x, bias, residual))
+        with gpu.guarded(x, block) as z:
+            bias_dropout_residual_kernel[(triton.cdiv(n, block),)](
+                x, bias, residual, z, n, len(bias), p, scale, seed, BLOCK=block
+            )
+        return z.to(home)
+
+    @staticmethod
+    def backward(ctx, dz):
+        kept = seeded_mask(dz.shape, ctx.p, ctx.seed, device=dz.device)
+        slope = torch.where(kept, dz / ((1 - ctx.p) or 1), 0)
+        return slope, slope.sum(tuple(range(dz.dim() - 1))), dz, None, None, None
+
+# %% [markdown]
+# Triton's interpreter says nothing about speed, and so nothing was timed here. What can be counted
+# without a clock is the traffic, and it has fallen from seven times the size of $x$ to three.
+#
+# ## Three questions
+#
+# Put one of the strings in place of each `...`.
+
+# %% exercise="seed_questions"
+seed_questions = {
+    # Forward ran with blocks of 256 entries, backward runs with blocks of 1024. Your kernel's mask:
+    # "is the same", "is another one" or "is the same up to entry 256"
+    "block": ...,
+    # A layer draws from a torch.Generator of its own, inside checkpoint(). Its gradient is:
+    # "right", "right with preserve_rng_state=True" or "that of another mask"
+    "checkpoint": ...,
+    # Four tensor-parallel ranks hold copies of the residual stream. For dropout on it they use:
+    # "one seed", "seed + rank" or "four independent seeds"
+    "tensor": ...,
+}
+if ... in seed_questions.values():
+    ### BEGIN SOLUTION
+    seed_questions |= {"block": "is the same", "checkpoint": "that of another mask"}
+    seed_questions["tensor"] = "one seed"
+    ### END SOLUTION
+
+# %% check="seed_questions" points=1
+with expect.case("seed_questions"):
+    expect.choice(seed_questions, "block",
+                  ("is the same", "is another one", "is the same up to entry 256"),
+                  answer="c260cfc8", hint="what does the word of an entry depend on?")
+    expect.choice(seed_questions, "checkpoint",
+                  ("right", "right with preserve_rng_state=True", "that of another mask"),
+                  answer="2da2e17a", hint="look at the figure: whose state is put back?")
+    expect.choice(seed_questions, "tensor", ("one seed", "seed + rank", "four independent seeds"),
+                  answer="0c5b364e", hint="what becomes of copies with different masks?")
+
+# %% [markdown]
+# ## In your own words
+#
+# A colleague adds activation checkpointing to a network with dropout layers that draw from a
+# generator of their own. Memory falls as hoped, no error comes, and training still makes progress,
+# only worse than before. Say in two to five sentences what has happened to the gradients, why
+# nothing failed, and name one mend and one measurement that would have shown the fault. (A person
+# reads this.)
+
+# %% [markdown] answer="checkpointed_masks" points=2
+# ### BEGIN SOLUTION
+# *Marking guide.* One point: the block runs a second time on the way back and draws a new mask,
+# because only the state of PyTorch's own generators is put back; so the gradient belongs to
+# another thinned network than the one whose loss was computed. It has the right shape and a
+# plausible size, so nothing fails. One point: a mend (PyTorch's own generator, the generator's
+# state put back by hand, or a mask made from a seed), and a measurement (compare the gradient with
+# that of the run without checkpointing for the same masks; or see where the gradient is 0 and the
+# output is not).
+# ### END SOLUTION
+
+# %% [markdown]
+# ## What we found
+#
+# - The masks of one transformer layer, kept as floats, took 12 times the memory of its weights; as
+#   seeds they take 24 bytes.
+# - Philox turns the number of an entry into its coin: the same mask in parts, in any order, for
+#   any block, in PyTorch and in Triton, forward and backward.
+# - A word divided by $2^{32}$ in float32 can be exactly 1; 24 bits cannot.
+# - Under checkpointing a generator of one's own gives half of the gradient's entries the wrong
+#   mask (at $p=0.5$), with no error. A seed does not.
+# - `seed + rank` repeats its masks from step to step. Copies of one tensor need one seed.
+#
+# **Read.** Salmon, Moraes, Dror and Shaw, *Parallel random numbers: as easy as 1, 2, 3*, SC 2011:
+# Philox, and why ten rounds. The Triton tutorial *Low-memory dropout*, whose kernel saves a seed.
+# Korthikanti, Casper, Lym, McAfee, Andersch, Shoeybi and Catanzaro, *Reducing activation
+# recomputation in large transformer models*, MLSys 2023: what a layer keeps, masks included. The
+# documentation of `torch.utils.checkpoint`, on `preserve_rng_state`.
+#
+# **Stretch.** Philox gives four words and your kernel uses one. Let a block of `BLOCK` counters
+# make `4 * BLOCK` coins with `tl.randint4x`; how must `seeded_mask` number its entries then? And a
+# CUDA graph replays a launch with the numbers of its recording: where must the seed lie, so that
+# each replay drops other entries?
+#
+# **Still open.** You have built every part, from the coin to the kernel. What is left is a problem
+# of your own. That is {{capstone}}.

@@ -1,0 +1,455 @@
+"""From text file to released notebook: is it exact, and is what is wrong refused by line?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from grader.authoring import build
+from grader.authoring.lesson import REGION, Lesson, read, read_all
+from grader.errors import LessonError
+from grader.paths import SOLUTIONS
+
+LESSONS = read_all(SOLUTIONS)
+
+GOOD = '''\
+# %% [markdown]
+# # 98 · A lesson
+
+# %% setup=true
+import numpy as np
+
+from dropoutlab import expect
+
+# %% exercise="double"
+def double(x):
+    """Twice x."""
+    ### BEGIN SOLUTION
+    return x + x * 1.0 - 0 * x + 0.0
+    ### END SOLUTION
+
+# %% check="double" points=1
+rows = [np.ones(2)]
+with expect.case("double(1)"):
+    expect.close(double(rows[0]), 2 * rows[0], hint="twice.")
+
+# %% check="double" points=2 hidden=true
+# A hidden check: of zero.
+with expect.case("double(0)"):
+    expect.close(double(0.0), 0.0, hint="twice nothing.")
+
+# %% mistake="double" says="twice"
+def double(x):
+    return x
+
+# %% exercise="questions"
+questions = {"a": ...}
+if ... in questions.values():
+    ### BEGIN SOLUTION
+    questions = {"a": "yes"}
+    ### END SOLUTION
+
+# %% check="questions" points=1
+with expect.case("questions"):
+    expect.equal(questions["a"], "yes", hint="yes.")
+
+# %% [markdown] answer="why" points=1
+# ### BEGIN SOLUTION
+# Because of this long marking guide.
+# ### END SOLUTION
+'''
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "98_lesson.py"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def line_of(text: str, part: str) -> int:
+    return text[: text.index(part)].count("\n") + 1
+
+
+def test_a_good_lesson_is_read(tmp_path: Path):
+    """Is a lesson without faults accepted, a question and prose without mistakes included?"""
+    lesson = read(write(tmp_path, GOOD))
+    assert (lesson.name, lesson.title, lesson.points) == ("98_lesson", "98 · A lesson", 5)
+    assert lesson.exercises == ["double", "questions"]
+
+
+# What is changed in GOOD, the text at whose line the fault is reported, and its words.
+FAULTS = {
+    "check without exercise": (
+        ("", '\n# %% check="triple" points=1\nexpect.equal(1, 1, hint="")\n'),
+        '# %% check="triple"',
+        'no exercise="triple" for this check',
+    ),
+    "exercise without check": (
+        ('check="questions"', 'check="double"'),
+        '# %% exercise="questions"',
+        'exercise="questions" has no check',
+    ),
+    "exercise without mistake": (
+        ('# %% mistake="double" says="twice"\ndef', '# %% correct="double"\ndef'),
+        '# %% exercise="double"',
+        'exercise="double" has no mistake',
+    ),
+    "mistake without diagnosis": (
+        (' says="twice"', ""),
+        '# %% mistake="double"',
+        "no diagnosis",
+    ),
+    "mistake of nothing": (('mistake="double"', 'mistake="triple"'), "# %% mistake", "triple"),
+    "no markers": (
+        ("    ### BEGIN SOLUTION\n    return", "    return"),
+        '# %% exercise="double"',
+        "needs its solution between",
+    ),
+    "no end marker": (
+        ("+ 0.0\n    ### END SOLUTION", "+ 0.0"),
+        '# %% exercise="double"',
+        "needs its solution between",
+    ),
+    "prose without markers": (
+        ("# ### BEGIN SOLUTION\n", ""),
+        '# %% [markdown] answer="why"',
+        "needs its solution between",
+    ),
+    "marker outside": (("rows =", "### BEGIN SOLUTION\nrows ="), "# %% check", "outside"),
+    "hidden by hand": (
+        ("rows =", "### BEGIN HIDDEN TESTS\nrows ="),
+        '# %% check="double" points=1',
+        "hidden=true",
+    ),
+    "no title": (("# # 98 · A lesson", "# A lesson"), "# %% [markdown]", "title is missing"),
+    "unknown key": (("points=2 hidden", "weight=2 points=2 hidden"), "points=2", "`weight` is not"),
+    "key of another cell": (
+        ('exercise="double"', 'exercise="double" says="x"'),
+        '# %% exercise="double"',
+        "`says` does not belong in a exercise cell",
+    ),
+    "no points": (('"questions" points=1', '"questions"'), '# %% check="questions"', "points"),
+    "no number of points": (('"questions" points=1', '"questions" points="1"'),
+                            '# %% check="questions"', "points"),
+    "empty cell": (("", "\n# %%\n"), "\n# %%\n", "empty"),
+    "no Python": (("rows = [np", "rows = = [np"), "rows = =", "not Python"),
+    "code before the first cell": (("# %% [mark", "import os\n# %% [mark"), "import os",
+                                   "before the first"),
+    "two of one name": (('exercise="questions"', 'exercise="double"'), "# %% exer", "2 cells"),
+    "answer in code": (('# %% [markdown] answer="why"', '# %% answer="why"'), "# %% answer",
+                       "needs a [markdown] cell"),
+    "leak in a story": (
+        ("# # 98 · A lesson", "# # 98 · A lesson\n# return x + x * 1.0 - 0 * x + 0.0"),
+        "# return x + x",
+        "solution of `double` would be released",
+    ),
+    "leak in a hint": (
+        ("", "\n# %% [markdown]\n# <details><summary>Hint 1</summary>\n#\n"
+             "# Write `return x+x*1.0-0*x+0.0`.\n# </details>\n"),
+        "# Write",
+        "would be released",
+    ),
+    "leak in a demonstration": (
+        ("", "\n# %%\ndef twin(x):\n    return x + x * 1.0 - 0 * x + 0.0  # twin\n"),
+        "  # twin",
+        "would be released",
+    ),
+    "leak in a comment": (
+        ("rows =", "# return x + x * 1.0 - 0 * x + 0.0\nrows ="),
+        "# return x",
+        "would be released",
+    ),
+    "leak below the solution": (
+        ("END SOLUTION", "END SOLUTION\n    return x + x * 1.0 - 0 * x + 0.0  # again"),
+        "  # again",
+        "would be released",
+    ),
+    "markers in the wrong order": (
+        ("    ### BEGIN SOLUTION\n    return", "    ### END SOLUTION\n    return"),
+        '# %% exercise="double"',
+        "needs its solution between",
+    ),
+    "markers that only nbgrader knows": (
+        ("    ### BEGIN SOLUTION\n    return", "    # BEGIN SOLUTION\n    return"),
+        '# %% exercise="double"',
+        "needs its solution between",
+    ),
+    "no points at all": (
+        ('"questions" points=1', '"questions" points=0'),
+        '# %% check="questions"',
+        "points=1, 2",
+    ),
+    "hidden without a value": (("hidden=true", "hidden"), " hidden\n", "`hidden=true`"),
+    "hidden in words": (("hidden=true", 'hidden="no"'), "hidden=", "`hidden=true`"),
+    "no quotes": (
+        ('check="questions"', "check=questions"),
+        "# %% check=questions",
+        "`check=questions` cannot be read",
+    ),
+    "a name of two words": (
+        ('exercise="questions"', 'exercise="two words"'),
+        '# %% exercise="two words"',
+        "letters, digits and _",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_refused_by_line(fault: str, tmp_path: Path):
+    """Is each fault said in one sentence that begins with its file and line?"""
+    (old, new), at, words = FAULTS[fault]
+    text = GOOD.replace(old, new, 1) if old else GOOD + new
+    assert text != GOOD
+    with pytest.raises(LessonError) as refused:
+        read(write(tmp_path, text))
+    line = line_of(text, at) + (at == "\n# %%\n")
+    said = [row for row in str(refused.value).splitlines() if words in row]
+    assert said and re.match(rf"98_lesson\.py:{line}: .*\.$", said[0]), f"{line}: {refused.value}"
+
+
+NAMES = {
+    "plain": "stray",
+    "lambda": "(lambda: stray)()",
+    "comprehension": "[stray for _ in range(3)]",
+    "default": "def inner(a=stray):\n    pass",
+    "inner function": "def inner():\n    return stray",
+    "f-string": 'f"{stray}"',
+    "attribute": "stray.thing",
+    "augmented": "stray2 = 0\nstray2 += stray",
+    "annotation": "def inner(a: stray):\n    pass",
+    "augmented itself": "stray += 1",
+    "deleted": "del stray",
+    "nested": "def inner():\n    return [lambda: stray for _ in range(3)]",
+    "class": "class Inner:\n    field = stray",
+    "global": "def inner():\n    global stray\n    return stray",
+    "format": 'f"{1:{stray}}"',
+}
+
+
+@pytest.mark.parametrize("use", NAMES)
+def test_a_check_uses_no_other_names(use: str, tmp_path: Path):
+    """Is a name that is neither imported, an exercise, a builtin nor local refused by line?"""
+    text = GOOD.replace("rows = [np.ones(2)]", f"rows = [np.ones(2)]\n{NAMES[use]}")
+    with pytest.raises(LessonError, match="`stray` is none of them") as refused:
+        read(write(tmp_path, text))
+    line = next(i for i, row in enumerate(text.splitlines(), 1) if re.search(r"\bstray\b", row))
+    assert f"98_lesson.py:{line}:" in str(refused.value)
+
+
+CROSSING = {
+    "shared memory": "assert not np.shares_memory(double(rows[0]), rows[0])",
+    "the learner's globals": "assert double.__globals__",
+    "the learner's class": "assert isinstance(double(rows[0]), double)",
+    "the kernel": "exec('1')",
+}
+
+
+@pytest.mark.parametrize("ask", CROSSING)
+def test_a_check_asks_nothing_that_cannot_cross(ask: str, tmp_path: Path):
+    """Is a check refused by line that would need to run in the learner's own process?"""
+    text = GOOD.replace("rows = [np.ones(2)]", f"rows = [np.ones(2)]\n{CROSSING[ask]}")
+    with pytest.raises(LessonError, match="cannot cross") as refused:
+        read(write(tmp_path, text))
+    assert f"98_lesson.py:{line_of(text, CROSSING[ask])}:" in str(refused.value)
+
+
+def test_a_star_import_brings_no_names(tmp_path: Path):
+    """Is a name refused that only a star import could bring?"""
+    text = GOOD.replace("import numpy as np", "from math import *\nimport numpy as np")
+    read(write(tmp_path, text))
+    with pytest.raises(LessonError, match="`sqrt` is none of them"):
+        read(write(tmp_path, text.replace("rows = [np", "sqrt(4)\nrows = [np")))
+
+
+def test_a_check_may_use_its_own_names(tmp_path: Path):
+    """Are locals of every kind, builtins, exercises and imports accepted?"""
+    own = (
+        "total, (a, *rest) = 0, (1, 2, 3)\n"
+        "for i, row in enumerate(rows): total += i * len(row)\n"
+        "squares = {k: v for k, v in zip(rest, (double(j) for j in rest))}\n"
+        "def inner(n, *args, key=None, **more):\n    return (n, args, key, more, total)\n"
+        "with open('x') if total else np.errstate() as handle: pass\n"
+        "try:\n    inner(1)\nexcept ValueError as error:\n    print(error)\n"
+        "(value := 3)\nassert isinstance(value, int)\n"
+        "total += 1\ndel total\nimport math\nmath.pi\n"
+        "any((last := n) for n in rest)\nlast\n"
+        "def bind():\n    global bound\n    bound = 1\nbind()\nbound\n"
+        "class Own:\n    size = 2\n    def area(self): return self.size * len(questions)\n"
+        "(lambda n, *, m=1: n + m)(1)\n"
+        "match rest:\n    case [first, *others]: print(f'{first!r:>{len(others)}}')\n"
+    )
+    read(write(tmp_path, GOOD.replace("rows = [np.ones(2)]", f"rows = [np.ones(2)]\n{own}")))
+
+
+def test_all_faults_are_said_at_once(tmp_path: Path):
+    """Does one reading report every fault of every file, in order?"""
+    text = GOOD.replace(' says="twice"', "").replace('check="questions"', 'check="none"')
+    write(tmp_path, text)
+    (tmp_path / "99_other.py").write_text(GOOD.replace("# # 98", "# 98"))
+    with pytest.raises(LessonError) as refused:
+        read_all(tmp_path)
+    said = str(refused.value).splitlines()
+    lines = [int(row.split(":")[1]) for row in said if row.startswith("98_lesson.py")]
+    assert len(lines) == 3 and lines == sorted(lines)
+    assert said[-1].startswith("99_other.py:1:")
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return build.generate(LESSONS, tmp_path_factory.mktemp("first"))
+
+
+def test_two_builds_give_the_same_bytes(releases: dict[str, Path], tmp_path: Path):
+    """Does a second build, elsewhere and of the last lesson alone, give the same bytes?"""
+    name = LESSONS[-1].name
+    again = build.generate(LESSONS[-1:], tmp_path)
+    assert again[name].read_bytes() == releases[name].read_bytes()
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_what_is_committed_is_what_is_built(releases: dict[str, Path], lesson: Lesson):
+    """Is lessons/ what solutions/ says?"""
+    same = build.released(lesson.name).read_bytes() == releases[lesson.name].read_bytes()
+    assert same, f"lessons/{lesson.name} is not what is built: run `python3 grader build`"
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_a_release_holds_what_it_should(releases: dict[str, Path], lesson: Lesson):
+    """No answers, hidden checks or mistakes; locked checks with their points; ids that stay?"""
+    notebook = nbformat.read(releases[lesson.name], as_version=4)
+    nbformat.validate(notebook)
+    text = "\n".join(cell.source for cell in notebook.cells)
+    for cell in lesson.of("exercise") + lesson.of("answer"):
+        for line in "".join(REGION.findall(cell.source)).splitlines():
+            assert len(line.strip()) < 30 or line.strip() not in text, f"solution of {cell.name}"
+    for cell in lesson.cells:
+        if cell.kind in ("mistake", "correct"):
+            assert cell.source not in text
+        if cell.hidden:
+            comment, _, body = cell.source.partition("\n")
+            assert comment.startswith("#") and comment in text
+            assert body.strip() not in text
+    for word in ("SOLUTION", "HIDDEN TESTS"):
+        assert word not in text
+    graded = [c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade")]
+    points = [c.points for c in lesson.cells if c.kind in ("check", "answer")]
+    assert [c.metadata.nbgrader.points for c in graded] == points
+    checks = [c for c in graded if c.cell_type == "code"]
+    for check, cell in zip(checks, lesson.of("check"), strict=True):
+        assert cell.hidden == all(line.startswith("#") for line in check.source.splitlines())
+    assert all(c.metadata.editable is False and c.metadata.deletable is False for c in checks)
+    identities = [c.id for c in notebook.cells]
+    assert len(set(identities)) == len(identities)
+    named = [c.name for c in lesson.cells if c.kind in ("exercise", "answer")]
+    assert set(named) <= set(identities)
+    assert not any(c.get("outputs") or c.get("execution_count") for c in notebook.cells)
+
+
+def test_ids_stay_when_a_lesson_grows(tmp_path: Path):
+    """Does a cell keep its id, a learner's answer its place, when cells come before it?"""
+    before = build.source_notebook(read(write(tmp_path, GOOD)))
+    longer = GOOD.replace(
+        "# %% exercise", "# %% [markdown]\n# New.\n\n# %%\n1 + 1\n\n# %% exercise"
+    )
+    after = build.source_notebook(read(write(tmp_path, longer)))
+    identity = {cell.source: cell.id for cell in after.cells}
+    assert len(after.cells) > len(before.cells)
+    assert all(identity[cell.source] == cell.id for cell in before.cells)
+
+
+def _answer(notebook: NotebookNode) -> None:
+    cell = next(c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("solution"))
+    cell.source = "x = 'hours of work'"
+
+
+def _run(notebook: NotebookNode) -> None:
+    cell = next(c for c in notebook.cells if c.cell_type == "code")
+    cell.outputs = [nbformat.v4.new_output("stream", text="hours of work")]
+
+
+def _note(notebook: NotebookNode) -> None:
+    notebook.cells.insert(3, nbformat.v4.new_markdown_cell("hours of work"))
+
+
+def _try(notebook: NotebookNode) -> None:
+    cell = next(c for c in notebook.cells if c.id.startswith("demonstration"))
+    cell.source += "\n# hours of work"
+
+
+def _open(notebook: NotebookNode) -> None:
+    notebook.metadata.language_info.version = "3.99"  # as JupyterLab does
+    notebook.cells[0].metadata.collapsed = False
+
+
+@pytest.mark.parametrize("work", [_answer, _run, _note, _try], ids=lambda work: work.__name__)
+def test_work_is_kept(
+    work: Callable, releases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Is a notebook copied that a learner answered, ran, wrote a note in or tried things in?"""
+    monkeypatch.setattr(build, "KEPT", tmp_path / "kept")
+    notebook = nbformat.read(releases["00_start_here"], as_version=4)
+    work(notebook)
+    path = tmp_path / "00_start_here.ipynb"
+    nbformat.write(notebook, path)
+    kept = build.keep(path)
+    assert kept is not None and kept.parent == tmp_path / "kept"
+    assert kept.read_bytes() == path.read_bytes() and b"hours of work" in kept.read_bytes()
+
+
+def test_a_broken_notebook_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Is a notebook that cannot be read copied too, and a missing one no error?"""
+    monkeypatch.setattr(build, "KEPT", tmp_path / "kept")
+    path = tmp_path / "00_start_here.ipynb"
+    assert build.keep(path) is None
+    path.write_text("hours of work")
+    kept = build.keep(path)
+    assert kept is not None and kept.read_text() == "hours of work"
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_what_is_untouched_is_not_kept(
+    releases: dict[str, Path], lesson: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Is a notebook not copied that was opened and saved at most?"""
+    monkeypatch.setattr(build, "KEPT", tmp_path / "kept")
+    notebook = nbformat.read(releases[lesson.name], as_version=4)
+    _open(notebook)
+    path = tmp_path / f"{lesson.name}.ipynb"
+    nbformat.write(notebook, path)
+    assert build.keep(path) is None and not (tmp_path / "kept").exists()
+
+
+def test_a_build_loses_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Does a build say what it changes, keep work it writes over, and leave files beside it?"""
+    folders = {"ROOT": "", "SOLUTIONS": "solutions", "LESSONS": "lessons", "KEPT": "kept"}
+    for name, folder in folders.items():
+        monkeypatch.setattr(build, name, tmp_path / folder)
+    (tmp_path / "solutions").mkdir()
+    write(tmp_path / "solutions", GOOD)
+    path = build.released("98_lesson")
+    (path.parent / "mine").mkdir(parents=True)
+    (path.parent / "mine" / "scratch.txt").write_text("hours of work")
+    (tmp_path / "lessons" / "97_gone").mkdir()
+    notebook = build.source_notebook(read(tmp_path / "solutions" / "98_lesson.py"))
+    _answer(notebook)
+    nbformat.write(notebook, path)
+
+    said: list[str] = []
+    assert build.build(said.append) == ["98_lesson"]
+    assert "hours of work" not in path.read_text() and "NotImplementedError" in path.read_text()
+    (kept,) = (tmp_path / "kept").iterdir()
+    assert "hours of work" in kept.read_text()
+    assert (path.parent / "mine" / "scratch.txt").read_text() == "hours of work"
+    assert len(said) == 2 and str(kept) in said[0] and "97_gone" in said[1]
+
+
+def test_a_folder_without_lessons_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Does a build of nothing say what a lesson is?"""
+    monkeypatch.setattr(build, "SOLUTIONS", tmp_path)
+    with pytest.raises(LessonError, match=r"NN_topic\.py"):
+        build.build()

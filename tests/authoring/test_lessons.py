@@ -1,0 +1,79 @@
+"""Every lesson: do its checks accept what is right, and bite where they should?"""
+
+from __future__ import annotations
+
+import nbformat
+import pytest
+
+import rehearsal
+from dropoutlab import expect
+from grader.authoring.build import released
+from grader.authoring.lesson import Cell, Lesson, read_all
+from grader.paths import SOLUTIONS
+
+LESSONS = read_all(SOLUTIONS)
+
+
+def each(kind: str):
+    """Parametrise over the cells of a kind, in all lessons."""
+    pairs = [(lesson, cell) for lesson in LESSONS for cell in lesson.of(kind)]
+    names = [f"{lesson.name}:{cell.line}:{cell.name}" for lesson, cell in pairs]
+    return pytest.mark.parametrize(("lesson", "cell"), pairs, ids=names)
+
+
+@each("exercise")
+def test_stub_is_not_written_yet(lesson: Lesson, cell: Cell):
+    """Does each check of an exercise as released say "not written yet", and no crash?"""
+    notebook = nbformat.read(released(lesson.name), as_version=4)
+    stub = next(c.source for c in notebook.cells if c.id == cell.name)
+    names = rehearsal.stage(lesson, **{cell.name: stub})
+    for check in lesson.of("check", cell.name):
+        unmet = rehearsal.verdict(check, names)
+        assert unmet is not None, f"line {check.line} accepts the stub"
+        assert unmet.found == "not written yet", str(unmet)
+
+
+@pytest.mark.filterwarnings("ignore")  # a learner's kernel warns, and runs on
+@each("mistake")
+def test_mistake_is_diagnosed(lesson: Lesson, cell: Cell):
+    """Is each mistake caught, and the first thing said of it its own diagnosis?"""
+    names = rehearsal.stage(lesson, **{cell.name: cell.source})
+    unmet = [rehearsal.verdict(check, names) for check in lesson.of("check", cell.name)]
+    said = [str(u) for u in unmet if u is not None]
+    assert said, "every check accepts this mistake"
+    assert cell.says in said[0], f"{cell.says!r} is not in:\n{said[0]}"
+
+
+@each("correct")
+def test_other_right_answer_is_accepted(lesson: Lesson, cell: Cell):
+    """Does each right answer in another style pass every check?"""
+    names = rehearsal.stage(lesson, **{cell.name: cell.source})
+    for check in lesson.of("check", cell.name):
+        assert rehearsal.verdict(check, names) is None
+
+
+@each("check")
+def test_solution_passes_whatever_the_seed(lesson: Lesson, cell: Cell):
+    """Does the solution pass each check for 300 seeds (once, where nothing is drawn)?"""
+    names = rehearsal.stage(lesson)
+    for seed in range(300):
+        with expect.seeded(seed) as drawn:
+            unmet = rehearsal.verdict(cell, names)
+        assert unmet is None, f"seed {seed}: {unmet}"
+        if drawn() == 0:
+            break
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_enough_is_asked_of_every_exercise(lesson: Lesson):
+    """Has each exercise at least 3 different diagnoses, another right answer, and 3 hints?"""
+    sources = [cell for cell in lesson.cells if cell.kind not in ("mistake", "correct", "check")]
+    for cell in lesson.of("exercise"):
+        mistakes = {m.says for m in lesson.of("mistake", cell.name)}
+        if not lesson.of("mistake", cell.name):
+            continue  # a graded question
+        assert len(mistakes) >= 3, f"{cell.name}: {len(mistakes)} diagnoses"
+        assert len(mistakes) == len(lesson.of("mistake", cell.name)), f"{cell.name}: said twice"
+        assert lesson.of("correct", cell.name), f"{cell.name} has no correct cell"
+        after = sources[sources.index(cell) + 1].source
+        assert after.count("<summary>Hint") == 3, f"{cell.name}: three hints follow it"

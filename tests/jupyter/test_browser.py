@@ -1,0 +1,346 @@
+"""The lessons as a learner meets them: a real JupyterLab in headless Chromium."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import os
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+import rehearsal
+from grader.authoring.lesson import Cell, Lesson, read_all
+from grader.paths import SOLUTIONS
+from project import ARTIFACTS
+from rehearsal import SECONDS, shown
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+LESSONS = read_all(SOLUTIONS)
+TOKEN = "letmein"
+MINUTE = 60_000
+
+
+class Server:
+    """`python3 grader lab --no-browser` in a copy of the project."""
+
+    def __init__(self, project: Path, *options: str):
+        with socket.socket() as probe:
+            probe.bind(("localhost", 0))
+            self.port = probe.getsockname()[1]
+        command = [sys.executable, str(project / "grader"), "lab", "--no-browser"]
+        self.log = project / f"lab-{self.port}.log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(self.port), *options],
+                env={**os.environ, "JUPYTER_TOKEN": TOKEN},
+                stdout=log, stderr=subprocess.STDOUT, cwd=project,
+            )  # fmt: skip
+
+    def wait(self) -> None:
+        """Return once the server answers; fail with its log if it does not."""
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(self.url("api"), timeout=5).close()
+                return
+            except OSError:
+                if self.process.poll() is not None:
+                    break
+                time.sleep(0.5)  # between two questions, not in place of an answer
+        pytest.fail(f"the server did not start:\n{self.log.read_text()}")
+
+    def url(self, path: str) -> str:
+        return f"http://localhost:{self.port}/{path}?token={TOKEN}"
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def lab(project: Path) -> Iterator[Server]:
+    """A learner's JupyterLab, in which one exercise of each lesson holds a mistake."""
+    for lesson in LESSONS:
+        _work(project / "lessons" / lesson.name / f"{lesson.name}.ipynb", lesson)
+    server = Server(project)
+    server.wait()
+    yield server
+    server.stop()
+
+
+@functools.cache
+def _planted(lesson: Lesson) -> Cell:
+    """The first mistake of a lesson with which its explorer still draws."""
+    for mistake in lesson.of("mistake"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a mistake may divide by zero
+            names = rehearsal.stage(lesson, **{mistake.name: mistake.source})
+            explorer = eval(shown(lesson), names)
+            before, control = explorer.picture.png, next(iter(explorer.controls.values()))
+            control.value = control.max
+        if explorer.picture.png != before and "stopped" not in explorer.picture.says:
+            return mistake
+    raise AssertionError(f"every mistake of {lesson.name} stops its explorer")
+
+
+def _work(path: Path, lesson: Lesson) -> None:
+    """Write right answers into a released notebook, but for one planted mistake.
+
+    Where a lesson trains for minutes, its demonstrations are taken out: they run elsewhere.
+    """
+    answers = {c.name: c.source for c in lesson.cells if c.kind in ("exercise", "answer")}
+    slow = {c.source for c in lesson.of("demonstration") if lesson.name in SECONDS} - {
+        shown(lesson)
+    }
+    planted = _planted(lesson)
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        cell.source = (answers | {planted.name: planted.source}).get(cell.id, cell.source)
+        if cell.source in slow:
+            cell.source = "pass"
+    nbformat.write(notebook, path)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
+               "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(MINUTE)
+    yield page
+    page.close()
+
+
+def _open(page: Page, server: Server, path: str) -> None:
+    page.goto(server.url(f"lab/tree/{path}") + "&reset")
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # in the status bar
+
+
+def _run_all(page: Page) -> None:
+    """Run → Run All Cells, and wait until the last cell that can run has run."""
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.locator("#jp-mainmenu-run").get_by_text("Run All Cells", exact=True).click()
+    page.wait_for_function(
+        """() => {
+          const code = [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")];
+          return code.length && code.every(p => /\\[\\d+\\]/.test(p.textContent));
+        }""",
+        timeout=3 * MINUTE,
+    )
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_a_learner_works_through_a_lesson(lab: Server, page: Page, lesson: Lesson):
+    """Open, run all, read a planted mistake's hint, use the explorer by keyboard, validate?"""
+    planted = _planted(lesson)
+    _open(page, lab, f"{lesson.name}/{lesson.name}.ipynb")
+    _run_all(page)
+    said = page.locator(".jp-OutputArea-output", has_text=planted.says)
+    expect(said.first).to_be_visible()
+    said.first.scroll_into_view_if_needed()
+    _shoot(page, f"{lesson.name}-hint")
+
+    _tell(f"{lesson.name}: from key to repaint", _move_slider(page, times=20))
+    _shoot(page, f"{lesson.name}-explorer")
+    if page.locator(UNITS).count():
+        clicks = _click_units(page, times=20)
+        _tell(f"{lesson.name}: from click to repaint", clicks)
+        _shoot(page, f"{lesson.name}-clicked")
+        assert sorted(clicks)[-2] < 400  # 30 ms on an idle machine
+
+    page.get_by_role("button", name="Validate").first.click()
+    dialog = page.locator(".jp-Dialog")
+    expect(dialog).to_contain_text(planted.says, timeout=3 * MINUTE)
+    _shoot(page, f"{lesson.name}-validate")
+
+
+def _move_slider(page: Page, times: int) -> list[float]:
+    """Press an arrow key on the first slider; the milliseconds until each repaint."""
+    picture = page.locator(".dropoutlab-picture :is(img, canvas)").first
+    picture.scroll_into_view_if_needed()
+    handle = page.locator(".widget-slider .noUi-handle").first
+    handle.focus()
+    caption = page.locator(".dropoutlab-picture figcaption").first
+    before = caption.inner_text()
+    passed = []
+    for step in range(times):
+        key = "ArrowRight" if step % 4 < 2 else "ArrowLeft"
+        picture.evaluate(TIMER, "keydown")
+        page.keyboard.press(key)
+        passed.append(page.evaluate("() => window.repainted"))
+        if step == 0:
+            assert caption.inner_text() != before, "the sentence below the picture did not change"
+    return passed
+
+
+UNITS = ".dropoutlab-picture [role=application]"  # a canvas of units that can be clicked
+TIMER = """(image, event) => { window.repainted = new Promise((done, fail) => {
+  setTimeout(() => fail(new Error("the picture did not answer")), 30_000);
+  const start = {};
+  window.addEventListener(event, () => start.at = performance.now(),
+                          { once: true, capture: true });
+  image.addEventListener("load", () => requestAnimationFrame(
+    () => done(performance.now() - start.at)), { once: true });
+}); }"""
+"""Milliseconds from the next `event` to the frame in which an image is painted again."""
+
+
+def _click_units(page: Page, times: int) -> list[float]:
+    """Restore all units, then remove some in the first network: the milliseconds of each click.
+
+    Then put one back by keyboard.
+    """
+    units, caption = page.locator(UNITS).first, page.locator(".dropoutlab-picture figcaption").first
+    page.get_by_role("button", name="Restore all units").click()
+    expect(caption).to_contain_text("0 of 64 units removed")
+    box, passed = units.bounding_box(), []
+    for unit in range(times):
+        units.evaluate(TIMER, "pointerdown")
+        row, column = divmod(unit, 8)
+        side = box["width"] / 8
+        units.click(position={"x": (column + 0.5) * side, "y": (row + 0.5) * side})
+        passed.append(page.evaluate("() => window.repainted"))
+        assert f"{unit + 1} of 64 units removed" in caption.inner_text()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Space")
+    expect(caption).to_contain_text(f"{times - 1} of 64 units removed")
+    expect(caption).to_contain_text(f"Unit {times - 9} costs")
+    return passed
+
+
+STATIC = """async ({ code, packed, state }) => {
+  const { default: widget } = await import("data:text/javascript;base64," + code);
+  const bytes = Uint8Array.from(atob(packed), (c) => c.charCodeAt(0)), heard = [];
+  Object.assign(state, { packed: new DataView(bytes.buffer) });
+  window.model = {
+    get: (name) => state[name],
+    set: (name, value) => { state[name] = value; heard.forEach((hear) => hear()); },
+    on: (_, hear) => heard.push(hear), save_changes() {}, off() {},
+  };
+  widget.render({ model, el: document.querySelector("main") });
+}"""
+"""Show a widget in a page that has no kernel."""
+
+
+def test_the_browser_finds_what_python_finds(browser: Browser):
+    """Do JavaScript's sentence and Python's agree, whatever is removed, and without a kernel?"""
+    lesson = next(lesson for lesson in LESSONS if "coadaptation" in lesson.name)
+    networks = eval(shown(lesson), rehearsal.stage(lesson)).picture
+    page = browser.new_page()
+    page.set_content("<main></main>")
+    names = ("removed", "unit", "digit", "units", "side", "template", "trouble")
+    page.evaluate(STATIC, {
+        "code": base64.b64encode(networks._esm.encode()).decode(),
+        "packed": base64.b64encode(networks.packed).decode(),
+        "state": {name: getattr(networks, name) for name in names},
+    })  # fmt: skip
+    rng = np.random.default_rng(0)
+    for count in (0, 1, 8, 40, 64):
+        networks.removed = sorted(rng.permutation(networks.units)[:count].tolist())
+        networks.unit = int(rng.integers(networks.units))
+        page.evaluate(
+            "([removed, unit]) => { model.set('removed', removed); model.set('unit', unit); }",
+            [networks.removed, networks.unit],
+        )
+        caption = page.locator("figcaption").inner_text()
+        words, numbers = re.compile(r"[^-+\d.]+"), re.compile(r"[-+]?\d+\.?\d*")
+        assert words.findall(caption) == words.findall(networks.says)
+        found, expected = (
+            [float(number) for number in numbers.findall(text)] for text in (caption, networks.says)
+        )
+        assert found == pytest.approx(expected, abs=0.011)  # a last digit may be rounded apart
+    page.locator(UNITS).first.focus()
+    page.keyboard.press("Space")
+    expect(page.locator("figcaption")).to_contain_text("63 of 64 units removed")
+    page.close()
+
+
+def test_a_stub_says_that_it_is_not_written_yet(project: Path, page: Page, lab: Server):
+    """Does a lesson as released run to its end, each check saying what to do?"""
+    lesson = LESSONS[-1]
+    released = nbformat.read(
+        SOLUTIONS.parent / "lessons" / lesson.name / f"{lesson.name}.ipynb", as_version=4
+    )
+    nbformat.write(released, project / "lessons" / "as_released.ipynb")
+    _open(page, lab, "as_released.ipynb")
+    _run_all(page)
+    errors = page.locator(".jp-OutputArea-output", has_text="not written yet")
+    assert errors.count() >= len([c for c in lesson.of("check") if not c.hidden])
+    explorer = page.locator(".dropoutlab-picture figcaption").first
+    expect(explorer).to_contain_text("Not written yet")
+
+
+def test_a_learner_sees_assignments_and_no_formgrader(page: Page, lab: Server):
+    """Has the menu an Assignment List, and no Formgrader?"""
+    page.goto(lab.url("lab") + "&reset")
+    page.get_by_role("menuitem", name="Nbgrader", exact=True).click()
+    expect(page.get_by_text("Assignment List", exact=True).first).to_be_visible()
+    expect(page.get_by_text("Formgrader", exact=True)).to_have_count(0)
+    page.get_by_text("Assignment List", exact=True).first.click()
+    expect(page.get_by_text("Released assignments")).to_be_visible()
+    _shoot(page, "assignment-list")
+
+
+def test_formgrader_lists_the_lessons(project: Path, browser: Browser):
+    """Does `lab --instructor` show Formgrader with every lesson that was built?"""
+    subprocess.run(
+        [sys.executable, str(project / "grader"), "build"], cwd=project, check=True
+    )  # writes the source notebooks, which are not committed
+    server = Server(project, "--instructor")
+    server.wait()
+    try:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(MINUTE)
+        page.goto(server.url("lab") + "&reset")
+        page.get_by_role("menuitem", name="Nbgrader", exact=True).click()
+        page.get_by_role("menuitem", name="Formgrader", exact=True).click()
+        frame = page.frame_locator("iframe")
+        for lesson in LESSONS:
+            expect(frame.get_by_text(lesson.name, exact=True)).to_be_visible()
+        _shoot(page, "formgrader")
+        page.close()
+    finally:
+        server.stop()
+
+
+def _tell(what: str, milliseconds: list[float]) -> None:
+    """Print and keep the median and the 95th percentile of 20 times."""
+    p50, p95 = statistics.median(milliseconds), sorted(milliseconds)[-2]
+    line = f"{what} p50 {p50:.0f} ms, p95 {p95:.0f} ms"
+    print(line)
+    with open(_shots() / "repaint.txt", "a") as out:
+        out.write(f"{line}\n")
+
+
+def _shoot(page: Page, name: str) -> None:
+    """Keep a screenshot, once what was scrolled into view is painted."""
+    painted = "() => new Promise(done => requestIdleCallback(() => requestAnimationFrame(done)))"
+    page.evaluate(painted)
+    page.screenshot(path=_shots() / f"{name}.png")
+
+
+def _shots() -> Path:
+    folder = ARTIFACTS / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
