@@ -372,7 +372,7 @@ def _site(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from grader import environment
-    from grader.authoring.lesson import read_all
+    from grader.authoring.reading import read_all
     from grader.paths import ROOT, SOLUTIONS
 
     environment.add("website")

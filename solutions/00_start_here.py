@@ -93,21 +93,16 @@ def scale(x, factor):
     return factor * x
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="scale"
 # Hints are folded under each exercise, three of them, each giving a little more away. NumPy
 # acts on all entries at once: `x + 1` adds one to every entry.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="scale"
 # An answer must be *returned*. Printing it is not enough.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="scale"
 # `x *= 2` changes the array that was handed in, and whoever owns it will be surprised. The
 # product of a number and an array, on a line of its own, is a new array.
-# </details>
 
 # %% check="scale" points=1
 # Every entry is multiplied.
@@ -205,34 +200,30 @@ print(f"MNIST    looked for in DROPOUT_DATA = {os.environ.get('DROPOUT_DATA', '(
 #
 # Put one of the strings in place of each `...`.
 
-# %% exercise="working_questions"
-working_questions = {
-    # A check fails. The line that says what to do about it begins with …
-    # "expected", "found" or "hint"
-    "message": ...,
-    # You edit a check cell so that it passes. Your score: "rises" or "stays as it was"
-    "edit": ...,
-    # You changed an exercise cell. The explorer knows the new function …
-    # "at once" or "after both cells are run again"
-    "rerun": ...,
-}
-if ... in working_questions.values():
-    ### BEGIN SOLUTION
-    working_questions = {
-        "message": "hint",
-        "edit": "stays as it was",
-        "rerun": "after both cells are run again",
-    }
-    ### END SOLUTION
+# %% question="message" points=1
+# A check fails. The line that says what to do about it begins with …
+#
+# - [ ] expected
+# - [ ] found
+# - [x] hint
+#
+# Hint: run the check of a wrong answer once more.
 
-# %% check="working_questions" points=1
-with expect.case("working_questions"):
-    expect.choice(working_questions, "message", ("expected", "found", "hint"),
-                  answer="90f2a3a5", hint="run the check of a wrong answer once more.")
-    expect.choice(working_questions, "edit", ("rises", "stays as it was"),
-                  answer="607e5f3d", hint="grading puts every check back as it was released.")
-    expect.choice(working_questions, "rerun", ("at once", "after both cells are run again"),
-                  answer="a62eab0b", hint="read the line below the explorer.")
+# %% question="edit" points=1
+# You edit a check cell so that it passes. Your score:
+#
+# - [ ] rises
+# - [x] stays as it was
+#
+# Hint: grading puts every check back as it was released.
+
+# %% question="rerun" points=1
+# You changed an exercise cell. The explorer knows the new function …
+#
+# - [ ] at once
+# - [x] after both cells are run again
+#
+# Hint: read the line below the explorer.
 
 # %% [markdown]
 # ## In your own words

@@ -111,23 +111,19 @@ def bernoulli_mask(shape, p, rng):
     return (rng.random(shape) >= p).astype(float)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="bernoulli_mask"
 # `rng.random(shape)` takes an int as well as a tuple, and gives numbers spread evenly over
 # [0, 1). What share of them lies below $p$?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="bernoulli_mask"
 # A comparison turns those numbers into True and False. Which side is to be the survivors'? Try
 # your choice in your head with $p = 0$, where all must survive.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="bernoulli_mask"
 # True and False become 1.0 and 0.0 by the array's method `astype`. And every comparison with
 # NaN is false, so ask whether `p` is *inside* the interval, and negate the answer.
-# </details>
-#
+
+# %% [markdown]
 # Look at your own masks before you check them: 12 examples go through a layer of 40 units.
 
 # %%
@@ -335,21 +331,17 @@ def apply_mask(x, mask):
     return x * mask.astype(x.dtype)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="apply_mask"
 # Two steps: compare the two shapes and refuse, then multiply.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="apply_mask"
 # `x *= …` and `x[…] = …` write into the caller's array. A plain `*` makes a new one.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="apply_mask"
 # float32 times float64 is float64, so the result may have another dtype than `x`. Which of the
 # two factors may you convert?
-# </details>
-#
+
+# %% [markdown]
 # The same digit goes through the layer four times, with your mask and your product.
 
 # %%
@@ -503,22 +495,18 @@ def mask_probability(mask, p):
     return float((1 - p) ** kept * p ** (mask.size - kept))
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="mask_probability"
 # How many factors of each of the two kinds does the product have?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="mask_probability"
 # The order of the units does not matter for the product, only how many are kept. `mask.size`
 # counts the entries of an array of any shape; `len(mask)` counts its rows.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="mask_probability"
 # Powers do it, and Python says `0 ** 0 == 1`, which is what the ends $p = 0$ and $p = 1$ need.
 # With logarithms you would have to treat `log(0)` yourself.
-# </details>
-#
+
+# %% [markdown]
 # Four units make 16 thinned networks, few enough to see all of them. **Guess first: which of
 # them is drawn most often at $p = 0.2$?** The figure colours your guess; the dots are how often
 # your own `bernoulli_mask` drew each.
@@ -765,21 +753,17 @@ def kept_mean_and_std(n, p):
     return n * (1 - p), np.sqrt(n * p * (1 - p))
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="kept_mean_and_std"
 # Begin with one unit, $n = 1$: it counts 1 with probability $1-p$, else 0. What is its mean,
 # and what is the mean of its square?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="kept_mean_and_std"
 # $\operatorname{Var}[m] = \mathbb E[m^2] - \mathbb E[m]^2$, and $m^2 = m$ for a coin of 0 and 1.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="kept_mean_and_std"
 # Means of $n$ units add, variances of $n$ independent units add. The square root comes last.
-# </details>
-#
+
+# %% [markdown]
 # **Guess first**: four units at $p = 0.5$ keep 2 ± 1, a scatter of 50 % of the mean. How many
 # percent is it with 4 096 units? The dots are your masks, the lines your formula.
 
@@ -1002,21 +986,16 @@ def to_drop_probability(value, convention):
     raise ValueError(f"unknown convention: {convention}")
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="to_drop_probability"
 # Two groups of conventions, and all other strings: three outcomes.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="to_drop_probability"
 # `convention in ("a", "b")` asks whether it is one of the two. What is to happen if neither
 # group holds it?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="to_drop_probability"
 # Put the unknown string into the message: `ValueError(f"… {convention}")`. A dictionary's own
 # complaint is a KeyError.
-# </details>
 
 # %% check="to_drop_probability" points=1
 # Each of the five conventions.
@@ -1154,32 +1133,32 @@ plot.show(fig, "Error rates near 7 %, but for 0.9 read wrongly, which is far wor
 #
 # Put one of the strings in place of each `...`.
 
-# %% exercise="mask_questions"
-mask_questions = {
-    # A layer of 1 000 units at p = 0.3 drops, in one example:
-    # "exactly 300", "300, give or take 14" or "300, give or take 210"
-    "exact": ...,
-    # Of all masks of ten units at p = 0.2, the single likeliest one keeps:
-    # "five", "eight" or "all ten"
-    "likeliest": ...,
-    # A keep probability is taken for a drop rate. Nobody can ever notice if it is: "0.5", "0.8"
-    # or "0.9"
-    "hidden": ...,
-}
-if ... in mask_questions.values():
-    ### BEGIN SOLUTION
-    mask_questions = {"exact": "300, give or take 14", "likeliest": "all ten", "hidden": "0.5"}
-    ### END SOLUTION
+# %% question="exact_answer" points=1
+# A layer of 1 000 units at p = 0.3 drops, in one example:
+#
+# - [ ] exactly 300
+# - [x] 300, give or take 14
+# - [ ] 300, give or take 210
+#
+# Hint: let your kept_mean_and_std tell the scatter.
 
-# %% check="mask_questions" points=1
-with expect.case("mask_questions"):
-    expect.choice(mask_questions, "exact",
-                  ("exactly 300", "300, give or take 14", "300, give or take 210"),
-                  answer="674d9030", hint="let your kept_mean_and_std tell the scatter.")
-    expect.choice(mask_questions, "likeliest", ("five", "eight", "all ten"), answer="7a53d040",
-                  hint="one mask, not one number: which factor is larger, 0.8 or 0.2?")
-    expect.choice(mask_questions, "hidden", ("0.5", "0.8", "0.9"), answer="afa1ecd9",
-                  hint="for which number do both readings mean the same?")
+# %% question="likeliest" points=1
+# Of all masks of ten units at p = 0.2, the single likeliest one keeps:
+#
+# - [ ] five
+# - [ ] eight
+# - [x] all ten
+#
+# Hint: one mask, not one number: which factor is larger, 0.8 or 0.2?
+
+# %% question="hidden" points=1
+# A keep probability is taken for a drop rate. Nobody can ever notice if it is:
+#
+# - [x] 0.5
+# - [ ] 0.8
+# - [ ] 0.9
+#
+# Hint: for which number do both readings mean the same?
 
 # %% [markdown]
 # ## In your own words

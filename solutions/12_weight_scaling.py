@@ -119,23 +119,19 @@ def dropout_train(x, p, rng):
     return x * (rng.random(x.shape) >= p)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="dropout_train"
 # The opening cell has a function that does nearly this. What does it lack? Think of the errors
 # and of the dtype.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="dropout_train"
 # float32 times whole numbers can become float64. float32 times True and False stays float32:
 # make the mask by comparing uniform numbers with `p`.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="dropout_train"
 # Every comparison with NaN is false. So ask whether `p` is *inside* the interval, and negate
 # the answer.
-# </details>
-#
+
+# %% [markdown]
 # Look at your own output before you check it: 30 units that all send 1, under 12 masks. A unit
 # of the next layer with all its weights 1 adds up each row.
 
@@ -343,20 +339,16 @@ def dropout_test(x, p):
     return (1 - p) * x
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="dropout_test"
 # Two outcomes: a unit sends 0 or $x_i$. Weigh each with its probability.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="dropout_test"
 # At $p = 0.75$ a unit is there once in four times. On average it sends … of $x_i$.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="dropout_test"
 # One line after the one that refuses a wrong `p`. There is no `rng` because none is needed.
-# </details>
-#
+
+# %% [markdown]
 # Your two functions against each other: the dots are the mean of 400 of your thinned outputs,
 # the blue bars what you send at test time.
 
@@ -487,19 +479,14 @@ def scaled_weights(W, p):
     return (1 - p) * W
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="scaled_weights"
 # A matrix product is linear: where in $W\,(c\,x)$ may the number $c$ stand?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="scaled_weights"
 # Write $W\,x$ with your own $c$ for $p = 0.75$. Does the result shrink or grow?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="scaled_weights"
 # The function has the body of the last one, with another letter.
-# </details>
 
 # %% check="scaled_weights" points=1
 # Scaled weights on x agree with W on scaled x, and W is left alone.
@@ -593,21 +580,17 @@ def scaled_network(W1, b1, W2, b2, p):
     return W1, b1, scaled_weights(W2, p), b2
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="scaled_network"
 # Follow the signal: $x$, then `W1` and `b1`, then the mask, then `W2`, then `b2`. What stands
 # directly behind the mask?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="scaled_network"
 # What does an output unit get under a mask that drops every hidden unit?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="scaled_network"
 # One array changes. You have written the function that changes it, and it refuses a wrong `p`.
-# </details>
-#
+
+# %% [markdown]
 # On the digits, with your function and your masks: how far are the ten outputs at test time
 # from their mean over masks (both averaged over the test digits), if this or that is scaled? Each
 # bar is one choice, over the five networks from above.
@@ -777,19 +760,14 @@ def preactivation_mean(w, x, p):
     return (1 - p) * np.dot(w, x)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="preactivation_mean"
 # The mean of a sum is the sum of the means.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="preactivation_mean"
 # In $w_i m_i x_i$ only $m_i$ is random. What is its mean?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="preactivation_mean"
 # In the figure above $w \cdot x$ is 2 and $p$ is 0.25. What takes 2 to 1.5?
-# </details>
 
 # %% check="preactivation_mean" points=1
 # The mean over all 128 masks of 7 inputs.
@@ -877,21 +855,16 @@ def preactivation_variance(w, x, p):
     return p * (1 - p) * np.sum((w * x) ** 2)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="preactivation_variance"
 # The entries of a mask are independent, and variances of independent terms add up.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="preactivation_variance"
 # $\operatorname{Var}[c\,m_i] = c^2 \operatorname{Var}[m_i]$. What is $c$ here, and what is the
 # variance of a coin that shows 1 with probability $1-p$?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="preactivation_variance"
 # Try it on a unit with $w_i x_i = 1$ everywhere: $z$ is then the number kept, and
 # {{bernoulli_masks}} knows its standard deviation.
-# </details>
 
 # %% check="preactivation_variance" points=2
 # The variance over all 128 masks of 7 inputs.
@@ -1167,33 +1140,33 @@ explore.preactivation(dropout_train, preactivation_mean, preactivation_variance)
 #
 # Put one of the strings in place of each `...`.
 
-# %% exercise="thinning_questions"
-thinning_questions = {
-    # Hidden units were dropped with p = 0.2. At test time the biases of the next layer are:
-    # "multiplied by 0.8", "multiplied by 0.2" or "left as they are"
-    "bias": ...,
-    # Behind a ReLU a scaled unit sends … than its thinned ones do on average:
-    # "never more", "never less" or "sometimes more, sometimes less"
-    "relu": ...,
-    # Whose pre-activation is farthest from normal over masks at p = 0.5? Terms w x of a unit:
-    # "50 equal", "500 equal" or "one heavy" (500, one of them a hundred times the others)
-    "normal": ...,
-}
-if ... in thinning_questions.values():
-    ### BEGIN SOLUTION
-    thinning_questions = {"bias": "left as they are", "relu": "never more", "normal": "one heavy"}
-    ### END SOLUTION
+# %% question="bias" points=1
+# Hidden units were dropped with p = 0.2. At test time the biases of the next layer are:
+#
+# - [ ] multiplied by 0.8
+# - [ ] multiplied by 0.2
+# - [x] left as they are
+#
+# Hint: under which masks is a bias missing?
 
-# %% check="thinning_questions" points=1
-with expect.case("thinning_questions"):
-    expect.choice(thinning_questions, "bias",
-                  ("multiplied by 0.8", "multiplied by 0.2", "left as they are"),
-                  answer="dd28f555", hint="under which masks is a bias missing?")
-    expect.choice(thinning_questions, "relu",
-                  ("never more", "never less", "sometimes more, sometimes less"),
-                  answer="78c466e5", hint="look at the sign in the figure of the ReLU.")
-    expect.choice(thinning_questions, "normal", ("50 equal", "500 equal", "one heavy"),
-                  answer="294e5177", hint="imagine the histogram: which one has a gap?")
+# %% question="relu" points=1
+# Behind a ReLU a scaled unit sends … than its thinned ones do on average:
+#
+# - [x] never more
+# - [ ] never less
+# - [ ] sometimes more, sometimes less
+#
+# Hint: look at the sign in the figure of the ReLU.
+
+# %% question="normal_answer" points=1
+# Whose pre-activation is farthest from normal over masks at p = 0.5? Terms w x of a unit: "50
+# equal", "500 equal" or "one heavy" (500, one of them a hundred times the others):
+#
+# - [ ] 50 equal
+# - [ ] 500 equal
+# - [x] one heavy
+#
+# Hint: imagine the histogram: which one has a gap?
 
 # %% [markdown]
 # ## In your own words

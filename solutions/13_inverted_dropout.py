@@ -115,23 +115,19 @@ def inverted_dropout(x, p, rng, training=True):
     return x * (rng.random(x.shape) >= p) / (1 - p)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="inverted_dropout"
 # Four situations: `p` is no probability; the layer is in evaluation; `p` is 1; all else. Each
 # takes a line or two.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="inverted_dropout"
 # A mask of any shape comes from uniform numbers: `rng.random(x.shape)` compared with `p`. Which
 # side of the comparison survives?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="inverted_dropout"
 # Every comparison with NaN is false. So ask whether `p` is *inside* the interval, and negate
 # the answer.
-# </details>
-#
+
+# %% [markdown]
 # Look at your own output before you check it: 40 units that all send 1.
 
 # %%
@@ -413,20 +409,15 @@ def output_mean_and_variance(x, p):
     return x.copy(), x**2 * p / (1 - p)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="output_mean_and_variance"
 # $\operatorname{Var}[y] = \mathbb E[y^2] - \mathbb E[y]^2$.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="output_mean_and_variance"
 # $y^2$ is $x^2/(1-p)^2$ with probability $1-p$, else 0. What is its mean?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="output_mean_and_variance"
 # $\mathbb E[y^2] = x^2/(1-p)$. Subtract the square of the mean and put both over one
 # denominator.
-# </details>
 
 # %% check="output_mean_and_variance" points=1
 # The mean, from the two outcomes and their probabilities.
@@ -571,19 +562,14 @@ def weights_for_inverted(W, p):
     return (1 - p) * W
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="weights_for_inverted"
 # A matrix product is linear: where in $W\,(c\,x)$ may the number $c$ stand?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="weights_for_inverted"
 # The old network *shrinks* something at test time. Your weights must shrink as much.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="weights_for_inverted"
 # One line, and no loop. At $p=1$ the answer is a matrix of zeros.
-# </details>
 
 # %% check="weights_for_inverted" points=1
 # The network with new weights, run unscaled, agrees with the old one, run scaled.
@@ -682,31 +668,32 @@ explore.scaling(inverted_dropout)
 #
 # Put one of the strings in place of each `...`.
 
-# %% exercise="scaling_questions"
-scaling_questions = {
-    # An inverted-dropout network is used. Its activations are … at test time:
-    # "divided by 1 - p", "multiplied by 1 - p" or "left as they are"
-    "test": ...,
-    # At p = 0.75 a survivor is multiplied by: "0.25", "1.33" or "4"
-    "survivor": ...,
-    # Trained without any scaling and used without any, a classifier's … suffers most:
-    # "error rate", "log loss" or "speed"
-    "forgotten": ...,
-}
-if ... in scaling_questions.values():
-    ### BEGIN SOLUTION
-    scaling_questions = {"test": "left as they are", "survivor": "4", "forgotten": "log loss"}
-    ### END SOLUTION
+# %% question="test_answer" points=1
+# An inverted-dropout network is used. Its activations are … at test time:
+#
+# - [ ] divided by 1 - p
+# - [ ] multiplied by 1 - p
+# - [x] left as they are
+#
+# Hint: where did inverted dropout move the scaling to?
 
-# %% check="scaling_questions" points=1
-with expect.case("scaling_questions"):
-    expect.choice(scaling_questions, "test",
-                  ("divided by 1 - p", "multiplied by 1 - p", "left as they are"),
-                  answer="3171591e", hint="where did inverted dropout move the scaling to?")
-    expect.choice(scaling_questions, "survivor", ("0.25", "1.33", "4"), answer="a634400d",
-                  hint="p drops: how many of four units survive at p = 0.75?")
-    expect.choice(scaling_questions, "forgotten", ("error rate", "log loss", "speed"),
-                  answer="3482e1f1", hint="look at the first figure of this lesson.")
+# %% question="survivor" points=1
+# At p = 0.75 a survivor is multiplied by:
+#
+# - [ ] 0.25
+# - [ ] 1.33
+# - [x] 4
+#
+# Hint: p drops: how many of four units survive at p = 0.75?
+
+# %% question="forgotten_answer" points=1
+# Trained without any scaling and used without any, a classifier's … suffers most:
+#
+# - [ ] error rate
+# - [x] log loss
+# - [ ] speed
+#
+# Hint: look at the first figure of this lesson.
 
 # %% [markdown]
 # ## In your own words

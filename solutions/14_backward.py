@@ -161,21 +161,16 @@ def dropout_forward(x, p, rng, training):
     return x * kept * scale, (kept, scale)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="dropout_forward"
 # In each situation (training, evaluation, $p=1$) the output is the input times something, entry
 # by entry. What is that something?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="dropout_forward"
 # Uniform numbers of x's whole shape, compared with `p`, give the mask. Which side survives?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="dropout_forward"
 # Evaluation needs a cache as well: what would have to lie in it, so that the way back need not
 # ask whether it was training?
-# </details>
 
 # %% check="dropout_forward" points=1
 # Each entry is 0 or x / (1 - p), a fraction p of them is 0, and x is left alone.
@@ -341,22 +336,18 @@ def dropout_backward(dy, cache):
     return dy * kept * scale
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="dropout_backward"
 # If the 3 grew to 3.01 and its unit was dropped, by how much did the output grow? If it
 # survived? In evaluation?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="dropout_backward"
 # Compare with `relu_backward`: there too the slope was all that the cache held.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="dropout_backward"
 # If your cache cannot tell evaluation from training, mend `dropout_forward` first. You may
 # change both as often as you like.
-# </details>
-#
+
+# %% [markdown]
 # Look at your own gradient before you check it. Both pictures must have their gaps at the same
 # places.
 
@@ -645,22 +636,18 @@ def numerical_gradient(f, x, eps=1e-5):
     return gradient
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="numerical_gradient"
 # Work on a copy of `x` in float64. Then the caller's array cannot come back changed.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="numerical_gradient"
 # `for i in np.ndindex(x.shape)` walks over the entries of an array of any shape, and `x[i]` is
 # one entry.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="numerical_gradient"
 # Remember the entry's value before you shift it, and write that very value back afterwards.
 # Adding and subtracting `eps` again would leave a rounding error.
-# </details>
-#
+
+# %% [markdown]
 # How small should $\epsilon$ be? Below, a loss stands behind your dropout layer, and your
 # `numerical_gradient` is held against your `dropout_backward`, for five masks. "The smaller
 # the better" is what most of us believe. **Set your guess before you run the cell.**
@@ -930,21 +917,17 @@ class Dropout:
         self.training = False
         ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="Dropout"
 # A line or three for each method. Your two functions do the work.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="Dropout"
 # What must outlive a call belongs on `self`, and never on the class: two layers must not share
 # a mask.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="Dropout"
 # An attribute with the name of a method hides the method. `self.training` is free.
-# </details>
-#
+
+# %% [markdown]
 # Look at your layer: six calls of `forward` on ones, with `eval()` and `train()` between them, and
 # `backward` after each. A pale square is a 0. Both pictures must be the same.
 
@@ -1361,22 +1344,18 @@ def mlp_loss_and_gradients(params, X, y, p, rng):
     return loss, {"W1": at_h.T @ X, "b1": at_h.sum(0), "W2": error.T @ sent, "b2": error.sum(0)}
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="mlp_loss_and_gradients"
 # For $z = s\,W^\top + b$ with rows of a batch: the gradient of $W$ is `dz.T @ s`, that of $b$ is
 # the sum of `dz` over the rows, and that of $s$ is `dz @ W`.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="mlp_loss_and_gradients"
 # Subtract each row's largest logit before you exponentiate; then take the logarithm of the
 # softmax on paper, not in the computer.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="mlp_loss_and_gradients"
 # Between `dz @ W2` and the gradient of `W1` stand your `dropout_backward` and one comparison.
-# </details>
-#
+
+# %% [markdown]
 # Some courses say that a gradient check "does not work with dropout", since the loss is random.
 # Try both: your gradient against your `numerical_gradient`, once with a generator that runs on
 # from call to call, once with the same seed in every call, which freezes the mask. Five networks
@@ -2086,36 +2065,32 @@ explore.learning_weights(mlp_loss_and_gradients)
 #
 # Put one of the strings in place of each `...`.
 
-# %% exercise="gradient_questions"
-gradient_questions = {
-    # One image in the step, and a hidden unit is dropped. Zero gradient have the weights:
-    # "to the unit", "from the unit" or "to and from the unit"
-    "dropped": ...,
-    # With half of the hidden units dropped, a step of your network takes:
-    # "half as long", "a bit less time" or "no less time"
-    "speed": ...,
-    # Averaged over masks, the gradient of a step is that of:
-    # "the whole network's loss", "the thinned networks' mean loss" or "no loss"
-    "average": ...,
-}
-if ... in gradient_questions.values():
-    ### BEGIN SOLUTION
-    gradient_questions |= {"dropped": "to and from the unit", "speed": "no less time",
-                           "average": "the thinned networks' mean loss"}
-    ### END SOLUTION
+# %% question="dropped_answer" points=1
+# One image in the step, and a hidden unit is dropped. Zero gradient have the weights:
+#
+# - [ ] to the unit
+# - [ ] from the unit
+# - [x] to and from the unit
+#
+# Hint: W2's gradient holds what the unit sent; W1's, what came back.
 
-# %% check="gradient_questions" points=1
-with expect.case("gradient_questions"):
-    expect.choice(gradient_questions, "dropped",
-                  ("to the unit", "from the unit", "to and from the unit"),
-                  answer="d26e0dd6",
-                  hint="W2's gradient holds what the unit sent; W1's, what came back.")
-    expect.choice(gradient_questions, "speed", ("half as long", "a bit less time", "no less time"),
-                  answer="6a16c974", hint="look at your own measurement: who multiplies the zeros?")
-    expect.choice(gradient_questions, "average",
-                  ("the whole network's loss", "the thinned networks' mean loss", "no loss"),
-                  answer="e992b74e",
-                  hint="the average of gradients is the gradient of which average?")
+# %% question="speed" points=1
+# With half of the hidden units dropped, a step of your network takes:
+#
+# - [ ] half as long
+# - [ ] a bit less time
+# - [x] no less time
+#
+# Hint: look at your own measurement: who multiplies the zeros?
+
+# %% question="average" points=1
+# Averaged over masks, the gradient of a step is that of:
+#
+# - [ ] the whole network's loss
+# - [x] the thinned networks' mean loss
+# - [ ] no loss
+#
+# Hint: the average of gradients is the gradient of which average?
 
 # %% [markdown]
 # ## In your own words

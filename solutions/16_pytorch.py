@@ -176,23 +176,19 @@ class Dropout(nn.Module):
         return f"p={self.p}"
         ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="Dropout"
 # `__init__` begins as that of `Noise` does. `forward` has three cases: evaluation, $p=1$, all
 # else.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="Dropout"
 # `torch.rand(x.shape, generator=…, device=x.device)` is float32 whatever x is. Compared with
 # `p` it gives booleans, and a product with booleans keeps x's dtype.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="Dropout"
 # Ask `self.training` and `self.p` anew in each call. What else would have to be remembered from
 # one call to the next?
-# </details>
-#
+
+# %% [markdown]
 # Look at your layer, two containers deep in a network that is switched as a whole. A pale square
 # is a 0.
 
@@ -748,21 +744,17 @@ class DropoutFunction(torch.autograd.Function):
         return dy * kept * ctx.slope, None, None
         ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="DropoutFunction"
 # Which of the three arguments can have a gradient? `backward` returns three things.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="DropoutFunction"
 # Numbers may simply be attributes of `ctx`; tensors go through `ctx.save_for_backward`.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="DropoutFunction"
 # `backward` is differentiated itself, so keep to plain products of tensors there: no `.data`, no
 # `.detach()`, no NumPy.
-# </details>
-#
+
+# %% [markdown]
 # What does each way keep for backward? **Guess first**: how many bytes for each entry of a
 # float32 input does PyTorch's own layer keep on the CPU?
 
@@ -1080,20 +1072,15 @@ def mlp(sizes, p_input=0.2, p_hidden=0.5):
     return nn.Sequential(*layers[:-2])
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="mlp"
 # For `[64, 128, 10]` five modules follow one another. Write them down first.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="mlp"
 # `nn.Sequential(*layers)` makes a network of a list. Each turn of a loop over neighbouring sizes
 # appends three modules; which turn is the exception?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="mlp"
 # `nn.Dropout` accepts NaN, and its error message does not name p. Whose layer does better?
-# </details>
 
 # %%
 print(mlp([64, 128, 10]))
@@ -1343,21 +1330,17 @@ def evaluate(model, X, y):
             module.training = flag
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="evaluate"
 # Four steps: remember all flags, switch to evaluation, measure, put all flags back.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="evaluate"
 # `model.modules()` gives the model and every submodule. A flag is an attribute; setting it by
 # hand reaches this one module only, which is what the way back needs.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="evaluate"
 # `try: … finally: …` runs its second part whatever happens in the first, also after a `return`.
-# </details>
-#
+
+# %% [markdown]
 # One trained network, measured forty times: in training mode, and by your `evaluate`.
 
 # %%
@@ -1577,19 +1560,14 @@ def predict_classes(model, X):
     with torch.no_grad():
         return model(X).argmax(1)
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="predict_classes"
 # Print `[module.training for module in model.modules()]` just before the model is called.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="predict_classes"
 # Which module does the dropping, and whose flag does it ask?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="predict_classes"
 # Is there a method that sets the flag of *all* submodules?
-# </details>
 
 # %%
 first, second = predict_classes(net.train(), X_test), predict_classes(net.train(), X_test)
@@ -1701,19 +1679,14 @@ def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
             accuracies.append((model(X_test).argmax(1) == y_test).double().mean().item())
     return accuracies
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="train_and_watch"
 # In which mode does the first epoch begin, and in which the second?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="train_and_watch"
 # A line stands outside of a loop and belongs inside.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="train_and_watch"
 # Or let your `evaluate` measure: it leaves no trace.
-# </details>
 
 # %%
 fig, (ax,) = plot.figure(1, width=6, height=2.4)
@@ -1872,20 +1845,15 @@ class TwoLayer(nn.Module):
         h = F.dropout(h, self.p)
         return self.second(h)
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="TwoLayer"
 # Print the model. Which of its submodules drops?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="TwoLayer"
 # A function has no flag. How could `F.dropout` know the mode? Read its signature:
 # `help(F.dropout)`.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="TwoLayer"
 # If you would rather have a module: where must it be made, so that `eval()` finds it?
-# </details>
 
 # %%
 two = TwoLayer(64, 128, 10, 0.5).eval()
@@ -2010,19 +1978,14 @@ class Classifier(nn.Module):
             x = self.drop(layer(x).relu())
         return x
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="Classifier"
 # How often does the loop turn for `[64, 128, 10]`, and what happens in the last turn?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="Classifier"
 # Can one of these logits be negative? How often is the right class's logit 0?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="Classifier"
 # `self.layers[:-1]` is a list of layers too.
-# </details>
 
 # %%
 net = Classifier([64, 128, 10])
@@ -2174,20 +2137,15 @@ def train_head(body, head, X, y, steps):
         optimizer.step()
     return features
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="train_head"
 # Two things can be frozen: the weights, and the mode. Which one does `requires_grad_` know?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="train_head"
 # The features are computed once. In which mode was `body` at that moment, and how many masks were
 # drawn?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="train_head"
 # The head goes on training: its own mode must stay as it is.
-# </details>
 
 # %%
 body = nn.Sequential(nn.Linear(64, 128), nn.Tanh(), nn.Dropout(0.5))
@@ -2409,23 +2367,19 @@ def find_dropout_bugs(model, X):
     return bugs
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="find_dropout_bugs"
 # Begin with the first string alone: a deep copy in evaluation mode, run ten times. The check goes
 # from string to string.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="find_dropout_bugs"
 # The others need one walk through `call_order(model, X)`. Keep the class of the latest weight
 # layer, and for each such class the rates that followed it.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="find_dropout_bugs"
 # "After the last weight layer" is known at the end only: note each dropout layer, and forget the
 # note when a weight layer comes.
-# </details>
-#
+
+# %% [markdown]
 # Try your tool on the patients of this lesson.
 
 # %%
@@ -2808,40 +2762,41 @@ explore.same_input(mlp)
 #
 # Put one of the strings in place of each `...`.
 
-# %% exercise="mode_questions"
-mode_questions = {
-    # A model in training mode runs under torch.no_grad(). It:
-    # "drops", "does not drop" or "drops without scaling"
-    "no_grad": ...,
-    # model.eval() changes, in every submodule, the:
-    # "flag training", "flag requires_grad" or "p of dropout"
-    "eval": ...,
-    # For the input layer Srivastava et al. (2014) take, on MNIST, a p (that drops) of:
-    # "0.2", "0.5" or "0.8"
-    "input": ...,
-    # Of the first figure's bugs this one shows clearly in the error rate:
-    # "measured in training mode", "train() forgotten after a test" or "logits dropped too"
-    "shows": ...,
-}
-if ... in mode_questions.values():
-    ### BEGIN SOLUTION
-    mode_questions |= {"no_grad": "drops", "eval": "flag training", "input": "0.2"}
-    mode_questions["shows"] = "measured in training mode"
-    ### END SOLUTION
+# %% question="no_grad" points=1
+# A model in training mode runs under torch.no_grad(). It:
+#
+# - [x] drops
+# - [ ] does not drop
+# - [ ] drops without scaling
+#
+# Hint: what does a dropout layer ask before it drops?
 
-# %% check="mode_questions" points=1
-with expect.case("mode_questions"):
-    expect.choice(mode_questions, "no_grad", ("drops", "does not drop", "drops without scaling"),
-                  answer="2f9a0264", hint="what does a dropout layer ask before it drops?")
-    expect.choice(mode_questions, "eval",
-                  ("flag training", "flag requires_grad", "p of dropout"),
-                  answer="63d03b70", hint="print the flags of a model before and after.")
-    expect.choice(mode_questions, "input", ("0.2", "0.5", "0.8"), answer="4b9564a1",
-                  hint="the paper's p keeps, and ours drops.")
-    expect.choice(mode_questions, "shows",
-                  ("measured in training mode", "train() forgotten after a test",
-                   "logits dropped too"),
-                  answer="1d12538b", hint="look at the first figure of this lesson.")
+# %% question="eval_answer" points=1
+# model.eval() changes, in every submodule, the:
+#
+# - [x] flag training
+# - [ ] flag requires_grad
+# - [ ] p of dropout
+#
+# Hint: print the flags of a model before and after.
+
+# %% question="input_answer" points=1
+# For the input layer Srivastava et al. (2014) take, on MNIST, a p (that drops) of:
+#
+# - [x] 0.2
+# - [ ] 0.5
+# - [ ] 0.8
+#
+# Hint: the paper's p keeps, and ours drops.
+
+# %% question="shows" points=1
+# Of the first figure's bugs this one shows clearly in the error rate:
+#
+# - [x] measured in training mode
+# - [ ] train() forgotten after a test
+# - [ ] logits dropped too
+#
+# Hint: look at the first figure of this lesson.
 
 # %% [markdown]
 # ## In your own words

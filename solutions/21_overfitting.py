@@ -139,23 +139,19 @@ def train_epoch(model, X, y, optimizer, batch_size, generator):
     return total / len(X)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="train_epoch"
 # `torch.randperm(n, generator=...)` is an order of the rows. A tensor can be `.split` into parts
 # of a given length; its last part is what is left.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="train_epoch"
 # Inside the loop stand the four lines of the worked example. Which mode must the model be in
 # before the first of them?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="train_epoch"
 # A batch of two rows must not weigh as much in the mean as one of 64. Add up each batch's loss
 # times its number of rows.
-# </details>
-#
+
+# %% [markdown]
 # Look at your own training before you check it: five networks with dropout at $p=0.5$. Shown are
 # what your function returns, and the loss of the same networks in evaluation mode.
 
@@ -549,20 +545,15 @@ def generalisation_gap(train_loss, test_loss):
     return test_loss - train_loss
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="generalisation_gap"
 # Two lists cannot be subtracted; two arrays can.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="generalisation_gap"
 # Shapes (5,) and (5, 1) *can* be subtracted as well, and give 25 numbers without a word. So
 # compare the shapes first.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="generalisation_gap"
 # `np.asarray(value, float)` takes numbers, lists and arrays alike, and has a `.shape`.
-# </details>
 
 # %% check="generalisation_gap" points=1
 # The sign, the shape, and no silent broadcasting.
@@ -690,21 +681,16 @@ def rate_sweep(train, rates, seeds):
     return np.stack([runs.mean(1), runs.std(1, ddof=1) / np.sqrt(len(seeds))], axis=1)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="rate_sweep"
 # First a table of all results, one row for each rate and one column for each seed.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="rate_sweep"
 # Then the mean and the standard deviation over the seeds. Which axis is that, and which `ddof`
 # has $k-1$ in it?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="rate_sweep"
 # `np.stack` of two arrays of length r along axis 1 has the shape (r, 2). Let NaN go through:
 # `np.mean` does, `np.nanmean` does not.
-# </details>
 
 # %% check="rate_sweep" points=2
 # The mean and its standard error, by rate.
@@ -889,22 +875,18 @@ def max_norm_(weight, c):
     return weight
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="max_norm_"
 # `weight.flatten(1)` makes one row of all that belongs to an output. Its norms are one number
 # for each row.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="max_norm_"
 # A factor for each row: $c/\text{norm}$ where the norm is too large, and 1 elsewhere. Give it as
 # many axes as the weight has, and multiply in place (`mul_`).
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="max_norm_"
 # A parameter refuses to be written into while gradients are recorded: `with torch.no_grad():`.
-# </details>
-#
+
+# %% [markdown]
 # Your function on the first layer of a network without dropout from the first figure:
 
 # %%
@@ -1146,21 +1128,17 @@ def early_stopping(losses, patience):
     return best, epoch
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="early_stopping"
 # Go through the losses once, from the front. Remember two things: the lowest loss so far, and its
 # epoch.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="early_stopping"
 # Begin with a lowest loss of infinity. What does a comparison with NaN give?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="early_stopping"
 # No counter is needed: the epochs since the best one are `epoch - best`.
-# </details>
-#
+
+# %% [markdown]
 # Your function on the ten networks of the first figure, which looked every 40 steps:
 
 # %%
@@ -1607,32 +1585,33 @@ explore.learning_curves(early_stopping, generalisation_gap)
 #
 # Put one of the strings in place of each `...`.
 
-# %% exercise="measure_questions"
-measure_questions = {
-    # The rate with the smallest gap between test and training loss was, compared with the one
-    # of the lowest test error: "the same rate", "a lower rate" or "a higher rate"
-    "gap": ...,
-    # Eight units in each hidden layer, 1000 images: dropout at p = 0.5 made the test error …:
-    # "lower", "no different" or "higher"
-    "narrow": ...,
-    # Of ten rates you report the best one's error. It must have been chosen by the error on the:
-    # "training images", "validation images" or "test images"
-    "choice": ...,
-}
-if ... in measure_questions.values():
-    ### BEGIN SOLUTION
-    measure_questions = {"gap": "a higher rate", "narrow": "higher", "choice": "validation images"}
-    ### END SOLUTION
+# %% question="gap_answer" points=1
+# The rate with the smallest gap between test and training loss was, compared with the one of the
+# lowest test error:
+#
+# - [ ] the same rate
+# - [ ] a lower rate
+# - [x] a higher rate
+#
+# Hint: compare the two panels of the sweep.
 
-# %% check="measure_questions" points=1
-with expect.case("measure_questions"):
-    expect.choice(measure_questions, "gap", ("the same rate", "a lower rate", "a higher rate"),
-                  answer="fc17cba1", hint="compare the two panels of the sweep.")
-    expect.choice(measure_questions, "narrow", ("lower", "no different", "higher"),
-                  answer="a501f0ac", hint="look at the left end of the figure over widths.")
-    expect.choice(measure_questions, "choice",
-                  ("training images", "validation images", "test images"),
-                  answer="46ad2d38", hint="whatever was used to choose is no longer new.")
+# %% question="narrow_answer" points=1
+# Eight units in each hidden layer, 1000 images: dropout at p = 0.5 made the test error …:
+#
+# - [ ] lower
+# - [ ] no different
+# - [x] higher
+#
+# Hint: look at the left end of the figure over widths.
+
+# %% question="choice" points=1
+# Of ten rates you report the best one's error. It must have been chosen by the error on the:
+#
+# - [ ] training images
+# - [x] validation images
+# - [ ] test images
+#
+# Hint: whatever was used to choose is no longer new.
 
 # %% [markdown]
 # ## In your own words

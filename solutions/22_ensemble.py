@@ -119,21 +119,16 @@ def all_masks(n):
     return (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(float)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="all_masks"
 # Counting from 0 to $2^n - 1$ in binary writes down every mask. Or ask `itertools`.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="all_masks"
 # Bit $i$ of a whole number $k$ is `k // 2**i % 2`. NumPy does that for all $k$ (a column) and all
 # $i$ (a row) at once.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="all_masks"
 # `itertools.product` with `repeat=n` draws a digit for each unit. Mind the dtype of the array
 # that you make of it.
-# </details>
 
 # %%
 fig, (ax,) = plot.figure(1, height=1.8)
@@ -273,23 +268,19 @@ def subnetwork_outputs(W1, b1, W2, b2, x):
     return train.softmax(np.moveaxis(survivors, -2, 0) @ W2.T + b2)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="subnetwork_outputs"
 # The hidden layer is the same for all masks: compute it once, for one input or for a batch:
 # `x @ W1.T + b1` does both.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="subnetwork_outputs"
 # A loop over the rows of `all_masks(n)` and `np.array` of what it collects is fine. So is
 # broadcasting: give `h` a new axis for the masks.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="subnetwork_outputs"
 # `train.softmax` takes the softmax over the last axis. Which axis should be the last, and which
 # the first?
-# </details>
-#
+
+# %% [markdown]
 # Below, a network of six hidden units has learnt to tell two half moons apart, dropping half of
 # them. On the left, the boundaries of its 64 thinned networks, by your function. On the right,
 # what all of them cost: larger networks, one input, your function's time.
@@ -532,19 +523,14 @@ def arithmetic_mean(probs):
     return np.mean(probs, axis=0)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="arithmetic_mean"
 # One line is enough. Which axis holds the members?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="arithmetic_mean"
 # Averaged over classes, everybody's answer would be 1 / (number of classes).
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="arithmetic_mean"
 # Write down the shape that you have and the shape that you want. One axis goes away.
-# </details>
 
 # %% check="arithmetic_mean" points=1
 # One probability for each class, averaged over the members, with a batch and without.
@@ -643,21 +629,17 @@ def geometric_mean(probs):
     return train.softmax(logs)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="geometric_mean"
 # $\left(\prod_m P_m\right)^{1/k} = \exp\!\left(\frac1k \sum_m \log P_m\right)$.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="geometric_mean"
 # Exponentiate and divide by the sum over classes: you have a function that does both.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="geometric_mean"
 # NumPy's `log(0)` is `-inf` with a warning (`np.errstate` silences it), and `exp(-inf)` is 0, as
 # it should be. Only where *all* classes are `-inf` is nothing left.
-# </details>
-#
+
+# %% [markdown]
 # Your two means of the 64 networks above, along a line from one moon to the other. Far out, the
 # geometric mean is the surer one. (The flat thin line is the network in which no unit survives.)
 
@@ -846,19 +828,14 @@ def weight_scaled(W1, b1, W2, b2, x, p=0.5):
     return train.softmax((1 - p) * h @ W2.T + b2)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="weight_scaled"
 # The mask stands between the hidden layer and $W_2$. What stands there on average?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="weight_scaled"
 # {{weight_scaling}}: are biases dropped? Then are they scaled?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="weight_scaled"
 # The network is that of `subnetwork_outputs`, with one number in place of the mask.
-# </details>
 
 # %% check="weight_scaled" points=2
 # Scaled is what the mask acts on, and nothing else.
@@ -1122,19 +1099,14 @@ def monte_carlo_average(predict, k):
     return sum(predict() for _ in range(k)) / k
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="monte_carlo_average"
 # You have a function for the arithmetic mean already. What does it need?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="monte_carlo_average"
 # A list with `predict()` in it, $k$ times, not $k$ times the same array.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="monte_carlo_average"
 # `range(k)` gives exactly $k$ calls, also for $k = 1$.
-# </details>
 
 # %% check="monte_carlo_average" points=1
 # Exactly k calls of predict, and their mean.
@@ -1338,20 +1310,15 @@ def member_correlation(predictions):
     return (total - members) / (members * (members - 1))
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="member_correlation"
 # `np.corrcoef` gives the correlations of all *rows* with each other, as a matrix.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="member_correlation"
 # Of $k \times k$ entries, how many belong to different members? What do the others hold?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="member_correlation"
 # Take the sum of the matrix and subtract the diagonal; or `np.triu_indices`, with an offset that
 # leaves the diagonal out.
-# </details>
 
 # %% check="member_correlation" points=2
 # Four members, one of which contradicts the others: the mean over six pairs.
@@ -1572,32 +1539,34 @@ explore.members(all_masks, subnetwork_outputs, arithmetic_mean, geometric_mean, 
 #
 # Put one of the strings in place of each `...`.
 
-# %% exercise="ensemble_questions"
-ensemble_questions = {
-    # Mask, then one softmax layer. Weight scaling equals, for any weights, all thinned networks'
-    # "arithmetic mean", "geometric mean" or "majority vote"
-    "exact": ...,
-    # One of 64 members gives the right class probability 0, the others 0.99. Their normalised
-    # geometric mean gives it: "0", "0.97" or "0.99"
-    "veto": ...,
-    # Members of equal variance have correlation 0.5. Averaging endlessly many of them leaves, of
-    # one member's variance: "nothing", "a quarter" or "a half"
-    "floor": ...,
-}
-if ... in ensemble_questions.values():
-    ### BEGIN SOLUTION
-    ensemble_questions = {"exact": "geometric mean", "veto": "0", "floor": "a half"}
-    ### END SOLUTION
+# %% question="exact" points=1
+# Mask, then one softmax layer. Weight scaling equals, for any weights, all thinned networks':
+#
+# - [ ] arithmetic mean
+# - [x] geometric mean
+# - [ ] majority vote
+#
+# Hint: of what is the logarithm linear in the mask?
 
-# %% check="ensemble_questions" points=1
-with expect.case("ensemble_questions"):
-    expect.choice(ensemble_questions, "exact",
-                  ("arithmetic mean", "geometric mean", "majority vote"), answer="ba144e58",
-                  hint="of what is the logarithm linear in the mask?")
-    expect.choice(ensemble_questions, "veto", ("0", "0.97", "0.99"), answer="f726f518",
-                  hint="what is the product of the 64 numbers?")
-    expect.choice(ensemble_questions, "floor", ("nothing", "a quarter", "a half"),
-                  answer="96046a42", hint="let k grow in the formula of the variance.")
+# %% question="veto" points=1
+# One of 64 members gives the right class probability 0, the others 0.99. Their normalised
+# geometric mean gives it:
+#
+# - [x] 0
+# - [ ] 0.97
+# - [ ] 0.99
+#
+# Hint: what is the product of the 64 numbers?
+
+# %% question="floor" points=1
+# Members of equal variance have correlation 0.5. Averaging endlessly many of them leaves, of one
+# member's variance:
+#
+# - [ ] nothing
+# - [ ] a quarter
+# - [x] a half
+#
+# Hint: let k grow in the formula of the variance.
 
 # %% [markdown]
 # ## In your own words

@@ -129,21 +129,17 @@ def ablation_effect(loss, n):
     return effects
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="ablation_effect"
 # The loss of the whole network is `loss` of a mask of ones. It is needed once.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="ablation_effect"
 # Go through the units. For each one the mask is all ones, but for a single 0.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="ablation_effect"
 # Begin each turn with a *new* mask: one that is used again still holds the zeros of the units
 # before.
-# </details>
-#
+
+# %% [markdown]
 # The 64 effects in each of the ten networks, largest first:
 
 # %%
@@ -289,21 +285,17 @@ def interaction_matrix(loss, n):
     return matrix
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="interaction_matrix"
 # Your `ablation_effect` has already measured each unit alone. Write $I_{ij}$ with it: what is
 # then left to measure for a pair?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="interaction_matrix"
 # $I_{ij}$ is (loss without both − loss of the whole) minus the two effects.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="interaction_matrix"
 # $I_{ij} = I_{ji}$, so a pair needs one loss and fills two entries. The diagonal is not a pair.
-# </details>
-#
+
+# %% [markdown]
 # Your matrices on one scale of colour, red for leaning and blue for backing up, and what they add
 # up to in all ten networks.
 
@@ -530,21 +522,17 @@ def feature_redundancy(W):
     return (cosines.sum() - np.trace(cosines)) / (k * (k - 1))
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="feature_redundancy"
 # Divide each row by its length first. Then the product of the matrix with its transpose holds
 # all cosines.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="feature_redundancy"
 # Every feature has cosine 1 with itself. How many of the $k^2$ entries remain without these?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="feature_redundancy"
 # A boolean mask, `lengths > 0`, picks the rows that have a direction. Do so before you divide.
-# </details>
-#
+
+# %% [markdown]
 # Without dropout the redundancy is about 0.06. **Guess what it is with dropout**, then run.
 
 # %%
@@ -721,20 +709,16 @@ def robustness_curve(loss, n, counts, trials, rng):
     return np.array(curve)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="robustness_curve"
 # Two loops: over the counts, and over the trials. Which of them draws the mask?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="robustness_curve"
 # A shuffled list of all units names $k$ different ones: its first $k$.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="robustness_curve"
 # `rng.permutation(n)` shuffles; `rng.choice` with `replace=False` draws without repeats.
-# </details>
-#
+
+# %% [markdown]
 # **Predict first**: whole, the network without dropout is better. After how many removed units
 # do the curves cross?
 
@@ -945,19 +929,14 @@ def mean_activation(H):
     return H.mean(axis=0)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="mean_activation"
 # One number for each unit: which of the two axes of `H` must disappear?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="mean_activation"
 # Axis 0 runs over the images, axis 1 over the units.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="mean_activation"
 # NumPy's `mean` takes the axis that disappears.
-# </details>
 
 # %% check="mean_activation" points=1
 # Five images, three units.
@@ -1018,19 +997,14 @@ def activation_sparsity(H, threshold):
     return np.mean(H <= threshold)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="activation_sparsity"
 # A comparison of an array with a number gives an array of booleans.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="activation_sparsity"
 # relu gives zeros that are exactly 0. At threshold 0 they must count.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="activation_sparsity"
 # The mean of booleans is the share of those that are true.
-# </details>
 
 # %% check="activation_sparsity" points=1
 # Relu's zeros are silent at threshold 0, and small activations at a higher one.
@@ -1172,36 +1146,32 @@ plot.show(fig, "Five digits as more and more units are removed: without dropout 
 #
 # Put one of the strings in place of each `...`.
 
-# %% exercise="coadaptation_questions"
-coadaptation_questions = {
-    # I[i, j] < 0 says that, once unit j is gone, unit i is worth:
-    # "more", "less" or "as much as before"
-    "negative": ...,
-    # Half of all activations are silent at threshold 0. This shows that:
-    # "half of the units are dead", "half of the images are blank" or
-    # "a unit is silent on half of the images, on average"
-    "silent": ...,
-    # V and a are doubled, W is halved. What changes?
-    # "mean activation", "feature redundancy" or "interaction matrix"
-    "doubled": ...,
-}
-if ... in coadaptation_questions.values():
-    ### BEGIN SOLUTION
-    coadaptation_questions = {"negative": "less", "doubled": "mean activation",
-                              "silent": "a unit is silent on half of the images, on average"}
-    ### END SOLUTION
+# %% question="negative" points=1
+# I[i, j] < 0 says that, once unit j is gone, unit i is worth:
+#
+# - [ ] more
+# - [x] less
+# - [ ] as much as before
+#
+# Hint: team B: what is unit 0 worth after unit 1 has gone?
 
-# %% check="coadaptation_questions" points=1
-with expect.case("coadaptation_questions"):
-    expect.choice(coadaptation_questions, "negative", ("more", "less", "as much as before"),
-                  answer="8317a001", hint="team B: what is unit 0 worth after unit 1 has gone?")
-    expect.choice(coadaptation_questions, "silent",
-                  ("half of the units are dead", "half of the images are blank",
-                   "a unit is silent on half of the images, on average"),
-                  answer="d26f64c6", hint="an activation belongs to one unit and one image.")
-    expect.choice(coadaptation_questions, "doubled",
-                  ("mean activation", "feature redundancy", "interaction matrix"),
-                  answer="8971948d", hint="which of them can see h alone, without w?")
+# %% question="silent_answer" points=1
+# Half of all activations are silent at threshold 0. This shows that:
+#
+# - [ ] half of the units are dead
+# - [ ] half of the images are blank
+# - [x] a unit is silent on half of the images, on average
+#
+# Hint: an activation belongs to one unit and one image.
+
+# %% question="doubled" points=1
+# V and a are doubled, W is halved. What changes?
+#
+# - [x] mean activation
+# - [ ] feature redundancy
+# - [ ] interaction matrix
+#
+# Hint: which of them can see h alone, without w?
 
 # %% [markdown]
 # ## In your own words

@@ -121,20 +121,16 @@ def monte_carlo_squared_loss(w, X, y, p, k, rng):
     return total / k
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="monte_carlo_squared_loss"
 # Write the loss of one mask first. What must be repeated $k$ times, and what is averaged?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="monte_carlo_squared_loss"
 # The function `inverted`, below your guess, makes one thinned $X$. It fails at one value of `p`.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="monte_carlo_squared_loss"
 # A loop adds up $k$ losses, each a sum of squares over the rows. Only $k$ divides.
-# </details>
-#
+
+# %% [markdown]
 # Your own losses, one mask each: the mean of this histogram is what training sees.
 
 # %%
@@ -405,22 +401,18 @@ def marginal_squared_loss(w, X, y, p):
     return np.sum((y - X @ w) ** 2) + p / (1 - p) * penalty
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="marginal_squared_loss"
 # What is the mean of row $i$'s output over masks? That gives the first of two terms, and it
 # holds no $p$.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="marginal_squared_loss"
 # Variances of independent terms add up, and a factor in front of a term comes out squared.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="marginal_squared_loss"
 # The second term is a double sum over rows and features. Sum over the rows first: that leaves
 # one number for each feature, which says how much its weight costs.
-# </details>
-#
+
+# %% [markdown]
 # Your estimate against your formula. The error of a mean of $k$ losses should be about
 # $s/\sqrt k$, where $s$ is the standard deviation of one loss.
 
@@ -663,23 +655,19 @@ def dropout_ridge(X, y, p):
     return np.linalg.lstsq(gram + cost, X.T @ y, rcond=None)[0]
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="dropout_ridge"
 # Without dropout the gradient vanishes where $X^\top X w = X^\top y$. What does the penalty
 # add to the gradient of weight $j$?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="dropout_ridge"
 # It adds a *diagonal* matrix to $X^\top X$. Its entries stand on the diagonal of $X^\top X$
 # itself; `np.diag` takes them out, and puts them back.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="dropout_ridge"
 # `np.linalg.solve` stops at a singular matrix, which one empty feature is enough for.
 # `np.linalg.lstsq(A, b, rcond=None)[0]` gives the shortest of all solutions.
-# </details>
-#
+
+# %% [markdown]
 # Your formula against gradient descent that drops inputs and knows no formula, on the data of
 # the histogram above.
 
@@ -950,22 +938,18 @@ def logistic_penalty(w, X, p):
     return p / (1 - p) / 2 * np.sum(mu * (1 - mu) * (X**2 @ w**2))
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="logistic_penalty"
 # In the squared loss each row added its variance. Here each row adds half its variance too, but
 # weighted by its own curvature. So do not sum over the rows too early.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="logistic_penalty"
 # One number for each row: $\sigma(z_i)$, from `X @ w`. Another: $\sum_j x_{ij}^2 w_j^2$, from a
 # product of the same shape.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="logistic_penalty"
 # `np.exp(1000)` is infinite. $\sigma(z) = \frac12\bigl(1 + \tanh\frac z2\bigr)$ never overflows.
-# </details>
-#
+
+# %% [markdown]
 # One row with two inputs of 1. The second weight is 3. Let the first one grow from 0 to 6: plain
 # L2 goes from 9 to 45, five times as much. **What does dropout's penalty do?**
 
@@ -1227,19 +1211,14 @@ def gaussian_moments(w, x, p):
     return x @ w, p / (1 - p) * (x**2 @ w**2)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="gaussian_moments"
 # Both have been in your loss all along: one inside the square, one in the penalty.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="gaussian_moments"
 # `w @ x` needs a single row. In which order does the product take one row or many?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="gaussian_moments"
 # At $p = 1$ nothing survives. Zeros of the right shape come from the product itself.
-# </details>
 
 # %% check="gaussian_moments" points=1
 # Mean and variance over all 32 masks of 5 inputs.
@@ -1393,22 +1372,18 @@ def expected_sigmoid(mean, var):
     return (1 + np.tanh(z / 2)) / 2
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="expected_sigmoid"
 # The result is $\sigma$ of something: of the mean, drawn towards 0. A larger variance draws it
 # further.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="expected_sigmoid"
 # $\Phi(a\,t) \approx \sigma(t)$. Find $t$ in the right-hand side of the formula above: the $a$
 # in its numerator goes.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="expected_sigmoid"
 # What is $a^2$? As before, $\tanh$ keeps $\sigma$ from overflowing.
-# </details>
-#
+
+# %% [markdown]
 # Your two functions together against the truth, from all masks of $n$ inputs: how far is the
 # probability off, and how far without the variance?
 
@@ -1615,31 +1590,34 @@ plot.show(fig, "With p the weights grow longer, the price falls, and fewer units
 #
 # Put one of the strings in place of each `...`.
 
-# %% exercise="regulariser_questions"
-regulariser_questions = {
-    # One feature, squared loss, least squares gives weight 4. With p = 0.25 on the input and
-    # as many rows as you like, training ends at: "4", "3" or "1"
-    "shrink": ...,
-    # A length is given in millimetres in place of metres. The predictions change of a linear
-    # model trained with: "plain L2", "dropout" or "both"
-    "unit": ...,
-    # Dropout's penalty on logistic regression can be computed without:
-    # "the labels", "the inputs" or "the weights"
-    "without": ...,
-}
-if ... in regulariser_questions.values():
-    ### BEGIN SOLUTION
-    regulariser_questions = {"shrink": "3", "unit": "plain L2", "without": "the labels"}
-    ### END SOLUTION
+# %% question="shrink" points=1
+# One feature, squared loss, least squares gives weight 4. With p = 0.25 on the input and as many
+# rows as you like, training ends at:
+#
+# - [ ] 4
+# - [x] 3
+# - [ ] 1
+#
+# Hint: the worked example says which share of the weight is left. p drops.
 
-# %% check="regulariser_questions" points=1
-with expect.case("regulariser_questions"):
-    expect.choice(regulariser_questions, "shrink", ("4", "3", "1"), answer="45c523ef",
-                  hint="the worked example says which share of the weight is left. p drops.")
-    expect.choice(regulariser_questions, "unit", ("plain L2", "dropout", "both"),
-                  answer="ee9fd529", hint="which of two curves moved when pixels changed units?")
-    expect.choice(regulariser_questions, "without", ("the labels", "the inputs", "the weights"),
-                  answer="1be2d55f", hint="what does `logistic_penalty` take?")
+# %% question="unit_answer" points=1
+# A length is given in millimetres in place of metres. The predictions change of a linear model
+# trained with:
+#
+# - [x] plain L2
+# - [ ] dropout
+# - [ ] both
+#
+# Hint: which of two curves moved when pixels changed units?
+
+# %% question="without" points=1
+# Dropout's penalty on logistic regression can be computed without:
+#
+# - [x] the labels
+# - [ ] the inputs
+# - [ ] the weights
+#
+# Hint: what does `logistic_penalty` take?
 
 # %% [markdown]
 # ## In your own words

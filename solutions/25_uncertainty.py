@@ -185,23 +185,19 @@ def enable_dropout(model):
             m.train(mode)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="enable_dropout"
 # Three parts: find the layers, remember their modes and switch them, give the modes back. Which of
 # them stands before `yield`?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="enable_dropout"
 # `model.modules()` visits everything however deep. A tuple of classes as the second argument of
 # `isinstance`, or a look at `type(module).__name__`, tells a dropout layer.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="enable_dropout"
 # A list of pairs (layer, mode) is all the memory it needs. `layer.train(mode)` sets a mode of your
 # choice.
-# </details>
-#
+
+# %% [markdown]
 # Look at your own: one new digit, 200 passes through one network.
 
 # %%
@@ -441,22 +437,18 @@ def mc_predict(model, X, k):
     return passes.mean(0), passes.var(0, correction=0)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="mc_predict"
 # `model.eval()` first, then your `enable_dropout`, then `torch.no_grad()`. What must be remembered
 # before the first of them?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="mc_predict"
 # `torch.stack` makes one tensor of $k$ outputs. Look up what `var` divides by if it is not told.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="mc_predict"
 # `module.train(mode)` also sets everything below `module`. Set the attribute `training` of each
 # module instead.
-# </details>
-#
+
+# %% [markdown]
 # Your own band: networks of two hidden layers learn $\sin 4x$ from points with noise of standard
 # deviation 0.1, at $p=0.1$, with no points between −0.4 and 0.4 and none beyond ±1.
 
@@ -741,22 +733,18 @@ def predictive_log_likelihood(samples, y, tau):
     return (torch.logsumexp(logs, 0) - math.log(len(samples))).mean()
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="predictive_log_likelihood"
 # Write the logarithm of one Gaussian density, for all $k \times n$ pairs at once. With precision
 # $\tau$ it has three terms.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="predictive_log_likelihood"
 # A density of $e^{-5000}$ is 0 to the computer, and its logarithm $-\infty$. `torch.logsumexp` adds
 # numbers that are given by their logarithms, and never leaves them.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="predictive_log_likelihood"
 # The log of a *mean* over $k$ is the log of a sum, less something. Then average over $i$.
-# </details>
-#
+
+# %% [markdown]
 # Your likelihood of new points, at each assumed noise $1/\sqrt\tau$: one pass in evaluation, and
 # 100 draws.
 
@@ -1027,20 +1015,15 @@ def predictive_entropy(probs):
     return torch.special.entr(probs.mean(0)).sum(-1)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="predictive_entropy"
 # Two steps, and their order matters: which comes first, the mean or the entropy?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="predictive_entropy"
 # Over which of the three axes is the mean, and over which the sum?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="predictive_entropy"
 # $0 \cdot \log 0$ is NaN to the computer and 0 to us. `torch.special.entr` and `torch.xlogy` know
 # that.
-# </details>
 
 # %% check="predictive_entropy" points=1
 # Against the formula.
@@ -1117,20 +1100,16 @@ def mutual_information(probs):
     return predictive_entropy(probs) - torch.special.entr(probs).sum(-1).mean(0)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="mutual_information"
 # You have one of the two terms already.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="mutual_information"
 # The other takes the entropy of each pass first and the mean over passes last.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="mutual_information"
 # Here too a probability may be 0.
-# </details>
-#
+
+# %% [markdown]
 # Your two measures on six inputs of two classes, from ten passes each: dots are the passes.
 
 # %%
@@ -1305,21 +1284,16 @@ def calibration_error(probs, y, bins=10):
     return error
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="calibration_error"
 # `probs.max(-1)` gives two things at once: the confidence and the class that was chosen.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="calibration_error"
 # A loop over the bins; in each, a mask of the inputs that fall into it. What happens to a mean over
 # no inputs?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="calibration_error"
 # $\frac{n_b}{n} |\mathrm{acc}_b - \mathrm{conf}_b|$ needs no mean at all: it is the absolute value
 # of a sum, over $n$.
-# </details>
 
 # %% check="calibration_error" points=2
 # Against the formula, on forecasts that are wrong in various ways.
@@ -1524,22 +1498,18 @@ def concrete_mask(p, shape, temperature, generator):
     return torch.sigmoid(-(torch.logit(p) + torch.logit(u)) / temperature)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="concrete_mask"
 # `torch.as_tensor(p)` makes a tensor of a number and leaves a tensor, with its gradient, as it is.
 # `torch.tensor(p)` would cut the gradient off.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="concrete_mask"
 # Uniform numbers of the mask's whole shape, from `generator`. `torch.logit` is there for both.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="concrete_mask"
 # For tensors the question is whether *all* entries of $p$ lie inside, and NaN fails every
 # comparison. $1 - \sigma(a) = \sigma(-a)$.
-# </details>
-#
+
+# %% [markdown]
 # Your masks at four temperatures, $p=0.3$.
 
 # %%
@@ -1764,20 +1734,16 @@ def variational_kl(log_alpha):
     return 0.63576 * weight + 0.5 * F.softplus(-log_alpha)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="variational_kl"
 # Write down the formula term by term; `torch.sigmoid` is $\sigma$.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="variational_kl"
 # $1/\alpha = e^{-\log\alpha}$, and $e^{1000}$ is infinite.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="variational_kl"
 # `F.softplus(a)` is $\log(1 + e^a)$ and never overflows. With which $a$?
-# </details>
-#
+
+# %% [markdown]
 # Your formula beside the truth, found by numerical integration.
 
 # %%
@@ -1926,32 +1892,32 @@ plot.show(fig, "The pixels whose weights are left, for five digits.")
 #
 # Put one of the strings in place of each `...`.
 
-# %% exercise="uncertainty_questions"
-uncertainty_questions = {
-    # Every one of 100 passes gives 0.5 to a 4 and 0.5 to a 9. Their mutual information is:
-    # "0", "0.5" or "log 2"
-    "agree": ...,
-    # At a fixed p, a hundred times the data made the band between data points:
-    # "ten times narrower", "about half as wide" or "hardly narrower"
-    "data": ...,
-    # A model is right on 95 % of the inputs of which it says 80 %. It is:
-    # "too sure", "too timid" or "calibrated"
-    "timid": ...,
-}
-if ... in uncertainty_questions.values():
-    ### BEGIN SOLUTION
-    uncertainty_questions |= {"agree": "0", "data": "hardly narrower", "timid": "too timid"}
-    ### END SOLUTION
+# %% question="agree" points=1
+# Every one of 100 passes gives 0.5 to a 4 and 0.5 to a 9. Their mutual information is:
+#
+# - [x] 0
+# - [ ] 0.5
+# - [ ] log 2
+#
+# Hint: do the passes contradict each other?
 
-# %% check="uncertainty_questions" points=1
-with expect.case("uncertainty_questions"):
-    expect.choice(uncertainty_questions, "agree", ("0", "0.5", "log 2"), answer="6a65bdbc",
-                  hint="do the passes contradict each other?")
-    expect.choice(uncertainty_questions, "data",
-                  ("ten times narrower", "about half as wide", "hardly narrower"),
-                  answer="a2fe3d7d", hint="look at the figure with 30, 300 and 3000 points.")
-    expect.choice(uncertainty_questions, "timid", ("too sure", "too timid", "calibrated"),
-                  answer="579bad9c", hint="does it claim more than it keeps, or less?")
+# %% question="data_answer" points=1
+# At a fixed p, a hundred times the data made the band between data points:
+#
+# - [ ] ten times narrower
+# - [ ] about half as wide
+# - [x] hardly narrower
+#
+# Hint: look at the figure with 30, 300 and 3000 points.
+
+# %% question="timid" points=1
+# A model is right on 95 % of the inputs of which it says 80 %. It is:
+#
+# - [ ] too sure
+# - [x] too timid
+# - [ ] calibrated
+#
+# Hint: does it claim more than it keeps, or less?
 
 # %% [markdown]
 # ## In your own words

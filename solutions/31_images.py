@@ -192,21 +192,17 @@ def spatial_dropout(x, p, generator=None, training=True):
     return x * (coins >= p) / (1 - p)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="spatial_dropout"
 # How many coins does a batch of N images with C maps each need?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="spatial_dropout"
 # Give the coins four axes, as in the worked example. Which two have length 1 now?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="spatial_dropout"
 # `torch.rand(shape, generator=…, device=x.device)` is float32 whatever x is; a comparison makes
 # booleans of it, and a product with booleans keeps x's dtype. p = 1 would be 0 / 0.
-# </details>
-#
+
+# %% [markdown]
 # Your masks for four images, a row each:
 
 # %%
@@ -436,22 +432,18 @@ def dropblock(x, p, block_size, generator=None, training=True):
     return x * (F.max_pool2d(falls.float(), block_size, stride=1) == 0) / (1 - p)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="dropblock"
 # Solve the equation above for $\gamma$. At $b=1$ it must give $p$.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="dropblock"
 # Draw a coin for each place of a grid that is $b-1$ larger than the map on both axes. The window
 # of $b \times b$ places with its upper left corner at $(i, j)$ belongs to the pixel $(i, j)$.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="dropblock"
 # The pixel is dropped if *any* place of its window fell. `F.max_pool2d(…, b, stride=1)` takes the
 # maximum over every window, and makes the grid smaller by $b-1$. It wants floats.
-# </details>
-#
+
+# %% [markdown]
 # How often is each pixel kept? Yours, and the paper's squares, over 20 000 maps at $p = 0.3$:
 
 # %%
@@ -789,19 +781,14 @@ def drop_path(x, p, generator=None, training=True):
     return x * (torch.rand(one_each, generator=generator, device=x.device) >= p) / (1 - p)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="drop_path"
 # You have written this twice. Only the shape of the coins is another.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="drop_path"
 # One coin for each entry of the first axis, and axes of length 1 for the rest.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="drop_path"
 # `x.dim()` counts the axes. `[1] * 3` is a list of three ones, and `*` unpacks it in a shape.
-# </details>
 
 # %% check="drop_path" points=2
 # A sample falls as a whole, by its own coin, whatever its axes; survivors are scaled.
@@ -930,22 +917,17 @@ def cutout(x, size, generator=None):
     return x * ~(rows[:, None, :, None] & columns[:, None, None, :])
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="cutout"
 # Draw a row and a column for each image, with `torch.randint`. The square begins `size // 2` above
 # and left of them.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="cutout"
 # A loop over the images, with slices of a copy of x, will do. A slice may end beyond the border,
 # but must not begin at a negative number.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="cutout"
 # Without a loop: compare `torch.arange(H)` with the first row of each image's square, (N, 1), to
 # get (N, H) booleans for the rows, likewise for the columns, and combine them by broadcasting.
-# </details>
 
 # %%
 some = X_test[:8].cpu()
@@ -1164,20 +1146,15 @@ def mixup(x, y, alpha, generator=None):
     return lam * x + (1 - lam) * x[partner], y, y[partner], lam
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="mixup"
 # Two random things: a number and an order. `torch.rand((), …)` is one number, `torch.randperm(N)`
 # an order of 0 … N-1.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="mixup"
 # `x[order]` and `y[order]` put images and labels into the same order.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="mixup"
 # `.item()` makes a Python number of a tensor of one entry; a product with it keeps x's dtype.
-# </details>
 
 # %%
 mixed, y_a, y_b, lam = mixup(X_test[:8].cpu(), y_test[:8].cpu(), 4.0)  # near ½
@@ -1435,30 +1412,32 @@ for k, name in enumerate(recipes):
 #
 # Put one of the strings in place of each `...`.
 
-# %% exercise="mask_questions"
-mask_questions = {
-    # In how many of the possible 3 × 3 squares of your `dropblock` lies the corner pixel of a map?
-    # "1", "4" or "9"
-    "corner": ...,
-    # A residual block gives h + f(h). Stochastic depth drops: "h", "f(h)" or "h + f(h)"
-    "branch": ...,
-    # At the same p, which makes most noise in the average of a map: "element", "DropBlock" or
-    # "spatial"
-    "noise": ...,
-}
-if ... in mask_questions.values():
-    ### BEGIN SOLUTION
-    mask_questions = {"corner": "9", "branch": "f(h)", "noise": "spatial"}
-    ### END SOLUTION
+# %% question="corner" points=1
+# In how many of the possible 3 × 3 squares of your `dropblock` lies the corner pixel of a map?
+#
+# - [ ] 1
+# - [ ] 4
+# - [x] 9
+#
+# Hint: squares may hang over the border: count those that hold the corner.
 
-# %% check="mask_questions" points=1
-with expect.case("mask_questions"):
-    expect.choice(mask_questions, "corner", ("1", "4", "9"), answer="4a9cafbe",
-                  hint="squares may hang over the border: count those that hold the corner.")
-    expect.choice(mask_questions, "branch", ("h", "f(h)", "h + f(h)"), answer="e328849f",
-                  hint="what must be left of the image when the coin says drop?")
-    expect.choice(mask_questions, "noise", ("element", "DropBlock", "spatial"), answer="d988a290",
-                  hint="how many independent coins is the average made of?")
+# %% question="branch_answer" points=1
+# A residual block gives h + f(h). Stochastic depth drops:
+#
+# - [ ] h
+# - [x] f(h)
+# - [ ] h + f(h)
+#
+# Hint: what must be left of the image when the coin says drop?
+
+# %% question="noise" points=1
+# At the same p, which makes most noise in the average of a map:
+#
+# - [ ] element
+# - [ ] DropBlock
+# - [x] spatial
+#
+# Hint: how many independent coins is the average made of?
 
 # %% [markdown]
 # ## In your own words

@@ -93,19 +93,14 @@ def locked_dropout(x, p, generator=None, training=True):
     return x * (coins >= p) / (1 - p)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="locked_dropout"
 # All but the shape of the mask is as in {{pytorch}}.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="locked_dropout"
 # Which axis must the mask lack? `x.shape[1:]` leaves out the first.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="locked_dropout"
 # A product of (T, B, F) with (B, F) repeats the second over the first axis by itself.
-# </details>
 
 # %%
 fig, axes = plot.figure(2, height=2.2)
@@ -303,20 +298,15 @@ def embedding_dropout(weight, tokens, p, generator=None, training=True):
     return (kept * weight / (1 - p))[tokens]
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="embedding_dropout"
 # Without dropout the answer is `weight[tokens]`. Which of the two is it that has one row for each
 # word?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="embedding_dropout"
 # Drop rows of the table, and look the tokens up in what is left.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="embedding_dropout"
 # A mask of shape (V, 1) meets a table of shape (V, D): one coin for each row.
-# </details>
 
 # %%
 sentence = "what is said many times survives and what is said once does not"
@@ -576,23 +566,19 @@ class VariationalLSTM(PlainLSTM):
         return torch.stack(every), (h[None], c[None])
         ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="VariationalLSTM"
 # `__init__` hands two sizes to `super().__init__` and keeps p. `forward` begins as that of
 # `PlainLSTM` does, with two masks drawn before the loop.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="VariationalLSTM"
 # `F.dropout(ones, self.p, self.training)` of a tensor of ones is a mask with its scale already in
 # it, and all ones in evaluation. Which shapes do the two have?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="VariationalLSTM"
 # Inside the loop only the *arguments* of `self.step` change: two products. What `step` returns
 # goes on untouched.
-# </details>
-#
+
+# %% [markdown]
 # To see what it remembers, take the gates out of play: the cell takes up only what the gates hear
 # of $h_{t-1}$, and all begins at ½. A unit that is not heard once is forgotten.
 
@@ -1066,19 +1052,14 @@ def zoneout(h_old, h_new, p, generator=None, training=True):
     return torch.where(kept, h_old, h_new)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="zoneout"
 # In training each entry is either the old or the new one, as it is.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="zoneout"
 # `torch.where(condition, a, b)` picks entry by entry.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="zoneout"
 # Which of the two occurs with probability p? In evaluation that one has the weight p.
-# </details>
 
 # %%
 value, held = torch.zeros(6), []
@@ -1295,34 +1276,33 @@ explore.masks_over_time(locked_dropout, embedding_dropout, zoneout)
 #
 # Put one of the strings in place of each `...`.
 
-# %% exercise="sequence_questions"
-sequence_questions = {
-    # A unit is passed through a new mask with p = 0.1 at each of 20 steps. It survives all of
-    # them with probability: "0.9", "0.12" or "0.01"
-    "survive": ...,
-    # A word occurs 3 times in a batch. With your embedding_dropout all 3 are gone with
-    # probability: "p", "p ** 3" or "3 * p"
-    "word": ...,
-    # Fresh masks on h left the LSTM's memory of 30 steps whole, because it was held in:
-    # "c, which those masks do not touch", "h, scaled by 1 / (1 - p)" or "the weights"
-    "memory": ...,
-}
-if ... in sequence_questions.values():
-    ### BEGIN SOLUTION
-    sequence_questions = {"survive": "0.12", "word": "p"}
-    sequence_questions["memory"] = "c, which those masks do not touch"
-    ### END SOLUTION
+# %% question="survive" points=1
+# A unit is passed through a new mask with p = 0.1 at each of 20 steps. It survives all of them
+# with probability:
+#
+# - [ ] 0.9
+# - [x] 0.12
+# - [ ] 0.01
+#
+# Hint: twenty coins must all fall well.
 
-# %% check="sequence_questions" points=1
-with expect.case("sequence_questions"):
-    expect.choice(sequence_questions, "survive", ("0.9", "0.12", "0.01"), answer="c470867a",
-                  hint="twenty coins must all fall well.")
-    expect.choice(sequence_questions, "word", ("p", "p ** 3", "3 * p"), answer="6cefc355",
-                  hint="how many coins are thrown for this word?")
-    expect.choice(sequence_questions, "memory",
-                  ("c, which those masks do not touch", "h, scaled by 1 / (1 - p)",
-                   "the weights"), answer="d54862d0",
-                  hint="where does the LSTM's formula hand something on without a gate hearing it?")
+# %% question="word_answer" points=1
+# A word occurs 3 times in a batch. With your embedding_dropout all 3 are gone with probability:
+#
+# - [x] p
+# - [ ] p ** 3
+# - [ ] 3 * p
+#
+# Hint: how many coins are thrown for this word?
+
+# %% question="memory" points=1
+# Fresh masks on h left the LSTM's memory of 30 steps whole, because it was held in:
+#
+# - [x] c, which those masks do not touch
+# - [ ] h, scaled by 1 / (1 - p)
+# - [ ] the weights
+#
+# Hint: where does the LSTM's formula hand something on without a gate hearing it?
 
 # %% [markdown]
 # ## In your own words

@@ -135,21 +135,17 @@ def attention(q, k, v, p=0.0, generator=None, training=True, causal=False):
     return A @ v
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="attention"
 # Four steps in this order: scores, the causal mask, softmax, dropout. Then one product with `v`.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="attention"
 # `k.mT` swaps the last two axes. The worked example has the mask of later tokens. Softmax runs
 # over the last axis: over the tokens that are read.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="attention"
 # The coins have the shape of the weights, $(B, H, T, T)$. Only p = 1 needs a line of its own.
-# </details>
-#
+
+# %% [markdown]
 # Look at your own. With the identity matrix for `v`, the output *is* the matrix of weights.
 
 # %%
@@ -514,20 +510,15 @@ def head_dropout(x, p, generator=None, training=True):
     return x * (coins >= p) / (1 - p)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="head_dropout"
 # How many coins are tossed for a batch of $B$ images with $H$ heads?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="head_dropout"
 # A mask of shape $(B, H)$ cannot be multiplied with $(B, H, T, D)$: broadcasting aligns axes from
 # the right.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="head_dropout"
 # Two more axes of length 1, at the end of the mask, make it fit.
-# </details>
 
 # %%
 sent = head_dropout(torch.ones(12, 4, 8, 8), 0.4)
@@ -705,21 +696,17 @@ def layer_drop(layers, x, p, generator=None, training=True):
     return x
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="layer_drop"
 # A loop over the layers, and in it one question.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="layer_drop"
 # `torch.rand((), generator=generator)` is a single coin. Where is it tossed: before the loop or in
 # it?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="layer_drop"
 # A layer that runs replaces `x` by its output. A layer that does not, leaves `x`: nothing to do.
-# </details>
-#
+
+# %% [markdown]
 # Look at yours: twelve layers that write down their numbers, in eight training steps.
 
 # %%
@@ -944,23 +931,19 @@ class Block(nn.Module):
         return x + F.dropout(self.mlp(self.norm_2(x)), self.p_residual, self.training)
         ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="Block"
 # From (B, T, 3 dim) to three tensors (B, heads, T, D): `chunk(3, -1)`, then for each a reshape to
 # (B, T, heads, D) and a `transpose(1, 2)`. A reshape straight to (B, heads, T, D) would cut tokens
 # into pieces.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="Block"
 # The way back for the heads' outputs: transpose, then reshape to (B, T, dim).
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="Block"
 # `F.dropout(branch, p, self.training)` and your `attention` have one argument in common, without
 # which `eval()` would reach neither.
-# </details>
-#
+
+# %% [markdown]
 # Look at yours: how far training mode moves the output. Dropped weights are averaged away in part,
 # dropped entries of a branch are not. At `p_residual` = 1 you see all that the branches add.
 
@@ -1437,20 +1420,15 @@ def r_drop_loss(logits_1, logits_2, y, alpha):
     return both + alpha / 2 * divergence.sum(-1).mean()
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="r_drop_loss"
 # `log_softmax` gives all that is needed: the logarithms, and, through `exp`, the probabilities.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="r_drop_loss"
 # Three parts, each a mean over the batch: two cross-entropies, and a sum over classes.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="r_drop_loss"
 # Write the two KL sums under one another. Their sum over classes has the form
 # $(P_1 - P_2)\,(\ldots)$.
-# </details>
 
 # %%
 first, second = torch.tensor([[2.0, 0.0, 0.0]]), torch.tensor([[1.0, 0.0, 0.0]])
@@ -1696,31 +1674,32 @@ explore.places(attention, head_dropout, layer_drop)
 #
 # Put one of the strings in place of each `...`.
 
-# %% exercise="transformer_questions"
-transformer_questions = {
-    # F.scaled_dot_product_attention(q, k, v, dropout_p=0.1) in a model after model.eval():
-    # "drops", "does not drop" or "raises an error"
-    "pitfall": ...,
-    # Under dropout of the attention weights a row of them sums to 1:
-    # "always", "on average" or "never"
-    "rows": ...,
-    # Layers trained with LayerDrop at p = 0.2 are, in evaluation, multiplied by:
-    # "0.8", "1" or "1.25"
-    "layers": ...,
-}
-if ... in transformer_questions.values():
-    ### BEGIN SOLUTION
-    transformer_questions = {"pitfall": "drops", "rows": "on average", "layers": "1"}
-    ### END SOLUTION
+# %% question="pitfall" points=1
+# F.scaled_dot_product_attention(q, k, v, dropout_p=0.1) in a model after model.eval():
+#
+# - [x] drops
+# - [ ] does not drop
+# - [ ] raises an error
+#
+# Hint: look at the first figure of this lesson.
 
-# %% check="transformer_questions" points=1
-with expect.case("transformer_questions"):
-    expect.choice(transformer_questions, "pitfall", ("drops", "does not drop", "raises an error"),
-                  answer="9e7df805", hint="look at the first figure of this lesson.")
-    expect.choice(transformer_questions, "rows", ("always", "on average", "never"),
-                  answer="66d8d42e", hint="look at the titles above your own weights.")
-    expect.choice(transformer_questions, "layers", ("0.8", "1", "1.25"), answer="4caf580f",
-                  hint="what did the docstring of layer_drop say about scaling?")
+# %% question="rows_answer" points=1
+# Under dropout of the attention weights a row of them sums to 1:
+#
+# - [ ] always
+# - [x] on average
+# - [ ] never
+#
+# Hint: look at the titles above your own weights.
+
+# %% question="layers_answer" points=1
+# Layers trained with LayerDrop at p = 0.2 are, in evaluation, multiplied by:
+#
+# - [ ] 0.8
+# - [x] 1
+# - [ ] 1.25
+#
+# Hint: what did the docstring of layer_drop say about scaling?
 
 # %% [markdown]
 # ## In your own words

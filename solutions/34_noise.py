@@ -142,21 +142,17 @@ def gaussian_dropout(x, p, generator=None, training=True):
     return x * (1 + math.sqrt(p / (1 - p)) * noise)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="gaussian_dropout"
 # Go through `coin`, line by line. Which lines stay, and which case goes?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="gaussian_dropout"
 # `torch.randn` has mean 0 and variance 1. How do you make mean 1 and variance $p/q$ of it?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="gaussian_dropout"
 # `torch.randn(x.shape, generator=…, dtype=x.dtype)`: float32 noise would make a bfloat16 input
 # float32.
-# </details>
-#
+
+# %% [markdown]
 # Your multipliers beside those of the coin, for one unit and for a mean of 30:
 
 # %%
@@ -404,21 +400,17 @@ def dropconnect_linear(x, W, b, p, generator=None, training=True):
     return torch.einsum("nji,ni->nj", thinned, x) + b
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="dropconnect_linear"
 # How many coins does a batch of $N$ samples need for a matrix (out, in)?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="dropconnect_linear"
 # `W * mask` broadcasts (out, in) over (N, out, in). Scale there, before $b$ is added.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="dropconnect_linear"
 # Each sample has a matrix of its own now: `torch.einsum("nji,ni->nj", …)`, or `@` with
 # `x[:, :, None]`.
-# </details>
-#
+
+# %% [markdown]
 # With inputs and weights of 1 and no bias, one input at a time shows your mask. Three samples:
 
 # %%
@@ -691,20 +683,16 @@ def alpha_dropout(x, p, generator=None, training=True):
     return a * torch.where(kept, x, least) - a * p * least
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="alpha_dropout"
 # $q$ keeps and $p$ drops: with $p$, the formulas hold $1-p$ and $p$.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="alpha_dropout"
 # First the mixture of $x$ and $\alpha'$ (`torch.where`), then one affine map for all entries.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="alpha_dropout"
 # `a` and `b` are plain numbers. At $p=1$ `a` would be $1/\sqrt 0$: treat that case by itself.
-# </details>
-#
+
+# %% [markdown]
 # The first figure again, with your function in it:
 
 # %%
@@ -1008,21 +996,17 @@ def standout_probability(x, W, alpha, beta):
     return torch.sigmoid(alpha * (x @ W.T) + beta)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="standout_probability"
 # The pre-activations of a batch are `x @ W.T`, of shape (N, out).
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="standout_probability"
 # $\alpha$ stretches them, then $\beta$ shifts them.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="standout_probability"
 # `1 / (1 + exp(-z))` written so, or as `exp(z) / (1 + exp(z))`, overflows on one side. Torch has
 # the function.
-# </details>
-#
+
+# %% [markdown]
 # Random units, one dot each: what they would send without dropout, and your probability.
 
 # %%
@@ -1161,19 +1145,14 @@ def scheduled_rate(step, total, p, kind):
     raise ValueError(f"kind {kind!r} is unknown")
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="scheduled_rate"
 # What is $1 - \theta(t)$ if $\bar\theta = 1-p$? It simplifies.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="scheduled_rate"
 # $1-\theta(t) = p\,(1 - e^{-\gamma t})$.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="scheduled_rate"
 # Three `if`s that return, and a `raise` for what is left.
-# </details>
 
 # %%
 fig, (ax,) = plot.figure(1, width=6, height=2.6)
@@ -1331,19 +1310,14 @@ def layer_rates(p, depth):
     return [p * layer / depth for layer in range(1, depth + 1)]
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="layer_rates"
 # With 4 layers and $p = 0.8$: 0.2, 0.4, 0.6, 0.8.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="layer_rates"
 # `range(depth)` starts at 0 and ends at depth − 1. Which range do you need?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="layer_rates"
 # A list comprehension, or `torch.linspace` with the right first value.
-# </details>
 
 # %% check="layer_rates" points=1
 # Four layers and one.
@@ -1449,20 +1423,15 @@ def variance_shift(p, mean=0.0, variance=1.0):
     return ((variance + mean**2) / (1 - p) - mean**2) / variance
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="variance_shift"
 # Both variances stand above. Which goes over which?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="variance_shift"
 # $\mathrm{variance} = \mathrm{E}\,[y^2] - (\mathrm{E}\,y)^2$: the square of the mean is taken
 # away at the end, once, and without $q$.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="variance_shift"
 # At mean 0 and variance 1 it must come out as $1/q$.
-# </details>
 
 # %% check="variance_shift" points=1
 # Mean 0: the ratio is 1 / (1 - p) whatever the variance.
@@ -1940,33 +1909,33 @@ plot.show(fig, "Paired differences of test error of simulated circuits with and 
 #
 # Put one of the strings in place of each `...`.
 
-# %% exercise="noise_questions"
-noise_questions = {
-    # Two units read the same 100 inputs with the same weights. Their noise is uncorrelated with:
-    # "dropout on the inputs", "Gaussian noise on the inputs" or "DropConnect"
-    "uncorrelated": ...,
-    # To compare alpha dropout fairly with dropout at p = 0.5, its rate must be:
-    # "smaller", "the same" or "larger"
-    "alpha": ...,
-    # Dropout stands directly before batch norm. In evaluation batch norm divides by a variance that
-    # is: "too small", "too large" or "right"
-    "batch_norm": ...,
-}
-if ... in noise_questions.values():
-    ### BEGIN SOLUTION
-    noise_questions |= {"uncorrelated": "DropConnect", "alpha": "smaller"}
-    noise_questions["batch_norm"] = "too large"
-    ### END SOLUTION
+# %% question="uncorrelated" points=1
+# Two units read the same 100 inputs with the same weights. Their noise is uncorrelated with:
+#
+# - [ ] dropout on the inputs
+# - [ ] Gaussian noise on the inputs
+# - [x] DropConnect
+#
+# Hint: look at the right side of the explorer.
 
-# %% check="noise_questions" points=1
-with expect.case("noise_questions"):
-    expect.choice(noise_questions, "uncorrelated",
-                  ("dropout on the inputs", "Gaussian noise on the inputs", "DropConnect"),
-                  answer="cd46b57f", hint="look at the right side of the explorer.")
-    expect.choice(noise_questions, "alpha", ("smaller", "the same", "larger"), answer="c0756a2d",
-                  hint="how far does it throw a unit, compared with a throw to 0?")
-    expect.choice(noise_questions, "batch_norm", ("too small", "too large", "right"),
-                  answer="074a271c", hint="is variance_shift above or below 1?")
+# %% question="alpha_answer" points=1
+# To compare alpha dropout fairly with dropout at p = 0.5, its rate must be:
+#
+# - [x] smaller
+# - [ ] the same
+# - [ ] larger
+#
+# Hint: how far does it throw a unit, compared with a throw to 0?
+
+# %% question="batch_norm" points=1
+# Dropout stands directly before batch norm. In evaluation batch norm divides by a variance that
+# is:
+#
+# - [ ] too small
+# - [x] too large
+# - [ ] right
+#
+# Hint: is variance_shift above or below 1?
 
 # %% [markdown]
 # ## In your own words

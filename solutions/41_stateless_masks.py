@@ -97,19 +97,14 @@ def mask_bytes(shape, kind):
     return sizes[kind]
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="mask_bytes"
 # `math.prod(shape)` is the number of entries. For an empty shape it is 1, and so it should be.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="mask_bytes"
 # 9 entries need 2 bytes of bits. Which whole number must be added before `// 8` rounds down?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="mask_bytes"
 # In which of the four does the shape play no part?
-# </details>
 
 # %%
 kinds = ["float32", "bool", "bit", "seed"]
@@ -250,21 +245,17 @@ def philox_4x32(counter, key, rounds=10):
     return c0, c1, c2, c3
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="philox_4x32"
 # Compute both products first, from the words as they were, and only then write new words.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="philox_4x32"
 # `& 0xFFFFFFFF` keeps the lower word of anything. In an int64 tensor a large product shows up as
 # a negative number; its bits are right, so cut after the shift as well.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="philox_4x32"
 # `+`, `*`, `^`, `&` and `>>` do the same for ints and for tensors: no case distinction is needed.
-# </details>
-#
+
+# %% [markdown]
 # How well does it mix? Flip one bit of the counter, and count which share of the 128 bits that
 # come out has changed. Coins would change one half. 200 counters, each with another bit flipped.
 
@@ -477,19 +468,14 @@ def uniform_from_uint32(x):
     return (x >> 8).float() * 2.0**-24
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="uniform_from_uint32"
 # Which 8 bits are too many? A shift to the right drops them.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="uniform_from_uint32"
 # What is left is a whole number below $2^{24}$. Such numbers fit into float32 exactly.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="uniform_from_uint32"
 # `.float()` makes float32. A product with a power of two rounds nothing.
-# </details>
 
 # %%
 last = 2**32 - 1 - torch.arange(0, 400)
@@ -601,20 +587,16 @@ def seeded_mask(shape, p, seed, offset=0, device=None):
     return (uniform_from_uint32(word) >= p).reshape(shape)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="seeded_mask"
 # `torch.arange(n, device=device)` numbers the entries. Give the mask its shape at the very end.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="seeded_mask"
 # Lower word: `& 0xFFFFFFFF`. Upper word: `>> 32`. For numbers and tensors alike.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="seeded_mask"
 # Add the offset to the *numbers of the entries*, before they are split into words.
-# </details>
-#
+
+# %% [markdown]
 # Look at it: one mask of 8 rows, and below it the same mask made in four parts, the last part
 # first, as four devices might do it.
 
@@ -803,20 +785,16 @@ class SeededDropout(torch.autograd.Function):
         return dy * kept * (1 / (1 - ctx.p) if ctx.p < 1 else 0.0), None, None
         ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="SeededDropout"
 # Numbers may be attributes of `ctx`. Which two does backward need? Is $x$'s shape a third?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="SeededDropout"
 # `dy` has the shape of $y$, and its device.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="SeededDropout"
 # The two halves differ in one name only. `backward` returns three things.
-# </details>
-#
+
+# %% [markdown]
 # What does each layer keep, and does the gradient stay right where a framework runs the forward
 # pass *again*? **Activation checkpointing** does: it throws away what lies inside a block, and
 # recomputes it on the way back. If the second run draws another mask, the gradient belongs to a
@@ -1184,19 +1162,14 @@ def rank_seed(seed, rank, parallel):
     return seed + (rank << 32 if parallel == "data" else 0)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="rank_seed"
 # Two numbers must be read off one. How do you write hours and minutes as one number?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="rank_seed"
 # `seed` fills 32 bits at most. Where is there room for `rank`?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="rank_seed"
 # In tensor parallel, which of the two numbers must play no part?
-# </details>
 
 # %%
 steps, ranks = 100, [1, 2, 4, 8, 16, 32, 64]
@@ -1393,20 +1366,15 @@ class TritonDropout(torch.autograd.Function):
     def backward(ctx, dy):
         return dropout_triton(dy, ctx.p, ctx.seed), None, None
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="dropout_kernel"
 # Five steps: which entries exist; the word of each; whether it is kept; the values, loaded; the
 # result, stored.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="dropout_kernel"
 # `tl.where(kept, a, b)` chooses entry by entry. $2^{24}$ is 16777216.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="dropout_kernel"
 # Both the load and the store need `mask=`. What lies beyond the end belongs to somebody else.
-# </details>
 
 # %%
 expect.needs("triton")
@@ -1822,22 +1790,17 @@ class BiasDropoutResidual(torch.autograd.Function):
         return dx, dx.flatten(0, -2).sum(0), dz, None, None, None
         ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="bias_dropout_residual_kernel"
 # Begin as `dropout_kernel` does. There are three loads instead of one; the bias is loaded at the
 # entry's column.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="bias_dropout_residual_kernel"
 # Write the derivative of $z_i$ with respect to $x_i$, to $b_{i \bmod c}$ and to $r_i$. Two of the
 # three are alike.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="bias_dropout_residual_kernel"
 # $dx$ is dropout of $dz$, with the mask and the scale of forward. `flatten(0, -2)` makes a matrix
 # of rows of whatever has rows; $dz$ itself goes on to the residual.
-# </details>
 
 # %%
 expect.needs("triton")
@@ -2328,34 +2291,32 @@ class BiasDropoutResidual(torch.autograd.Function):
 #
 # Put one of the strings in place of each `...`.
 
-# %% exercise="seed_questions"
-seed_questions = {
-    # Forward ran with blocks of 256 entries, backward runs with blocks of 1024. Your kernel's mask:
-    # "is the same", "is another one" or "is the same up to entry 256"
-    "block": ...,
-    # A layer draws from a torch.Generator of its own, inside checkpoint(). Its gradient is:
-    # "right", "right with preserve_rng_state=True" or "that of another mask"
-    "checkpoint": ...,
-    # Four tensor-parallel ranks hold copies of the residual stream. For dropout on it they use:
-    # "one seed", "seed + rank" or "four independent seeds"
-    "tensor": ...,
-}
-if ... in seed_questions.values():
-    ### BEGIN SOLUTION
-    seed_questions |= {"block": "is the same", "checkpoint": "that of another mask"}
-    seed_questions["tensor"] = "one seed"
-    ### END SOLUTION
+# %% question="block_answer" points=1
+# Forward ran with blocks of 256 entries, backward runs with blocks of 1024. Your kernel's mask:
+#
+# - [x] is the same
+# - [ ] is another one
+# - [ ] is the same up to entry 256
+#
+# Hint: what does the word of an entry depend on?
 
-# %% check="seed_questions" points=1
-with expect.case("seed_questions"):
-    expect.choice(seed_questions, "block",
-                  ("is the same", "is another one", "is the same up to entry 256"),
-                  answer="c260cfc8", hint="what does the word of an entry depend on?")
-    expect.choice(seed_questions, "checkpoint",
-                  ("right", "right with preserve_rng_state=True", "that of another mask"),
-                  answer="2da2e17a", hint="look at the figure: whose state is put back?")
-    expect.choice(seed_questions, "tensor", ("one seed", "seed + rank", "four independent seeds"),
-                  answer="0c5b364e", hint="what becomes of copies with different masks?")
+# %% question="checkpoint_answer" points=1
+# A layer draws from a torch.Generator of its own, inside checkpoint(). Its gradient is:
+#
+# - [ ] right
+# - [ ] right with preserve_rng_state=True
+# - [x] that of another mask
+#
+# Hint: look at the figure: whose state is put back?
+
+# %% question="tensor" points=1
+# Four tensor-parallel ranks hold copies of the residual stream. For dropout on it they use:
+#
+# - [x] one seed
+# - [ ] seed + rank
+# - [ ] four independent seeds
+#
+# Hint: what becomes of copies with different masks?
 
 # %% [markdown]
 # ## In your own words

@@ -174,6 +174,7 @@ if problem is ...:
     ### END SOLUTION
 
 # %% check="problem" points=1
+# The name is that of a problem.
 with expect.case("problem"):
     expect.equal(problem, next((n for n in capstone.PROBLEMS if n == problem), "digits"),
                  hint="write one of the names in the list above, letter by letter.")
@@ -217,21 +218,16 @@ def prepare(X, y, rng, share=0.25):
     return scaled[training], y[training], scaled[validating], y[validating]
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="prepare"
 # One random order of the row numbers, cut in two, gives both parts: none is in both, none is lost.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="prepare"
 # Index `X` and `y` with the same row numbers. Then compute a mean and a deviation for each column,
 # of which rows?
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="prepare"
 # A constant column has deviation 0. `np.where(deviation > 0, …)` puts a 1 in its place before you
 # divide.
-# </details>
 
 # %% check="prepare" points=2
 # Every row is in one part, by chance, and keeps its label.
@@ -407,19 +403,14 @@ def predict(model, X):
     return probabilities
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="predict"
 # Four steps: note the mode, change it, compute, change it back.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="predict"
 # No gradient is needed here, and a tensor with a history does not become an array.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="predict"
 # Probabilities sum to 1 over the classes of a *row*: over which axis does the softmax go?
-# </details>
 
 # %% check="predict" points=2
 # Probabilities in evaluation mode, row by row; the mode is given back.
@@ -565,24 +556,20 @@ def fit(X, y, seed, p=0.5):
     return model.eval()
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="fit"
 # Begin with {{overfitting}}: two hidden layers, `nn.Dropout(p)` behind each, some hundreds of
 # steps on batches of 64. Does it beat the baseline? By how much, over five worlds?
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="fit"
 # Look at the error on the *given* labels of the training rows. If it is far below 30 %, the
 # network learns the wrong ones by heart, and needs more of what you have, or something else as
 # well: weight decay, dropout of the inputs, fewer steps.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="fit"
 # One call of `torch.manual_seed` decides initial weights, batches and masks at once. Inside the
 # context manager `torch.random.fork_rng` it leaves the generator of everybody else alone.
-# </details>
-#
+
+# %% [markdown]
 # Your network against the baseline, in your own five worlds.
 
 # %%
@@ -863,21 +850,16 @@ def ablation(fit, X, y, rates, seeds):
     return np.stack([errors.mean(1), errors.std(1, ddof=1) / np.sqrt(len(seeds))], 1)
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="ablation"
 # First fill a table of errors, a row for each rate and a column for each seed.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="ablation"
 # The split depends on the seed alone. So all rates meet the same rows, and their difference is not
 # one of rows.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="ablation"
 # `predict(...)` gives probabilities; their `.argmax(1)` are classes to compare with `y_val`. The
 # end is that of `rate_sweep` in {{overfitting}}.
-# </details>
 
 # %% check="ablation" points=3
 # The right rows, the right runs, the mean and its standard error.
@@ -1118,20 +1100,15 @@ def honest_gain(error, rates, seeds, fresh):
     return rate, gains.mean(), gains.std(ddof=1) / np.sqrt(len(gains))
     ### END SOLUTION
 
-# %% [markdown]
-# <details><summary>Hint 1</summary>
-#
+# %% [markdown] hint="honest_gain"
 # Two halves that share one number: the chosen rate. In the first half `part` is always
 # `"validation"`, in the second always `"test"`.
-# </details>
-# <details><summary>Hint 2</summary>
-#
+
+# %% [markdown] hint="honest_gain"
 # `np.argmin` of the means gives the place of the rate, and the first of equals.
-# </details>
-# <details><summary>Hint 3</summary>
-#
+
+# %% [markdown] hint="honest_gain"
 # One gain for each fresh seed comes first; mean and spread are then of these *differences*.
-# </details>
 
 # %% check="honest_gain" points=3
 # Chosen by the mean on validation rows, measured on test rows with fresh seeds, in pairs.
@@ -1316,35 +1293,32 @@ explore.enough_seeds(honest_gain)
 #
 # Put one of the strings in place of each `...`.
 
-# %% exercise="honesty_questions"
-honesty_questions = {
-    # To halve the standard error of a mean you need … runs:
-    # "twice as many", "four times as many" or "ten times as many"
-    "runs": ...,
-    # A network trained on labels that say nothing scores far above chance on held-out rows:
-    # "it generalises well", "the seed was lucky" or "held-out labels reached it"
-    "control": ...,
-    # Mean and deviation for standardising are computed from:
-    # "the training rows", "all rows" or "each part's own rows"
-    "scale": ...,
-}
-if ... in honesty_questions.values():
-    ### BEGIN SOLUTION
-    honesty_questions = {"runs": "four times as many", "control": "held-out labels reached it",
-                         "scale": "the training rows"}
-    ### END SOLUTION
+# %% question="runs_answer" points=1
+# To halve the standard error of a mean you need … runs:
+#
+# - [ ] twice as many
+# - [x] four times as many
+# - [ ] ten times as many
+#
+# Hint: the s.e. is s / sqrt(k): how large must k become?
 
-# %% check="honesty_questions" points=1
-with expect.case("honesty_questions"):
-    expect.choice(honesty_questions, "runs",
-                  ("twice as many", "four times as many", "ten times as many"),
-                  answer="c2c2241b", hint="the s.e. is s / sqrt(k): how large must k become?")
-    expect.choice(honesty_questions, "control",
-                  ("it generalises well", "the seed was lucky", "held-out labels reached it"),
-                  answer="22511cbb", hint="what could it have learnt from labels that say nothing?")
-    expect.choice(honesty_questions, "scale",
-                  ("the training rows", "all rows", "each part's own rows"),
-                  answer="ce43748c", hint="read the story of `prepare` once more.")
+# %% question="control" points=1
+# A network trained on labels that say nothing scores far above chance on held-out rows:
+#
+# - [ ] it generalises well
+# - [ ] the seed was lucky
+# - [x] held-out labels reached it
+#
+# Hint: what could it have learnt from labels that say nothing?
+
+# %% question="scale" points=1
+# Mean and deviation for standardising are computed from:
+#
+# - [x] the training rows
+# - [ ] all rows
+# - [ ] each part's own rows
+#
+# Hint: read the story of `prepare` once more.
 
 # %% [markdown]
 # ## Your report

@@ -27,7 +27,7 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
 from grader.authoring.build import source_notebook
-from grader.authoring.lesson import read
+from grader.authoring.reading import read
 from grader.paths import ROOT, SOLUTIONS
 
 pytestmark = [

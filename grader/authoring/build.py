@@ -11,8 +11,11 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -20,7 +23,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.utils import compute_checksum
 
 from grader import course
-from grader.authoring.lesson import Cell, Lesson, read_all
+from grader.authoring.lesson import Cell, Lesson
+from grader.authoring.reading import read_all
 from grader.errors import LessonError
 from grader.paths import COURSE, LESSONS, ROOT, SOLUTIONS
 
@@ -89,11 +93,9 @@ def source_notebook(lesson: Lesson) -> NotebookNode:
     """The instructor's notebook: every cell that is no mistake and no alternative."""
     taken: set[str] = set()
     cells = []
-    for cell in lesson.cells:
-        if cell.kind in ("mistake", "correct"):
-            continue
+    for cell in _pages_cells(lesson.cells):
         new = new_markdown_cell if cell.markdown else new_code_cell
-        metadata = {}
+        metadata: dict[str, Any] = {"jupyter": {"source_hidden": True}} if cell.folded else {}
         identity = _identity(cell, taken)
         if cell.kind in ("setup", "exercise", "check", "answer"):
             metadata["nbgrader"] = {
@@ -117,10 +119,27 @@ def source_notebook(lesson: Lesson) -> NotebookNode:
     )
 
 
+def _pages_cells(cells: Iterable[Cell]) -> Iterator[Cell]:
+    """The cells of the page: mistakes and other answers left out, an exercise's hints in one."""
+    shown = (cell for cell in cells if cell.kind not in ("mistake", "correct"))
+    for (kind, _), group in groupby(shown, key=lambda cell: (cell.kind, cell.name)):
+        if kind != "hint":
+            yield from group
+            continue
+        hints = list(group)
+        texts = (
+            f"<details><summary>Hint {k}</summary>\n\n{hint.source}\n</details>"
+            for k, hint in enumerate(hints, start=1)
+        )
+        yield replace(hints[0], source="\n".join(texts))
+
+
 def _identity(cell: Cell, taken: set[str]) -> str:
     """A cell's id: by name where it has one, else by what it says, so that it stays."""
     if cell.kind in ("exercise", "answer"):
         stem = cell.name
+    elif cell.kind == "hint":
+        stem = f"hints_{cell.name}_{_digest(cell.source)}"
     elif cell.kind == "check":
         stem = f"check_{cell.name}"
     else:

@@ -21,7 +21,8 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from grader.authoring.build import source_notebook
-from grader.authoring.lesson import Lesson, read
+from grader.authoring.lesson import Lesson
+from grader.authoring.reading import read
 from grader.paths import LESSONS, ROOT
 
 KEPT = ROOT / ".cache" / "site"

@@ -22,7 +22,7 @@ import torch
 from torch.nn import functional as F
 
 from dropoutlab import data, train
-from grader.authoring.lesson import read
+from grader.authoring.reading import read
 from grader.errors import CourseError
 from grader.paper.reproduction import write
 from grader.paths import ROOT, SOLUTIONS

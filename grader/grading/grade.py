@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from grader.authoring.build import released
-from grader.authoring.lesson import Lesson, read_all
+from grader.authoring.lesson import Lesson
+from grader.authoring.reading import read_all
 from grader.errors import CourseError
 from grader.grading import autograde
 from grader.grading.judge import Judged

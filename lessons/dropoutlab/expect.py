@@ -325,20 +325,19 @@ def raises(kind: type[Exception], call: Callable[[], Any], *, mentions: str, hin
     raise Unmet(said, found, hint)
 
 
-def choice(answers: Any, question: str, options: Sequence[str], *, answer: str, hint: str) -> None:
-    """`answers[question]` is the one of `options` whose digest is `answer`.
+def choice(given: Any, question: str, options: Sequence[str], *, answer: str, hint: str) -> None:
+    """The `given` answer to a question is the one of `options` whose digest is `answer`.
 
     The digest keeps the right option out of the check that the learner can read;
-    `expect.digest(question, option)` makes it.
+    `digest(question, option)` makes it.
     """
-    said = f"{question!r}: one of " + ", ".join(repr(option) for option in options)
-    given = answers.get(question, ...) if isinstance(answers, dict) else ...
+    expected = "one of " + ", ".join(repr(option) for option in options)
     if given is ... or given is None:
-        raise Unmet(said, "not written yet", "put one of these strings in place of the dots.")
+        raise Unmet(expected, "not written yet", "put one of these strings in place of the dots.")
     if type(given) is not str or given not in options:
-        raise Unmet(said, repr(given), "write one of these strings, letter by letter.")
+        raise Unmet(expected, repr(given), "write one of these strings, letter by letter.")
     if digest(question, given) != answer:
-        raise Unmet(f"{question!r}: another answer", repr(given), hint)
+        raise Unmet("another answer", repr(given), hint)
 
 
 def digest(question: str, option: str) -> str:

@@ -10,8 +10,12 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
+import rehearsal
+from dropoutlab import expect
 from grader.authoring import build
-from grader.authoring.lesson import REGION, Lesson, read, read_all
+from grader.authoring.edits import MARKER
+from grader.authoring.lesson import REGION, Lesson
+from grader.authoring.reading import read, read_all
 from grader.errors import LessonError
 from grader.paths import SOLUTIONS
 
@@ -19,7 +23,7 @@ LESSONS = read_all(SOLUTIONS)
 
 GOOD = '''\
 # %% [markdown]
-# # 98 · A lesson
+# # 9.8 · A lesson
 
 # %% setup=true
 import numpy as np
@@ -33,7 +37,17 @@ def double(x):
     return x + x * 1.0 - 0 * x + 0.0
     ### END SOLUTION
 
+# %% [markdown] hint="double"
+# Once.
+
+# %% [markdown] hint="double"
+# And once more.
+
+# %% [markdown] hint="double"
+# Add them.
+
 # %% check="double" points=1
+# Of ones.
 rows = [np.ones(2)]
 with expect.case("double(1)"):
     expect.close(double(rows[0]), 2 * rows[0], hint="twice.")
@@ -47,16 +61,20 @@ with expect.case("double(0)"):
 def double(x):
     return x
 
-# %% exercise="questions"
-questions = {"a": ...}
-if ... in questions.values():
-    ### BEGIN SOLUTION
-    questions = {"a": "yes"}
-    ### END SOLUTION
+# %% mistakes="double"
+{
+    "twice.": ("x + x", "x"),
+    "twice nothing.": ("+ 0.0", "+ 0.5"),
+}
 
-# %% check="questions" points=1
-with expect.case("questions"):
-    expect.equal(questions["a"], "yes", hint="yes.")
+# %% question="sure" points=1
+# Are you
+# sure?
+#
+# - [ ] no
+# - [x] yes
+#
+# Hint: yes.
 
 # %% [markdown] answer="why" points=1
 # ### BEGIN SOLUTION
@@ -78,8 +96,54 @@ def line_of(text: str, part: str) -> int:
 def test_a_good_lesson_is_read(tmp_path: Path):
     """Is a lesson without faults accepted, a question and prose without mistakes included?"""
     lesson = read(write(tmp_path, GOOD))
-    assert (lesson.name, lesson.title, lesson.points) == ("98_lesson", "98 · A lesson", 5)
-    assert lesson.exercises == ["double", "questions"]
+    assert (lesson.name, lesson.title, lesson.points) == ("98_lesson", "9.8 · A lesson", 5)
+    assert lesson.exercises == ["double", "sure"]
+    assert [cell.says for cell in lesson.of("mistake")] == ["twice", "twice.", "twice nothing."]
+
+
+def test_an_edit_is_made_in_the_solution(tmp_path: Path):
+    """Is a mistake the solution with one edit, at the line of its own?"""
+    lesson = read(write(tmp_path, GOOD))
+    _, once, wrong = lesson.of("mistake", "double")
+    solution = MARKER.sub("", lesson.of("exercise", "double")[0].source)
+    assert once.source == solution.replace("return x + x", "return x")
+    assert wrong.source == solution.replace("+ 0.0", "+ 0.5")
+    assert once.line == line_of(GOOD, '    "twice.": (')
+    assert wrong.line == line_of(GOOD, '    "twice nothing.": (')
+
+
+def test_a_question_becomes_stub_and_check(tmp_path: Path):
+    """Does the right option pass, another one get the hint, and the release not tell which?"""
+    lesson = read(write(tmp_path, GOOD))
+    (stub,), (check,) = lesson.of("exercise", "sure"), lesson.of("check", "sure")
+    assert stub.source.startswith('# Are you\n# sure?\n# - "no"\n# - "yes"\nsure = ...\n')
+    released = REGION.sub("", stub.source) + check.source
+    assert released.count("yes") == 3, "as an option twice, and in the hint"
+    names = rehearsal.stage(lesson) | {"expect": expect}
+    assert rehearsal.verdict(check, names) is None
+    unmet = rehearsal.verdict(check, names | {"sure": "no"})
+    assert unmet is not None and (unmet.found, unmet.hint) == ("'no'", "yes.")
+    unmet = rehearsal.verdict(check, names | {"sure": ...})
+    assert unmet is not None and unmet.found == "not written yet"
+
+
+def test_folded_cells_open_folded(tmp_path: Path):
+    """Do checks and figures open with their first line alone, and nothing else?"""
+    text = GOOD + "\n# %% figure=true\n# Nothing is drawn.\nprint(double(1))\n"
+    notebook = build.source_notebook(read(write(tmp_path, text)))
+    folded = {c.id for c in notebook.cells if c.metadata.get("jupyter", {}).get("source_hidden")}
+    code = {c.id for c in notebook.cells if c.cell_type == "code"}
+    assert folded == {i for i in code if i.startswith(("check_", "figure_"))}
+    assert len(folded) == 4
+
+
+def test_hints_are_one_cell(tmp_path: Path):
+    """Do an exercise's three hints stand below it, numbered and folded?"""
+    cells = build.source_notebook(read(write(tmp_path, GOOD))).cells
+    after = cells[[cell.id for cell in cells].index("double") + 1].source
+    assert re.findall(r"<summary>(Hint \d)</summary>\n\n(\w+)", after) == [
+        ("Hint 1", "Once"), ("Hint 2", "And"), ("Hint 3", "Add"),
+    ]  # fmt: skip
 
 
 # What is changed in GOOD, the text at whose line the fault is reported, and its words.
@@ -90,14 +154,21 @@ FAULTS = {
         'no exercise="triple" for this check',
     ),
     "exercise without check": (
-        ('check="questions"', 'check="double"'),
-        '# %% exercise="questions"',
-        'exercise="questions" has no check',
+        ('# %% question="sure" points=1',
+         '# %% exercise="other"\nother = ...\nif other is ...:\n    ### BEGIN SOLUTION\n'
+         '    other = 1\n    ### END SOLUTION\n\n# %% question="sure" points=1'),
+        '# %% exercise="other"',
+        'exercise="other" has no check',
     ),
     "exercise without mistake": (
-        ('# %% mistake="double" says="twice"\ndef', '# %% correct="double"\ndef'),
-        '# %% exercise="double"',
-        'exercise="double" has no mistake',
+        (
+            '# %% question="sure" points=1',
+            '# %% exercise="half"\ndef half(x):\n    ### BEGIN SOLUTION\n    pass\n'
+            '    ### END SOLUTION\n\n# %% check="half" points=1\n# Of one.\nhalf(1)\n\n'
+            '# %% question="sure" points=1',
+        ),
+        '# %% exercise="half"',
+        'exercise="half" has no mistake',
     ),
     "mistake without diagnosis": (
         (' says="twice"', ""),
@@ -126,25 +197,25 @@ FAULTS = {
         '# %% check="double" points=1',
         "hidden=true",
     ),
-    "no title": (("# # 98 · A lesson", "# A lesson"), "# %% [markdown]", "title is missing"),
+    "no title": (("# # 9.8 · A lesson", "# A lesson"), "# %% [markdown]", "title is missing"),
     "unknown key": (("points=2 hidden", "weight=2 points=2 hidden"), "points=2", "`weight` is not"),
     "key of another cell": (
         ('exercise="double"', 'exercise="double" says="x"'),
         '# %% exercise="double"',
         "`says` does not belong in a exercise cell",
     ),
-    "no points": (('"questions" points=1', '"questions"'), '# %% check="questions"', "points"),
-    "no number of points": (('"questions" points=1', '"questions" points="1"'),
-                            '# %% check="questions"', "points"),
+    "no points": (('"sure" points=1', '"sure"'), '# %% question="sure"', "points"),
+    "no number of points": (('"sure" points=1', '"sure" points="1"'),
+                            '# %% question="sure"', "points"),
     "empty cell": (("", "\n# %%\n"), "\n# %%\n", "empty"),
     "no Python": (("rows = [np", "rows = = [np"), "rows = =", "not Python"),
     "code before the first cell": (("# %% [mark", "import os\n# %% [mark"), "import os",
                                    "before the first"),
-    "two of one name": (('exercise="questions"', 'exercise="double"'), "# %% exer", "2 cells"),
+    "two of one name": (('question="sure"', 'question="double"'), "# %% exer", "2 cells"),
     "answer in code": (('# %% [markdown] answer="why"', '# %% answer="why"'), "# %% answer",
                        "needs a [markdown] cell"),
     "leak in a story": (
-        ("# # 98 · A lesson", "# # 98 · A lesson\n# return x + x * 1.0 - 0 * x + 0.0"),
+        ("# # 9.8 · A lesson", "# # 9.8 · A lesson\n# return x + x * 1.0 - 0 * x + 0.0"),
         "# return x + x",
         "solution of `double` would be released",
     ),
@@ -180,22 +251,53 @@ FAULTS = {
         "needs its solution between",
     ),
     "no points at all": (
-        ('"questions" points=1', '"questions" points=0'),
-        '# %% check="questions"',
+        ('"sure" points=1', '"sure" points=0'),
+        '# %% question="sure"',
         "points=1, 2",
     ),
     "hidden without a value": (("hidden=true", "hidden"), " hidden\n", "`hidden=true`"),
     "hidden in words": (("hidden=true", 'hidden="no"'), "hidden=", "`hidden=true`"),
     "no quotes": (
-        ('check="questions"', "check=questions"),
-        "# %% check=questions",
-        "`check=questions` cannot be read",
+        ('question="sure"', "question=sure"),
+        "# %% question=sure",
+        "`question=sure` cannot be read",
     ),
     "a name of two words": (
-        ('exercise="questions"', 'exercise="two words"'),
-        '# %% exercise="two words"',
+        ('question="sure"', 'question="two words"'),
+        '# %% question="two words"',
         "letters, digits and _",
     ),
+    "an edit of what is not there": (('"x + x"', '"y + y"'), '    "twice."', "0 times"),
+    "an edit that is not one": (('"x + x", "x"', '"x", "y"'), '    "twice."', "3 times"),
+    "an edit that changes nothing": (('"x + x", "x"', '"x + x", "x + x"'), '    "twice."',
+                                     "nothing"),
+    "an edit that is no Python": (('"x + x", "x"', '"x + x", "x +)"'), '    "twice."',
+                                  "not Python"),
+    "an edit of the name": (('"x + x", "x"', '"def double", "def twice"'), '    "twice."',
+                            "no longer defines `double`"),
+    "an edit without its new text": (('("x + x", "x")', '("x + x",)'), '    "twice."', "no edit"),
+    "words said twice": (('"twice nothing.": ("+', '"twice.": ("+'), '    "twice.": ("+',
+                         "'twice.' stands twice"),
+    "edits that are no dict": (("{\n    \"twice.\"", "x = {\n    \"twice.\""),
+                               '# %% mistakes="double"', "no dict"),
+    "edits of nothing": (('mistakes="double"', 'mistakes="triple"'), "# %% mistakes",
+                         'no exercise="triple" for these mistakes'),
+    "a mistake of another name": (('says="twice"\ndef double', 'says="twice"\ndef twice'),
+                                  '# %% mistake="double"', "defines no `double`"),
+    "two hints": (('# %% [markdown] hint="double"\n# Once.\n\n', ""), '# %% exercise="double"',
+                  "has 2 hints"),
+    "a hint elsewhere": (("", '\n# %% [markdown] hint="double"\n# Late.\n'),
+                         '# %% [markdown] hint="double"\n# Late', "a hint follows its exercise"),
+    "a check without a title": (("# Of ones.\n", ""), "rows =", "a comment that is a sentence"),
+    "a title that is no sentence": (("# Of ones.", "# Of ones"), "# Of ones",
+                                   "a comment that is a sentence"),
+    "a title with another number": (("# # 9.8", "# # 9.7"), "# # 9.7", "the file's 9.8"),
+    "two right options": (("- [ ] no", "- [x] no"), '# %% question="sure"', "not one right option"),
+    "no right option": (("- [x] yes", "- [ ] yes"), '# %% question="sure"', "not one right option"),
+    "one option twice": (("- [ ] no", "- [ ] yes"), '# %% question="sure"', "not one right option"),
+    "a question with code": (("# Are you", "x = 1\n# Are you"), '# %% question="sure"',
+                             "comments only"),
+    "a question without a hint": (("# Hint: yes.", "# Yes."), '# %% question="sure"', "no hint"),
 }  # fmt: skip
 
 
@@ -279,7 +381,7 @@ def test_a_check_may_use_its_own_names(tmp_path: Path):
         "total += 1\ndel total\nimport math\nmath.pi\n"
         "any((last := n) for n in rest)\nlast\n"
         "def bind():\n    global bound\n    bound = 1\nbind()\nbound\n"
-        "class Own:\n    size = 2\n    def area(self): return self.size * len(questions)\n"
+        "class Own:\n    size = 2\n    def area(self): return self.size * len(sure)\n"
         "(lambda n, *, m=1: n + m)(1)\n"
         "match rest:\n    case [first, *others]: print(f'{first!r:>{len(others)}}')\n"
     )
@@ -288,14 +390,14 @@ def test_a_check_may_use_its_own_names(tmp_path: Path):
 
 def test_all_faults_are_said_at_once(tmp_path: Path):
     """Does one reading report every fault of every file, in order?"""
-    text = GOOD.replace(' says="twice"', "").replace('check="questions"', 'check="none"')
+    text = GOOD.replace("points=2 hid", "weight=2 points=2 hid").replace("[x] yes", "[ ] yes")
     write(tmp_path, text)
-    (tmp_path / "99_other.py").write_text(GOOD.replace("# # 98", "# 98"))
+    (tmp_path / "99_other.py").write_text(GOOD.replace("# # 9.8", "# 9.8"))
     with pytest.raises(LessonError) as refused:
         read_all(tmp_path)
     said = str(refused.value).splitlines()
     lines = [int(row.split(":")[1]) for row in said if row.startswith("98_lesson.py")]
-    assert len(lines) == 3 and lines == sorted(lines)
+    assert len(lines) == 2 and lines == sorted(lines)
     assert said[-1].startswith("99_other.py:1:")
 
 

@@ -8,7 +8,8 @@ import pytest
 import rehearsal
 from dropoutlab import expect
 from grader.authoring.build import released
-from grader.authoring.lesson import Cell, Lesson, read_all
+from grader.authoring.lesson import Cell, Lesson
+from grader.authoring.reading import read_all
 from grader.paths import SOLUTIONS
 
 LESSONS = read_all(SOLUTIONS)
@@ -66,8 +67,7 @@ def test_solution_passes_whatever_the_seed(lesson: Lesson, cell: Cell):
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 def test_enough_is_asked_of_every_exercise(lesson: Lesson):
-    """Has each exercise at least 3 different diagnoses, another right answer, and 3 hints?"""
-    sources = [cell for cell in lesson.cells if cell.kind not in ("mistake", "correct", "check")]
+    """Has each exercise at least 3 different diagnoses, and another right answer?"""
     for cell in lesson.of("exercise"):
         mistakes = {m.says for m in lesson.of("mistake", cell.name)}
         if not lesson.of("mistake", cell.name):
@@ -75,5 +75,3 @@ def test_enough_is_asked_of_every_exercise(lesson: Lesson):
         assert len(mistakes) >= 3, f"{cell.name}: {len(mistakes)} diagnoses"
         assert len(mistakes) == len(lesson.of("mistake", cell.name)), f"{cell.name}: said twice"
         assert lesson.of("correct", cell.name), f"{cell.name} has no correct cell"
-        after = sources[sources.index(cell) + 1].source
-        assert after.count("<summary>Hint") == 3, f"{cell.name}: three hints follow it"

@@ -11,7 +11,8 @@ from nbformat.v4 import new_code_cell
 import rehearsal
 from grader.authoring import finished
 from grader.authoring.build import source_notebook
-from grader.authoring.lesson import Lesson, read_all
+from grader.authoring.lesson import Lesson
+from grader.authoring.reading import read_all
 from grader.paths import SOLUTIONS
 
 STRICT = new_code_cell(

@@ -16,7 +16,8 @@ from PIL import Image
 import rehearsal
 from dropoutlab import explore
 from dropoutlab.explore.explorer import Explorer, Picture, slider
-from grader.authoring.lesson import Lesson, read_all
+from grader.authoring.lesson import Lesson
+from grader.authoring.reading import read_all
 from grader.paths import SOLUTIONS
 
 LESSONS = read_all(SOLUTIONS)

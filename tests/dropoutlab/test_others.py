@@ -25,7 +25,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from grader.authoring.lesson import read
+from grader.authoring.reading import read
 from grader.paths import ROOT, SOLUTIONS
 from rehearsal import stage
 

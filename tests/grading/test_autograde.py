@@ -22,7 +22,8 @@ from nbgrader.api import Gradebook
 import classroom
 from classroom import FULL_POINTS, HALF, HALF_POINTS, LESSON, RIGHT, hand_in, notebook
 from grader import cli, course
-from grader.authoring.lesson import Lesson, read
+from grader.authoring.lesson import Lesson
+from grader.authoring.reading import read
 from grader.grading import autograde, grade, judge
 from grader.grading.judge import Judged
 from grader.isolation.confinement import Limits

@@ -14,7 +14,8 @@ from nbformat import NotebookNode
 from dropoutlab import expect
 from grader import course
 from grader.authoring.build import released, source_notebook
-from grader.authoring.lesson import Lesson, read
+from grader.authoring.lesson import Lesson
+from grader.authoring.reading import read
 from grader.errors import CourseError
 from grader.grading import autograde, grade, judge
 from grader.isolation.confinement import Limits

@@ -9,7 +9,7 @@ import pytest
 from nbgrader.api import Gradebook
 
 from grader import course
-from grader.authoring.lesson import read
+from grader.authoring.reading import read
 from grader.grading import report
 from grader.grading.judge import Judged, Row
 from grader.paths import SOLUTIONS

@@ -17,7 +17,8 @@ import pytest
 import rehearsal
 from dropoutlab import expect
 from grader import course
-from grader.authoring.lesson import Cell, Lesson, read_all
+from grader.authoring.lesson import Cell, Lesson
+from grader.authoring.reading import read_all
 from grader.bench import autograde as bench
 from grader.grading import autograde, judge
 from grader.isolation.confinement import Limits

@@ -19,7 +19,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from grader.authoring.lesson import Lesson, read
+from grader.authoring.lesson import Lesson
+from grader.authoring.reading import read
 from grader.paths import SOLUTIONS
 from hub_stage import COURSE, LESSONS, TEACHER, Stage
 from project import ARTIFACTS

@@ -36,7 +36,7 @@ import pytest
 import requests
 import websocket
 
-from grader.authoring.lesson import read
+from grader.authoring.reading import read
 from hub_stage import COURSE, TEACHER, Stage, User
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hub")]

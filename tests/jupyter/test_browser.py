@@ -22,7 +22,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import rehearsal
-from grader.authoring.lesson import Cell, Lesson, read_all
+from grader.authoring.lesson import Cell, Lesson
+from grader.authoring.reading import read_all
 from grader.paths import SOLUTIONS
 from project import ARTIFACTS
 from rehearsal import SECONDS, shown

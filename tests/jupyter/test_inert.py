@@ -8,7 +8,8 @@ import pytest
 from nbconvert.filters.markdown import markdown2html
 
 from grader.authoring.build import source_notebook
-from grader.authoring.lesson import Lesson, read_all
+from grader.authoring.lesson import Lesson
+from grader.authoring.reading import read_all
 from grader.jupyter import inert
 from grader.paths import SOLUTIONS
 

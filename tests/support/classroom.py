@@ -12,7 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from grader import course
-from grader.authoring.lesson import read
+from grader.authoring.reading import read
 from grader.grading import autograde
 from grader.grading.gradebook import opened
 from grader.paths import ROOT, SOLUTIONS

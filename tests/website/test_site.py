@@ -31,7 +31,8 @@ from rich.console import Console
 from grader import environment
 from grader.authoring import finished
 from grader.authoring.build import released
-from grader.authoring.lesson import REGION, Lesson, read_all
+from grader.authoring.lesson import REGION, Lesson
+from grader.authoring.reading import read_all
 from grader.errors import CourseError
 from grader.paths import SOLUTIONS
 from project import ARTIFACTS

@@ -1,0 +1,184 @@
+"""One lesson, read from its text file `solutions/NN_topic.py` (jupytext py:percent).
+
+`read` gives a `Lesson` or raises `LessonError` with every fault that it finds, each as
+"file:line: sentence". What a cell is, its header says:
+
+    # %% [markdown]                                 story
+    # %%                                            demonstration
+    # %% figure=true                                a demonstration that opens folded
+    # %% setup=true                                 imports that checks may use
+    # %% exercise="name"                            what the learner writes
+    # %% [markdown] hint="name"                     one of its three hints
+    # %% check="name" points=2 [hidden=true]        graded
+    # %% mistakes="name"                            wrong answers, as edits of the right one
+    # %% mistake="name" says="words of its hint"    a wrong answer, whole
+    # %% correct="name"                             another right answer
+    # %% question="name" points=1                   graded: its text, then its options
+    # %% [markdown] answer="name" points=1          prose, graded by a person
+
+Mistakes and other right answers reach no notebook. In Markdown, `{{topic}}` names another
+lesson: its number and title, as a link.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jupytext
+
+from grader.authoring import edits, questions, rules
+from grader.authoring.lesson import Cell, Lesson, number
+from grader.authoring.rules import Fault
+from grader.errors import LessonError
+
+KEYS = {
+    "story": set(),
+    "demonstration": set(),
+    "setup": {"setup"},
+    "exercise": {"exercise"},
+    "check": {"check", "points", "hidden"},
+    "mistake": {"mistake", "says"},
+    "mistakes": {"mistakes"},
+    "hint": {"hint"},
+    "figure": {"figure"},
+    "question": {"question", "points"},
+    "correct": {"correct"},
+    "answer": {"answer", "points"},
+}
+"""The kinds of cells and the keys that each may carry."""
+
+FORMAT = {"extension": ".py", "format_name": "percent", "comment_magics": False}
+"""A comment that ends in a question mark stays one, and does not become a call for help."""
+MARKDOWN = ("story", "answer", "hint")
+UNNAMED = ("story", "demonstration", "setup", "figure")
+
+
+def read(path: Path) -> Lesson:
+    """Read and check a lesson's text file; raise LessonError with all its faults."""
+    text = path.read_text(encoding="utf-8")
+    notebook = jupytext.reads(text, fmt=FORMAT)
+    lines = [i for i, line in enumerate(text.splitlines(), 1) if re.match(r"#\s*%%(\s|$)", line)]
+    if len(lines) != len(notebook.cells):
+        raise LessonError(f"{path.name}:1: text stands before the first `# %%` line.")
+
+    faults: list[Fault] = []
+    cells = [_cell(c, line, faults) for c, line in zip(notebook.cells, lines, strict=True)]
+    cells = [_with_references(cell, path.parent, faults) for cell in cells]
+    cells = [*_expanded(cells, faults)]
+    title = re.match(r"# +(\S.*)", cells[0].source) if cells and cells[0].kind == "story" else None
+    if title is None:
+        faults.append((1, "the title is missing: begin the first markdown cell with `# Title`."))
+    elif (told := re.match(r"\d(\.\d)?(?= · )", title[1])) and told[0] != number(path.stem):
+        faults.append(
+            (
+                cells[0].line + 1,
+                f"the title's number is {told[0]}, and the file's "
+                f"{number(path.stem)}: write `# {number(path.stem)} · Title`.",
+            )
+        )
+    if not faults:
+        faults = rules.faults(cells)
+    if faults:
+        told = sorted(faults)
+        raise LessonError("\n".join(f"{path.name}:{line}: {fault}" for line, fault in told))
+    return Lesson(path, title[1].strip(), tuple(cells))
+
+
+def _expanded(cells: list[Cell], faults: list[Fault]) -> Iterator[Cell]:
+    """The cells, with edits written out as mistakes, and questions as exercises and checks."""
+    exercises = {cell.name: cell for cell in cells if cell.kind == "exercise"}
+    for cell in cells:
+        match cell.kind:
+            case "mistakes":
+                yield from edits.mistakes(cell, exercises.get(cell.name), faults)
+            case "question":
+                yield from questions.cells(cell, faults)
+            case _:
+                yield cell
+
+
+def _with_references(cell: Cell, folder: Path, faults: list[Fault]) -> Cell:
+    """The cell with `{{topic}}` written out: that lesson's number and title, as a link."""
+    if not cell.markdown or "{{" not in cell.source:
+        return cell
+
+    def link(reference: re.Match[str]) -> str:
+        (path,) = [*folder.glob(f"[0-9][0-9]_{reference[1]}.py")][:1] or [None]
+        if path is None:
+            line = cell.line + cell.source[: reference.start()].count("\n") + 1
+            faults.append((line, f"no lesson's topic is `{reference[1]}`: see the files' names."))
+            return reference[0]
+        return f"[{_heading(path)}](../{path.stem}/{path.stem}.ipynb)"
+
+    return replace(cell, source=re.sub(r"\{\{(\w+)\}\}", link, cell.source))
+
+
+@cache
+def _heading(path: Path) -> str:
+    """The title of a lesson's text file."""
+    found = re.search(r"^# # +(\S.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1].strip() if found else path.stem
+
+
+def read_all(folder: Path) -> list[Lesson]:
+    """Read every lesson of a folder, in order; raise LessonError with all faults of all."""
+    lessons, faults = [], []
+    for path in sorted(folder.glob("[0-9][0-9]_*.py")):
+        try:
+            lessons.append(read(path))
+        except LessonError as error:
+            faults.append(str(error))
+    if faults:
+        raise LessonError("\n".join(faults))
+    return lessons
+
+
+def _cell(raw: Any, line: int, faults: list[Fault]) -> Cell:
+    """Turn a jupytext cell into a Cell; note what its header has wrong."""
+    keys = {k: v for k, v in raw.metadata.items() if not k.startswith("lines_to_")}  # jupytext's
+    unread = keys.pop("incorrectly_encoded_metadata", None)  # jupytext's too
+    if unread is not None:
+        faults.append((line, f'`{unread}` cannot be read: write key="text", key=1 or key=true.'))
+        keys = {}
+    markdown = raw.cell_type == "markdown"
+    first = next((k for k in KEYS if k in keys), "story" if markdown else "demonstration")
+    for key in keys.keys() - KEYS[first]:
+        known = any(key in allowed for allowed in KEYS.values())
+        said = f"does not belong in a {first} cell" if known else "is not a key of a lesson"
+        faults.append((line, f"`{key}` {said}: remove it."))
+    if markdown != (first in MARKDOWN):
+        wanted = "a code" if markdown else "a [markdown]"
+        faults.append((line, f"`{first}` needs {wanted} cell."))
+    name = keys.get(first, "") if first not in UNNAMED else ""
+    named = first in ("exercise", "answer", "question")
+    if named and not re.fullmatch(r"\w{1,50}", str(name), re.ASCII):
+        faults.append((line, f"`{name}` is no name: write letters, digits and _."))
+    for key in ("setup", "figure", "hidden"):
+        if keys.get(key, True) is not True:
+            faults.append((line, f"write `{key}=true`, or leave `{key}` out."))
+    points = keys.get("points", 0)
+    if "points" in KEYS[first] and (type(points) is not int or points < 1):
+        faults.append((line, f'`{first}="{name}"` needs points: write points=1, 2, ….'))
+        points = 0
+    if not raw.source.strip():
+        faults.append((line, "the cell is empty: remove it."))
+    if not markdown:
+        try:
+            ast.parse(raw.source)
+        except SyntaxError as error:
+            faults.append((line + (error.lineno or 0), f"this is not Python: {error.msg}."))
+    return Cell(
+        kind=first,
+        name=str(name),
+        source=raw.source,
+        line=line,
+        points=points,
+        hidden=keys.get("hidden", False),
+        says=str(keys.get("says", "")),
+    )

@@ -1,0 +1,164 @@
+"""What the text of a lesson must hold, beyond being Python."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections import Counter
+
+from grader.authoring.lesson import BEGIN, END, REGION, Cell, is_question
+from grader.authoring.names import bound, used
+
+Fault = tuple[int, str]
+"""The line of a lesson's text, and a sentence that says what to do."""
+
+
+def faults(cells: list[Cell]) -> list[Fault]:
+    """What is wrong with a lesson's cells: first with single ones, then with what they tell."""
+    found = [*_of_exercises(cells), *_of_hints(cells), *_of_names(cells), *_of_titles(cells)]
+    return found or [*_of_crossing(cells), *_leaks(cells)]
+
+
+def _of_hints(cells: list[Cell]) -> list[Fault]:
+    """Each exercise has three hints, right behind it."""
+    faults = []
+    for i, cell in enumerate(cells):
+        if cell.kind == "hint" and cells[i - 1].kind not in ("exercise", "hint"):
+            faults.append((cell.line, "a hint follows its exercise, or the hint before it."))
+        if cell.kind == "hint" and cells[i - 1].name != cell.name:
+            faults.append((cell.line, f"this hint of `{cell.name}` follows `{cells[i - 1].name}`."))
+        if cell.kind == "exercise" and not is_question(cell):
+            count = sum(c.kind == "hint" and c.name == cell.name for c in cells)
+            if count != 3:
+                faults.append((cell.line, f"`{cell.name}` has {count} hints: write three."))
+    return faults
+
+
+SENTENCE = re.compile(r"# \S.*[.?!:…]")
+
+
+def _of_titles(cells: list[Cell]) -> list[Fault]:
+    """A cell that opens folded begins with a comment, a sentence: all that is seen of it."""
+    return [
+        (cell.line + 1, "this cell opens folded: begin it with a comment that is a sentence.")
+        for cell in cells
+        if cell.folded and not SENTENCE.fullmatch(cell.source.partition("\n")[0])
+    ]
+
+
+def _of_exercises(cells: list[Cell]) -> list[Fault]:
+    """Each exercise has markers, checks and mistakes; each of those has its exercise."""
+    faults = []
+    exercises = {c.name: c for c in cells if c.kind == "exercise"}
+    answers = [c for c in cells if c.kind == "answer"]
+    count = Counter(c.name for c in cells if c.kind in ("exercise", "answer"))
+    for cell in cells:
+        if cell.kind in ("exercise", "answer") and count[cell.name] > 1:
+            faults.append((cell.line, f"`{cell.name}` is the name of {count[cell.name]} cells."))
+        if cell.kind in ("check", "mistake", "correct") and cell.name not in exercises:
+            faults.append((cell.line, f'no exercise="{cell.name}" for this {cell.kind}.'))
+        if cell.kind == "mistake" and cell.name in exercises:
+            for name in sorted(bound(exercises[cell.name].source) - bound(cell.source)):
+                faults.append((cell.line, f"this mistake defines no `{name}`."))
+        if cell.kind == "mistake" and not cell.says.strip():
+            faults.append((cell.line, 'this mistake has no diagnosis: add says="…".'))
+        if cell.kind not in ("exercise", "answer") and ("SOLUTION" in cell.source):
+            faults.append((cell.line, "solution markers stand outside an exercise."))
+        if cell.kind == "check" and "HIDDEN TESTS" in cell.source:
+            faults.append((cell.line, "write hidden=true in the header, not nbgrader's markers."))
+    for cell in [*exercises.values(), *answers]:
+        marks = re.findall(r"(BEGIN|END) SOLUTION", cell.source)
+        if not marks or marks != ["BEGIN", "END"] * len(REGION.findall(cell.source)):
+            kind = f'{cell.kind}="{cell.name}"'
+            faults.append((cell.line, f"{kind} needs its solution between `{BEGIN}` and `{END}`."))
+    for name, cell in exercises.items():
+        if not any(c.kind == "check" and c.name == name for c in cells):
+            faults.append((cell.line, f'exercise="{name}" has no check="{name}".'))
+        mistaken = any(c.kind == "mistake" and c.name == name for c in cells)
+        if not mistaken and not is_question(cell):
+            faults.append((cell.line, f'exercise="{name}" has no mistake="{name}".'))
+    return faults
+
+
+def _of_names(cells: list[Cell]) -> list[Fault]:
+    """A check uses builtins, names that `setup` cells bind, exercise names and its own."""
+    allowed = set(dir(builtins))
+    for cell in cells:
+        if cell.kind in ("setup", "exercise"):
+            allowed |= bound(cell.source)
+    faults = []
+    for cell in cells:
+        if cell.kind == "check":
+            for name in sorted(used(cell.source) - allowed):
+                where = next(
+                    (i for i, text in enumerate(cell.source.splitlines(), 1)
+                     if re.search(rf"\b{name}\b", text)), 0,
+                )  # fmt: skip
+                said = "a check uses names of setup cells, exercises and its own only"
+                faults.append((cell.line + where, f"`{name}` is none of them: {said}."))
+    return faults
+
+
+CANNOT_CROSS = {
+    ast.Name: {"inspect", "gc", "get_ipython", "globals", "locals", "vars", "exec", "eval"},
+    ast.Attribute: {"shares_memory", "may_share_memory", "__code__", "__globals__",
+                    "__closure__", "__dict__", "__class__"},
+}  # fmt: skip
+"""Names by which a check would look into a process that is another one when grading."""
+
+
+def _of_crossing(cells: list[Cell]) -> list[Fault]:
+    """A check asks nothing that only the learner's own process could tell."""
+    exercises = set().union(*(bound(c.source) for c in cells if c.kind == "exercise"))
+    faults = []
+    for cell in cells:
+        if cell.kind != "check":
+            continue
+        for node in ast.walk(ast.parse(cell.source)):
+            said = _cannot_cross(node, exercises)
+            if said:
+                line = cell.line + getattr(node, "lineno", 0)
+                faults.append((line, f"{said}, which cannot cross to the grader's own process."))
+    return faults
+
+
+def _cannot_cross(node: ast.AST, exercises: set[str]) -> str:
+    """What a part of a check asks that cannot cross; "" where it asks nothing such."""
+    name = getattr(node, "attr", getattr(node, "id", ""))
+    if name in CANNOT_CROSS.get(type(node), ()):
+        return f"`{name}` looks into the learner's process"
+    call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    if call and node.func.id in ("isinstance", "issubclass"):
+        kinds = {n.id for n in ast.walk(node.args[-1]) if isinstance(n, ast.Name)}
+        if kinds & exercises:
+            return f"`{node.func.id}` asks for the learner's own class"
+    return ""
+
+
+def _leaks(cells: list[Cell]) -> list[Fault]:
+    """No line of a solution, of 20 characters or more, stands in what is released."""
+    solutions = {
+        _squeeze(line.partition("#")[0]): cell.name
+        for cell in cells
+        if cell.kind in ("exercise", "answer")
+        for region in REGION.findall(cell.source)
+        for line in region.splitlines()
+        if len(_squeeze(line.partition("#")[0])) >= 20
+    }
+    faults = []
+    for cell in cells:
+        if cell.kind in ("mistake", "correct") or cell.hidden:
+            continue
+        rest = REGION.sub(lambda region: "\n" * region[0].count("\n"), cell.source)
+        for i, line in enumerate(rest.splitlines(), 1):
+            for solution, name in solutions.items():
+                if solution in _squeeze(line):
+                    said = f"this line of the solution of `{name}` would be released."
+                    faults.append((cell.line + i, said))
+    return faults
+
+
+def _squeeze(line: str) -> str:
+    """A line without white space."""
+    return re.sub(r"\s+", "", line)
