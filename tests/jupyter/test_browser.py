@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import base64
 import functools
-import os
 import re
-import socket
 import statistics
 import subprocess
 import sys
-import time
-import urllib.request
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,49 +20,13 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 import rehearsal
 from grader.authoring.lesson import Cell, Lesson, read_all
 from grader.paths import SOLUTIONS
+from lab_server import Server
 from project import ARTIFACTS
 from rehearsal import SECONDS, shown
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 LESSONS = read_all(SOLUTIONS)
-TOKEN = "letmein"
 MINUTE = 60_000
-
-
-class Server:
-    """`python3 grader lab --no-browser` in a copy of the project."""
-
-    def __init__(self, project: Path, *options: str):
-        with socket.socket() as probe:
-            probe.bind(("localhost", 0))
-            self.port = probe.getsockname()[1]
-        command = [sys.executable, str(project / "grader"), "lab", "--no-browser"]
-        self.log = project / f"lab-{self.port}.log"
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [*command, "--port", str(self.port), *options],
-                env={**os.environ, "JUPYTER_TOKEN": TOKEN},
-                stdout=log, stderr=subprocess.STDOUT, cwd=project,
-            )  # fmt: skip
-
-    def wait(self) -> None:
-        """Return once the server answers; fail with its log if it does not."""
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(self.url("api"), timeout=5).close()
-                return
-            except OSError:
-                if self.process.poll() is not None:
-                    break
-                time.sleep(0.5)  # between two questions, not in place of an answer
-        pytest.fail(f"the server did not start:\n{self.log.read_text()}")
-
-    def url(self, path: str) -> str:
-        return f"http://localhost:{self.port}/{path}?token={TOKEN}"
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=30)
 
 
 @pytest.fixture(scope="module")
