@@ -18,7 +18,7 @@ from classroom import FULL_POINTS, HALF, HALF_POINTS, LESSON, RIGHT
 from hub_stage import COURSE, TEACHER, Stage, User
 from project import ARTIFACTS
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hub")]
+pytestmark = [pytest.mark.slow(minutes=2), pytest.mark.long("a hub of 31 servers")]
 
 LEARNERS = [f"learner{number:02d}" for number in range(1, 31)]
 TWICE = LEARNERS[::6]
