@@ -8,6 +8,7 @@ nbgrader an hour.)
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,17 +19,20 @@ import rehearsal
 from curriculum import LESSONS, each_lesson
 from dropoutlab import expect
 from grader import course
+from grader.authoring.build import source_notebook
 from grader.authoring.lesson import Cell, Lesson
 from grader.bench import autograde as bench
 from grader.grading import autograde, judge
 from grader.grading.judge import Judged
 from grader.isolation.confinement import Limits
+from grader.website import pages
 
 pytestmark = [
     pytest.mark.slow(minutes=0.6),
     pytest.mark.filterwarnings("ignore"),  # mistakes divide by zero
 ]
 
+LIMITS = Limits(submission=900)
 SEEDS = 300
 """A cell may be judged differently where chance decides: some of so many draws must show it."""
 OFTEN = {"13_inverted_dropout", "16_pytorch"}
@@ -60,25 +64,44 @@ def every_answer(lesson: Lesson) -> tuple[Lesson, dict[str, Cell]]:
     return replace(lesson, cells=tuple(cells)), answers
 
 
-def hand_in(lesson: Lesson, answers: dict[str, Cell], place: Path) -> None:
-    """Release the lesson to a class in `place`, where somebody hands in these answers."""
-    released, _ = autograde.assign(lesson, place, course.folder(place))
+def filled(released: str, answers: dict[str, Cell]) -> str:
+    """A released notebook with these answers."""
     notebook = nbformat.reads(released, as_version=4)
     for cell in notebook.cells:
         if cell.id in answers:
             cell.source = answers[cell.id].source
+    return nbformat.writes(notebook)
+
+
+def hand_in(lesson: Lesson, answers: dict[str, Cell], place: Path) -> None:
+    """Release the lesson to a class in `place`, where somebody hands in these answers."""
+    released, _ = autograde.assign(lesson, place, course.folder(place))
     path = place / "submitted" / "everybody" / lesson.name / f"{lesson.name}.ipynb"
     path.parent.mkdir(parents=True)
-    nbformat.write(notebook, path)
+    path.write_text(filled(released, answers), encoding="utf-8")
 
 
-def fast(lesson: Lesson, answers: dict[str, Cell], place: Path) -> Judged:
-    """What the course's own grader says."""
-    hand_in(lesson, answers, place)
-    options = autograde.Options(place, feedback=False, limits=Limits(submission=900))
-    (judged,) = autograde.autograde([lesson], options, autograde.Silent(), autograde.Here())
+@pytest.fixture(scope="module")
+def grader() -> Iterator[Callable[[Lesson, dict[str, Cell]], Judged]]:
+    """The course's own grader, of one submission: all are forked from one process."""
+
+    def grade(lesson: Lesson, answers: dict[str, Cell]) -> Judged:
+        source = nbformat.writes(source_notebook(lesson))
+        released = nbformat.writes(pages.cleared(lesson))
+        text = filled(released, answers).encode()
+        task = judge.Task("everybody", lesson.name, released, source, text, limits=LIMITS)
+        return judge.work(task)
+
+    yield grade
     judge.close()
-    return judged
+
+
+def fast(lesson: Lesson, answers: dict[str, Cell], place: Path) -> None:
+    """Let the course's own command grade a class of one."""
+    hand_in(lesson, answers, place)
+    options = autograde.Options(place, feedback=False, limits=LIMITS)
+    autograde.autograde([lesson], options, autograde.Silent(), autograde.Here())
+    judge.close()
 
 
 def plain(lesson: Lesson, answers: dict[str, Cell], place: Path) -> None:
@@ -99,10 +122,10 @@ def verdicts(lesson: Lesson, answer: Cell, number: int) -> set[bool]:
 
 
 @each_lesson
-def test_every_answer_gets_what_it_deserves(lesson: Lesson, tmp_path: Path):
+def test_every_answer_gets_what_it_deserves(grader: Callable, lesson: Lesson):
     """Have right answers every point, released ones none, and mistakes their own diagnosis?"""
     whole, answers = every_answer(lesson)
-    judged = fast(whole, answers, tmp_path)
+    judged = grader(whole, answers)
     assert len(judged.rows) == len(whole.of("check"))
     for copy in {row.exercise: None for row in judged.rows}:
         rows, answer = [row for row in judged.rows if row.exercise == copy], answers.get(copy)
