@@ -62,9 +62,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 @pytest.fixture
-def whole(pytestconfig: pytest.Config) -> bool:
-    """Whether the tier is the whole, in which a test may ask more often than elsewhere."""
-    return pytestconfig.option.tier == "all"
+def tier(pytestconfig: pytest.Config) -> str:
+    """The tier, for a test that asks the more often the larger it is."""
+    return pytestconfig.option.tier
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def started(place: Path, *options: str, **more: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 120) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 600) -> None:
     """Look until it is so."""
     end = time.monotonic() + seconds
     while not what():
