@@ -14,6 +14,12 @@ machine offers; a Linux of 5.13 or later with user namespaces has all of it, als
 container or virtual machine that allows them. For your own notebook, which you trust:
 `python3 grader grade NN --unsafe`."""
 
+TIERS = {
+    "quick": "only what takes seconds",
+    "all": "also what takes long",
+    "oldest": "the main path, with the oldest packages allowed",
+}
+
 
 def main(argv: list[str]) -> int:
     """Run one command; return its exit status."""
@@ -28,9 +34,10 @@ def main(argv: list[str]) -> int:
     lab.set_defaults(run=_lab)
 
     test = commands.add_parser("test", help="run the tests; further arguments go to pytest")
-    test.add_argument("--quick", action="store_true", help="leave out what takes long")
-    test.add_argument("--oldest", action="store_true", help="with the oldest packages allowed")
-    test.set_defaults(run=_test, rest=True)
+    tier = test.add_mutually_exclusive_group()
+    for name, what in TIERS.items():
+        tier.add_argument(f"--{name}", dest="tier", action="store_const", const=name, help=what)
+    test.set_defaults(run=_test, rest=True, tier="default")
 
     build = commands.add_parser("build", help="make lessons/ from solutions/")
     build.add_argument("--check", action="store_true", help="only say what would change")
@@ -158,25 +165,9 @@ def _lab(args: argparse.Namespace) -> int:
 
 
 def _test(args: argparse.Namespace) -> int:
-    import subprocess
+    from grader import tiers
 
-    from grader.paths import ROOT
-
-    python, chosen = sys.executable, args.rest
-    if args.oldest:
-        from grader import oldest
-
-        python, chosen = str(oldest.ready()), [*oldest.TOLERANT, *oldest.MAIN_PATH, *chosen]
-    elif not args.quick:
-        from grader import environment
-
-        for command in ("hub", "website"):  # now, as tests run side by side
-            environment.add(command)
-    quick = ["-m", "not slow and not browser"] if args.quick else []
-    command = [python, "-m", "pytest", "-n", "auto", "--dist", "loadgroup"]
-    # As many workers as cores: more threads in each would wait for one another.
-    alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.call([*command, *quick, *chosen], cwd=ROOT, env=alone)
+    return tiers.run(args.tier, args.rest)
 
 
 def _build(args: argparse.Namespace) -> int:

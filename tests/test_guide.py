@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from curriculum import LESSONS
 from grader import cli
 from grader.authoring.contents import PARTS, by_part, with_table
-from grader.authoring.lesson import read_all
-from grader.paths import ROOT, SOLUTIONS
+from grader.paths import ROOT
 
-LESSONS = read_all(SOLUTIONS)
 LISTED = subprocess.run(
     ["git", "ls-files", "-co", "--exclude-standard", "*.md", ".github/*.yml", ".ci/run"],
     cwd=ROOT, capture_output=True, text=True, check=True,

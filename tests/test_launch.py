@@ -31,7 +31,8 @@ from grader.authoring.lesson import read
 from grader.paths import ROOT, SOLUTIONS
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.slow(minutes=4),
+    pytest.mark.long("environments of hosted services"),
     pytest.mark.xdist_group("launch"),
     pytest.mark.filterwarnings("ignore"),  # of the notebooks' client
 ]

@@ -352,14 +352,14 @@ def _leaks(cells: list[Cell]) -> list[tuple[int, str]]:
         if cell.kind in ("mistake", "correct") or cell.hidden:
             continue
         rest = REGION.sub(lambda region: "\n" * region[0].count("\n"), cell.source)
-        for i, line in enumerate(rest.splitlines(), 1):
+        for i, line in enumerate(map(_squeeze, rest.splitlines()), 1):
             for solution, name in solutions.items():
-                if solution in _squeeze(line):
-                    said = f"this line of the solution of `{name}` would be released."
-                    faults.append((cell.line + i, said))
+                if solution in line:
+                    leak = f"this line of the solution of `{name}` would be released."
+                    faults.append((cell.line + i, leak))
     return faults
 
 
 def _squeeze(line: str) -> str:
     """A line without white space."""
-    return re.sub(r"\s+", "", line)
+    return "".join(line.split())

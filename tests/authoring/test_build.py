@@ -10,12 +10,12 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
+from curriculum import LESSONS, each_lesson
 from grader.authoring import build, contents
 from grader.authoring.lesson import REGION, Lesson, read, read_all
 from grader.errors import LessonError
-from grader.paths import SOLUTIONS
 
-LESSONS = read_all(SOLUTIONS)
+pytestmark = pytest.mark.xdist_group("build")  # all releases are built once
 
 GOOD = '''\
 # %% [markdown]
@@ -311,14 +311,14 @@ def test_two_builds_give_the_same_bytes(releases: dict[str, Path], tmp_path: Pat
     assert again[name].read_bytes() == releases[name].read_bytes()
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+@each_lesson
 def test_what_is_committed_is_what_is_built(releases: dict[str, Path], lesson: Lesson):
     """Is lessons/ what solutions/ says?"""
     same = build.released(lesson.name).read_bytes() == releases[lesson.name].read_bytes()
     assert same, f"lessons/{lesson.name} is not what is built: run `python3 grader build`"
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+@each_lesson
 def test_a_release_holds_what_it_should(releases: dict[str, Path], lesson: Lesson):
     """No answers, hidden checks or mistakes; locked checks with their points; ids that stay?"""
     notebook = nbformat.read(releases[lesson.name], as_version=4)
@@ -411,7 +411,7 @@ def test_a_broken_notebook_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert kept is not None and kept.read_text() == "hours of work"
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+@each_lesson
 def test_what_is_untouched_is_not_kept(
     releases: dict[str, Path], lesson: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

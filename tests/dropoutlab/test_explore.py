@@ -14,12 +14,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import rehearsal
+from curriculum import LESSONS, each_lesson
 from dropoutlab import explore
 from dropoutlab.explore.explorer import Explorer, Picture, slider
-from grader.authoring.lesson import Lesson, read_all
-from grader.paths import SOLUTIONS
-
-LESSONS = read_all(SOLUTIONS)
+from grader.authoring.lesson import Lesson
 
 
 @pytest.fixture(params=LESSONS, ids=lambda lesson: lesson.name)
@@ -69,7 +67,7 @@ def test_a_picture_is_drawn_at_once(explorer: Explorer):
     assert statistics.median(seconds) < 0.25
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+@each_lesson
 def test_an_unwritten_function_says_so(lesson: Lesson):
     """Does an explorer of stubs say what to do, and one of a crashing function what happened?"""
     names = rehearsal.stage(lesson)

@@ -28,7 +28,7 @@ from grader.grading.judge import Judged
 from grader.isolation.confinement import Limits
 from grader.paths import ROOT, SOLUTIONS
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("autograde")]
+pytestmark = [pytest.mark.slow(minutes=1), pytest.mark.xdist_group("autograde")]
 
 ENDS = {
     "passed": RIGHT,

@@ -27,7 +27,7 @@ from grader.grading import cluster
 from grader.grading.cluster import Cluster
 from grader.grading.judge import Task
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("resume")]
+pytestmark = [pytest.mark.slow(minutes=0.7), pytest.mark.xdist_group("cluster")]
 
 TLS = "DASK_DISTRIBUTED__COMM__TLS__"
 

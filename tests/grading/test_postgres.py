@@ -21,7 +21,7 @@ from grader import cli, course
 from grader.authoring.lesson import Lesson
 from grader.grading import autograde
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("autograde")]
+pytestmark = [pytest.mark.slow(minutes=0.5), pytest.mark.xdist_group("postgres")]
 
 
 def programs() -> Path | None:

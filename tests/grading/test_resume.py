@@ -34,7 +34,7 @@ from interruption import (
     when,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("resume")]
+pytestmark = [pytest.mark.slow(minutes=1), pytest.mark.xdist_group("resume")]
 
 
 @dataclass

@@ -112,7 +112,6 @@ def graded() -> Iterator[Any]:
     judge.close()
 
 
-@pytest.mark.xdist_group("autograde")
 @settings(max_examples=100, **FUZZ)
 @given(mutated())
 def test_every_file_ends_as_rows(graded: Any, data: bytes):

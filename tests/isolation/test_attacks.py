@@ -161,7 +161,7 @@ def rows_of(graded: Graded, learner: str) -> list[dict]:
     return [row for row in graded.rows if row["learner"] == learner]
 
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("attacks")]
+pytestmark = [pytest.mark.slow(minutes=2), pytest.mark.xdist_group("attacks")]
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

@@ -7,10 +7,10 @@ import re
 import pytest
 from nbconvert.filters.markdown import markdown2html
 
+from curriculum import each_lesson
 from grader.authoring.build import source_notebook
-from grader.authoring.lesson import Lesson, read_all
+from grader.authoring.lesson import Lesson
 from grader.jupyter import inert
-from grader.paths import SOLUTIONS
 
 
 def tags(text: str) -> list[str]:
@@ -18,7 +18,7 @@ def tags(text: str) -> list[str]:
     return [tag for tag in re.findall(r"</?[a-z][a-z0-9]*", text) if not tag.endswith("tbody")]
 
 
-@pytest.mark.parametrize("lesson", read_all(SOLUTIONS), ids=lambda lesson: lesson.name)
+@each_lesson
 def test_a_lesson_looks_as_it_is(lesson: Lesson):
     """Has the story of a lesson, made inert, the headings, tables and lists that it had?"""
     cells = [c.source for c in source_notebook(lesson).cells if c.cell_type == "markdown"]

@@ -22,7 +22,7 @@ import pytest
 import requests
 
 from grader import environment, hub
-from project import copied
+from project import copied, heeds_interrupts
 
 COURSE = Path("/srv/dropout")
 """Where the course lies on the stage."""
@@ -108,7 +108,7 @@ class Stage:
             self.process = subprocess.Popen(
                 [*HIDDEN, "sh", str(self.place / "stage.sh"), *self.command()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                cwd="/", start_new_session=True,
+                cwd="/", start_new_session=True, preexec_fn=heeds_interrupts,
             )  # fmt: skip
         for _ in range(1800):
             try:

@@ -12,6 +12,7 @@ from pathlib import Path
 import classroom
 from classroom import FULL_POINTS, HALF, HALF_POINTS, RIGHT, hand_in, notebook
 from grader.grading.gradebook import opened
+from project import heeds_interrupts
 
 CLASS = 12
 ANSWERS = {f"learner{k:02d}": ({}, HALF, RIGHT)[k % 3] for k in range(CLASS)}
@@ -34,11 +35,12 @@ def started(place: Path, *options: str, **more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         classroom.command("autograde", "00", "--course", str(place), *options),
         env={**classroom.environment(), **more, MARK: str(place)}, text=True,
-        start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True, preexec_fn=heeds_interrupts,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 120) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 600) -> None:
     """Look until it is so."""
     end = time.monotonic() + seconds
     while not what():

@@ -1,8 +1,9 @@
-"""A copy of the project, and where tests leave what a person may look at."""
+"""A copy of the project, commands that heed Ctrl-C, and what tests leave to be looked at."""
 
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -22,3 +23,11 @@ def copied(place: Path) -> Path:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, place / name)
     return place
+
+
+def heeds_interrupts() -> None:
+    """Let the command that starts here be ended by Ctrl-C, as in a terminal (a `preexec_fn`).
+
+    Tests that a shell runs in the background ignore it, and so would all that they start.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

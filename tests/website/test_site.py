@@ -28,17 +28,17 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from rich.console import Console
 
+from curriculum import LESSONS
 from grader import environment
 from grader.authoring import finished
 from grader.authoring.build import released
 from grader.authoring.contents import by_part
-from grader.authoring.lesson import REGION, Lesson, read_all
+from grader.authoring.lesson import REGION, Lesson
 from grader.errors import CourseError
-from grader.paths import ROOT, SOLUTIONS
-from project import ARTIFACTS
+from grader.paths import ROOT
+from project import ARTIFACTS, heeds_interrupts
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("site")]
-LESSONS = read_all(SOLUTIONS)
+pytestmark = [pytest.mark.slow(minutes=2), pytest.mark.xdist_group("site")]
 CHEAP = ("00", "11", "13", "23")
 
 
@@ -220,7 +220,7 @@ def test_a_stopped_run_goes_on(project: Path):
         [sys.executable, "-m", "grader", "site", "--to", str(project / ".site")],
         cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(project), str(project / "lessons")])},
-        start_new_session=True,
+        start_new_session=True, preexec_fn=heeds_interrupts,
     )  # fmt: skip
     kept = project / ".cache" / "site"
     while not list(kept.glob("00*.ipynb")):
