@@ -129,7 +129,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
     left = subprocess.run(
         ["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    left = [line for line in left if "grader.isolation.player" in line and str(place) in line]
+    left = [line for line in left if "grader.isolation.forkserver" in line and str(place) in line]
     ends = classroom.outcomes(place)
     return Graded(place, rows, ends, changed, door.close(), left)
 

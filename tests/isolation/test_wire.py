@@ -24,8 +24,10 @@ from grader.authoring.build import released
 from grader.errors import CourseError
 from grader.grading import judge, submission
 from grader.isolation.confinement import Limits
-from grader.isolation.referee import Gone, Players, Session
-from grader.isolation.wire import Broken, Frames, Table, TooLate, flatten
+from grader.isolation.forks import Players
+from grader.isolation.frames import Broken, Frames, TooLate, flatten
+from grader.isolation.session import Gone, Session
+from grader.isolation.table import Table
 from grader.paths import ROOT
 
 LEARNER = """
@@ -73,7 +75,7 @@ NAMES = re.findall(r"^(?:def|class) (\w+)", LEARNER, re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def players() -> Iterator[Players]:
-    players = Players(ROOT, [ROOT], Limits(check=20))
+    players = Players(ROOT, hidden=[ROOT], limits=Limits(check=20))
     yield players
     players.close()
 

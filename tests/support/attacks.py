@@ -111,7 +111,7 @@ CODE: dict[str, str] = {
         for thing in gc.get_objects():
             if type(thing).__name__ == "Player":
                 thing._do_operate = lambda *a: 1.0
-                type(thing)._told = lambda self, error: (("OK",), "", "")
+                type(thing)._describe = lambda self, error: (("OK",), "", "")
         @WRONG
     """,
     "hooks": """
