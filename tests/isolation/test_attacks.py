@@ -34,6 +34,7 @@ ENDS = {  # how an attack must end, where one end alone is right
     "endless loop inside": "timed out",
     "endless loop deaf to Ctrl-C": "timed out",
     "sleep": "timed out",
+    "waiting in C": "timed out",
     "wire: replies after time-out": "timed out",
     "os._exit": "killed",
     "os._exit inside the function": "killed",

@@ -40,7 +40,7 @@ def run(players: Players) -> Iterator[Callable[[str], str]]:
 
 NEEDED = {
     "threads": """
-        import concurrent.futures, queue, threading, time
+        import concurrent.futures, threading, time
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             assert list(pool.map(lambda n: (time.sleep(0.01), n)[1], range(8))) == list(range(8))
         timer = threading.Timer(0.01, lambda: None); timer.start(); timer.join()
@@ -93,15 +93,15 @@ NEEDED = {
         assert sqlite3.connect(":memory:").execute("select 1 + 1").fetchone() == (2,)
     """,
     "time and signals": """
-        import datetime, os, platform, random, select, signal, sys, time, uuid
+        import os, platform, random, select, signal, time, uuid
         rung = []; signal.signal(signal.SIGALRM, lambda *a: rung.append(1))
         signal.setitimer(signal.ITIMER_REAL, 0.01); time.sleep(0.05); assert rung
         r, w = os.pipe(); os.write(w, b"x"); assert select.select([r], [], [], 1)[0]
         platform.platform(), uuid.uuid4(), random.SystemRandom().random(), os.urandom(8)
-        time.process_time(), time.thread_time(), os.times(), os.cpu_count(), os.getloadavg
+        time.process_time(), time.thread_time(), os.times(), os.cpu_count()
     """,
     "memory that is mapped": """
-        import ctypes, gc, mmap, resource
+        import gc, mmap, resource
         room = mmap.mmap(-1, 1 << 20); room[:4] = b"drop"; room.madvise(mmap.MADV_DONTNEED)
         room.resize(1 << 21); room.close(); resource.getrusage(resource.RUSAGE_SELF); gc.collect()
     """,

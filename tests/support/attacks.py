@@ -396,7 +396,7 @@ CODE: dict[str, str] = {
             pass
     """,
     "sleep": "import time\ntime.sleep(10**6)",
-    "waiting in C": "import threading\nthreading.Lock().acquire() or threading.Event().wait()",
+    "waiting in C": "import threading\nthreading.Lock().acquire() and threading.Event().wait()",
     "memory bomb": "x = []\nwhile True:\n    x.append(bytearray(10**8))",
     "NumPy memory bomb": "import numpy as np\nx = np.ones((10**6, 10**5))",
     "shared memory bomb": "import mmap\nx = [mmap.mmap(-1, 2**30) for _ in range(10**4)]",
