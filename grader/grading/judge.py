@@ -194,7 +194,7 @@ def _try(players: Players) -> None:
     try:
         outputs = run_cell("import wave, sklearn.isotonic, dropoutlab.explore, grp", session)
     except Gone as gone:
-        outputs = [_stopped(gone.reason)]
+        outputs = [_stopped(str(gone))]
     finally:
         session.close()
     faults = [output for output in outputs if output.output_type == "error"]
@@ -331,7 +331,7 @@ def judge(notebook: NotebookNode, names: set[str], players: Players) -> Ended:
         ended.computing = time.perf_counter() - started
     except Gone as gone:
         for cell in code:
-            cell.outputs = [_stopped(gone.reason)]
+            cell.outputs = [_stopped(str(gone))]
             ended.note(cell, gone.outcome)
     finally:
         session.close()
@@ -350,7 +350,7 @@ def _play(
                 _execute(cell.source, space, f"<{cell.id}>")
             cell.outputs = run_cell(cell.source, session)
     except Gone as gone:
-        cell.outputs = [_stopped(gone.reason)]
+        cell.outputs = [_stopped(str(gone))]
         ended.note(cell, gone.outcome)
     else:
         if session.interrupted:

@@ -35,7 +35,7 @@ class Gone(BaseException):
 
     def __init__(self, outcome: str, reason: str):
         super().__init__(reason)
-        self.outcome, self.reason = outcome, reason
+        self.outcome = outcome
 
 
 class Session:
@@ -56,7 +56,7 @@ class Session:
         try:
             first = self._receive()
         except Gone as gone:
-            raise Unavailable(f"a player ended at once ({gone.reason})") from None
+            raise Unavailable(f"a player ended at once ({gone})") from None
         if first[2] != "ready":
             self.close()
             raise Unavailable(first[2])

@@ -29,6 +29,10 @@ from grader.paths import ROOT, SOLUTIONS
 HONEST = {"ann": (RIGHT, FULL_POINTS), "ben": (HALF, HALF_POINTS), "cem": ({}, 0)}
 ATTACKS = [*CODE, *NOTEBOOKS, *FOLDERS]
 SECRET = "SECRET-5d1c"
+TIMEOUT = 3
+"""Seconds for a cell: a dozen attacks wait until they are stopped, some more than once."""
+WORKERS = 2 * min(os.cpu_count() or 1, 4)
+"""More than there are cores: who waits for a time-out needs none."""
 ENDS = {  # how an attack must end, where one end alone is right
     "endless loop": "timed out",
     "endless loop inside": "timed out",
@@ -107,6 +111,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
         "PLACES": repr([str(path) for path in places.values()]),
         "PORT": repr(door.port),
         "GRADER": repr(os.getpid()),
+        "TIMEOUT": repr(TIMEOUT),
     }
     head = "".join(f"{name} = {value}\n" for name, value in known.items())
     for attack, code in CODE.items():
@@ -124,7 +129,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
     before = {key: value for folder in watched for key, value in digests(folder).items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOKEN", SECRET)
-        rows = classroom.rows(place, "--timeout", "5")
+        rows = classroom.rows(place, "--timeout", str(TIMEOUT), "--workers", str(WORKERS))
     after = {key: value for folder in watched for key, value in digests(folder).items()}
     changed = sorted(key for key in before | after if before.get(key) != after.get(key))
     left = subprocess.run(

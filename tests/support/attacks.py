@@ -1,6 +1,7 @@
 """Submissions whose fair score is 0: what a learner may try instead of an answer.
 
-`CODE` holds texts for the cell of the exercise `scale` of lesson 00, `NOTEBOOKS` functions
+`CODE` holds texts for the cell of the exercise `scale` of lesson 00 (which may use PLACES, PORT,
+GRADER and TIMEOUT: paths to reach, a server, a process, seconds for a cell), `NOTEBOOKS` functions
 that turn the released notebook into an attack, `FOLDERS` functions that write a learner's
 folder of submissions. None of them answers anything rightly.
 """
@@ -494,8 +495,8 @@ for k in range(50):
 """,
     "wire: thousands of handles": """
 @WIRE
-for k in range(50):
-    many = ["list", [["player", i, ["x"], False] for i in range(20_000)]]
+many = ["list", [["player", i, ["x"], False] for i in range(20_000)]]
+for k in range(5):
     frame(value(["new", 1, many], k))
 """,
     "wire: callbacks never given": """
@@ -516,7 +517,7 @@ for k in range(50):
 import time, signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 def scale(x, factor):
-    time.sleep(5.5)
+    time.sleep(TIMEOUT + 0.5)  # it was interrupted, and is not ended yet
     for k in range(200):
         frame(value(x * factor, k))
 """,
