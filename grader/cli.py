@@ -241,7 +241,7 @@ def _doctor(args: argparse.Namespace) -> int:
         findings = doctor.examine()
     for finding in findings:
         mark = "[green]✓[/]" if finding.good else "[red]✗[/]"
-        said = escape(finding.found).replace("\n", "\n    ")
+        said = escape(finding.detail).replace("\n", "\n    ")
         console.print(f"{mark} {finding.what}: {said}", highlight=False, soft_wrap=True)
     good = all(finding.good for finding in findings)
     console.print("learners' code can be run here." if good else f"\n{REMEDY}")

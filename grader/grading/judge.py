@@ -35,7 +35,8 @@ from grader.authoring.names import bound, used
 from grader.errors import CourseError, Unavailable
 from grader.grading import submission
 from grader.isolation.confinement import Limits
-from grader.isolation.referee import Gone, Lost, Players, Session
+from grader.isolation.forks import Lost, Players
+from grader.isolation.session import Gone, Session
 from grader.paths import ROOT
 
 
@@ -175,7 +176,7 @@ def _ready(task: Task) -> Players:
     key = (task.limits, task.hidden, task.unsafe)
     if key not in _players:
         hidden = [ROOT, *map(Path, task.hidden)]
-        players = Players(ROOT, hidden, task.limits, unsafe=task.unsafe)
+        players = Players(ROOT, hidden=hidden, limits=task.limits, unsafe=task.unsafe)
         try:
             _try(players)
         except BaseException:
@@ -193,7 +194,7 @@ def _try(players: Players) -> None:
     try:
         outputs = run_cell("import wave, sklearn.isotonic, dropoutlab.explore, grp", session)
     except Gone as gone:
-        outputs = [_stopped(gone.said)]
+        outputs = [_stopped(str(gone))]
     finally:
         session.close()
     faults = [output for output in outputs if output.output_type == "error"]
@@ -330,7 +331,7 @@ def judge(notebook: NotebookNode, names: set[str], players: Players) -> Ended:
         ended.computing = time.perf_counter() - started
     except Gone as gone:
         for cell in code:
-            cell.outputs = [_stopped(gone.said)]
+            cell.outputs = [_stopped(str(gone))]
             ended.note(cell, gone.outcome)
     finally:
         session.close()
@@ -349,7 +350,7 @@ def _play(
                 _execute(cell.source, space, f"<{cell.id}>")
             cell.outputs = run_cell(cell.source, session)
     except Gone as gone:
-        cell.outputs = [_stopped(gone.said)]
+        cell.outputs = [_stopped(str(gone))]
         ended.note(cell, gone.outcome)
     else:
         if session.interrupted:

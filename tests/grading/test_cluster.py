@@ -131,9 +131,8 @@ def run(
     options = ["--scheduler", machines.address, "--no-feedback", "--json", str(rows)]
     process = interruption.started(place, *options, **certificates)
     interruption.reached(process, lambda: len(interruption.graded(place)) >= 4)
-    players = {
-        interruption.parent(pid) for pid in interruption.processes(place, "grader.isolation.player")
-    }
+    servers = interruption.processes(place, "grader.isolation.forkserver")
+    players = {interruption.parent(pid) for pid in servers}
     os.killpg(workers[0].pid, signal.SIGKILL)
     said = "".join(process.communicate(timeout=150))
     return Run(place, process.returncode, said, rows, players & {w.pid for w in workers})

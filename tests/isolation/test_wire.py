@@ -24,8 +24,10 @@ from grader.authoring.build import released
 from grader.errors import CourseError
 from grader.grading import judge, submission
 from grader.isolation.confinement import Limits
-from grader.isolation.referee import Gone, Players, Session
-from grader.isolation.wire import Broken, Frames, Table, TooLate, flatten
+from grader.isolation.forks import Players
+from grader.isolation.frames import Broken, Frames, TooLate, flatten
+from grader.isolation.session import Gone, Session
+from grader.isolation.table import Table
 from grader.paths import ROOT
 
 LEARNER = """
@@ -73,7 +75,7 @@ NAMES = re.findall(r"^(?:def|class) (\w+)", LEARNER, re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def players() -> Iterator[Players]:
-    players = Players(ROOT, [ROOT], Limits(check=20))
+    players = Players(ROOT, hidden=[ROOT], limits=Limits(check=20))
     yield players
     players.close()
 
@@ -132,10 +134,12 @@ def test_arrays_come_back_bit_for_bit(learner: Learner, array: np.ndarray):
     assert learner.layout(array)[0] == array.flags.f_contiguous or array.ndim < 2
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16,
-                                   torch.int64, torch.bool, torch.complex64])  # fmt: skip
-def test_tensors_cross_in_every_dtype(learner: Learner, dtype: torch.dtype):
+@pytest.mark.parametrize(
+    "name", ["float64", "float32", "float16", "bfloat16", "int64", "bool", "complex64"]
+)
+def test_tensors_cross_in_every_dtype(learner: Learner, name: str):
     """Does a tensor made there arrive with its dtype and values?"""
+    dtype = getattr(torch, name)
     x = torch.tensor([[1, 0], [1, 1]]).to(dtype)
     back = learner.apply(lambda t: t.clone(), x.T)  # not contiguous
     assert back.dtype == dtype and torch.equal(back, x.T)
@@ -281,12 +285,20 @@ def test_what_cannot_cross_says_so(learner: Learner):
 
 # --- fuzzing ------------------------------------------------------------------------------------
 
-FUZZ = settings(derandomize=True, deadline=None, max_examples=200,
-                suppress_health_check=list(HealthCheck))  # fmt: skip
-LEAVES = (
-    st.none() | st.booleans() | st.integers(-(2**80), 2**80) | st.floats(allow_nan=False)
-    | st.text(st.characters(exclude_categories=["Cs"])) | st.binary(max_size=20)
-)  # fmt: skip
+FUZZ = settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=200,
+    suppress_health_check=list(HealthCheck),
+)
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**80), 2**80),
+    st.floats(allow_nan=False),
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.binary(max_size=20),
+)
 DATA = st.recursive(
     LEAVES,
     lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner),
@@ -318,15 +330,18 @@ def test_any_value_comes_through(value: Any):
     assert back == (value,) and repr(there) == repr((value,))
 
 
-@FUZZ
-@given(st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 2**70) | st.floats() | st.text(max_size=4)
-    | st.sampled_from(["list", "dict", "new", "same", "array", "tensor", "rng", "pickle", "int",
-                       "tuple", "<f8", "|O", "float32", "PCG64", "player", "referee"])
-    | st.just({"part": 0}),
+TAGS = ["list", "dict", "new", "same", "array", "tensor", "rng", "pickle", "int", "tuple"]
+WORDS = st.sampled_from([*TAGS, "<f8", "|O", "float32", "PCG64", "player", "referee"])
+SCALARS = st.none() | st.booleans() | st.integers(-5, 2**70) | st.floats() | st.text(max_size=4)
+MESSAGES = st.recursive(
+    SCALARS | WORDS | st.just({"part": 0}),
     lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(max_size=4), inner),
     max_leaves=30,
-))  # fmt: skip
+)
+
+
+@FUZZ
+@given(MESSAGES)
 def test_no_message_does_harm(message: Any):
     """Is any JSON whatever either a value or Broken, for the referee?"""
     referee, _ = tables()
