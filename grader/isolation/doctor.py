@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.errors import Unavailable
-from grader.grading import judge
 from grader.isolation import confinement
+from grader.isolation.outputs import run_cell
 from grader.isolation.referee import Players, Session
 from grader.paths import ROOT
 
@@ -107,7 +107,7 @@ def _player() -> list[Finding]:
         session.close()
         times.append(1000 * (time.perf_counter() - started))
     session = Session(players)
-    outputs = judge.run_cell(INSIDE.replace("COURSE", repr(str(ROOT / "solutions"))), session)
+    outputs = run_cell(INSIDE.replace("COURSE", repr(str(ROOT / "solutions"))), session)
     session.close()
     players.close()
     said = "\n".join(o.get("text", o.get("evalue", "")).strip() for o in outputs)

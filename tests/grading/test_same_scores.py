@@ -19,7 +19,9 @@ from dropoutlab import expect
 from grader import course
 from grader.authoring.lesson import Cell, Lesson, read_all
 from grader.bench import autograde as bench
-from grader.grading import autograde, judge
+from grader.grading.assignment import assign
+from grader.grading.autograde import Options, Silent, autograde
+from grader.grading.pools import Here
 from grader.isolation.confinement import Limits
 from grader.paths import SOLUTIONS
 
@@ -67,11 +69,11 @@ def hand_in(lesson: Lesson, released: str, answers: dict[str, Cell], place: Path
 def verdicts(lesson: Lesson, answer: Cell, number: int) -> set[bool]:
     """Whether a check of an answer passes, for many draws: both, where chance decides."""
     names = rehearsal.stage(lesson, **{answer.name: answer.source})
-    check, found = lesson.of("check", answer.name)[number - 1], set()
+    check, results = lesson.of("check", answer.name)[number - 1], set()
     for seed in range(SEEDS):
         with expect.seeded(seed):
-            found.add(rehearsal.verdict(check, names) is None)
-    return found
+            results.add(rehearsal.verdict(check, names) is None)
+    return results
 
 
 @pytest.mark.filterwarnings("ignore")  # mistakes divide by zero
@@ -82,23 +84,22 @@ def test_scores_are_those_of_nbgrader(lesson: Lesson, tmp_path: Path):
     places = {name: tmp_path / name for name in ("plain", "fast")}
     for place in places.values():
         place.mkdir()
-        released, _ = autograde.assign(whole, place, course.folder(place))
+        released, _ = assign(whole, place, course.folder(place))
         hand_in(whole, released, answers, place)
     api = course.nbgrader(places["plain"], course.folder(places["plain"]))
     course.succeed("nbgrader autograde", api.autograde(lesson.name, "*"))
-    options = autograde.Options(places["fast"], feedback=False, limits=Limits(submission=900))
-    autograde.autograde([whole], options, autograde.Silent(), autograde.Here())
-    judge.close()
+    options = Options(places["fast"], feedback=False, limits=Limits(submission=900))
+    autograde([whole], options, Silent(), Here())
 
     plain, fast = (bench.scores(place, whole) for place in places.values())
     assert len(plain) == len(whole.of("check"))
     for key in plain:
         copy, _, number = key[1].removeprefix("check_").rpartition("_")
-        told = key[1], plain[key], fast[key]
+        scores = key[1], plain[key], fast[key]
         if copy not in answers:
-            assert plain[key] == fast[key] == 0, told  # as it was released
+            assert plain[key] == fast[key] == 0, scores  # as it was released
         elif answers[copy].kind != "mistake":
             check = lesson.of("check", answers[copy].name)[int(number) - 1]
-            assert plain[key] == fast[key] == check.points, told
+            assert plain[key] == fast[key] == check.points, scores
         elif plain[key] != fast[key]:
-            assert verdicts(lesson, answers[copy], int(number)) == {True, False}, told
+            assert verdicts(lesson, answers[copy], int(number)) == {True, False}, scores
