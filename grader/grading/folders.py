@@ -8,10 +8,11 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from nbgrader.utils import parse_utc
+
 from grader.authoring.lesson import Lesson
 from grader.course import SECRET, STAMP
 from grader.errors import CourseError
-from grader.grading.gradebook import parsed_timestamp
 from grader.grading.result import Graded
 from grader.grading.submission import LARGEST
 
@@ -89,7 +90,7 @@ class ClassFolder:
         text, fault = read_plain(notebook)
         stamp = (read_plain(notebook.with_name(STAMP))[0] or b"")[:100]
         time = stamp.decode(errors="replace").strip()
-        timestamp = parsed_timestamp(time)
+        timestamp = _parsed(time)
         if time and timestamp is None:
             remarks.append("timestamp.txt says no time, and nbgrader stops at it: delete that file")
         secret = (read_plain(notebook.with_name(SECRET))[0] or b"").decode("ascii", "ignore")
@@ -133,6 +134,14 @@ def write_whole(path: Path, text: str) -> None:
     new = path.with_name(f".{path.name}.new")
     new.write_text(text, encoding="utf-8")
     os.replace(new, path)
+
+
+def _parsed(time: str) -> datetime.datetime | None:
+    """The time of handing in, from nbgrader's timestamp.txt; None where it says none."""
+    try:
+        return parse_utc(time) if time else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _is_text(name: str) -> bool:

@@ -14,7 +14,6 @@ import logging
 import warnings
 from pathlib import Path
 
-from nbgrader import utils
 from nbgrader.api import (
     Comment,
     Grade,
@@ -174,11 +173,3 @@ def opened(place: Path, url: str = "") -> Writer:
         why = str(getattr(error, "orig", error)).strip().splitlines()[0]
         shown = make_url(url).render_as_string(hide_password=True)
         raise CourseError(f"the gradebook {shown} cannot be opened: {why}") from None
-
-
-def parsed_timestamp(text: str) -> datetime.datetime | None:
-    """The time of handing in, from nbgrader's timestamp.txt; None where it says none."""
-    try:
-        return utils.parse_utc(text) if text else None
-    except (ValueError, OverflowError):
-        return None

@@ -345,22 +345,28 @@ with expect.case("scale of a large number"):
 # %% mistake="scale" says="factor is added"'''
 
 
+def rewritten(place: Path, old: str, new: str) -> Lesson:
+    """The lesson with another text, among the others, to which it refers."""
+    solutions = shutil.copytree(SOLUTIONS, place / "solutions")
+    path = solutions / f"{LESSON.name}.py"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return read(path)
+
+
 def test_another_lesson_is_another_task(few: Path, tmp_path: Path):
     """Is everybody graded again when the lesson changes, and as before when it changes back?"""
-    text = (SOLUTIONS / f"{LESSON.name}.py").read_text(encoding="utf-8")
-    other = tmp_path / f"{LESSON.name}.py"
-    other.write_text(text.replace("the check wants 3 times", "it wants 3 times"), encoding="utf-8")
-    assert again(few, read(other)).anew == ["ann", "ben", "cem"]
-    assert again(few, read(other)).anew == []
+    other = rewritten(tmp_path, "the check wants 3 times", "it wants 3 times")
+    assert again(few, other).anew == ["ann", "ben", "cem"]
+    assert again(few, other).anew == []
     assert again(few).anew == ["ann", "ben", "cem"]
 
 
 def test_feedback_never_shows_a_hidden_check(tmp_path: Path):
     """Is no line of a hidden check in the feedback of those who fail it, in whatever way?"""
-    text = (SOLUTIONS / f"{LESSON.name}.py").read_text(encoding="utf-8")
-    source = tmp_path / f"{LESSON.name}.py"
-    source.write_text(text.replace('# %% mistake="scale" says="factor is added"', HIDDEN, 1))
-    lesson, place = read(source), tmp_path / "class"
+    lesson = rewritten(tmp_path, '# %% mistake="scale" says="factor is added"', HIDDEN)
+    place = tmp_path / "class"
     released = assign(lesson, place, course.folder(place))[0]
     raises = "def scale(x, factor):\n    raise ValueError(x)"
     endless = "def scale(x, factor):\n    while True: pass"
