@@ -184,16 +184,17 @@ def _build(args: argparse.Namespace) -> int:
 def _grade(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from grader.grading.grade import chosen, grade
+    from grader.grading.choice import own_notebooks
+    from grader.grading.own import grade
     from grader.grading.terminal import show
 
-    lessons, ungraded = chosen(args.lessons), 0
+    notebooks, ungraded = own_notebooks(args.lessons), 0
     console = Console()
-    for lesson in lessons:
+    for lesson, notebook in notebooks:
         try:
             with console.status(f"grading {lesson.name} …"):
-                judged, report = grade(lesson, unsafe=args.unsafe)
-            show(judged, report, console)
+                graded, report = grade(lesson, notebook, unsafe=args.unsafe)
+            show(graded, report, console)
         except CourseError as error:
             console.print(f"[bold]{lesson.name}[/] was not graded: {error}", highlight=False)
             ungraded += 1
@@ -207,7 +208,7 @@ def _autograde(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from grader.grading import autograde, terminal
-    from grader.grading.grade import chosen
+    from grader.grading.choice import chosen
     from grader.grading.report import write_rows
     from grader.paths import COURSE
 
@@ -218,9 +219,15 @@ def _autograde(args: argparse.Namespace) -> int:
         limits = replace(limits, check=args.timeout, submission=5 * args.timeout)
     options = autograde.Options(
         Path(args.course) if args.course else COURSE,
-        tuple(args.learner), args.workers, args.scheduler, args.db, args.force, args.unsafe,
-        limits, not args.no_feedback,
-    )  # fmt: skip
+        learners=tuple(args.learner),
+        workers=args.workers,
+        scheduler=args.scheduler,
+        url=args.db,
+        force=args.force,
+        unsafe=args.unsafe,
+        limits=limits,
+        feedback=not args.no_feedback,
+    )
     console = Console()
     with terminal.Bar(console) as bar:
         results = autograde.autograde(chosen(args.lessons), options, bar)
@@ -254,30 +261,27 @@ def _report(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from grader.grading import report, terminal
-    from grader.grading.grade import chosen
+    from grader.grading.choice import chosen
 
     (lesson,) = chosen([args.lesson])
     with _gradebook(args) as book:
-        results = [judged for _, judged in book.done(lesson.name).values()]
-    if not results:
-        raise CourseError(f"{lesson.name} is not graded: run `python3 grader autograde` first.")
-    found = report.exercises(results)
-    terminal.show_report(lesson.name, found, Console())
+        exercises = report.exercises(book.results(lesson.name))
+    terminal.show_report(lesson.name, exercises, Console())
     if args.html:
-        report.write_html(lesson, found, Path(args.html))
+        report.write_html(lesson, exercises, Path(args.html))
     if args.csv:
-        report.write_csv(found, Path(args.csv))
+        report.write_csv(exercises, Path(args.csv))
     return 0
 
 
 def _export(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from grader.grading import report
-    from grader.grading.grade import chosen
+    from grader.grading.choice import chosen
+    from grader.grading.export import export
 
     with _gradebook(args) as book:
-        count = report.export(book.gradebook, chosen(args.lessons), args.to, Path(args.file))
+        count = export(book.gradebook, chosen(args.lessons), args.to, Path(args.file))
     print(f"{args.file}: {count} learners, for {args.to.capitalize()}.")
     return 0
 
@@ -301,7 +305,7 @@ def _bench(args: argparse.Namespace) -> int:
         print(f"written: {gpu.command(print)}")
         return 0
     from grader.bench import autograde as bench
-    from grader.grading.grade import chosen
+    from grader.grading.choice import chosen
 
     if args.what == "memory":
         bench.memory(args.submissions, print)
@@ -329,7 +333,7 @@ def _paper(args: argparse.Namespace) -> int:
 
 
 def _submit(args: argparse.Namespace) -> int:
-    from grader.grading.grade import chosen
+    from grader.grading.choice import chosen
     from grader.submit import submit
 
     for lesson in chosen(args.lessons):

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.errors import Unavailable
-from grader.grading import judge
 from grader.isolation import confinement, linux, seccomp
 from grader.isolation.forks import Players
+from grader.isolation.outputs import run_cell
 from grader.isolation.session import Session
 from grader.paths import ROOT
 
@@ -108,7 +108,7 @@ def _player() -> list[Finding]:
         session.close()
         times.append(1000 * (time.perf_counter() - started))
     session = Session(players)
-    outputs = judge.run_cell(INSIDE.replace("COURSE", repr(str(ROOT / "solutions"))), session)
+    outputs = run_cell(INSIDE.replace("COURSE", repr(str(ROOT / "solutions"))), session)
     session.close()
     players.close()
     view = "\n".join(o.get("text", o.get("evalue", "")).strip() for o in outputs)

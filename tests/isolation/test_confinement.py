@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from grader.errors import Unavailable
-from grader.grading import judge
 from grader.isolation import confinement
 from grader.isolation.forks import Players
+from grader.isolation.outputs import run_cell
 from grader.isolation.session import Session
 from grader.paths import ROOT
 
@@ -31,7 +31,7 @@ def run(players: Players) -> Iterator[Callable[[str], str]]:
     session = Session(players)
 
     def run(source: str) -> str:
-        outputs = judge.run_cell(source, session)
+        outputs = run_cell(source, session)
         return "".join(o.get("text", o.get("evalue", "")) for o in outputs)
 
     yield run
@@ -180,7 +180,7 @@ def test_each_player_begins_afresh(players: Players):
     """Does a player see nothing of what another one wrote, patched or left?"""
     for _ in range(2):
         session = Session(players)
-        outputs = judge.run_cell(
+        outputs = run_cell(
             "import os, numpy\nprint(os.listdir('.'), hasattr(numpy, 'left'))\n"
             "open('left', 'w').close(); numpy.left = True",
             session,

@@ -11,7 +11,6 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import nbformat
 import numpy as np
 import pytest
 import torch
@@ -19,13 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from classroom import LESSON
-from grader.authoring.build import released
-from grader.errors import CourseError
-from grader.grading import judge, submission
 from grader.isolation.confinement import Limits
 from grader.isolation.forks import Players
 from grader.isolation.frames import Broken, Frames, TooLate, flatten
+from grader.isolation.outputs import run_cell
 from grader.isolation.session import Gone, Session
 from grader.isolation.table import Table
 from grader.paths import ROOT
@@ -91,7 +87,7 @@ class Learner:
 @pytest.fixture
 def learner(players: Players) -> Iterator[Learner]:
     session = Session(players)
-    assert judge.run_cell(LEARNER, session) == []
+    assert run_cell(LEARNER, session) == []
     with session.timed(60):
         yield Learner(session)
     session.close()
@@ -362,53 +358,14 @@ def test_no_bytes_do_harm(tail: bytes, length: int, count: int):
             Frames(here, text=1 << 16, raw=1 << 16).receive()
 
 
-@FUZZ
-@given(st.data())
-def test_no_notebook_does_harm(data: st.DataObject):
-    """Has a notebook changed at random exactly the released checks when it is rebuilt?"""
-    release = nbformat.read(released(LESSON.name), as_version=4)
-    text = json.loads(json.dumps(release))
-    for _ in range(data.draw(st.integers(1, 4))):
-        place: Any = text
-        while isinstance(place, dict | list) and place:
-            keys = sorted(place) if isinstance(place, dict) else range(len(place))
-            key = data.draw(st.sampled_from(list(keys)))
-            if not isinstance(place[key], dict | list) or data.draw(st.integers(0, 3)) == 0:
-                if data.draw(st.booleans()):
-                    place[key] = data.draw(DATA.filter(jsonable))
-                else:
-                    del place[key]
-                break
-            place = place[key]
-    try:
-        learner, _ = submission.parse(json.dumps(text).encode())
-    except CourseError:
-        return
-    rebuilt, _ = submission.rebuild(learner, release)
-    assert checks(rebuilt) == checks(release)
-
-
-def jsonable(value: Any) -> bool:
-    try:
-        return json.loads(json.dumps(value)) == value
-    except (TypeError, ValueError):
-        return False
-
-
-def checks(notebook: nbformat.NotebookNode) -> list[tuple[str, str, Any]]:
-    """Id, text and grading data of each check."""
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    return [(c.id, c.source, c.metadata) for c in code if judge.kind(c) == "check"]
-
-
 def test_a_player_that_ends_is_told(players: Players):
     """Is a process that ends in a call Gone, in words, and the next player fine?"""
     session = Session(players)
-    judge.run_cell("import os\ndef leave(): os._exit(3)", session)
+    run_cell("import os\ndef leave(): os._exit(3)", session)
     (_, leave) = session.request("names", ("leave",))[0]
     with pytest.raises(Gone, match="stopped here"):
         leave()
     session.close()
     session = Session(players)
-    assert judge.run_cell("print(1)", session)[0].text == "1\n"
+    assert run_cell("print(1)", session)[0].text == "1\n"
     session.close()
