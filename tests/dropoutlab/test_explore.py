@@ -6,6 +6,8 @@ import ast
 import io
 import re
 import statistics
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -130,6 +132,15 @@ def test_an_explorer_recovers():
     assert "ZeroDivisionError" in explorer.picture.says
     explorer.controls["n"].value = 2
     assert explorer.picture.says == "2 of them."
+
+
+def test_explorers_are_imported_when_they_are_asked_for():
+    """Does a lesson on NumPy, which asks for one, start without torch, which takes seconds?"""
+    code = (
+        "from dropoutlab import explore; import sys; explore.scaling; print('torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
 
 
 def test_every_explorer_is_in_a_lesson():
