@@ -321,7 +321,7 @@ def _bench(args: argparse.Namespace) -> int:
 def _paper(args: argparse.Namespace) -> int:
     from grader.paper import reproduction
 
-    names = list(reproduction.paper.TABLES) if args.table == "all" else [args.table]
+    names = list(reproduction.tables.TABLES) if args.table == "all" else [args.table]
     try:
         for name in names:
             reproduction.command(name, args.data, args.device, args.quick, args.seeds, args.updates)

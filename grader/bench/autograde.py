@@ -106,20 +106,20 @@ def scores(place: Path, lesson: Lesson) -> dict[tuple[str, str], float | None]:
         }
 
 
-def report(found: Compared) -> list[str]:
+def report(compared: Compared) -> list[str]:
     """The comparison in words."""
-    middle = statistics.median(found.plain)
-    ratios = [middle / fast for fast in found.fast]
-    low, *_, high = statistics.quantiles(found.overhead, n=20)
+    middle = statistics.median(compared.plain)
+    ratios = [middle / fast for fast in compared.fast]
+    low, *_, high = statistics.quantiles(compared.overhead, n=20)
     return [
-        f"nbgrader autograde: {_spread(found.plain, 's')} a submission",
-        f"grader autograde:   {_spread([1000 * f for f in found.fast], 'ms')} a submission, "
+        f"nbgrader autograde: {_spread(compared.plain, 's')} a submission",
+        f"grader autograde:   {_spread([1000 * f for f in compared.fast], 'ms')} a submission, "
         "starting and writing included",
         f"ratio: {_spread(ratios, '')}",
-        f"overhead of a worker over the cells' own {1000 * found.computing:.0f} ms: median "
-        f"{1000 * statistics.median(found.overhead):.0f} ms, nine in ten within "
+        f"overhead of a worker over the cells' own {1000 * compared.computing:.0f} ms: median "
+        f"{1000 * statistics.median(compared.overhead):.0f} ms, nine in ten within "
         f"{1000 * low:.0f} to {1000 * high:.0f} ms a submission",
-        f"scores equal: {'yes' if found.equal else 'NO'}",
+        f"scores equal: {'yes' if compared.equal else 'NO'}",
     ]
 
 
@@ -135,7 +135,7 @@ def memory(count: int, say: Callable[[str], None]) -> list[tuple[int, float, flo
     place = Path(tempfile.mkdtemp())
     try:
         released, source = assign(lesson, place, course.folder(place))
-        found = []
+        sizes: list[tuple[int, float, float]] = []
         for k, (learner, answers) in enumerate(learners(lesson, count), 1):
             notebook = nbformat.reads(released, as_version=4)
             for cell in notebook.cells:
@@ -144,10 +144,10 @@ def memory(count: int, say: Callable[[str], None]) -> list[tuple[int, float, flo
             worker.work(Task(learner, lesson.name, released, source, text))
             if k % max(1, count // 10) == 0 or k == 10:
                 (players,) = worker._players.values()
-                sizes = [_resident(pid) for pid in (os.getpid(), players.process.pid)]
-                say(f"{k} submissions: {sizes[0]:.0f} MiB and {sizes[1]:.0f} MiB")
-                found.append((k, *sizes))
-        return found
+                own, forked = (_resident(pid) for pid in (os.getpid(), players.process.pid))
+                say(f"{k} submissions: {own:.0f} MiB and {forked:.0f} MiB")
+                sizes.append((k, own, forked))
+        return sizes
     finally:
         worker.close()
         shutil.rmtree(place)

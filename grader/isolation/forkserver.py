@@ -78,6 +78,9 @@ def preload() -> None:
 
     from dropoutlab import data, explore, plot, train  # noqa: F401
 
+    for name in explore.__all__:
+        getattr(explore, name)
+
     # Torch looks up once, in /proc, what the processor can do; a player has no /proc.
     torch.ones(1, dtype=torch.float16) / 2
     sys.modules["dropoutlab.bugs"] = None  # type: ignore[assignment]  # an exercise's answer

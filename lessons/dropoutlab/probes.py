@@ -53,7 +53,8 @@ def nested(module: Any) -> Any:
 
 def restored(module: Any) -> Any:
     """A torch module whose state went through a pickle, as `torch.save` sends it."""
-    twin = type(module).__new__(type(module))
+    kind: Any = type(module)
+    twin = kind.__new__(kind)
     twin.__dict__.update(pickle.loads(pickle.dumps(module.__dict__)))
     return twin
 
