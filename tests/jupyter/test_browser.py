@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
-import socket
 import statistics
 import subprocess
 import sys
-import time
-import urllib.request
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +21,7 @@ import rehearsal
 from curriculum import LESSONS, named
 from grader.authoring.lesson import Cell, Lesson
 from grader.paths import SOLUTIONS
+from lab_server import Server
 from project import ARTIFACTS
 from rehearsal import SECONDS, shown
 
@@ -33,7 +30,6 @@ pytestmark = [
     pytest.mark.slow(minutes=1.5),
     pytest.mark.xdist_group("browser"),
 ]
-TOKEN = "letmein"
 MINUTE = 60_000
 OFTEN = {"00_start_here", "13_inverted_dropout", "23_coadaptation"}
 """Lessons that are walked through in every run of the tests: the last has units to be clicked."""
@@ -45,42 +41,6 @@ WALKS = [
         pytest.mark.slow(minutes=5), pytest.mark.xdist_group(f"walks {number % 2}")])
     for number, lesson in enumerate(LESSONS)
 ]  # fmt: skip
-
-
-class Server:
-    """`python3 grader lab --no-browser` in a copy of the project."""
-
-    def __init__(self, project: Path, *options: str):
-        with socket.socket() as probe:
-            probe.bind(("localhost", 0))
-            self.port = probe.getsockname()[1]
-        command = [sys.executable, str(project / "grader"), "lab", "--no-browser"]
-        self.log = project / f"lab-{self.port}.log"
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [*command, "--port", str(self.port), *options],
-                env={**os.environ, "JUPYTER_TOKEN": TOKEN},
-                stdout=log, stderr=subprocess.STDOUT, cwd=project,
-            )  # fmt: skip
-
-    def wait(self) -> None:
-        """Return once the server answers; fail with its log if it does not."""
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(self.url("api"), timeout=5).close()
-                return
-            except OSError:
-                if self.process.poll() is not None:
-                    break
-                time.sleep(0.5)  # between two questions, not in place of an answer
-        pytest.fail(f"the server did not start:\n{self.log.read_text()}")
-
-    def url(self, path: str) -> str:
-        return f"http://localhost:{self.port}/{path}?token={TOKEN}"
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=30)
 
 
 @pytest.fixture(scope="module")

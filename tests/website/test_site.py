@@ -32,8 +32,10 @@ from curriculum import LESSONS
 from grader import environment
 from grader.authoring import finished
 from grader.authoring.build import released
+from grader.authoring.contents import by_part
 from grader.authoring.lesson import REGION, Lesson
 from grader.errors import CourseError
+from grader.paths import ROOT
 from project import ARTIFACTS, heeds_interrupts
 
 pytestmark = [pytest.mark.slow(minutes=2), pytest.mark.xdist_group("site")]
@@ -170,6 +172,22 @@ def test_every_link_leads_somewhere(site: Site):
                 assert fragment in places[target], f"{page.name}: {link}"
             count += bool(link)
     assert count > 100
+
+
+def test_the_guide_is_on_it(site: Site):
+    """Has each README its page, with its pictures, and does the sidebar list all by part?"""
+    from grader.website.pages import GUIDE
+
+    start = (site.folder / "index.html").read_text(encoding="utf-8")
+    captions = re.findall(r'class="caption-text">([^<]+)<', start)
+    assert captions == [*by_part(site.lessons), "Guide"]
+    for source, name in GUIDE.items():
+        title = (ROOT / source).read_text(encoding="utf-8").partition("\n")[0].strip("# ")
+        text = (site.folder / f"{name}.html").read_text(encoding="utf-8")
+        assert title in re.sub(r"<[^>]*>", "", text)
+    pictures = [about["src"] for tag, about in _Elements(site.folder / "index.html").found
+                if tag == "img" and str(about.get("src")).endswith(".gif")]  # fmt: skip
+    assert len(pictures) == 1
 
 
 def test_a_folder_with_other_things_is_left_alone(site: Site, tmp_path: Path):
@@ -327,7 +345,7 @@ def test_a_word_is_found(site: Site, address: str, page: Page):
     page.keyboard.press("Control+K")
     page.keyboard.type("co-adaptation")
     page.keyboard.press("Enter")
-    found = page.locator("#search-results a", has_text="08 · Co-adaptation").first
+    found = page.locator("#search-results a", has_text="2.3 · Co-adaptation").first
     expect(found).to_be_visible()
     found.click()
     expect(page.locator("h1")).to_contain_text("Co-adaptation")
@@ -374,12 +392,14 @@ FOCUSED = """() => {
 
 @pytest.mark.browser
 def test_screens_are_kept_to_be_looked_at(site: Site, address: str, browser: Browser):
-    """Are there pictures of the first screens, in which a lesson's title stands?"""
+    """Are there pictures of the first screens, in which a page's title stands?"""
     ARTIFACTS.mkdir(exist_ok=True)
     for size, view in SIZES.items():
         for scheme in ("light", "dark"):
             page = browser.new_page(viewport=view, color_scheme=scheme)
-            _open(page, address + "13_inverted_dropout.html")
-            expect(page.locator("h1")).to_be_in_viewport()
-            page.screenshot(path=ARTIFACTS / f"site-{size}-{scheme}.png", full_page=True)
+            for name in ("13_inverted_dropout", "index", "teach"):
+                _open(page, address + f"{name}.html")
+                expect(page.locator("h1")).to_be_in_viewport()
+                path = ARTIFACTS / f"site-{name}-{size}-{scheme}.png"
+                page.screenshot(path=path, full_page=True)
             page.close()
