@@ -21,6 +21,7 @@ from dropoutlab import expect
 from grader import course
 from grader.authoring.build import source_notebook
 from grader.authoring.lesson import Cell, Lesson
+from grader.authoring.names import bound
 from grader.bench import autograde as bench
 from grader.grading import worker
 from grader.grading.assignment import assign
@@ -47,24 +48,32 @@ def every_answer(lesson: Lesson) -> tuple[Lesson, dict[str, Cell]]:
     """The lesson with a copy of each exercise for each answer; the answers by their copies' names.
 
     Right answers come first: a mistake may leave something behind. So after an exercise's
-    mistakes all solutions so far stand once more.
+    mistakes all solutions so far stand once more, and after an answer that writes earlier
+    exercises anew, such as a forward pass that fits its backward pass, the solutions of those.
     """
     cells, answers, solutions = [], {}, []
+
+    def restore(known: Cell, after: str) -> None:
+        name = f"{known.name}_after_{after}"
+        cells.append(replace(known, name=name))
+        answers[name] = known
+
     for cell in lesson.cells:
         if cell.kind == "setup":
             cells.append(cell)
         elif cell.kind == "exercise":
-            solutions.append(cell)
             right, wrong = lesson.of("correct", cell.name), lesson.of("mistake", cell.name)
             for k, answer in enumerate([cell, cell, *right, *wrong]):
                 name = f"{cell.name}_copy{k}"
                 cells += [replace(c, name=name) for c in (cell, *lesson.of("check", cell.name))]
                 if k:  # the first copy stays as it was released
                     answers[name] = answer
+                for known in solutions:
+                    if known.name in bound(answer.source):
+                        restore(known, name)
+            solutions.append(cell)
             for known in solutions:
-                name = f"{known.name}_after_{cell.name}"
-                cells.append(replace(known, name=name))
-                answers[name] = known
+                restore(known, cell.name)
     return replace(lesson, cells=tuple(cells)), answers
 
 

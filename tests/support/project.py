@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,22 @@ def copied(place: Path) -> Path:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, place / name)
     return place
+
+
+def leave(course: Path, *names: str) -> None:
+    """Leave only these lessons in a copy, so that it is built at once.
+
+    Their references to the others become the others' topics.
+    """
+    for path in (course / "solutions").glob("[0-9][0-9]_*.py"):
+        if path.stem in names:
+            text = path.read_text(encoding="utf-8")
+            path.write_text(re.sub(r"\{\{(\w+)\}\}", r"\1", text), encoding="utf-8")
+        else:
+            path.unlink()
+    for path in (course / "lessons").glob("[0-9][0-9]_*"):
+        if path.name not in names:
+            shutil.rmtree(path)
 
 
 def heeds_interrupts() -> None:
