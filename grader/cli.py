@@ -14,6 +14,12 @@ machine offers; a Linux of 5.13 or later with user namespaces has all of it, als
 container or virtual machine that allows them. For your own notebook, which you trust:
 `python3 grader grade NN --unsafe`."""
 
+TIERS = {
+    "quick": "only what takes seconds",
+    "all": "also what takes long",
+    "oldest": "the main path, with the oldest packages allowed",
+}
+
 
 def main(argv: list[str]) -> int:
     """Run one command; return its exit status."""
@@ -28,9 +34,10 @@ def main(argv: list[str]) -> int:
     lab.set_defaults(run=_lab)
 
     test = commands.add_parser("test", help="run the tests; further arguments go to pytest")
-    test.add_argument("--quick", action="store_true", help="leave out what takes long")
-    test.add_argument("--oldest", action="store_true", help="with the oldest packages allowed")
-    test.set_defaults(run=_test, rest=True)
+    tier = test.add_mutually_exclusive_group()
+    for name, what in TIERS.items():
+        tier.add_argument(f"--{name}", dest="tier", action="store_const", const=name, help=what)
+    test.set_defaults(run=_test, rest=True, tier="default")
 
     build = commands.add_parser("build", help="make lessons/ from solutions/")
     build.add_argument("--check", action="store_true", help="only say what would change")
@@ -158,25 +165,9 @@ def _lab(args: argparse.Namespace) -> int:
 
 
 def _test(args: argparse.Namespace) -> int:
-    import subprocess
+    from grader import tiers
 
-    from grader.paths import ROOT
-
-    python, chosen = sys.executable, args.rest
-    if args.oldest:
-        from grader import oldest
-
-        python, chosen = str(oldest.ready()), [*oldest.TOLERANT, *oldest.MAIN_PATH, *chosen]
-    elif not args.quick:
-        from grader import environment
-
-        for command in ("hub", "website"):  # now, as tests run side by side
-            environment.add(command)
-    quick = ["-m", "not slow and not browser"] if args.quick else []
-    command = [python, "-m", "pytest", "-n", "auto", "--dist", "loadgroup"]
-    # As many workers as cores: more threads in each would wait for one another.
-    alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.call([*command, *quick, *chosen], cwd=ROOT, env=alone)
+    return tiers.run(args.tier, args.rest)
 
 
 def _build(args: argparse.Namespace) -> int:
@@ -193,16 +184,17 @@ def _build(args: argparse.Namespace) -> int:
 def _grade(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from grader.grading.grade import chosen, grade
+    from grader.grading.choice import own_notebooks
+    from grader.grading.own import grade
     from grader.grading.terminal import show
 
-    lessons, ungraded = chosen(args.lessons), 0
+    notebooks, ungraded = own_notebooks(args.lessons), 0
     console = Console()
-    for lesson in lessons:
+    for lesson, notebook in notebooks:
         try:
             with console.status(f"grading {lesson.name} …"):
-                judged, report = grade(lesson, unsafe=args.unsafe)
-            show(judged, report, console)
+                graded, report = grade(lesson, notebook, unsafe=args.unsafe)
+            show(graded, report, console)
         except CourseError as error:
             console.print(f"[bold]{lesson.name}[/] was not graded: {error}", highlight=False)
             ungraded += 1
@@ -216,7 +208,7 @@ def _autograde(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from grader.grading import autograde, terminal
-    from grader.grading.grade import chosen
+    from grader.grading.choice import chosen
     from grader.grading.report import write_rows
     from grader.paths import COURSE
 
@@ -227,9 +219,15 @@ def _autograde(args: argparse.Namespace) -> int:
         limits = replace(limits, check=args.timeout, submission=5 * args.timeout)
     options = autograde.Options(
         Path(args.course) if args.course else COURSE,
-        tuple(args.learner), args.workers, args.scheduler, args.db, args.force, args.unsafe,
-        limits, not args.no_feedback,
-    )  # fmt: skip
+        learners=tuple(args.learner),
+        workers=args.workers,
+        scheduler=args.scheduler,
+        url=args.db,
+        force=args.force,
+        unsafe=args.unsafe,
+        limits=limits,
+        feedback=not args.no_feedback,
+    )
     console = Console()
     with terminal.Bar(console) as bar:
         results = autograde.autograde(chosen(args.lessons), options, bar)
@@ -250,7 +248,7 @@ def _doctor(args: argparse.Namespace) -> int:
         findings = doctor.examine()
     for finding in findings:
         mark = "[green]✓[/]" if finding.good else "[red]✗[/]"
-        said = escape(finding.found).replace("\n", "\n    ")
+        said = escape(finding.detail).replace("\n", "\n    ")
         console.print(f"{mark} {finding.what}: {said}", highlight=False, soft_wrap=True)
     good = all(finding.good for finding in findings)
     console.print("learners' code can be run here." if good else f"\n{REMEDY}")
@@ -263,30 +261,27 @@ def _report(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from grader.grading import report, terminal
-    from grader.grading.grade import chosen
+    from grader.grading.choice import chosen
 
     (lesson,) = chosen([args.lesson])
     with _gradebook(args) as book:
-        results = [judged for _, judged in book.done(lesson.name).values()]
-    if not results:
-        raise CourseError(f"{lesson.name} is not graded: run `python3 grader autograde` first.")
-    found = report.exercises(results)
-    terminal.show_report(lesson.name, found, Console())
+        exercises = report.exercises(book.results(lesson.name))
+    terminal.show_report(lesson.name, exercises, Console())
     if args.html:
-        report.write_html(lesson, found, Path(args.html))
+        report.write_html(lesson, exercises, Path(args.html))
     if args.csv:
-        report.write_csv(found, Path(args.csv))
+        report.write_csv(exercises, Path(args.csv))
     return 0
 
 
 def _export(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from grader.grading import report
-    from grader.grading.grade import chosen
+    from grader.grading.choice import chosen
+    from grader.grading.export import export
 
     with _gradebook(args) as book:
-        count = report.export(book.gradebook, chosen(args.lessons), args.to, Path(args.file))
+        count = export(book.gradebook, chosen(args.lessons), args.to, Path(args.file))
     print(f"{args.file}: {count} learners, for {args.to.capitalize()}.")
     return 0
 
@@ -310,7 +305,7 @@ def _bench(args: argparse.Namespace) -> int:
         print(f"written: {gpu.command(print)}")
         return 0
     from grader.bench import autograde as bench
-    from grader.grading.grade import chosen
+    from grader.grading.choice import chosen
 
     if args.what == "memory":
         bench.memory(args.submissions, print)
@@ -326,7 +321,7 @@ def _bench(args: argparse.Namespace) -> int:
 def _paper(args: argparse.Namespace) -> int:
     from grader.paper import reproduction
 
-    names = list(reproduction.paper.TABLES) if args.table == "all" else [args.table]
+    names = list(reproduction.tables.TABLES) if args.table == "all" else [args.table]
     try:
         for name in names:
             reproduction.command(name, args.data, args.device, args.quick, args.seeds, args.updates)
@@ -338,7 +333,7 @@ def _paper(args: argparse.Namespace) -> int:
 
 
 def _submit(args: argparse.Namespace) -> int:
-    from grader.grading.grade import chosen
+    from grader.grading.choice import chosen
     from grader.submit import submit
 
     for lesson in chosen(args.lessons):

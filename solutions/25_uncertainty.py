@@ -3,9 +3,10 @@
 #
 # **What does the network not know?**
 #
-# *90 minutes, with a good place for a break before "Which class, and how sure?". Before: lessons
-# 05 and 07. After, you will be able to draw predictions from a dropout network, to turn them into
-# a spread, a likelihood and an entropy, and to measure whether those numbers deserve belief.*
+# *90 minutes, with a good place for a break before "Which class, and how sure?". Before:
+# {{pytorch}} and {{ensemble}}. After, you will be able to draw predictions from a dropout network,
+# to turn them into a spread, a likelihood and an entropy, and to measure whether those numbers
+# deserve belief.*
 #
 # | symbol | meaning |
 # | --- | --- |

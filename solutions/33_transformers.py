@@ -3,10 +3,10 @@
 #
 # **Dropout can sit in many places of a transformer. What does each drop, and does it help?**
 #
-# *75 minutes, with a good place for a break before "Two answers to one question". Before: lessons
-# 05 and 11. After, you will be able to write attention whose dropout ends with training, to drop
-# heads and whole layers, to build a block with dropout where papers put it, and to say what each
-# place did for a small transformer.*
+# *75 minutes, with a good place for a break before "Two answers to one question". Before:
+# {{pytorch}} and {{images}}. After, you will be able to write attention whose dropout ends with
+# training, to drop heads and whole layers, to build a block with dropout where papers put it, and
+# to say what each place did for a small transformer.*
 #
 # | symbol | meaning |
 # | --- | --- |

@@ -1,8 +1,8 @@
 """The files for hosted services: do their own steps give a course that works?
 
-Each step is read from its file or from the README and run in a copy of the project. The services
-themselves are not here: `repo2docker` says what Binder would run, and a bare environment stands
-for Colab.
+Each step is read from its file or from lessons/README.md and run in a copy of the project. The
+services themselves are not here: `repo2docker` says what Binder would run, and a bare environment
+stands for Colab.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from grader.authoring.reading import read
 from grader.paths import ROOT, SOLUTIONS
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.slow(minutes=4),
+    pytest.mark.long("environments of hosted services"),
     pytest.mark.xdist_group("launch"),
     pytest.mark.filterwarnings("ignore"),  # of the notebooks' client
 ]
@@ -171,7 +172,7 @@ def test_colab(project: Path, tmp_path: Path):
     run(f"cp -r .binder .colab requirements.txt lessons datasets '{source}'", project)
     run("git add -f . && git -c user.name=a -c user.email=a@b commit --quiet -m a", source)
 
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "lessons" / "README.md").read_text(encoding="utf-8")
     cell = re.search(r"  ```\n(  !git clone .*?)  ```", text, flags=re.DOTALL)[1]
     cell = re.sub(r"^  ", "", cell, flags=re.MULTILINE)
     assert "https://github.com/OWNER/NAME" in cell

@@ -23,6 +23,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.utils import compute_checksum
 
 from grader import course
+from grader.authoring import contents
 from grader.authoring.lesson import Cell, Lesson
 from grader.authoring.reading import read_all
 from grader.errors import LessonError
@@ -33,19 +34,23 @@ KEPT = COURSE / "kept"
 
 
 def build(say: Callable[[str], None] = print, *, check: bool = False) -> list[str]:
-    """Make every lesson's notebooks; return the names of those that changed.
+    """Make every lesson's notebooks and the table of README.md; return the names of what changed.
 
-    With `check` nothing is written: the names are of those that a build would change.
+    With `check` nothing is written: the names are of what a build would change.
     """
     lessons = read_all(SOLUTIONS)
     if not lessons:
         raise LessonError(f"{SOLUTIONS} holds no lesson: a lesson is a file NN_topic.py.")
     with tempfile.TemporaryDirectory() as folder:
         fresh = generate(lessons, Path(folder))
-        changed = [n for n, made in fresh.items() if _bytes(released(n)) != made.read_bytes()]
+        changed = [n for n, made in fresh.items() if _bytes(released(n)) != _bytes(made)]
+    overview = ROOT / "README.md"
+    text = _bytes(overview).decode()
+    listed = contents.with_table(text, lessons)
+    stale = [overview.name] if listed != text else []
     strays = {p.name for p in LESSONS.glob("[0-9][0-9]_*")} - fresh.keys()
     if check:
-        return [*changed, *sorted(strays)]
+        return [*changed, *stale, *sorted(strays)]
     for name in changed:
         kept = keep(released(name))
         if kept:
@@ -53,7 +58,12 @@ def build(say: Callable[[str], None] = print, *, check: bool = False) -> list[st
     for name in sorted(strays):
         say(f"lessons/{name} has no text file in solutions/: remove it, or write the file.")
     generate(lessons, ROOT)
-    return changed
+    if stale:
+        try:
+            overview.write_text(listed, encoding="utf-8", newline="\n")
+        except PermissionError:  # on a hub it is root's
+            say(f"{overview} lists the lessons as they were: this account may not write there.")
+    return [*changed, *stale]
 
 
 def released(name: str) -> Path:
@@ -191,4 +201,5 @@ def _touched(notebook: Path) -> bool:
 
 
 def _bytes(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""
+    """What a file holds, with the line ends that git keeps; nothing where there is none."""
+    return path.read_bytes().replace(b"\r\n", b"\n") if path.exists() else b""

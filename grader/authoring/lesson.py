@@ -71,6 +71,16 @@ class Lesson:
         """The name that the lesson had in the first edition; "" where it is new or the same."""
         return next((old for old, name in FORMER.items() if name == self.name), "")
 
+    @property
+    def question(self) -> str:
+        """The question that opens it, in bold below the title; "" where there is none."""
+        return _first(r"^\*\*(.+?)\*\*$", self.cells[0].source)
+
+    @property
+    def minutes(self) -> str:
+        """How long it takes, as its first cell says; "" where that says nothing."""
+        return _first(r"^\*(\d+) minutes", self.cells[0].source)
+
     def of(self, kind: str, name: str | None = None) -> list[Cell]:
         return [c for c in self.cells if c.kind == kind and name in (None, c.name)]
 
@@ -81,6 +91,12 @@ class Lesson:
     @property
     def points(self) -> int:
         return sum(c.points for c in self.cells)
+
+
+def _first(pattern: str, text: str) -> str:
+    """The first group of a pattern's first match, on one line; "" where nothing matches."""
+    match = re.search(pattern, text, re.MULTILINE | re.DOTALL)
+    return " ".join(match[1].split()) if match else ""
 
 
 def is_question(cell: Cell) -> bool:

@@ -151,9 +151,9 @@ def _leaks(cells: list[Cell]) -> list[Fault]:
         if cell.kind in ("mistake", "correct") or cell.hidden:
             continue
         rest = REGION.sub(lambda region: "\n" * region[0].count("\n"), cell.source)
-        for i, line in enumerate(rest.splitlines(), 1):
+        for i, line in enumerate(map(_squeeze, rest.splitlines()), 1):
             for solution, name in solutions.items():
-                if solution in _squeeze(line):
+                if solution in line:
                     said = f"this line of the solution of `{name}` would be released."
                     faults.append((cell.line + i, said))
     return faults
@@ -161,4 +161,4 @@ def _leaks(cells: list[Cell]) -> list[Fault]:
 
 def _squeeze(line: str) -> str:
     """A line without white space."""
-    return re.sub(r"\s+", "", line)
+    return "".join(line.split())

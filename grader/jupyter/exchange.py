@@ -84,8 +84,8 @@ def _read(name: str, folder: int, owner: int, room: int) -> bytes | None:
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     except OSError:
         return None
-    with open(file, "rb") as found:
+    with open(file, "rb") as content:
         about = os.fstat(file)
         if not stat.S_ISREG(about.st_mode) or about.st_uid != owner or about.st_size > room:
             return None
-        return found.read(about.st_size)
+        return content.read(about.st_size)

@@ -1,4 +1,4 @@
-"""What Sphinx reads: a page for each lesson, and the start page from README.md.
+"""What Sphinx reads: a page for each lesson, and one for each README.
 
 A lesson's page is its notebook as nbgrader releases it. From the finished one it takes what
 demonstrations printed and drew, and nothing else; so an answer has no way on to the site.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -20,58 +21,96 @@ from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 
 from grader import course
 from grader.authoring.build import source_notebook
+from grader.authoring.contents import by_part
 from grader.authoring.lesson import Lesson
 from grader.paths import ROOT
 
-SECTIONS = ("The lessons", "Start", "Work and hand in")
-"""The parts of README.md on the start page, in this order."""
+GUIDE = {
+    "README.md": "index",
+    "lessons/README.md": "learn",
+    "grader/README.md": "teach",
+    "grader/hub/kubernetes/README.md": "kubernetes",
+    "solutions/README.md": "write",
+    "tests/README.md": "tests",
+    "datasets/README.md": "data",
+    ".github/CONTRIBUTING.md": "contribute",
+    ".github/SECURITY.md": "security",
+}
+"""The texts of the repository that are pages too, in the order of the sidebar."""
 
 READ = """
 :::{{admonition}} You are reading
 :class: reading
 
-To work on this lesson, and be checked, start `python3 grader lab` and open `{name}`. Figures are
-those of a finished lesson; answers are not shown.
+To work on this lesson and have your answers checked, start `python3 grader lab` and open `{name}`
+([how](learn.md)). The figures come from a finished lesson; answers are not shown.
 :::
 """
-LINK = re.compile(r"\[([^\]]+)\]\(\.\./(\w+)/\2\.ipynb\)")
+FENCED = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])+)\]\(([^()\s#]+)(#\S+)?\)")
 MOVE = "In JupyterLab this picture answers to sliders and calls *your* functions."
 
 
 def write(folder: Path, finished: dict[Lesson, NotebookNode]) -> None:
-    """Write the pages of lessons and a start page into a new folder."""
+    """Write the pages of lessons and of the guide into a new folder."""
     folder.mkdir(parents=True)
-    built = frozenset(lesson.name for lesson in finished)
+    pages = GUIDE | {_path(lesson): lesson.name for lesson in finished}
     for lesson, notebook in finished.items():
         (folder / lesson.name).mkdir()
-        nbformat.write(page(lesson, notebook, folder, built), folder / f"{lesson.name}.ipynb")
-    (folder / "index.md").write_text(start(list(finished)), encoding="utf-8")
-    shutil.copytree(ROOT / ".github", folder / ".github")
+        nbformat.write(page(lesson, notebook, folder, pages), folder / f"{lesson.name}.ipynb")
+    for path, name in GUIDE.items():
+        text = linked((ROOT / path).read_text(encoding="utf-8"), path, pages, folder)
+        if name == "index":
+            text += sidebar(list(finished))
+        (folder / f"{name}.md").write_text(text, encoding="utf-8")
 
 
-def start(lessons: list[Lesson]) -> str:
-    """The start page: README.md's opening and those of its sections that a learner reads."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    opening, *rest = re.split(r"^## ", text, flags=re.MULTILINE)
-    sections = {part.partition("\n")[0]: f"## {part}" for part in rest}
-    names = {lesson.name[:2]: lesson.name for lesson in lessons}
+def sidebar(lessons: list[Lesson]) -> str:
+    """The lists of pages: the lessons of each part, then the guide."""
+    lists = {part: [x.name for x in members] for part, members in by_part(lessons).items()}
+    lists["Guide"] = list(GUIDE.values())[1:]
+    return "".join(
+        f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{chr(10).join(names)}\n```\n"
+        for caption, names in lists.items()
+    )
 
-    def link(row: re.Match) -> str:
-        number, title = row.groups()
-        return f"| {number} | [{title}]({names[number]}.ipynb) |" if number in names else row[0]
 
-    body = opening + "".join(sections[name] for name in SECTIONS if name in sections)
-    body = re.sub(r"^\| (\d\d) \| ([^|]+?) \|", link, body, flags=re.MULTILINE)
-    toc = "\n".join(lesson.name for lesson in lessons)
-    return f"{body}\n```{{toctree}}\n:hidden:\n\n{toc}\n```\n"
+def linked(text: str, path: str, pages: dict[str, str], folder: Path) -> str:
+    """A text of the repository, at `path`, with its links leading to pages of the site.
+
+    `pages` has the name of the page that is made of a file. A picture is copied into `folder`.
+    Of a link to another file of the repository its text alone is left.
+    """
+
+    def link(match: re.Match[str]) -> str:
+        picture, words, target, place = match.groups("")
+        file = os.path.normpath(os.path.join(os.path.dirname(path), target))
+        if "://" in target or not (ROOT / file).exists():
+            return match[0]
+        if picture:
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / file, folder / file)
+            return f"![{words}]({file})"
+        if file in pages:
+            ending = ".md" if file in GUIDE else ".ipynb"
+            return f"[{words}]({pages[file]}{ending}{place})"
+        return words
+
+    parts = FENCED.split(text)
+    parts[::2] = [LINK.sub(link, part) for part in parts[::2]]
+    return "".join(parts)
+
+
+def _path(lesson: Lesson) -> str:
+    return f"lessons/{lesson.name}/{lesson.name}.ipynb"
 
 
 def page(
-    lesson: Lesson, finished: NotebookNode, folder: Path, built: frozenset[str] = frozenset()
+    lesson: Lesson, finished: NotebookNode, folder: Path, pages: dict[str, str]
 ) -> NotebookNode:
     """A lesson's page; its figures are written into a folder of its name in `folder`.
 
-    `built` are the names of the lessons that have pages.
+    `pages` has the name of the page that is made of a file.
     """
     notebook = cleared(lesson)
     outputs = {cell.id: cell.get("outputs", []) for cell in finished.cells}
@@ -89,16 +128,10 @@ def page(
         cells.append(cell)
     for cell in cells:
         if cell.cell_type == "markdown":
-            cell.source = LINK.sub(lambda link: _linked(link, built), cell.source)
+            cell.source = linked(cell.source, _path(lesson), pages, folder)
     cells[0].source += READ.format(name=lesson.name)
     notebook.cells = cells
     return notebook
-
-
-def _linked(link: re.Match[str], built: frozenset[str]) -> str:
-    """A link to another lesson's notebook as one to its page; its title where there is none."""
-    title, name = link.groups()
-    return f"[{title}]({name}.ipynb)" if name in built else title
 
 
 def cleared(lesson: Lesson) -> NotebookNode:

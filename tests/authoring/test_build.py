@@ -11,15 +11,15 @@ import pytest
 from nbformat import NotebookNode
 
 import rehearsal
+from curriculum import LESSONS, each_lesson
 from dropoutlab import expect
-from grader.authoring import build
+from grader.authoring import build, contents
 from grader.authoring.edits import MARKER
 from grader.authoring.lesson import REGION, Lesson
 from grader.authoring.reading import read, read_all
 from grader.errors import LessonError
-from grader.paths import SOLUTIONS
 
-LESSONS = read_all(SOLUTIONS)
+pytestmark = pytest.mark.xdist_group("build")  # all releases are built once
 
 GOOD = '''\
 # %% [markdown]
@@ -413,14 +413,14 @@ def test_two_builds_give_the_same_bytes(releases: dict[str, Path], tmp_path: Pat
     assert again[name].read_bytes() == releases[name].read_bytes()
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+@each_lesson
 def test_what_is_committed_is_what_is_built(releases: dict[str, Path], lesson: Lesson):
     """Is lessons/ what solutions/ says?"""
     same = build.released(lesson.name).read_bytes() == releases[lesson.name].read_bytes()
     assert same, f"lessons/{lesson.name} is not what is built: run `python3 grader build`"
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+@each_lesson
 def test_a_release_holds_what_it_should(releases: dict[str, Path], lesson: Lesson):
     """No answers, hidden checks or mistakes; locked checks with their points; ids that stay?"""
     notebook = nbformat.read(releases[lesson.name], as_version=4)
@@ -513,7 +513,7 @@ def test_a_broken_notebook_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert kept is not None and kept.read_text() == "hours of work"
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+@each_lesson
 def test_what_is_untouched_is_not_kept(
     releases: dict[str, Path], lesson: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -548,6 +548,30 @@ def test_a_build_loses_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert "hours of work" in kept.read_text()
     assert (path.parent / "mine" / "scratch.txt").read_text() == "hours of work"
     assert len(said) == 2 and str(kept) in said[0] and "97_gone" in said[1]
+
+
+def test_a_build_lists_the_lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Is a table in README.md that is not of these lessons noticed, and then mended?
+
+    And are lines that end as Windows ends them no change?
+    """
+    for name, folder in {"ROOT": "", "SOLUTIONS": "solutions", "LESSONS": "lessons"}.items():
+        monkeypatch.setattr(build, name, tmp_path / folder)
+    (tmp_path / "solutions").mkdir()
+    opening = "# # 9.8 · A lesson\n#\n# **Is a pipe (|)\n# met?**\n#\n# *5 minutes.*\n"
+    write(tmp_path / "solutions", GOOD.replace("# # 98 · A lesson\n", opening))
+    readme = tmp_path / "README.md"
+    readme.write_text(f"# Mine\n\n{contents.BEGIN}| old |\n{contents.END}\nMore.\n")
+    assert build.build(check=True) == ["98_lesson", "README.md"]
+    assert "| old |" in readme.read_text(), "a check writes nothing"
+    assert build.build() == ["98_lesson", "README.md"]
+    row = "[9.8 · A lesson](lessons/98_lesson/98_lesson.ipynb) | Is a pipe (\\|) met? | 5 |"
+    assert f"\n| {row}\n" in readme.read_text()
+    assert "\n**9** On your own\n" in readme.read_text()
+    assert "| old |" not in readme.read_text() and readme.read_text().endswith("\nMore.\n")
+    for path in (readme, build.released("98_lesson")):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert build.build(check=True) == []
 
 
 def test_a_folder_without_lessons_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -6,20 +6,23 @@ import nbformat
 import pytest
 
 import rehearsal
+from curriculum import LESSONS, each_lesson
 from dropoutlab import expect
 from grader.authoring.build import released
 from grader.authoring.lesson import Cell, Lesson
-from grader.authoring.reading import read_all
-from grader.paths import SOLUTIONS
 
-LESSONS = read_all(SOLUTIONS)
+TRAINED = {"fit", "ablation"}
+"""Exercises whose checks train networks; what they say of mistakes is asked of the grader too."""
+LONG = [pytest.mark.slow, pytest.mark.long("every mistake, in the tests' own process")]
 
 
 def each(kind: str):
     """Parametrise over the cells of a kind, in all lessons."""
-    pairs = [(lesson, cell) for lesson in LESSONS for cell in lesson.of(kind)]
-    names = [f"{lesson.name}:{cell.line}:{cell.name}" for lesson, cell in pairs]
-    return pytest.mark.parametrize(("lesson", "cell"), pairs, ids=names)
+    return pytest.mark.parametrize(("lesson", "cell"), [
+        pytest.param(lesson, cell, id=f"{lesson.name}:{cell.line}:{cell.name}",
+                     marks=LONG if kind in ("mistake", "correct") and cell.name in TRAINED else [])
+        for lesson in LESSONS for cell in lesson.of(kind)
+    ])  # fmt: skip
 
 
 @each("exercise")
@@ -53,11 +56,14 @@ def test_other_right_answer_is_accepted(lesson: Lesson, cell: Cell):
         assert rehearsal.verdict(check, names) is None
 
 
+SEEDS = {"quick": 3, "default": 30, "all": 300}
+
+
 @each("check")
-def test_solution_passes_whatever_the_seed(lesson: Lesson, cell: Cell):
-    """Does the solution pass each check for 300 seeds (once, where nothing is drawn)?"""
+def test_solution_passes_whatever_the_seed(lesson: Lesson, cell: Cell, tier: str):
+    """Does the solution pass each check for many seeds (once, where nothing is drawn)?"""
     names = rehearsal.stage(lesson)
-    for seed in range(300):
+    for seed in range(SEEDS[tier]):
         with expect.seeded(seed) as drawn:
             unmet = rehearsal.verdict(cell, names)
         assert unmet is None, f"seed {seed}: {unmet}"
@@ -65,7 +71,7 @@ def test_solution_passes_whatever_the_seed(lesson: Lesson, cell: Cell):
             break
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+@each_lesson
 def test_enough_is_asked_of_every_exercise(lesson: Lesson):
     """Has each exercise at least 3 different diagnoses, and another right answer?"""
     for cell in lesson.of("exercise"):

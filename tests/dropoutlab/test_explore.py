@@ -6,6 +6,8 @@ import ast
 import io
 import re
 import statistics
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -14,13 +16,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import rehearsal
+from curriculum import LESSONS, each_lesson
 from dropoutlab import explore
 from dropoutlab.explore.explorer import Explorer, Picture, slider
 from grader.authoring.lesson import Lesson
-from grader.authoring.reading import read_all
-from grader.paths import SOLUTIONS
-
-LESSONS = read_all(SOLUTIONS)
 
 
 @pytest.fixture(params=LESSONS, ids=lambda lesson: lesson.name)
@@ -70,7 +69,7 @@ def test_a_picture_is_drawn_at_once(explorer: Explorer):
     assert statistics.median(seconds) < 0.25
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+@each_lesson
 def test_an_unwritten_function_says_so(lesson: Lesson):
     """Does an explorer of stubs say what to do, and one of a crashing function what happened?"""
     names = rehearsal.stage(lesson)
@@ -131,6 +130,17 @@ def test_an_explorer_recovers():
     assert "ZeroDivisionError" in explorer.picture.says
     explorer.controls["n"].value = 2
     assert explorer.picture.says == "2 of them."
+
+
+def test_explorers_are_imported_when_they_are_asked_for():
+    """Does a lesson on NumPy, which asks for one, start without torch, which takes seconds?"""
+    code = (
+        f"import sys; sys.path[:] = {sys.path!r}\n"
+        "from dropoutlab import explore\n"
+        "print(callable(explore.scaling), 'torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "True False\n"
 
 
 def test_every_explorer_is_in_a_lesson():

@@ -30,11 +30,12 @@ from grader.paths import ROOT, SOLUTIONS
 from rehearsal import stage
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.slow(minutes=1),
     pytest.mark.xdist_group("others"),  # one process imports Keras
     pytest.mark.filterwarnings("ignore"),  # theirs
 ]
 
+beside_others = pytest.mark.long("Keras and torchvision")
 Function = Callable[[torch.Tensor], torch.Tensor]
 WANTED = ROOT / "tests" / "dropoutlab" / "others.txt"
 CALLS = 3000
@@ -97,8 +98,7 @@ def _packages(place: Path) -> Path:
 def ours() -> SimpleNamespace:
     """The functions of the solutions."""
     names: dict[str, Any] = {}
-    for lesson in ("16_pytorch", "31_images", "32_sequences", "33_transformers",
-                   "34_noise"):  # fmt: skip
+    for lesson in ("16_pytorch", "31_images", "32_sequences", "33_transformers", "34_noise"):
         names |= stage(read(SOLUTIONS / f"{lesson}.py"))
     return SimpleNamespace(**names)
 
@@ -125,8 +125,8 @@ def distance(left: np.ndarray, right: np.ndarray) -> float:
     """
     both = np.concatenate([left, right])
     quartiles = np.quantile(both, [0.25, 0.5, 0.75], axis=0) + 1e-5  # float32 rounds
-    found = [_statistics(sample, both.mean(0), quartiles) for sample in (left, right)]
-    gap, error = np.abs(found[0][0] - found[1][0]), np.hypot(found[0][1], found[1][1])
+    measured = [_statistics(sample, both.mean(0), quartiles) for sample in (left, right)]
+    gap, error = np.abs(measured[0][0] - measured[1][0]), np.hypot(measured[0][1], measured[1][1])
     rounding = 1e-5 * max(1.0, np.abs(both).max()) ** 2
     far = np.where(gap < rounding, 0, np.inf)
     return float(np.divide(gap, error, out=far, where=error > rounding / 10).max())
@@ -166,6 +166,7 @@ def maps(n: int = 2, channels: int = 2, side: int = 5) -> torch.Tensor:
 # ── one to one ───────────────────────────────────────────────────────────────────────────────
 
 
+@beside_others
 @pytest.mark.parametrize("p", [0.1, 0.5])
 def test_dropout_modules(ours: Any, others: Any, p: float):
     """Is the lesson's module torch's and Keras's, and would rates that differ be noticed?"""
@@ -175,6 +176,7 @@ def test_dropout_modules(ours: Any, others: Any, p: float):
     unlike(ours.Dropout(p), torch.nn.Dropout(p + 0.05), x)
 
 
+@beside_others
 @pytest.mark.parametrize("p", [0.1, 0.5])
 def test_spatial_dropout(ours: Any, others: Any, p: float):
     x, mine = maps(), partial(ours.spatial_dropout, p=p)
@@ -184,6 +186,7 @@ def test_spatial_dropout(ours: Any, others: Any, p: float):
     unlike(mine, partial(F.dropout, p=p), x)
 
 
+@beside_others
 @pytest.mark.parametrize("size", [1, 3])
 def test_dropblock(ours: Any, others: Any, size: int):
     """Are its masks torchvision's inside a map, where no border is near?
@@ -211,12 +214,14 @@ def test_dropblock(ours: Any, others: Any, size: int):
         unlike(mask(mine), mask(theirs), x)  # the border
 
 
+@beside_others
 def test_drop_path(ours: Any, others: Any):
     x, mine = maps(n=3, side=2), partial(ours.drop_path, p=0.3)
     alike(mine, partial(others.vision.ops.stochastic_depth, p=0.3, mode="row"), x)
     unlike(mine, partial(others.vision.ops.stochastic_depth, p=0.3, mode="batch"), x)
 
 
+@beside_others
 def test_locked_dropout(ours: Any, others: Any):
     x, mine = torch.rand(4, 2, 3) + 0.5, partial(ours.locked_dropout, p=0.4)
     locked = others.keras.layers.Dropout(0.4, noise_shape=(1, None, None))
@@ -224,6 +229,7 @@ def test_locked_dropout(ours: Any, others: Any):
     unlike(mine, partial(F.dropout, p=0.4), x)
 
 
+@beside_others
 @pytest.mark.parametrize("every_gate", [False, True])
 def test_variational_lstm(ours: Any, others: Any, every_gate: bool):
     """Does it drop what Keras's LSTM does, with the same weights?
@@ -268,6 +274,7 @@ def test_attention(ours: Any):
     )
 
 
+@beside_others
 @pytest.mark.parametrize("p", [0.1, 0.5])
 def test_gaussian_dropout(ours: Any, others: Any, p: float):
     x, mine = maps(side=3), partial(ours.gaussian_dropout, p=p)
@@ -275,6 +282,7 @@ def test_gaussian_dropout(ours: Any, others: Any, p: float):
     unlike(mine, partial(F.dropout, p=p), x)  # the same two moments, so the gradients show it
 
 
+@beside_others
 @pytest.mark.parametrize("p", [0.1, 0.5])
 def test_alpha_dropout(ours: Any, others: Any, p: float):
     x, mine = maps(side=3), partial(ours.alpha_dropout, p=p)

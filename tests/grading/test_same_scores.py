@@ -1,4 +1,4 @@
-"""Honest work gets the same scores from the fast grader as from nbgrader, cell by cell.
+"""Honest work gets the scores that it deserves, cell by cell: from the fast grader and nbgrader.
 
 For each lesson one notebook in which every exercise stands once for each answer that there is to
 it: as it was released, with the solution, every other right answer, and every mistake. Each copy
@@ -8,6 +8,7 @@ nbgrader an hour.)
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,91 +16,164 @@ import nbformat
 import pytest
 
 import rehearsal
+from curriculum import LESSONS, each_lesson
 from dropoutlab import expect
 from grader import course
+from grader.authoring.build import source_notebook
 from grader.authoring.lesson import Cell, Lesson
-from grader.authoring.reading import read_all
+from grader.authoring.names import bound
 from grader.bench import autograde as bench
-from grader.grading import autograde, judge
+from grader.grading import worker
+from grader.grading.assignment import assign
+from grader.grading.autograde import Options, Silent, autograde
+from grader.grading.pools import Here
+from grader.grading.result import Graded
+from grader.grading.task import Task
 from grader.isolation.confinement import Limits
-from grader.paths import SOLUTIONS
+from grader.website import pages
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow(minutes=0.6),
+    pytest.mark.filterwarnings("ignore"),  # mistakes divide by zero
+]
 
+LIMITS = Limits(submission=900)
 SEEDS = 300
 """A cell may be judged differently where chance decides: some of so many draws must show it."""
+OFTEN = {"13_inverted_dropout", "16_pytorch"}
+"""Lessons that nbgrader, which takes minutes for some, grades in every run of the tests."""
 
 
 def every_answer(lesson: Lesson) -> tuple[Lesson, dict[str, Cell]]:
     """The lesson with a copy of each exercise for each answer; the answers by their copies' names.
 
     Right answers come first: a mistake may leave something behind. So after an exercise's
-    mistakes all solutions so far stand once more.
+    mistakes all solutions so far stand once more, and after an answer that writes earlier
+    exercises anew, such as a forward pass that fits its backward pass, the solutions of those.
     """
     cells, answers, solutions = [], {}, []
+
+    def restore(known: Cell, after: str) -> None:
+        name = f"{known.name}_after_{after}"
+        cells.append(replace(known, name=name))
+        answers[name] = known
+
     for cell in lesson.cells:
         if cell.kind == "setup":
             cells.append(cell)
         elif cell.kind == "exercise":
-            solutions.append(cell)
             right, wrong = lesson.of("correct", cell.name), lesson.of("mistake", cell.name)
             for k, answer in enumerate([cell, cell, *right, *wrong]):
                 name = f"{cell.name}_copy{k}"
                 cells += [replace(c, name=name) for c in (cell, *lesson.of("check", cell.name))]
                 if k:  # the first copy stays as it was released
                     answers[name] = answer
+                for known in solutions:
+                    if known.name in bound(answer.source):
+                        restore(known, name)
+            solutions.append(cell)
             for known in solutions:
-                name = f"{known.name}_after_{cell.name}"
-                cells.append(replace(known, name=name))
-                answers[name] = known
+                restore(known, cell.name)
     return replace(lesson, cells=tuple(cells)), answers
 
 
-def hand_in(lesson: Lesson, released: str, answers: dict[str, Cell], place: Path) -> None:
+def filled(released: str, answers: dict[str, Cell]) -> str:
+    """A released notebook with these answers."""
     notebook = nbformat.reads(released, as_version=4)
     for cell in notebook.cells:
         if cell.id in answers:
             cell.source = answers[cell.id].source
+    return nbformat.writes(notebook)
+
+
+def hand_in(lesson: Lesson, answers: dict[str, Cell], place: Path) -> None:
+    """Release the lesson to a class in `place`, where somebody hands in these answers."""
+    released, _ = assign(lesson, place, course.folder(place))
     path = place / "submitted" / "everybody" / lesson.name / f"{lesson.name}.ipynb"
     path.parent.mkdir(parents=True)
-    nbformat.write(notebook, path)
+    path.write_text(filled(released, answers), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def grader() -> Iterator[Callable[[Lesson, dict[str, Cell]], Graded]]:
+    """The course's own grader, of one submission: all are forked from one process."""
+
+    def grade(lesson: Lesson, answers: dict[str, Cell]) -> Graded:
+        source = nbformat.writes(source_notebook(lesson))
+        released = nbformat.writes(pages.cleared(lesson))
+        text = filled(released, answers).encode()
+        task = Task("everybody", lesson.name, released, source, text, limits=LIMITS)
+        return worker.work(task)
+
+    yield grade
+    worker.close()
+
+
+def fast(lesson: Lesson, answers: dict[str, Cell], place: Path) -> None:
+    """Let the course's own command grade a class of one."""
+    hand_in(lesson, answers, place)
+    options = Options(place, feedback=False, limits=LIMITS)
+    autograde([lesson], options, Silent(), Here())
+    worker.close()
+
+
+def plain(lesson: Lesson, answers: dict[str, Cell], place: Path) -> None:
+    """Let nbgrader grade it."""
+    hand_in(lesson, answers, place)
+    api = course.nbgrader(place, course.folder(place))
+    course.succeed("nbgrader autograde", api.autograde(lesson.name, "*"))
 
 
 def verdicts(lesson: Lesson, answer: Cell, number: int) -> set[bool]:
     """Whether a check of an answer passes, for many draws: both, where chance decides."""
     names = rehearsal.stage(lesson, **{answer.name: answer.source})
-    check, found = lesson.of("check", answer.name)[number - 1], set()
+    check, passes = lesson.of("check", answer.name)[number - 1], set()
     for seed in range(SEEDS):
         with expect.seeded(seed):
-            found.add(rehearsal.verdict(check, names) is None)
-    return found
+            passes.add(rehearsal.verdict(check, names) is None)
+    return passes
 
 
-@pytest.mark.filterwarnings("ignore")  # mistakes divide by zero
-@pytest.mark.parametrize("lesson", read_all(SOLUTIONS), ids=lambda lesson: lesson.name)
+@each_lesson
+def test_every_answer_gets_what_it_deserves(grader: Callable, lesson: Lesson):
+    """Have right answers every point, released ones none, and mistakes their own diagnosis?"""
+    whole, answers = every_answer(lesson)
+    judged = grader(whole, answers)
+    assert len(judged.rows) == len(whole.of("check"))
+    for copy in {row.exercise: None for row in judged.rows}:
+        rows, answer = [row for row in judged.rows if row.exercise == copy], answers.get(copy)
+        lost = [row for row in rows if row.points < row.max]
+        if answer is None:
+            assert not any(row.points for row in rows), f"{copy}, as it was released"
+        elif answer.kind == "mistake":
+            assert lost, f"line {answer.line}: every check accepts this mistake"
+            assert answer.says in lost[0].message.text, (
+                f"line {answer.line}: {lost[0].message.text}"
+            )
+        else:
+            assert not lost, f"line {answer.line}: {lost}"
+
+
+@pytest.mark.parametrize("lesson", [
+    pytest.param(lesson, id=lesson.name, marks=[] if lesson.name in OFTEN else [
+        pytest.mark.slow(minutes=2), pytest.mark.long("every mistake, graded by nbgrader")])
+    for lesson in LESSONS
+])  # fmt: skip
 def test_scores_are_those_of_nbgrader(lesson: Lesson, tmp_path: Path):
     """Has every check of every answer the same score in both gradebooks?"""
     whole, answers = every_answer(lesson)
-    places = {name: tmp_path / name for name in ("plain", "fast")}
-    for place in places.values():
-        place.mkdir()
-        released, _ = autograde.assign(whole, place, course.folder(place))
-        hand_in(whole, released, answers, place)
-    api = course.nbgrader(places["plain"], course.folder(places["plain"]))
-    course.succeed("nbgrader autograde", api.autograde(lesson.name, "*"))
-    options = autograde.Options(places["fast"], feedback=False, limits=Limits(submission=900))
-    autograde.autograde([whole], options, autograde.Silent(), autograde.Here())
-    judge.close()
-
-    plain, fast = (bench.scores(place, whole) for place in places.values())
-    assert len(plain) == len(whole.of("check"))
-    for key in plain:
+    places = tmp_path / "fast", tmp_path / "plain"
+    for grade, place in zip((fast, plain), places, strict=True):
+        grade(whole, answers, place)
+    ours, theirs = (bench.scores(place, whole) for place in places)
+    assert len(ours) == len(whole.of("check"))
+    for key in ours:
         copy, _, number = key[1].removeprefix("check_").rpartition("_")
-        told = key[1], plain[key], fast[key]
+        scores = key[1], ours[key], theirs[key]
         if copy not in answers:
-            assert plain[key] == fast[key] == 0, told  # as it was released
+            assert ours[key] == theirs[key] == 0, scores  # as it was released
         elif answers[copy].kind != "mistake":
             check = lesson.of("check", answers[copy].name)[int(number) - 1]
-            assert plain[key] == fast[key] == check.points, told
-        elif plain[key] != fast[key]:
-            assert verdicts(lesson, answers[copy], int(number)) == {True, False}, told
+            assert ours[key] == theirs[key] == check.points, scores
+        elif ours[key] != theirs[key]:
+            assert verdicts(lesson, answers[copy], int(number)) == {True, False}, scores

@@ -25,7 +25,11 @@ from grader.paths import SOLUTIONS
 from hub_stage import COURSE, LESSONS, TEACHER, Stage
 from project import ARTIFACTS
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("hub")]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow(minutes=2),
+    pytest.mark.xdist_group("hub"),
+]
 MINUTE = 60_000
 START, MASKS = (read(SOLUTIONS / f"{name}.py") for name in LESSONS)
 INBOUND = ".hub/exchange/dropout/inbound"

@@ -39,7 +39,7 @@ import websocket
 from grader.authoring.reading import read
 from hub_stage import COURSE, TEACHER, Stage, User
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hub")]
+pytestmark = [pytest.mark.slow(minutes=1), pytest.mark.xdist_group("security")]
 
 LESSON = "00_start_here"
 EXCHANGE = f"{COURSE}/.hub/exchange"

@@ -231,8 +231,8 @@ def pods(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]:
     pods.stop()
 
 
-@pytest.mark.slow
-@pytest.mark.xdist_group("ngshare")
+@pytest.mark.slow(minutes=1)
+@pytest.mark.long("the exchange on Kubernetes")
 def test_notebooks_go_round_through_ngshare(pods: Pods):
     """Do two learners fetch, submit and get their own feedback, and nobody another's files?"""
     for kind in ("source", "release"):

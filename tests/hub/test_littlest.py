@@ -14,7 +14,7 @@ import pytest
 
 from hub_stage import COURSE, LESSONS, TEACHER, Stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hub")]
+pytestmark = pytest.mark.slow(minutes=0.5)
 PASSWORD = "for everybody"
 LITTLEST = """
 import glob, pwd, subprocess

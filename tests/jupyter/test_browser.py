@@ -3,85 +3,55 @@
 from __future__ import annotations
 
 import base64
-import functools
-import os
 import re
-import socket
 import statistics
 import subprocess
 import sys
-import time
-import urllib.request
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import numpy as np
+import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import rehearsal
+from curriculum import LESSONS, named
 from grader.authoring.lesson import Cell, Lesson
-from grader.authoring.reading import read_all
 from grader.paths import SOLUTIONS
+from lab_server import Server
 from project import ARTIFACTS
 from rehearsal import SECONDS, shown
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-LESSONS = read_all(SOLUTIONS)
-TOKEN = "letmein"
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow(minutes=1.5),
+    pytest.mark.xdist_group("browser"),
+]
 MINUTE = 60_000
-
-
-class Server:
-    """`python3 grader lab --no-browser` in a copy of the project."""
-
-    def __init__(self, project: Path, *options: str):
-        with socket.socket() as probe:
-            probe.bind(("localhost", 0))
-            self.port = probe.getsockname()[1]
-        command = [sys.executable, str(project / "grader"), "lab", "--no-browser"]
-        self.log = project / f"lab-{self.port}.log"
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [*command, "--port", str(self.port), *options],
-                env={**os.environ, "JUPYTER_TOKEN": TOKEN},
-                stdout=log, stderr=subprocess.STDOUT, cwd=project,
-            )  # fmt: skip
-
-    def wait(self) -> None:
-        """Return once the server answers; fail with its log if it does not."""
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(self.url("api"), timeout=5).close()
-                return
-            except OSError:
-                if self.process.poll() is not None:
-                    break
-                time.sleep(0.5)  # between two questions, not in place of an answer
-        pytest.fail(f"the server did not start:\n{self.log.read_text()}")
-
-    def url(self, path: str) -> str:
-        return f"http://localhost:{self.port}/{path}?token={TOKEN}"
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=30)
+OFTEN = {"00_start_here", "13_inverted_dropout", "23_coadaptation"}
+"""Lessons that are walked through in every run of the tests: the last has units to be clicked."""
+VALIDATED = {"13_inverted_dropout", "33_transformers"}
+"""Lessons in which Validate is pressed; it runs the notebook once more."""
+WALKS = [
+    pytest.param(lesson, id=lesson.name, marks=[] if lesson.name in OFTEN else [
+        pytest.mark.long("a walk through each lesson in a browser"),
+        pytest.mark.slow(minutes=5), pytest.mark.xdist_group(f"walks {number % 2}")])
+    for number, lesson in enumerate(LESSONS)
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def lab(project: Path) -> Iterator[Server]:
-    """A learner's JupyterLab, in which one exercise of each lesson holds a mistake."""
-    for lesson in LESSONS:
-        _work(project / "lessons" / lesson.name / f"{lesson.name}.ipynb", lesson)
+    """A learner's JupyterLab."""
     server = Server(project)
     server.wait()
     yield server
     server.stop()
 
 
-@functools.cache
 def _planted(lesson: Lesson) -> Cell:
     """The first mistake of a lesson with which its explorer still draws."""
     for mistake in lesson.of("mistake"):
@@ -96,8 +66,8 @@ def _planted(lesson: Lesson) -> Cell:
     raise AssertionError(f"every mistake of {lesson.name} stops its explorer")
 
 
-def _work(path: Path, lesson: Lesson) -> None:
-    """Write right answers into a released notebook, but for one planted mistake.
+def _work(path: Path, lesson: Lesson) -> Cell:
+    """Write right answers into a released notebook, but for one planted mistake, returned.
 
     Where a lesson trains for minutes, its demonstrations are taken out: they run elsewhere.
     """
@@ -112,6 +82,7 @@ def _work(path: Path, lesson: Lesson) -> None:
         if cell.source in slow:
             cell.source = "pass"
     nbformat.write(notebook, path)
+    return planted
 
 
 @pytest.fixture(scope="module")
@@ -151,29 +122,39 @@ def _run_all(page: Page) -> None:
     )
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
-def test_a_learner_works_through_a_lesson(lab: Server, page: Page, lesson: Lesson):
+@pytest.mark.parametrize("lesson", WALKS)
+def test_a_learner_works_through_a_lesson(project: Path, lab: Server, page: Page, lesson: Lesson):
     """Open, run all, read a planted mistake's hint, use the explorer by keyboard, validate?"""
-    planted = _planted(lesson)
+    planted = _work(project / "lessons" / lesson.name / f"{lesson.name}.ipynb", lesson)
     _open(page, lab, f"{lesson.name}/{lesson.name}.ipynb")
     _run_all(page)
-    said = page.locator(".jp-OutputArea-output", has_text=planted.says)
-    expect(said.first).to_be_visible()
-    said.first.scroll_into_view_if_needed()
+    hint = page.locator(".jp-OutputArea-output", has_text=planted.says).first
+    expect(hint).to_be_visible()
+    hint.scroll_into_view_if_needed()
     _shoot(page, f"{lesson.name}-hint")
 
     _tell(f"{lesson.name}: from key to repaint", _move_slider(page, times=20))
     _shoot(page, f"{lesson.name}-explorer")
     if page.locator(UNITS).count():
+        before = _processor_time()
         clicks = _click_units(page, times=20)
         _tell(f"{lesson.name}: from click to repaint", clicks)
         _shoot(page, f"{lesson.name}-clicked")
-        assert sorted(clicks)[-2] < 400  # 30 ms on an idle machine
+        assert (_processor_time() - before) / len(clicks) < 0.2  # whatever else the machine does
+    if lesson.name not in VALIDATED:
+        return
 
     page.get_by_role("button", name="Validate").first.click()
     dialog = page.locator(".jp-Dialog")
     expect(dialog).to_contain_text(planted.says, timeout=3 * MINUTE)
     _shoot(page, f"{lesson.name}-validate")
+
+
+def _processor_time() -> float:
+    """The seconds of processor time that Chromium has used for the pages that are open."""
+    running = psutil.Process().children(recursive=True)
+    pages = [process for process in running if "--type=renderer" in process.cmdline()]
+    return sum(used.user + used.system for used in (page.cpu_times() for page in pages))
 
 
 def _move_slider(page: Page, times: int) -> list[float]:
@@ -246,7 +227,7 @@ STATIC = """async ({ code, packed, state }) => {
 
 def test_the_browser_finds_what_python_finds(browser: Browser):
     """Do JavaScript's sentence and Python's agree, whatever is removed, and without a kernel?"""
-    lesson = next(lesson for lesson in LESSONS if "coadaptation" in lesson.name)
+    lesson = named("coadaptation")
     networks = eval(shown(lesson), rehearsal.stage(lesson)).picture
     page = browser.new_page()
     page.set_content("<main></main>")

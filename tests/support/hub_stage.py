@@ -22,7 +22,7 @@ import pytest
 import requests
 
 from grader import environment, hub
-from project import copied
+from project import copied, heeds_interrupts, leave
 
 COURSE = Path("/srv/dropout")
 """Where the course lies on the stage."""
@@ -74,12 +74,7 @@ class Stage:
         hub.install_proxy()
         self.place, self.learners, self.options = place, learners, options
         self.course = copied(place / "course")
-        for path in (self.course / "solutions").glob("*.py"):
-            if path.stem not in LESSONS:
-                path.unlink()
-        for path in (self.course / "lessons").glob("[0-9][0-9]_*"):
-            if path.name not in LESSONS:
-                shutil.rmtree(path)
+        leave(self.course, *LESSONS)
         shutil.copytree(hub.PROXY, self.course / ".hub" / "proxy", symlinks=True)
         (self.course / "learners.txt").write_text("\n".join(learners) + "\n", encoding="utf-8")
         self.log = place / "hub.log"
@@ -108,7 +103,7 @@ class Stage:
             self.process = subprocess.Popen(
                 [*HIDDEN, "sh", str(self.place / "stage.sh"), *self.command()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                cwd="/", start_new_session=True,
+                cwd="/", start_new_session=True, preexec_fn=heeds_interrupts,
             )  # fmt: skip
         for _ in range(1800):
             try:

@@ -12,6 +12,7 @@ from pathlib import Path
 import classroom
 from classroom import FULL_POINTS, HALF, HALF_POINTS, RIGHT, hand_in, notebook
 from grader.grading.gradebook import opened
+from project import heeds_interrupts
 
 CLASS = 12
 ANSWERS = {f"learner{k:02d}": ({}, HALF, RIGHT)[k % 3] for k in range(CLASS)}
@@ -34,11 +35,12 @@ def started(place: Path, *options: str, **more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         classroom.command("autograde", "00", "--course", str(place), *options),
         env={**classroom.environment(), **more, MARK: str(place)}, text=True,
-        start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True, preexec_fn=heeds_interrupts,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 120) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 600) -> None:
     """Look until it is so."""
     end = time.monotonic() + seconds
     while not what():
@@ -77,7 +79,8 @@ def processes(place: Path, *words: str) -> list[int]:
 def forking(place: Path) -> list[int]:
     """The processes from which players are forked: children of workers."""
     workers = processes(place, "spawn_main")
-    return [pid for pid in processes(place, "grader.isolation.player") if parent(pid) in workers]
+    servers = processes(place, "grader.isolation.forkserver")
+    return [pid for pid in servers if parent(pid) in workers]
 
 
 def parent(pid: int) -> int:

@@ -1,8 +1,10 @@
-"""A copy of the project, and where tests leave what a person may look at."""
+"""A copy of the project, commands that heed Ctrl-C, and what tests leave to be looked at."""
 
 from __future__ import annotations
 
+import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -22,3 +24,27 @@ def copied(place: Path) -> Path:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, place / name)
     return place
+
+
+def leave(course: Path, *names: str) -> None:
+    """Leave only these lessons in a copy, so that it is built at once.
+
+    Their references to the others become the others' topics.
+    """
+    for path in (course / "solutions").glob("[0-9][0-9]_*.py"):
+        if path.stem in names:
+            text = path.read_text(encoding="utf-8")
+            path.write_text(re.sub(r"\{\{(\w+)\}\}", r"\1", text), encoding="utf-8")
+        else:
+            path.unlink()
+    for path in (course / "lessons").glob("[0-9][0-9]_*"):
+        if path.name not in names:
+            shutil.rmtree(path)
+
+
+def heeds_interrupts() -> None:
+    """Let the command that starts here be ended by Ctrl-C, as in a terminal (a `preexec_fn`).
+
+    Tests that a shell runs in the background ignore it, and so would all that they start.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -28,17 +28,17 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from rich.console import Console
 
+from curriculum import LESSONS
 from grader import environment
 from grader.authoring import finished
 from grader.authoring.build import released
+from grader.authoring.contents import by_part
 from grader.authoring.lesson import REGION, Lesson
-from grader.authoring.reading import read_all
 from grader.errors import CourseError
-from grader.paths import SOLUTIONS
-from project import ARTIFACTS
+from grader.paths import ROOT
+from project import ARTIFACTS, heeds_interrupts, leave
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("site")]
-LESSONS = read_all(SOLUTIONS)
+pytestmark = [pytest.mark.slow(minutes=2), pytest.mark.xdist_group("site")]
 CHEAP = ("00", "11", "13", "23")
 
 
@@ -174,6 +174,22 @@ def test_every_link_leads_somewhere(site: Site):
     assert count > 100
 
 
+def test_the_guide_is_on_it(site: Site):
+    """Has each README its page, with its pictures, and does the sidebar list all by part?"""
+    from grader.website.pages import GUIDE
+
+    start = (site.folder / "index.html").read_text(encoding="utf-8")
+    captions = re.findall(r'class="caption-text">([^<]+)<', start)
+    assert captions == [*by_part(site.lessons), "Guide"]
+    for source, name in GUIDE.items():
+        title = (ROOT / source).read_text(encoding="utf-8").partition("\n")[0].strip("# ")
+        text = (site.folder / f"{name}.html").read_text(encoding="utf-8")
+        assert title in re.sub(r"<[^>]*>", "", text)
+    pictures = [about["src"] for tag, about in _Elements(site.folder / "index.html").found
+                if tag == "img" and str(about.get("src")).endswith(".gif")]  # fmt: skip
+    assert len(pictures) == 1
+
+
 def test_a_folder_with_other_things_is_left_alone(site: Site, tmp_path: Path):
     """Does it refuse, in one sentence, to write where something else lies?"""
     from grader.website import build
@@ -197,14 +213,12 @@ def test_a_lesson_that_changed_is_run_again():
 def test_a_stopped_run_goes_on(project: Path):
     """After Ctrl-C: is what was run kept, and no process left behind?"""
     environment.add("website")
-    for path in (project / "solutions").glob("*.py"):
-        if path.name[:2] not in ("00", "21"):  # one of seconds, one of minutes
-            path.unlink()
+    leave(project, "00_start_here", "21_overfitting")  # one of seconds, one of minutes
     run = subprocess.Popen(
         [sys.executable, "-m", "grader", "site", "--to", str(project / ".site")],
         cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(project), str(project / "lessons")])},
-        start_new_session=True,
+        start_new_session=True, preexec_fn=heeds_interrupts,
     )  # fmt: skip
     kept = project / ".cache" / "site"
     while not list(kept.glob("00*.ipynb")):
@@ -329,7 +343,7 @@ def test_a_word_is_found(site: Site, address: str, page: Page):
     page.keyboard.press("Control+K")
     page.keyboard.type("co-adaptation")
     page.keyboard.press("Enter")
-    found = page.locator("#search-results a", has_text="08 · Co-adaptation").first
+    found = page.locator("#search-results a", has_text="2.3 · Co-adaptation").first
     expect(found).to_be_visible()
     found.click()
     expect(page.locator("h1")).to_contain_text("Co-adaptation")
@@ -376,12 +390,14 @@ FOCUSED = """() => {
 
 @pytest.mark.browser
 def test_screens_are_kept_to_be_looked_at(site: Site, address: str, browser: Browser):
-    """Are there pictures of the first screens, in which a lesson's title stands?"""
+    """Are there pictures of the first screens, in which a page's title stands?"""
     ARTIFACTS.mkdir(exist_ok=True)
     for size, view in SIZES.items():
         for scheme in ("light", "dark"):
             page = browser.new_page(viewport=view, color_scheme=scheme)
-            _open(page, address + "13_inverted_dropout.html")
-            expect(page.locator("h1")).to_be_in_viewport()
-            page.screenshot(path=ARTIFACTS / f"site-{size}-{scheme}.png", full_page=True)
+            for name in ("13_inverted_dropout", "index", "teach"):
+                _open(page, address + f"{name}.html")
+                expect(page.locator("h1")).to_be_in_viewport()
+                path = ARTIFACTS / f"site-{name}-{size}-{scheme}.png"
+                page.screenshot(path=path, full_page=True)
             page.close()

@@ -1,0 +1,48 @@
+"""The tests in tiers: which each has, what is installed for it first, and how they are run.
+
+`tests/conftest.py` leaves out what a tier has not, and says so at the end of the run.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from grader import environment, oldest
+from grader.paths import ROOT
+
+LEAVES_OUT = {
+    "quick": ("slow", "browser", "long"),
+    "default": ("long",),
+    "all": (),
+}
+"""Each tier, and the marks of the tests that it leaves out."""
+
+SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadgroup", "--no-loadscope-reorder")
+"""As many workers as cores; tests of one `xdist_group` in one of them, in the order given."""
+
+
+def run(tier: str, arguments: list[str]) -> int:
+    """Run a tier, or "oldest", with further arguments for pytest; return pytest's exit status.
+
+    The oldest packages end "all", unless arguments choose tests.
+    """
+    if tier == "oldest":
+        chosen = [*oldest.TOLERANT, *oldest.MAIN_PATH, *arguments]
+        return _pytest(oldest.ready(), chosen)
+    if tier != "quick":
+        for part in ("hub", "website"):  # now, as tests run side by side
+            environment.add(part)
+    status = _pytest(sys.executable, [f"--tier={tier}", *arguments])
+    if tier == "all" and not arguments:
+        status = run("oldest", []) or status
+    return status
+
+
+def _pytest(python: str | Path, arguments: list[str]) -> int:
+    """Run pytest side by side, with one thread in each worker: more would wait for one another."""
+    single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    command = [python, "-m", "pytest", *SIDE_BY_SIDE, *arguments]
+    return subprocess.call(command, cwd=ROOT, env={**os.environ, **single})
