@@ -1,4 +1,4 @@
-"""The course with the oldest packages that requirements.txt allows.
+"""The course with the oldest packages that its requirements allow.
 
 pip takes the newest versions that fit. So every lower bound becomes the version itself, and the
 main path of a learner and an instructor is tested there, in an environment beside `.venv`.
@@ -57,7 +57,7 @@ def lowest(requirements: str) -> Iterator[str]:
             bounds = [part.version for part in need.specifier if part.operator in (">=", "==")]
         if len(bounds) != 1:
             raise CourseError(
-                f"requirements.txt, line {number}: {text!r} has no one lower bound. "
+                f"requirements, line {number}: {text!r} has no one lower bound. "
                 "Write it as `name>=a,<b` or `name==a`."
             )
         need.specifier = SpecifierSet(f"=={bounds[0]}")
@@ -66,8 +66,9 @@ def lowest(requirements: str) -> Iterator[str]:
 
 def ready() -> Path:
     """The Python that holds the lowest versions; installed where they are not there as they are."""
-    requirements = environment.REQUIREMENTS.read_text(encoding="utf-8")
-    wanted, stamp = "\n".join(lowest(requirements)), PLACE / "stamp"
+    lists = (environment.REQUIREMENTS, environment.LISTS["tests"])
+    texts = [file.read_text(encoding="utf-8") for file in lists]
+    wanted, stamp = "\n".join(line for text in texts for line in lowest(text)), PLACE / "stamp"
     recipe = f"{sys.version}\n{wanted}\n"
     python = PLACE / environment.PYTHON.relative_to(environment.VENV)
     with environment.alone():
@@ -80,7 +81,7 @@ def ready() -> Path:
         pip = (python, "-I", "-m", "pip", "install", "--quiet", *environment.PIP)
         if environment.run(*pip, "-r", pins):
             raise CourseError(
-                "The lower bounds of requirements.txt cannot be installed together; pip says why "
+                "The lower bounds of the requirements cannot be installed together; pip says why "
                 "above. Raise the one that it names."
             )
         stamp.write_text(recipe, encoding="utf-8")
