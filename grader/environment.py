@@ -20,7 +20,7 @@ from pathlib import Path
 try:
     import fcntl
 except ImportError:  # Windows: two first starts at once are left to luck
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 POSIX = os.name == "posix"
 ROOT = Path(__file__).resolve().parent.parent
@@ -149,7 +149,7 @@ def held(need: str) -> bool:
         from packaging.requirements import Requirement
     except ImportError:
         try:
-            from pip._vendor.packaging.requirements import Requirement
+            from pip._vendor.packaging.requirements import Requirement  # type: ignore[assignment]
         except ImportError:
             return False
     try:

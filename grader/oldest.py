@@ -19,8 +19,14 @@ from grader.errors import CourseError
 from grader.paths import COURSE
 
 PLACE = COURSE / "oldest"
-LONG = ("21_overfitting", "31_images", "32_sequences", "33_transformers",
-        "34_noise", "51_capstone")  # fmt: skip
+LONG = (
+    "21_overfitting",
+    "31_images",
+    "32_sequences",
+    "33_transformers",
+    "34_noise",
+    "51_capstone",
+)
 """Lessons whose notebooks train for minutes; their functions and checks are tried all the same."""
 
 NOTEBOOK = "tests/authoring/test_notebooks.py::test_a_lesson_runs_from_top_to_bottom"
@@ -78,8 +84,8 @@ def ready() -> Path:
         venv.create(PLACE, clear=True, with_pip=True)
         pins = PLACE / "requirements.txt"
         pins.write_text(wanted, encoding="utf-8")
-        pip = (python, "-I", "-m", "pip", "install", "--quiet", *environment.PIP)
-        if environment.run(*pip, "-r", pins):
+        options = ["--quiet", *environment.PIP, "-r"]
+        if environment.run(python, "-I", "-m", "pip", "install", *options, pins):
             raise CourseError(
                 "The lower bounds of the requirements cannot be installed together; pip says why "
                 "above. Raise the one that it names."
