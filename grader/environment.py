@@ -96,14 +96,14 @@ def add(*parts: str) -> None:
         return
     if os.path.realpath(sys.prefix) != os.path.realpath(VENV):
         pip = " ".join([sys.executable, "-m pip install", *(f"-r {file}" for file in wanted)])
-        sys.exit(f"Packages for {' and '.join(parts)} are missing in this Python: `{pip}`.")
+        sys.exit(f"Packages for {', '.join(parts)} are missing in this Python: `{pip}`.")
     try:
         with alone():
             importlib.invalidate_caches()  # another start may have added them meanwhile
             names = [name for file in wanted for name in missing(file)]
             if not names:
                 return
-            say(f"Installing into .venv, for {' and '.join(parts)}: {', '.join(names)}.")
+            say(f"Installing into .venv, for {', '.join(parts)}: {', '.join(names)}.")
             # With all that is there, so that everything stays within its bounds.
             kept = [file for file in LISTS.values() if file in wanted or satisfied(file)]
             lists = [word for file in (REQUIREMENTS, *kept) for word in ("-r", file)]
@@ -193,7 +193,7 @@ def look() -> list[str] | None:
 def stamp(kind: str) -> bytes:
     """What marks a finished `.venv`: where it is, the kind of its Python, what was put in and how.
 
-    pyproject.toml has no part in it, because nothing is installed from it.
+    What `add` puts in has no part in it: each command asks for that anew.
     """
     recipe = hashlib.sha256(REQUIREMENTS.read_bytes() + Path(__file__).read_bytes())
     return os.fsencode(f"{ROOT}\n{kind}\n{recipe.hexdigest()}\n")
@@ -225,9 +225,8 @@ def install() -> None:
     if run(PYTHON, "-I", "-m", "pip", "install", *PIP, "-r", REQUIREMENTS):
         sys.exit(f"The packages could not all be installed; pip says why above.{room()} {AGAIN}")
 
-    # For `.venv/bin/jupyter` and the like by hand. An editable install would do the same, but
-    # must first download setuptools. Relative, because site.py of Python 3.12 and older reads
-    # the file in the encoding of the locale.
+    # For `.venv/bin/jupyter` and the like by hand. Relative, because site.py of Python 3.12 and
+    # older reads the file in the encoding of the locale.
     lines = [os.path.relpath(folder, packages) + "\n" for folder in FOLDERS]
     Path(packages, "dropout_from_scratch.pth").write_text("".join(lines), encoding="utf-8")
     STAMP.write_bytes(finish)

@@ -225,7 +225,7 @@ def test_packages_of_one_command_are_added(boulder):
     """Are they named, installed, importable at once, and not installed again?"""
     first = added(boulder, "tests", "hub", after="import course_boulder")
     assert first.returncode == 0, first.stderr
-    told = "Installing into .venv, for tests and hub: course_boulder."
+    told = "Installing into .venv, for tests, hub: course_boulder."
     assert told in first.stderr.splitlines()
     replace_pip(boulder, "raise SystemExit('pip was called')")  # nor is any network needed
     second = added(boulder, "tests", "hub", after="import course_boulder")
@@ -244,7 +244,7 @@ def test_what_was_added_outlives_a_change_of_the_requirements(boulder):
 def test_another_python_is_told_what_to_add(boulder):
     """Is a Python that is not ours left as it is, and its owner told the whole command?"""
     environment = environment_of(boulder)
-    with pytest.raises(SystemExit, match="for website and hub are missing") as told:
+    with pytest.raises(SystemExit, match="for website, hub are missing") as told:
         environment.add("website", "hub")
     files = [environment.LISTS[part] for part in ("website", "hub")]
     pip = f"`{sys.executable} -m pip install {' '.join(f'-r {file}' for file in files)}`"
