@@ -81,8 +81,8 @@ def generate(lessons: list[Lesson], root: Path) -> dict[str, Path]:
         nbformat.write(source_notebook(lesson), source)
         made[lesson.name] = root / "lessons" / lesson.name / f"{lesson.name}.ipynb"
         with _others_stay(made[lesson.name]):
-            course.succeed(f"nbgrader generate_assignment {lesson.name}",
-                           api.generate_assignment(lesson.name))  # fmt: skip
+            result = api.generate_assignment(lesson.name)
+            course.succeed(f"nbgrader generate_assignment {lesson.name}", result)
     return made
 
 

@@ -85,8 +85,8 @@ def run(
     else:
         message = Message(found=f"{name}: {text}")
         lines = [message.found]
-    error = new_output("error", ename=name, evalue=text, traceback=lines)
-    return Checked([*outputs, error], message, isinstance(fault, expect.LeftOut))
+    output = new_output("error", ename=name, evalue=text, traceback=lines)
+    return Checked([*outputs, output], message, isinstance(fault, expect.LeftOut))
 
 
 def execute(source: str, space: dict[str, Any], file: str) -> None:

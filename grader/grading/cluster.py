@@ -49,7 +49,7 @@ class Cluster(Here):
 
     def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Graded, Any]]:
         """Results in the order in which they come; a lost worker's tasks go to another."""
-        running: dict[str, tuple[Task, Any]] = {}
+        running: dict[Any, tuple[Task, Any]] = {}
         completed = as_completed()
 
         def fill() -> None:

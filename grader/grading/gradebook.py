@@ -80,8 +80,9 @@ class Writer:
 
     def results(self, lesson: str) -> list[Graded]:
         """The results of a class; CourseError where there are none, or some that are too old."""
-        results = [graded for _, graded in self.done(lesson).values()]
-        old = results.count(None)
+        kept = [graded for _, graded in self.done(lesson).values()]
+        results = [graded for graded in kept if graded is not None]
+        old = len(kept) - len(results)
         if not results or old:
             why = f"has {old} results of an earlier grader" if old else "is not graded"
             raise CourseError(f"{lesson} {why}: run `python3 grader autograde {lesson[:2]}` first.")

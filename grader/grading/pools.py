@@ -124,8 +124,11 @@ def _begin() -> None:
     """A process of the pool leaves Ctrl-C to its parent, and ends when that ends, however."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "the pool has started it"
+
     def watch() -> None:
-        multiprocessing.parent_process().join()
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

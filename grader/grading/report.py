@@ -70,12 +70,12 @@ def _by_exercise(results: list[Graded]) -> Iterator[tuple[str, list[list[Row]]]]
 
 
 def _exercise(name: str, learners: list[list[Row]]) -> Exercise:
-    first = [next((r for r in rows if r.points < r.max), None) for rows in learners]
-    failed = Counter(row.check for rows in learners for row in rows if row.points < row.max)
+    first = [next((row for row in rows if row.lost), None) for rows in learners]
+    failed = Counter(row.check for rows in learners for row in rows if row.lost)
     return Exercise(
         name,
         learners=len(learners),
-        mean=sum(row.points for rows in learners for row in rows) / len(learners),
+        mean=sum(row.points or 0 for rows in learners for row in rows) / len(learners),
         max=sum(row.max for row in learners[0]),
         right=first.count(None),
         faults=_faults([row for row in first if row is not None]),

@@ -44,6 +44,11 @@ class Row:
     """passed, failed, timed out, killed, out of memory, not run, malformed, by hand"""
     message: Message | None = None
 
+    @property
+    def lost(self) -> bool:
+        """Whether points are missing that no person has to give."""
+        return self.points is not None and self.points < self.max
+
 
 @dataclass(frozen=True)
 class Graded:
@@ -83,8 +88,8 @@ def restored(data: dict[str, Any]) -> Graded | None:
     if data.pop("grader", "") != GRADER:
         return None
     rows = tuple(_row(**row) for row in data.pop("rows"))
-    lists = {key: tuple(data.pop(key)) for key in ("notes", "unanswered")}
-    return Graded(rows=rows, **lists, **data)
+    notes, unanswered = tuple(data.pop("notes")), tuple(data.pop("unanswered"))
+    return Graded(rows=rows, notes=notes, unanswered=unanswered, **data)
 
 
 def _row(message: dict[str, str] | None, **fields: Any) -> Row:

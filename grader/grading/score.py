@@ -55,6 +55,6 @@ def outcome(rows: tuple[Row, ...], notes: list[str], run: Run) -> str:
         return run.outcome
     if any(TAMPERED in note for note in notes):
         return "tampered"
-    automatic = [row for row in rows if row.points is not None]
-    got = sum(row.points for row in automatic)
-    return "failed" if not got else "partly" if got < sum(r.max for r in automatic) else "passed"
+    if not any(row.points for row in rows):
+        return "failed"
+    return "partly" if any(row.lost for row in rows) else "passed"

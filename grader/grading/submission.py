@@ -41,10 +41,10 @@ def parse(text: bytes) -> tuple[NotebookNode, list[str]]:
         content = json.loads(text.decode("utf-8"))
         version = content["nbformat"]
         # A lone surrogate ("\ud83d") is JSON, but no text that can be written anywhere.
-        text = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace").decode()
+        plain = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace").decode()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what `rebuild` mends anyway
-            notebook = nbformat.reads(text, as_version=4)
+            notebook = nbformat.reads(plain, as_version=4)
         nbformat.validate(notebook, relax_add_props=True)
     except Exception:  # whatever a broken file makes the readers raise
         raise CourseError(f"the file is not a Jupyter notebook: {remedy}") from None

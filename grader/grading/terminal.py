@@ -40,8 +40,8 @@ def show(graded: Graded, report: Path, console: Console) -> None:
     console.print(table)
     for note in graded.notes:
         console.print(f"note: {escape(note)}", highlight=False)
-    by_hand = sum(row.max for row in graded.rows if row.points is None)
-    waiting = f" ({by_hand:g} of them wait for a person)" if by_hand else ""
+    unread = sum(row.max for row in graded.rows if row.points is None)
+    waiting = f" ({unread:g} of them wait for a person)" if unread else ""
     score = f"[bold]score: {graded.points:g} of {graded.max:g}[/]"
     console.print(f"{score}{waiting}", highlight=False)
     console.print(f"report: {escape(str(report))}", highlight=False, soft_wrap=True)
@@ -121,7 +121,7 @@ class Bar:
             TextColumn("{task.fields[state]}"),
             console=console,
         )
-        self.task: TaskID | None = None
+        self.task = TaskID(0)  # of the lesson that `begin` names
 
     def __enter__(self) -> Bar:
         self.bar.start()

@@ -47,7 +47,7 @@ NAMES = {kind: name for name, kind in TYPES.items()}
 def array_bytes(array: np.ndarray) -> memoryview:
     """The bytes of an array, in C order."""
     whole = np.ascontiguousarray(array).view(np.ndarray).reshape(-1)
-    return memoryview(whole.view(np.uint8)) if whole.nbytes else memoryview(b"")
+    return whole.view(np.uint8).data if whole.nbytes else memoryview(b"")
 
 
 def encode_tensor(value: torch.Tensor) -> list[Any]:

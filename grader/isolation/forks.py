@@ -59,12 +59,14 @@ class Players:
             stderr=subprocess.PIPE,
         )
         there.close()
+        assert self.process.stderr is not None, "it is a pipe"
+        self.errors = self.process.stderr
         self.control = here
         self.answers = here.makefile("rb")
         try:
             answer = self._answer()
         except Lost:
-            lines = self.process.stderr.read().decode(errors="replace").strip().splitlines()
+            lines = self.errors.read().decode(errors="replace").strip().splitlines()
             self.close()
             last = lines[-1] if lines else "no word"
             raise Unavailable(f"no players can be started: {last}") from None
@@ -92,7 +94,7 @@ class Players:
         """End the process; its players end with it."""
         self.answers.close()
         self.control.close()
-        self.process.stderr.close()
+        self.errors.close()
         self.process.wait()
 
     def _order(self, order: dict[str, Any], *ends: socket.socket) -> None:

@@ -48,7 +48,8 @@ def shell() -> Any:
 
         def init_history(self) -> None:
             super().init_history()
-            self.history_manager.enabled = False
+            if self.history_manager is not None:
+                self.history_manager.enabled = False
 
         def init_io(self) -> None:
             pass

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 
 from grader.isolation.table import Table
 
-if TYPE_CHECKING:
-    from grader.isolation.session import Session
+
+class Session(Protocol):
+    """What is asked of `grader.isolation.session.Session`, which makes the handles."""
+
+    table: Table
+
+    def request(self, operation: str, *args: Any) -> Any: ...
+    def broken(self, reason: str) -> BaseException: ...
 
 
 class Handle:

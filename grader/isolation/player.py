@@ -47,7 +47,8 @@ class Printed(io.TextIOBase):
     """A stream that keeps the first characters written to it."""
 
     def __init__(self, room: int):
-        self.room, self.texts = room, []
+        self.room = room
+        self.texts: list[str] = []
 
     def write(self, text: str) -> int:
         if self.room > 0:
@@ -207,12 +208,14 @@ class Player:
 
     def _do_run(self, source: str) -> tuple[Any, ...]:
         """Run a cell; its outputs as ("stream", name, text), ("png", bytes), ("error", …)."""
-        shell, outputs = self.shell, []
-        shell.display_pub.outputs = shown = []
+        shell = self.shell
+        outputs: list[tuple[Any, ...]] = []
+        shown: list[dict[str, Any]] = []
+        shell.display_pub.outputs = shown
         shell.traceback_lines = None
         result = shell.run_cell(source, store_history=False)
         for name, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
-            if text := stream.take():
+            if isinstance(stream, Printed) and (text := stream.take()):
                 outputs.append(("stream", name, text))
         for shot in shown[:100]:
             data = shot.get("data", {})

@@ -179,14 +179,16 @@ def program(architecture: str) -> list[tuple[int, int, int, int]]:
     which = linux.ARCHITECTURES.index(architecture)
     refuse = (RETURN, 0, 0, ERRNO | REFUSAL)
     allow = (RETURN, 0, 0, ALLOW)
-    steps = [
+    clone = CLONE[which]
+    assert clone is not None, "every Linux has clone"
+    steps: list[tuple[int, int, int, int]] = [
         (LOAD, 0, 0, ARCHITECTURE),
         (EQUAL, 1, 0, AUDIT[architecture]),
         (RETURN, 0, 0, KILL),
         (LOAD, 0, 0, NUMBER),
         (AT_LEAST, 0, 1, X32),
         refuse,
-        (EQUAL, 0, 5, CLONE[which]),
+        (EQUAL, 0, 5, clone),
         (LOAD, 0, 0, FIRST_ARGUMENT),
         (ANY_BIT, 2, 0, NAMESPACES),
         (ANY_BIT, 0, 1, THREAD),
@@ -197,7 +199,8 @@ def program(architecture: str) -> list[tuple[int, int, int, int]]:
         for numbers in calls.values():
             if (number := numbers[which]) is not None:
                 steps += [(EQUAL, 0, 1, number), answer]
-    return [*steps, (RETURN, 0, 0, ERRNO | UNKNOWN)]
+    steps.append((RETURN, 0, 0, ERRNO | UNKNOWN))
+    return steps
 
 
 def install() -> None:

@@ -50,6 +50,7 @@ class Session:
         self.gone: Gone | None = None
         self.interrupted = False
         self.end_of_all = time.monotonic() + self.limits.submission
+        self.pid: int | None
         self.pid, end = players.start()
         self.frames = Frames(end)
         self.frames.deadline = time.monotonic() + 30
@@ -155,6 +156,7 @@ class Session:
         if self.interrupted or time.monotonic() >= self.end_of_all:
             raise self._too_late()
         self.interrupted = True
+        assert self.pid is not None, "it is not closed"
         self.players.interrupt(self.pid)
         self.frames.deadline = time.monotonic() + 2
         try:

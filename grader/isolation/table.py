@@ -213,10 +213,10 @@ class Table:
             return ["set", [self._encode(v, deeper) for v in set.__iter__(value)]]
         if isinstance(value, np.random.Generator):
             bits = value.bit_generator
-            seeds = bits.seed_seq
+            seeds = _seeds(bits)
             tree = seeds.entropy, seeds.spawn_key, seeds.pool_size, seeds.n_children_spawned
-            state, tree = codec.encode_state(bits.state), codec.encode_state(tree)
-            return ["rng", type(bits).__name__, state, tree]
+            state = codec.encode_state(bits.state)
+            return ["rng", type(bits).__name__, state, codec.encode_state(tree)]
         if isinstance(value, torch.Generator):
             return ["generator", codec.array_bytes(value.get_state().numpy())]
         if isinstance(value, torch.Tensor):
@@ -262,7 +262,8 @@ class Table:
             case "same":
                 return self.objects[rest[0]]
             case "new":
-                return self._create(*rest, deeper)
+                number, state = rest
+                return self._create(number, state, deeper)
             case "tuple":
                 return tuple(self._decode(v, deeper) for v in rest[0])
             case "size":
@@ -319,9 +320,9 @@ class Table:
                 return {"list": list, "dict": dict, "set": set}[tag]()
             case "array":
                 dtype, shape, part, writeable, fortran = rest
-                value = self.received.array(dtype, shape, part).copy("F" if fortran else "C")
-                value.flags.writeable = bool(writeable)
-                return value
+                array = self.received.array(dtype, shape, part).copy("F" if fortran else "C")
+                array.flags.writeable = bool(writeable)
+                return array
             case "rng":
                 if rest[0] not in GENERATORS:
                     raise Broken("it sent an unknown generator")
@@ -348,8 +349,10 @@ class Table:
 
     def _update(self, number: Any, state: list[Any], depth: int) -> None:
         """Take over what the other end says of an object."""
-        value, (tag, *rest) = self.objects[number], state
-        if tag not in KINDS or not isinstance(value, KINDS[tag]):
+        value: Any = self.objects[number]
+        tag, *rest = state
+        kind: Any = KINDS.get(tag, ())
+        if not isinstance(value, kind):
             raise Broken("an object changed its kind")
         deeper = depth + 1
         match tag:
@@ -368,8 +371,8 @@ class Table:
             case "rng":
                 self._update_rng(value, *rest)
             case "generator":
-                state = bytearray(self.received.bytes(rest[0]))
-                value.set_state(torch.frombuffer(state, dtype=torch.uint8))
+                data = bytearray(self.received.bytes(rest[0]))
+                value.set_state(torch.frombuffer(data, dtype=torch.uint8))
             case "tensor":
                 self._update_tensor(value, *rest)
             case "module":
@@ -402,9 +405,9 @@ class Table:
         if at and not 0 <= (state["state"] | state)[at[0]] <= at[1]:
             raise Broken("it sent an impossible generator")
         bits.state = state
-        more = children - bits.seed_seq.n_children_spawned
+        more = children - _seeds(bits).n_children_spawned
         if 0 < more <= 10_000:
-            bits.seed_seq.spawn(more)
+            _seeds(bits).spawn(more)
 
     def _update_tensor(self, value: torch.Tensor, *state: Any) -> None:
         dtype, shape, part, _stride, requires, leaf, _parameter, grad = state
@@ -416,6 +419,14 @@ class Table:
             if leaf and bool(requires) != value.requires_grad:
                 value.requires_grad_(bool(requires))
             value.grad = None if grad is None else self.received.tensor(*grad)
+
+
+def _seeds(bits: np.random.BitGenerator) -> np.random.SeedSequence:
+    """From what a generator was seeded: it counts what was spawned."""
+    seeds = bits.seed_seq
+    if not isinstance(seeds, np.random.SeedSequence):
+        raise TypeError(f"a generator seeded by a {type(seeds).__name__} cannot cross")
+    return seeds
 
 
 class _Pickler(cloudpickle.Pickler):

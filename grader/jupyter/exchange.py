@@ -29,6 +29,8 @@ class Collect(ExchangeCollect):
     name that it cannot read, and follows links with the instructor's rights.
     """
 
+    src_records: list[dict[str, Any]]
+
     def init_src(self) -> None:
         """Find each learner's last submission; leave what is no submission of the one it names."""
         super().init_src()

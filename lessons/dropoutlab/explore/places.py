@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch.nn import functional as F
@@ -42,7 +43,7 @@ def places(attention: Callable, head_dropout: Callable, layer_drop: Callable) ->
     """Explore dropout in each place of a small transformer; the place, p, and the digit."""
     X_test, y_test = (values[:60] for values in readers.digits()[2:])
 
-    def passes(image: torch.Tensor, rates: dict[str, float], count: int):
+    def passes(image: torch.Tensor, rates: dict[str, float], count: int) -> tuple:
         """`count` answers (count, 10) of one set of masks each, and the first pass's masks."""
         w = trained()
         seen: dict[str, torch.Tensor] = {}
@@ -130,7 +131,7 @@ def places(attention: Callable, head_dropout: Callable, layer_drop: Callable) ->
     )
 
 
-def scheme(ax, where: str) -> None:
+def scheme(ax: Axes, where: str) -> None:
     """The way through a block from below, the place that drops in orange."""
     ax.set(xlim=(0, 10), ylim=(0, 11), xticks=[], yticks=[])
     for side in ax.spines.values():
@@ -160,7 +161,7 @@ def scheme(ax, where: str) -> None:
         )  # fmt: skip
 
 
-def show_mask(ax, where: str, seen: dict[str, torch.Tensor]) -> None:
+def show_mask(ax: Axes, where: str, seen: dict[str, torch.Tensor]) -> None:
     """What fell in the first pass: entries, weights, heads or blocks."""
     if where == "attention":
         weights = np.hstack(list(np.pad(seen[where].numpy(), ((0, 0), (0, 0), (0, 1)))))[:, :-1]
