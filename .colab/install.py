@@ -19,13 +19,13 @@ FRONT_ENDS = {"jupyterlab"}  # Colab is one itself
 
 def wanted():
     """The requirements of the lessons by name, as their lines in requirements.txt."""
-    found, section = {}, ""
+    lines, section = {}, ""
     for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
             section = line
         elif line and section in SECTIONS:
-            found[re.match(r"[\w.-]+", line)[0]] = line.partition("#")[0].strip()
-    return {name: line for name, line in found.items() if name not in FRONT_ENDS}
+            lines[re.match(r"[\w.-]+", line)[0]] = line.partition("#")[0].strip()
+    return {name: line for name, line in lines.items() if name not in FRONT_ENDS}
 
 
 def installed(name):

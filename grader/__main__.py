@@ -18,6 +18,6 @@ if __name__ == "__main__":
             "The course needs Python 3.11 or newer and this is {}.{}. "
             "Run the same command with a newer one, such as python3.12.".format(*sys.version_info)
         )
-    import environment
+    import environment  # type: ignore[import-not-found]  # this folder leads the path
 
     sys.exit(environment.start(sys.argv[1:]))

@@ -18,7 +18,7 @@ from nbgrader.api import Gradebook
 from grader.authoring.build import source_notebook
 from grader.authoring.lesson import Lesson
 from grader.errors import CourseError
-from grader.grading.grade import chosen
+from grader.grading.choice import chosen
 
 HERE = Path(__file__).resolve().parent
 LESSON = "13"
@@ -74,9 +74,12 @@ def run(say: Callable[[str], None]) -> list[Graded]:
     teach("generate_feedback", lesson.name)
     teach("release_feedback", lesson.name)
     teach("export", f"--to={root / 'grades.csv'}")
+
+    def look(name: str) -> None:
+        _nbgrader(root, learners[name], name, "fetch_feedback", lesson.name)
+
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda name: _nbgrader(root, learners[name], name, "fetch_feedback",
-                                             lesson.name), learners))  # fmt: skip
+        list(pool.map(look, learners))
     return list(_results(root, lesson, learners))
 
 
@@ -111,7 +114,7 @@ def _nbgrader(root: Path, folder: Path, learner: str, *verb: str) -> None:
 # --- the learners ------------------------------------------------------------------------
 
 
-def _write(lesson: Lesson, notebook: NotebookNode, texts: dict[str, str]) -> None:
+def _write(notebook: NotebookNode, texts: dict[str, str]) -> None:
     """Put answers into the cells of these names."""
     for cell in notebook.cells:
         if cell.id in texts:
@@ -120,12 +123,12 @@ def _write(lesson: Lesson, notebook: NotebookNode, texts: dict[str, str]) -> Non
 
 def _right(lesson: Lesson, notebook: NotebookNode) -> None:
     answers = {c.name: c.source for c in lesson.cells if c.kind in ("exercise", "answer")}
-    _write(lesson, notebook, answers)
+    _write(notebook, answers)
 
 
 def _mistaken(lesson: Lesson, notebook: NotebookNode) -> None:
     _right(lesson, notebook)
-    _write(lesson, notebook, {c.name: c.source for c in reversed(lesson.of("mistake"))})
+    _write(notebook, {c.name: c.source for c in reversed(lesson.of("mistake"))})
 
 
 def _tampering(lesson: Lesson, notebook: NotebookNode) -> None:
@@ -138,7 +141,7 @@ def _tampering(lesson: Lesson, notebook: NotebookNode) -> None:
 
 def _endless(lesson: Lesson, notebook: NotebookNode) -> None:
     _right(lesson, notebook)
-    _write(lesson, notebook, {lesson.exercises[0]: "while True:\n    pass"})
+    _write(notebook, {lesson.exercises[0]: "while True:\n    pass"})
 
 
 STORIES: dict[str, tuple[str, Callable[[Lesson, NotebookNode], None]]] = {

@@ -8,6 +8,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,11 +20,18 @@ from pathlib import Path
 try:
     import fcntl
 except ImportError:  # Windows: two first starts at once are left to luck
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 POSIX = os.name == "posix"
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements.txt"
+LISTS = {  # of what only some commands need, see `add`
+    "tests": ROOT / "tests" / "requirements.txt",
+    "hub": ROOT / "grader" / "hub" / "requirements.txt",
+    "website": ROOT / "grader" / "website" / "requirements.txt",
+    "cluster": ROOT / "grader" / "grading" / "cluster-requirements.txt",
+    "postgresql": ROOT / "grader" / "grading" / "postgresql-requirements.txt",
+}
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("bin/python" if POSIX else "Scripts/python.exe")
 STAMP = VENV / "course-stamp"
@@ -77,24 +85,33 @@ def start(arguments: list[str]) -> int:
     return child.wait()
 
 
-def add(part: str) -> None:
-    """Install what only one part needs, `grader/PART/requirements.txt`, where it is missing.
+def add(*parts: str) -> None:
+    """Install what only these parts of the course need, of `LISTS`, where it is missing.
 
-    It goes into `.venv`; another Python belongs to somebody, who is told what to do.
+    It goes into `.venv`; another Python belongs to somebody, who is told what to do. Ends the
+    process where the packages cannot be had.
     """
-    wanted = ROOT / "grader" / part / "requirements.txt"
-    if satisfied(wanted):
+    wanted = [LISTS[part] for part in parts]
+    if all(map(satisfied, wanted)):
         return
     if os.path.realpath(sys.prefix) != os.path.realpath(VENV):
-        pip = f"{sys.executable} -m pip install -r {wanted}"
-        sys.exit(f"grader/{part} needs packages that are missing here: `{pip}`.")
-    with alone():
-        if satisfied(wanted):
-            return
-        say(f"The packages that grader/{part} needs are installed into .venv.")
-        both = ("-r", REQUIREMENTS, "-r", wanted)  # so that the course's own stay within bounds
-        if run(PYTHON, "-I", "-m", "pip", "install", *PIP, *both):
-            sys.exit(f"They could not all be installed; pip says why above.{room()} {AGAIN}")
+        pip = " ".join([sys.executable, "-m pip install", *(f"-r {file}" for file in wanted)])
+        sys.exit(f"Packages for {', '.join(parts)} are missing in this Python: `{pip}`.")
+    try:
+        with alone():
+            importlib.invalidate_caches()  # another start may have added them meanwhile
+            names = [name for file in wanted for name in missing(file)]
+            if not names:
+                return
+            say(f"Installing into .venv, for {', '.join(parts)}: {', '.join(names)}.")
+            # With all that is there, so that everything stays within its bounds.
+            kept = [file for file in LISTS.values() if file in wanted or satisfied(file)]
+            lists = [word for file in (REQUIREMENTS, *kept) for word in ("-r", file)]
+            if run(PYTHON, "-I", "-m", "pip", "install", *PIP, *lists):
+                sys.exit(f"They could not all be installed; pip says why above.{room()} {AGAIN}")
+    except KeyboardInterrupt:
+        say(f"\nStopped before the packages were installed. {AGAIN}")
+        sys.exit(130)
     importlib.invalidate_caches()
 
 
@@ -112,34 +129,51 @@ def ready() -> Path:
 
 def satisfied(requirements: Path = REQUIREMENTS) -> bool:
     """Whether this Python holds everything that a file of requirements asks for."""
+    return not any(missing(requirements))
+
+
+def missing(requirements: Path) -> Iterator[str]:
+    """What a file of requirements asks for and this Python does not hold, by name."""
+    for line in requirements.read_text(encoding="utf-8").splitlines():
+        need = line.partition("#")[0].strip()
+        if need and not need.startswith("-") and not held(need):  # no option of pip
+            yield re.split(r"[^\w.-]", need, maxsplit=1)[0] or need
+
+
+def held(need: str) -> bool:
+    """Whether this Python holds one requirement; in doubt, it does not."""
+    bare = re.fullmatch(r"([\w.-]+)[^;]*", need)
+    if bare and not version(bare[1]):
+        return False  # soon, and the usual case: `packaging` takes a while to be imported
     try:
         from packaging.requirements import Requirement
     except ImportError:
         try:
-            from pip._vendor.packaging.requirements import Requirement
+            from pip._vendor.packaging.requirements import Requirement  # type: ignore[assignment]
         except ImportError:
             return False
+    try:
+        asked = Requirement(need)
+        if asked.marker and not asked.marker.evaluate():
+            return True
+        there = version(asked.name)
+        return bool(there) and asked.specifier.contains(there, prereleases=True)
+    except ValueError:
+        return False
 
-    for line in requirements.read_text(encoding="utf-8").splitlines():
-        text = line.partition("#")[0].strip()
-        if not text or text.startswith("-"):  # an option of pip
-            continue
-        try:
-            need = Requirement(text)
-            if need.marker and not need.marker.evaluate():
-                continue
-            found = importlib.metadata.version(need.name)
-            if not need.specifier.contains(str(found), prereleases=True):
-                return False
-        except (ValueError, importlib.metadata.PackageNotFoundError):
-            return False
-    return True
+
+def version(package: str) -> str:
+    """The version of a package in this Python; empty where there is none."""
+    try:
+        return str(importlib.metadata.version(package))
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def finished() -> bool:
     """Whether `.venv` works and was filled from the requirements as they are now."""
-    found = look()
-    return found is not None and stamped() == stamp(found[0])
+    environment = look()
+    return environment is not None and stamped() == stamp(environment[0])
 
 
 def look() -> list[str] | None:
@@ -159,7 +193,7 @@ def look() -> list[str] | None:
 def stamp(kind: str) -> bytes:
     """What marks a finished `.venv`: where it is, the kind of its Python, what was put in and how.
 
-    pyproject.toml has no part in it, because nothing is installed from it.
+    What `add` puts in has no part in it: each command asks for that anew.
     """
     recipe = hashlib.sha256(REQUIREMENTS.read_bytes() + Path(__file__).read_bytes())
     return os.fsencode(f"{ROOT}\n{kind}\n{recipe.hexdigest()}\n")
@@ -172,28 +206,27 @@ def stamped() -> bytes:
 
 def install() -> None:
     """Fill `.venv` from requirements.txt; make it first where there is none to go on with."""
-    found = look()
+    environment = look()
     place = os.fsencode(f"{ROOT}\n")
     moved = not (stamped() or place).startswith(place)  # its scripts call the Python of old
-    if found is None or found[0] != KIND or moved:
+    if environment is None or environment[0] != KIND or moved:
         make()
-        found = look()
-        if found is None:
+        environment = look()
+        if environment is None:
             sys.exit(
                 "The environment just made does not work. Start the course with another Python."
             )
     else:
         say("Bringing .venv in line with requirements.txt.")
-    kind, packages = found
+    kind, packages = environment
 
     finish = stamp(kind)  # of the requirements before pip reads them, so that no edit is missed
     STAMP.write_bytes(place)
     if run(PYTHON, "-I", "-m", "pip", "install", *PIP, "-r", REQUIREMENTS):
         sys.exit(f"The packages could not all be installed; pip says why above.{room()} {AGAIN}")
 
-    # For `.venv/bin/jupyter` and the like by hand. An editable install would do the same, but
-    # must first download setuptools. Relative, because site.py of Python 3.12 and older reads
-    # the file in the encoding of the locale.
+    # For `.venv/bin/jupyter` and the like by hand. Relative, because site.py of Python 3.12 and
+    # older reads the file in the encoding of the locale.
     lines = [os.path.relpath(folder, packages) + "\n" for folder in FOLDERS]
     Path(packages, "dropout_from_scratch.pth").write_text("".join(lines), encoding="utf-8")
     STAMP.write_bytes(finish)

@@ -11,7 +11,7 @@ from pathlib import Path
 root = Path(os.environ.get("DROPOUT_COURSE") or Path(__file__).resolve().parent.parent)
 state = root / ".course"
 
-c = get_config()  # noqa: F821
+c = get_config()
 
 c.CourseDirectory.course_id = "dropout"
 c.CourseDirectory.root = str(root)

@@ -1,4 +1,4 @@
-"""The course with the oldest packages that requirements.txt allows.
+"""The course with the oldest packages that its requirements allow.
 
 pip takes the newest versions that fit. So every lower bound becomes the version itself, and the
 main path of a learner and an instructor is tested there, in an environment beside `.venv`.
@@ -19,8 +19,14 @@ from grader.errors import CourseError
 from grader.paths import COURSE
 
 PLACE = COURSE / "oldest"
-LONG = ("21_overfitting", "31_images", "32_sequences", "33_transformers",
-        "34_noise", "51_capstone")  # fmt: skip
+LONG = (
+    "21_overfitting",
+    "31_images",
+    "32_sequences",
+    "33_transformers",
+    "34_noise",
+    "51_capstone",
+)
 """Lessons whose notebooks train for minutes; their functions and checks are tried all the same."""
 
 NOTEBOOK = "tests/authoring/test_notebooks.py::test_a_lesson_runs_from_top_to_bottom"
@@ -57,7 +63,7 @@ def lowest(requirements: str) -> Iterator[str]:
             bounds = [part.version for part in need.specifier if part.operator in (">=", "==")]
         if len(bounds) != 1:
             raise CourseError(
-                f"requirements.txt, line {number}: {text!r} has no one lower bound. "
+                f"requirements, line {number}: {text!r} has no one lower bound. "
                 "Write it as `name>=a,<b` or `name==a`."
             )
         need.specifier = SpecifierSet(f"=={bounds[0]}")
@@ -66,8 +72,9 @@ def lowest(requirements: str) -> Iterator[str]:
 
 def ready() -> Path:
     """The Python that holds the lowest versions; installed where they are not there as they are."""
-    requirements = environment.REQUIREMENTS.read_text(encoding="utf-8")
-    wanted, stamp = "\n".join(lowest(requirements)), PLACE / "stamp"
+    lists = (environment.REQUIREMENTS, environment.LISTS["tests"])
+    texts = [file.read_text(encoding="utf-8") for file in lists]
+    wanted, stamp = "\n".join(line for text in texts for line in lowest(text)), PLACE / "stamp"
     recipe = f"{sys.version}\n{wanted}\n"
     python = PLACE / environment.PYTHON.relative_to(environment.VENV)
     with environment.alone():
@@ -77,10 +84,10 @@ def ready() -> Path:
         venv.create(PLACE, clear=True, with_pip=True)
         pins = PLACE / "requirements.txt"
         pins.write_text(wanted, encoding="utf-8")
-        pip = (python, "-I", "-m", "pip", "install", "--quiet", *environment.PIP)
-        if environment.run(*pip, "-r", pins):
+        options = ["--quiet", *environment.PIP, "-r"]
+        if environment.run(python, "-I", "-m", "pip", "install", *options, pins):
             raise CourseError(
-                "The lower bounds of requirements.txt cannot be installed together; pip says why "
+                "The lower bounds of the requirements cannot be installed together; pip says why "
                 "above. Raise the one that it names."
             )
         stamp.write_text(recipe, encoding="utf-8")

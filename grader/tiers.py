@@ -32,9 +32,8 @@ def run(tier: str, arguments: list[str]) -> int:
     if tier == "oldest":
         chosen = [*oldest.TOLERANT, *oldest.MAIN_PATH, *arguments]
         return _pytest(oldest.ready(), chosen)
-    if tier != "quick":
-        for part in ("hub", "website"):  # now, as tests run side by side
-            environment.add(part)
+    further = () if tier == "quick" else ("hub", "website")
+    environment.add("tests", "cluster", "postgresql", *further)  # now: tests run side by side
     status = _pytest(sys.executable, [f"--tier={tier}", *arguments])
     if tier == "all" and not arguments:
         status = run("oldest", []) or status

@@ -8,7 +8,7 @@ import pytest
 
 import rehearsal
 from grader import demo
-from grader.grading.grade import chosen
+from grader.grading.choice import chosen
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,8 @@ def test_a_line_without_one_lower_bound_is_named(line: str):
 
 def test_every_requirement_has_a_lower_bound():
     """Is there a lowest version of each direct dependency, which its own line allows?"""
-    text = environment.REQUIREMENTS.read_text(encoding="utf-8")
+    lists = [environment.REQUIREMENTS, *environment.LISTS.values()]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in lists)
     lines = [line.partition("#")[0].strip() for line in text.splitlines()]
     wanted = [Requirement(line) for line in lines if line]
     for need, line in zip(wanted, map(Requirement, oldest.lowest(text)), strict=True):
@@ -58,6 +60,7 @@ def test_an_environment_is_kept_while_nothing_changes(
     wanted.write_text("numpy>=1.26,<3\n")
     monkeypatch.setattr(oldest, "PLACE", tmp_path / "oldest")
     monkeypatch.setattr(environment, "REQUIREMENTS", wanted)
+    monkeypatch.setitem(environment.LISTS, "tests", Path(os.devnull))
     monkeypatch.setattr(environment, "LOCK", tmp_path / "lock")
     monkeypatch.setattr(oldest.venv, "create", lambda place, **_: place.mkdir(exist_ok=True))
 

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -77,8 +78,8 @@ def generate(lessons: list[Lesson], root: Path) -> dict[str, Path]:
         nbformat.write(source_notebook(lesson), source)
         made[lesson.name] = root / "lessons" / lesson.name / f"{lesson.name}.ipynb"
         with _others_stay(made[lesson.name]):
-            course.succeed(f"nbgrader generate_assignment {lesson.name}",
-                           api.generate_assignment(lesson.name))  # fmt: skip
+            result = api.generate_assignment(lesson.name)
+            course.succeed(f"nbgrader generate_assignment {lesson.name}", result)
     return made
 
 
@@ -103,7 +104,7 @@ def source_notebook(lesson: Lesson) -> NotebookNode:
         if cell.kind in ("mistake", "correct"):
             continue
         new = new_markdown_cell if cell.markdown else new_code_cell
-        metadata = {}
+        metadata: dict[str, Any] = {}
         identity = _identity(cell, taken)
         if cell.kind in ("setup", "exercise", "check", "answer"):
             metadata["nbgrader"] = {

@@ -65,8 +65,9 @@ def _surroundings() -> bytes:
                 digest.update(f"{name[0]} {importlib.metadata.version(name[0])}\n".encode())
             except importlib.metadata.PackageNotFoundError:
                 continue  # not for this platform
-    files = [*(LESSONS / "dropoutlab").rglob("*.py"), *(ROOT / "datasets").rglob("*.*")]
-    for path in sorted(files):
+    folders = LESSONS / "dropoutlab", ROOT / "datasets"
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    for path in sorted(path for path in files if path.suffix != ".pyc"):
         digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
     return digest.digest()
 

@@ -150,19 +150,16 @@ def read(path: Path) -> Lesson:
     if title is None:
         faults.append((1, "the title is missing: begin the first markdown cell with `# Title`."))
     elif (told := re.match(r"\d(\.\d)?(?= · )", title[1])) and told[0] != number(path.stem):
-        faults.append(
-            (
-                cells[0].line + 1,
-                f"the title's number is {told[0]}, and the file's "
-                f"{number(path.stem)}: write `# {number(path.stem)} · Title`.",
-            )
-        )
+        own = number(path.stem)
+        fault = f"the title's number is {told[0]}, and the file's {own}: write `# {own} · Title`."
+        faults.append((cells[0].line + 1, fault))
     if not faults:
         faults = [*_faults_of_exercises(cells), *_faults_of_names(cells)]
     if not faults:
         faults = [*_faults_of_crossing(cells), *_leaks(cells)]
-    if faults:
-        raise LessonError("\n".join(f"{path.name}:{line}: {said}" for line, said in sorted(faults)))
+    if faults or title is None:
+        sentences = (f"{path.name}:{line}: {fault}" for line, fault in sorted(faults))
+        raise LessonError("\n".join(sentences))
     return Lesson(path, title[1].strip(), tuple(cells))
 
 
@@ -177,7 +174,7 @@ def _with_references(cell: Cell, folder: Path, faults: list[tuple[int, str]]) ->
         return cell
 
     def link(reference: re.Match[str]) -> str:
-        (path,) = [*folder.glob(f"[0-9][0-9]_{reference[1]}.py")][:1] or [None]
+        path = next(folder.glob(f"[0-9][0-9]_{reference[1]}.py"), None)
         if path is None:
             line = cell.line + cell.source[: reference.start()].count("\n") + 1
             faults.append((line, f"no lesson's topic is `{reference[1]}`: see the files' names."))
@@ -190,8 +187,8 @@ def _with_references(cell: Cell, folder: Path, faults: list[tuple[int, str]]) ->
 @cache
 def _heading(path: Path) -> str:
     """The title of a lesson's text file."""
-    found = re.search(r"^# # +(\S.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
-    return found[1].strip() if found else path.stem
+    title = re.search(r"^# # +(\S.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return title[1].strip() if title else path.stem
 
 
 def read_all(folder: Path) -> list[Lesson]:
@@ -218,8 +215,8 @@ def _cell(raw: Any, line: int, faults: list[tuple[int, str]]) -> Cell:
     first = next((k for k in KEYS if k in keys), "story" if markdown else "demonstration")
     for key in keys.keys() - KEYS[first]:
         known = any(key in allowed for allowed in KEYS.values())
-        said = f"does not belong in a {first} cell" if known else "is not a key of a lesson"
-        faults.append((line, f"`{key}` {said}: remove it."))
+        fault = f"does not belong in a {first} cell" if known else "is not a key of a lesson"
+        faults.append((line, f"`{key}` {fault}: remove it."))
     if markdown != (first in ("story", "answer")):
         wanted = "a code" if markdown else "a [markdown]"
         faults.append((line, f"`{first}` needs {wanted} cell."))
@@ -292,20 +289,25 @@ def _faults_of_names(cells: list[Cell]) -> list[tuple[int, str]]:
     for cell in cells:
         if cell.kind == "check":
             for name in sorted(used(cell.source) - allowed):
-                where = next(
-                    (i for i, text in enumerate(cell.source.splitlines(), 1)
-                     if re.search(rf"\b{name}\b", text)), 0,
-                )  # fmt: skip
-                said = "a check uses names of setup cells, exercises and its own only"
-                faults.append((cell.line + where, f"`{name}` is none of them: {said}."))
+                lines = enumerate(cell.source.splitlines(), 1)
+                where = next((i for i, text in lines if re.search(rf"\b{name}\b", text)), 0)
+                rule = "a check uses names of setup cells, exercises and its own only"
+                faults.append((cell.line + where, f"`{name}` is none of them: {rule}."))
     return faults
 
 
 CANNOT_CROSS = {
     ast.Name: {"inspect", "gc", "get_ipython", "globals", "locals", "vars", "exec", "eval"},
-    ast.Attribute: {"shares_memory", "may_share_memory", "__code__", "__globals__",
-                    "__closure__", "__dict__", "__class__"},
-}  # fmt: skip
+    ast.Attribute: {
+        "shares_memory",
+        "may_share_memory",
+        "__code__",
+        "__globals__",
+        "__closure__",
+        "__dict__",
+        "__class__",
+    },
+}
 """Names by which a check would look into a process that is another one when grading."""
 
 
@@ -317,10 +319,10 @@ def _faults_of_crossing(cells: list[Cell]) -> list[tuple[int, str]]:
         if cell.kind != "check":
             continue
         for node in ast.walk(ast.parse(cell.source)):
-            said = _cannot_cross(node, exercises)
-            if said:
-                line = cell.line + getattr(node, "lineno", 0)
-                faults.append((line, f"{said}, which cannot cross to the grader's own process."))
+            question = _cannot_cross(node, exercises)
+            if question:
+                fault = f"{question}, which cannot cross to the grader's own process."
+                faults.append((cell.line + getattr(node, "lineno", 0), fault))
     return faults
 
 
@@ -329,11 +331,11 @@ def _cannot_cross(node: ast.AST, exercises: set[str]) -> str:
     name = getattr(node, "attr", getattr(node, "id", ""))
     if name in CANNOT_CROSS.get(type(node), ()):
         return f"`{name}` looks into the learner's process"
-    call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    if call and node.func.id in ("isinstance", "issubclass"):
-        kinds = {n.id for n in ast.walk(node.args[-1]) if isinstance(n, ast.Name)}
-        if kinds & exercises:
-            return f"`{node.func.id}` asks for the learner's own class"
+    match node:
+        case ast.Call(func=ast.Name(id="isinstance" | "issubclass" as function)):
+            kinds = {n.id for n in ast.walk(node.args[-1]) if isinstance(n, ast.Name)}
+            if kinds & exercises:
+                return f"`{function}` asks for the learner's own class"
     return ""
 
 
@@ -355,8 +357,8 @@ def _leaks(cells: list[Cell]) -> list[tuple[int, str]]:
         for i, line in enumerate(map(_squeeze, rest.splitlines()), 1):
             for solution, name in solutions.items():
                 if solution in line:
-                    leak = f"this line of the solution of `{name}` would be released."
-                    faults.append((cell.line + i, leak))
+                    fault = f"this line of the solution of `{name}` would be released."
+                    faults.append((cell.line + i, fault))
     return faults
 
 

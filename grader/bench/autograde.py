@@ -21,9 +21,10 @@ from nbgrader.api import Gradebook
 
 from grader import course
 from grader.authoring.lesson import Lesson
-from grader.grading import autograde, judge
-from grader.grading.grade import chosen
-from grader.grading.judge import Task
+from grader.grading import autograde, worker
+from grader.grading.assignment import assign
+from grader.grading.choice import chosen
+from grader.grading.task import Task
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def compare(
             say(f"turn {turn + 1} of {turns}: nbgrader autograde, {few} submissions")
             config = course.folder(place / "plain")
             (place / "plain").mkdir()
-            released, _ = autograde.assign(lesson, place / "plain", config)
+            released, _ = assign(lesson, place / "plain", config)
             hand_in(lesson, released, place / "plain", few)
             api = course.nbgrader(place / "plain", config)
             for learner, _ in learners(lesson, few):
@@ -82,12 +83,12 @@ def compare(
             say(f"turn {turn + 1} of {turns}: grader autograde, {count} submissions")
             hand_in(lesson, released, place / "fast", count)
             options = autograde.Options(place / "fast", workers=workers, feedback=False)
-            autograde.assign(lesson, place / "fast", course.folder(place / "fast"))
+            assign(lesson, place / "fast", course.folder(place / "fast"))
             started = time.perf_counter()
             results = autograde.autograde([lesson], options, autograde.Silent())
             fast.append((time.perf_counter() - started) / count)
-            overhead += [judged.seconds - judged.computing for judged in results]
-            computing += [judged.computing for judged in results]
+            overhead += [graded.seconds - graded.computing for graded in results]
+            computing += [graded.computing for graded in results]
             theirs = scores(place / "plain", lesson)
             ours = scores(place / "fast", lesson)
             equal = equal and all(ours[key] == score for key, score in theirs.items())
@@ -105,20 +106,20 @@ def scores(place: Path, lesson: Lesson) -> dict[tuple[str, str], float | None]:
         }
 
 
-def report(found: Compared) -> list[str]:
+def report(compared: Compared) -> list[str]:
     """The comparison in words."""
-    middle = statistics.median(found.plain)
-    ratios = [middle / fast for fast in found.fast]
-    low, *_, high = statistics.quantiles(found.overhead, n=20)
+    middle = statistics.median(compared.plain)
+    ratios = [middle / fast for fast in compared.fast]
+    low, *_, high = statistics.quantiles(compared.overhead, n=20)
     return [
-        f"nbgrader autograde: {_spread(found.plain, 's')} a submission",
-        f"grader autograde:   {_spread([1000 * f for f in found.fast], 'ms')} a submission, "
+        f"nbgrader autograde: {_spread(compared.plain, 's')} a submission",
+        f"grader autograde:   {_spread([1000 * f for f in compared.fast], 'ms')} a submission, "
         "starting and writing included",
         f"ratio: {_spread(ratios, '')}",
-        f"overhead of a worker over the cells' own {1000 * found.computing:.0f} ms: median "
-        f"{1000 * statistics.median(found.overhead):.0f} ms, nine in ten within "
+        f"overhead of a worker over the cells' own {1000 * compared.computing:.0f} ms: median "
+        f"{1000 * statistics.median(compared.overhead):.0f} ms, nine in ten within "
         f"{1000 * low:.0f} to {1000 * high:.0f} ms a submission",
-        f"scores equal: {'yes' if found.equal else 'NO'}",
+        f"scores equal: {'yes' if compared.equal else 'NO'}",
     ]
 
 
@@ -133,22 +134,22 @@ def memory(count: int, say: Callable[[str], None]) -> list[tuple[int, float, flo
     (lesson,) = chosen(["00"])
     place = Path(tempfile.mkdtemp())
     try:
-        released, source = autograde.assign(lesson, place, course.folder(place))
-        found = []
+        released, source = assign(lesson, place, course.folder(place))
+        sizes: list[tuple[int, float, float]] = []
         for k, (learner, answers) in enumerate(learners(lesson, count), 1):
             notebook = nbformat.reads(released, as_version=4)
             for cell in notebook.cells:
                 cell.source = answers.get(cell.id, cell.source)
             text = nbformat.writes(notebook).encode()
-            judge.work(Task(learner, lesson.name, released, source, text))
+            worker.work(Task(learner, lesson.name, released, source, text))
             if k % max(1, count // 10) == 0 or k == 10:
-                (players,) = judge._players.values()
-                sizes = [_resident(pid) for pid in (os.getpid(), players.process.pid)]
-                say(f"{k} submissions: {sizes[0]:.0f} MiB and {sizes[1]:.0f} MiB")
-                found.append((k, *sizes))
-        return found
+                (players,) = worker._players.values()
+                own, forked = (_resident(pid) for pid in (os.getpid(), players.process.pid))
+                say(f"{k} submissions: {own:.0f} MiB and {forked:.0f} MiB")
+                sizes.append((k, own, forked))
+        return sizes
     finally:
-        judge.close()
+        worker.close()
         shutil.rmtree(place)
 
 

@@ -15,6 +15,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from torch.nn import functional as F
 from dropoutlab import data, train
 from grader.authoring.lesson import read
 from grader.errors import CourseError
-from grader.paper.reproduction import write
+from grader.paper.experiment import write
 from grader.paths import ROOT, SOLUTIONS
 
 RESULT = ROOT / "datasets" / "gpu.json"
@@ -104,36 +105,40 @@ def spread(values: Sequence[float]) -> Json:
     return {"median": statistics.median(values), "from": low, "to": high, "times": len(values)}
 
 
-def nothing() -> None:
-    """There is nothing to prepare."""
+def unprepared(call: Callable, *inputs: Any) -> tuple[Call, Callable[[Any], object]]:
+    """An entry of `Calls`: call(*inputs), for which nothing is prepared."""
+    return (lambda: None), (lambda _: call(*inputs))
 
 
-def dropout(clock: Clock, names: dict[str, Any], compiled: Callable, n: int, dtype: torch.dtype,
-            block: int) -> list[Json]:  # fmt: skip
+def dropout(
+    clock: Clock, names: dict[str, Any], compiled: Callable, n: int, dtype: torch.dtype, block: int
+) -> list[Json]:
     """Forward and backward of n entries, by the lesson's kernel, `F.dropout` and compiled."""
     x = torch.randn(n, device=clock.device, dtype=dtype).requires_grad_()
     dy, y, launch = torch.ones_like(x), torch.empty_like(x), names["dropout_triton"]
     bare = x.detach()
     torchs: dict[str, Callable] = {"F.dropout": lambda x: F.dropout(x, P), "compiled": compiled}
+
+    def back(out: Any) -> object:
+        return torch.autograd.grad(out, x, dy)
+
     forward: Calls = {
-        "copy": (nothing, lambda _: y.copy_(bare)),
-        "ours": (nothing, lambda _: launch(bare, P, SEED, block)),
-        **{name: (nothing, lambda _, kind=kind: kind(x)) for name, kind in torchs.items()},
+        "copy": unprepared(y.copy_, bare),
+        "ours": unprepared(launch, bare, P, SEED, block),
+        **{name: unprepared(kind, x) for name, kind in torchs.items()},
     }
     backward: Calls = {
         "copy": forward["copy"],
-        "ours": (nothing, lambda _: launch(dy, P, SEED, block)),
-        **{
-            name: (lambda kind=kind: kind(x), lambda out: torch.autograd.grad(out, x, dy))
-            for name, kind in torchs.items()
-        },
+        "ours": unprepared(launch, dy, P, SEED, block),
+        **{name: (partial(kind, x), back) for name, kind in torchs.items()},
     }
     rows = _compared(clock, forward, "forward") + _compared(clock, backward, "backward")
     kinds = {"ours": lambda x: names["TritonDropout"].apply(x, P, SEED), **torchs}
-    peaks = {
-        name: clock.peak(lambda kind=kind: torch.autograd.grad(kind(x), x, dy))
-        for name, kind in kinds.items()
-    }
+
+    def both(kind: Callable) -> Call:
+        return lambda: back(kind(x))
+
+    peaks = {name: clock.peak(both(kind)) for name, kind in kinds.items()}
     about = {"entries": n, "dtype": str(dtype).removeprefix("torch."), "block": block}
     return [about | row | {"peak bytes": peaks.get(row["kind"])} for row in rows]
 
@@ -152,8 +157,9 @@ def _compared(clock: Clock, calls: Calls, way: str) -> list[Json]:
     ]
 
 
-def residual(clock: Clock, names: dict[str, Any], compiled: Callable, n: int, dtype: torch.dtype,
-             block: int) -> list[Json]:  # fmt: skip
+def residual(
+    clock: Clock, names: dict[str, Any], compiled: Callable, n: int, dtype: torch.dtype, block: int
+) -> list[Json]:
     """r + dropout(x + b), forward, and both ways together: the lesson's against torch's."""
     shape = (max(1, n // COLUMNS), min(n, COLUMNS))
     x, r, dz = (torch.randn(shape, device=clock.device, dtype=dtype) for _ in range(3))
@@ -170,12 +176,12 @@ def residual(clock: Clock, names: dict[str, Any], compiled: Callable, n: int, dt
         return lambda: torch.autograd.grad(kind(*inputs), inputs, dz)
 
     rows = []
-    ways = {
-        "forward": {name: lambda kind=kind: kind(*inputs) for name, kind in kinds.items()},
+    ways: dict[str, dict[str, Call]] = {
+        "forward": {name: partial(kind, *inputs) for name, kind in kinds.items()},
         "both": {name: both(kind) for name, kind in kinds.items()},
     }
     for way, calls in ways.items():
-        times = clock.seconds({kind: (nothing, lambda _, f=f: f()) for kind, f in calls.items()})
+        times = clock.seconds({kind: unprepared(call) for kind, call in calls.items()})
         for kind, took in times.items():
             faster = [t / own for t, own in zip(took, times["ours"], strict=True)]
             rows.append({
@@ -208,19 +214,20 @@ def together(device: str, turns: int, steps: int, seeds: int) -> Json:
             run([pair])
         in_turn.append(time.perf_counter() - started)
     return {
-        "networks": len(pairs), "steps": steps, "at once": spread(at_once),
+        "networks": len(pairs),
+        "steps": steps,
+        "at once": spread(at_once),
         "one after another": spread(in_turn),
         "ratio": spread([a / b for a, b in zip(in_turn, at_once, strict=True)]),
-    }  # fmt: skip
+    }
 
 
 def best_block(clock: Clock, names: dict[str, Any], n: int, dtype: torch.dtype) -> int:
     """The size of a kernel's blocks with which this device is fastest."""
     x = torch.randn(n, device=clock.device, dtype=dtype)
-    times = clock.seconds({
-        str(block): (nothing, lambda _, block=block: names["dropout_triton"](x, P, SEED, block))
-        for block in BLOCKS
-    })  # fmt: skip
+    times = clock.seconds(
+        {str(block): unprepared(names["dropout_triton"], x, P, SEED, block) for block in BLOCKS}
+    )
     return int(min(times, key=lambda block: statistics.median(times[block])))
 
 
@@ -240,17 +247,17 @@ def measure(device: str, names: dict[str, Any], sizes: Sequence[int], repeats: i
         for n in sizes:
             need = 8 * n * dtype.itemsize
             if need > room(device):
-                said = f"{n:,} entries of {dtype}: they need {need / 2**30:.0f} GiB"
-                result["left out"].append(said)
-                say(f"left out: {said}")
+                too_large = f"{n:,} entries of {dtype}: they need {need / 2**30:.0f} GiB"
+                result["left out"].append(too_large)
+                say(f"left out: {too_large}")
                 continue
             plain = compiled(lambda x: F.dropout(x, P))
-            found = dropout(clock, names, plain, n, dtype, block)
+            alone = dropout(clock, names, plain, n, dtype, block)
             joint = compiled(lambda x, b, r: r + F.dropout(x + b, P))
             joined = residual(clock, names, joint, n, dtype, block)
-            result["dropout"] += found
+            result["dropout"] += alone
             result["residual"] += joined
-            for line in lines(found, joined):
+            for line in lines(alone, joined):
                 say(line)
     return result
 
@@ -263,25 +270,25 @@ def room(device: str) -> float:
     return torch.cuda.mem_get_info()[0]
 
 
-def lines(found: list[Json], joined: list[Json]) -> list[str]:
+def lines(alone: list[Json], joined: list[Json]) -> list[str]:
     """One size's results in words."""
-    about = f"2^{found[0]['entries'].bit_length() - 1} {found[0]['dtype']}"
-    said = [
+    about = f"2^{alone[0]['entries'].bit_length() - 1} {alone[0]['dtype']}"
+    parts = [
         f"{about}, {row['way']}, {row['kind']}: {within(row['of a copy'])} of a copy"
         + memory(row["peak bytes"])
-        for row in found
+        for row in alone
     ]
-    said += [
+    parts += [
         f"{about}, bias + dropout + residual, {row['way']}, {row['kind']}: "
         f"{within(row['over ours'])} times our time{memory(row['peak bytes'])}"
         for row in joined
     ]
-    return said
+    return parts
 
 
-def within(found: Json) -> str:
+def within(measured: Json) -> str:
     """A median with its spread."""
-    return f"{found['median']:.3f} ({found['from']:.3f} to {found['to']:.3f})"
+    return f"{measured['median']:.3f} ({measured['from']:.3f} to {measured['to']:.3f})"
 
 
 def memory(peak: int | None) -> str:
@@ -301,13 +308,15 @@ def command(say: Say) -> Path:
     about = {
         "device": torch.cuda.get_device_name(),
         "versions": {
-            "python": platform.python_version(), "torch": torch.__version__,
-            "triton": triton.__version__, "cuda": torch.version.cuda,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "triton": triton.__version__,
+            "cuda": torch.version.cuda,
         },
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": "python3 grader bench gpu",
         "p": P,
-    }  # fmt: skip
+    }
     content = json.dumps(about | result | {"networks": networks}, indent=1) + "\n"
     write(RESULT, lambda to: to.write_text(content))
     return RESULT

@@ -16,9 +16,10 @@ from typing import Any
 from distributed import Client, KilledWorker, Security, as_completed
 
 from grader.errors import CourseError
-from grader.grading import judge
-from grader.grading.autograde import Here
-from grader.grading.judge import Judged, Task
+from grader.grading import worker
+from grader.grading.pools import Here
+from grader.grading.result import Graded
+from grader.grading.task import Task
 
 PATIENCE = 20
 """Seconds in which a scheduler must answer."""
@@ -31,7 +32,7 @@ class Cluster(Here):
         self.address, self.stopping = address, stopping
 
     def __enter__(self) -> Cluster:
-        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it is said here
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # one sentence will do
         try:
             security = Security() if self.address.startswith("tls://") else None
             self.client = Client(self.address, security=security, timeout=PATIENCE)
@@ -46,7 +47,7 @@ class Cluster(Here):
     def __exit__(self, *error: object) -> None:
         self.client.close()
 
-    def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Judged, Any]]:
+    def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Graded, Any]]:
         """Results in the order in which they come; a lost worker's tasks go to another."""
         running: dict[str, tuple[Task, Any]] = {}
         completed = as_completed()
@@ -56,7 +57,7 @@ class Cluster(Here):
                 item = None if self.stopping.is_set() else next(tasks, None)
                 if item is None:
                     return
-                future = self.client.submit(judge.work, item[0], pure=False)
+                future = self.client.submit(worker.work, item[0], pure=False)
                 running[future.key] = item
                 completed.add(future)
 
@@ -68,12 +69,12 @@ class Cluster(Here):
                 try:
                     yield future.result(), extra
                 except KilledWorker:
-                    yield judge.given_up(task), extra
+                    yield worker.given_up(task), extra
                 fill()
         except (CancelledError, OSError):
             lost = f"the scheduler at {self.address} was lost"
-            said = "what was graded is written; the same command goes on."
-            raise CourseError(f"{lost}: {said}") from None
+            rest = "what was graded is written; the same command goes on."
+            raise CourseError(f"{lost}: {rest}") from None
         except ImportError as error:
             remedy = "each needs this project and its requirements"
             raise CourseError(f"a worker cannot grade ({error}): {remedy}.") from None

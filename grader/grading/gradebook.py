@@ -12,11 +12,8 @@ import datetime
 import json
 import logging
 import warnings
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from nbgrader import utils
 from nbgrader.api import (
     Comment,
     Grade,
@@ -32,7 +29,7 @@ from traitlets.config import Config
 
 from grader import course
 from grader.errors import CourseError
-from grader.grading.judge import Judged, Row
+from grader.grading.result import Graded, restored, stored
 
 _metadata = MetaData()
 _done = Table(
@@ -65,44 +62,58 @@ class Writer:
     def __exit__(self, *error: object) -> None:
         self.gradebook.close()
 
-    def done(self, lesson: str) -> dict[str, tuple[str, Judged]]:
-        """By learner: the key and the result of each submission that was graded."""
+    def done(self, lesson: str) -> dict[str, tuple[str, Graded | None]]:
+        """By learner: the key and the result of each submission that was graded.
+
+        A result that another edition of the grader has stored is None.
+        """
         there = {
             (s.student_id, s.id) for s in self.gradebook.assignment_submissions(lesson)
         }  # a submission may have been removed since
-        found = self.db.execute(select(_done).where(_done.c.lesson == lesson)).all()
+        lines = self.db.execute(select(_done).where(_done.c.lesson == lesson)).all()
         self.db.rollback()
         return {
-            row.learner: (row.key, _judged(json.loads(row.judged)))
-            for row in found
-            if (row.learner, row.submission) in there
+            line.learner: (line.key, restored(json.loads(line.judged)))
+            for line in lines
+            if (line.learner, line.submission) in there
         }
 
-    def write(self, judged: Judged, key: str, timestamp: datetime.datetime | None) -> None:
+    def results(self, lesson: str) -> list[Graded]:
+        """The results of a class; CourseError where there are none, or some that are too old."""
+        results = [graded for _, graded in self.done(lesson).values()]
+        old = results.count(None)
+        if not results or old:
+            why = f"has {old} results of an earlier grader" if old else "is not graded"
+            raise CourseError(f"{lesson} {why}: run `python3 grader autograde {lesson[:2]}` first.")
+        return results
+
+    def write(self, graded: Graded, key: str, timestamp: datetime.datetime | None) -> None:
         """Take one graded submission into the gradebook, whole or not at all."""
         try:
-            submission = self._submission(judged, timestamp)
-            (notebook,) = [n for n in submission.notebooks if n.name == judged.lesson]
-            self._grades(notebook, judged)
+            submission = self._submission(graded, timestamp)
+            (notebook,) = [n for n in submission.notebooks if n.name == graded.lesson]
+            self._grades(notebook, graded)
             self.db.flush()
             notebook.late_submission_penalty = None
             if submission.total_seconds_late > 0:
                 self.db.refresh(notebook)
                 penalty = self.late.late_submission_penalty(
-                    judged.learner, notebook.score, submission.total_seconds_late
+                    graded.learner, notebook.score, submission.total_seconds_late
                 )
                 if penalty is not None:
                     notebook.late_submission_penalty = min(max(penalty, 0), notebook.score)
-            here = (_done.c.learner == judged.learner) & (_done.c.lesson == judged.lesson)
+            here = (_done.c.learner == graded.learner) & (_done.c.lesson == graded.lesson)
             self.db.execute(_done.delete().where(here))
-            text = json.dumps(asdict(judged) | {"notebook": ""})
             now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-            self.db.execute(
-                _done.insert().values(
-                    learner=judged.learner, lesson=judged.lesson, key=key,
-                    submission=submission.id, graded=now, judged=text,
-                )
-            )  # fmt: skip
+            line = {
+                "learner": graded.learner,
+                "lesson": graded.lesson,
+                "key": key,
+                "submission": submission.id,
+                "graded": now,
+                "judged": json.dumps(stored(graded)),
+            }
+            self.db.execute(_done.insert().values(line))
             self.db.commit()
         except BaseException:
             self.db.rollback()
@@ -110,16 +121,16 @@ class Writer:
         self.db.expunge_all()
 
     def _submission(
-        self, judged: Judged, timestamp: datetime.datetime | None
+        self, graded: Graded, timestamp: datetime.datetime | None
     ) -> SubmittedAssignment:
-        student = self.db.get(Student, judged.learner)
+        student = self.db.get(Student, graded.learner)
         if student is None:
-            student = Student(id=judged.learner)
+            student = Student(id=graded.learner)
             self.db.add(student)
-        assignment = self.gradebook.find_assignment(judged.lesson)
+        assignment = self.gradebook.find_assignment(graded.lesson)
         submission = self.db.execute(
             select(SubmittedAssignment).where(
-                SubmittedAssignment.student_id == judged.learner,
+                SubmittedAssignment.student_id == graded.learner,
                 SubmittedAssignment.assignment_id == assignment.id,
             )
         ).scalar_one_or_none()
@@ -133,11 +144,11 @@ class Writer:
         self.db.flush()
         return submission
 
-    def _grades(self, notebook: SubmittedNotebook, judged: Judged) -> None:
+    def _grades(self, notebook: SubmittedNotebook, graded: Graded) -> None:
         """Set automatic scores and comments; what a person gave stays."""
         grades = {grade.cell_id: grade for grade in notebook.grades}
         comments = {comment.cell_id: comment for comment in notebook.comments}
-        points = {row.check: row.points for row in judged.rows}
+        points = {row.check: row.points for row in graded.rows}
         for cell in notebook.notebook.grade_cells:
             grade = grades.get(cell.id) or Grade(cell_id=cell.id, notebook=notebook)
             self.db.add(grade)
@@ -146,7 +157,7 @@ class Writer:
         for cell in notebook.notebook.solution_cells:
             comment = comments.get(cell.id) or Comment(cell_id=cell.id, notebook=notebook)
             self.db.add(comment)
-            comment.auto_comment = "No response." if cell.name in judged.unanswered else None
+            comment.auto_comment = "No response." if cell.name in graded.unanswered else None
 
 
 def opened(place: Path, url: str = "") -> Writer:
@@ -162,17 +173,3 @@ def opened(place: Path, url: str = "") -> Writer:
         why = str(getattr(error, "orig", error)).strip().splitlines()[0]
         shown = make_url(url).render_as_string(hide_password=True)
         raise CourseError(f"the gradebook {shown} cannot be opened: {why}") from None
-
-
-def _judged(data: dict[str, Any]) -> Judged:
-    rows = tuple(Row(**row) for row in data.pop("rows"))
-    lists = {key: tuple(data.pop(key)) for key in ("notes", "unanswered")}
-    return Judged(rows=rows, **lists, **data)
-
-
-def parsed_timestamp(text: str) -> datetime.datetime | None:
-    """The time of handing in, from nbgrader's timestamp.txt; None where it says none."""
-    try:
-        return utils.parse_utc(text) if text else None
-    except (ValueError, OverflowError):
-        return None

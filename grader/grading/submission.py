@@ -1,9 +1,9 @@
 """A learner's notebook, made fit to be graded.
 
 The submission is rebuilt from the released notebook: only the text of the cells that the
-learner is asked to write, and cells that the learner added, are taken from theirs. So
-deleted, duplicated, reordered and edited checks and changed metadata have no effect beyond
-a note.
+learner is asked to write, and cells that the learner added, are taken from theirs. Checks are
+the instructor's. So deleted, duplicated, reordered and edited checks and changed metadata have
+no effect beyond a note.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from __future__ import annotations
 import copy
 import json
 import warnings
-from pathlib import Path
+from collections import Counter
 from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
+from nbgrader.utils import compute_checksum
 
 from grader.errors import CourseError
 
@@ -28,81 +29,91 @@ NEW = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell
 TAMPERED = "the released one counts"
 
 
-def read(path: Path) -> tuple[NotebookNode, list[str]]:
-    """Read a notebook file of any format; return it in today's, with notes on what was odd."""
-    if not path.is_file():
-        raise CourseError(f"{path} is missing: open the lesson in JupyterLab and save it.")
-    return parse(path.read_bytes(), str(path))
+def parse(text: bytes) -> tuple[NotebookNode, list[str]]:
+    """Read a notebook file's text, of any format; the notebook in today's, and notes on oddities.
 
-
-def parse(text: bytes, name: str = "the file") -> tuple[NotebookNode, list[str]]:
-    """The same for the text of a notebook file."""
+    Raises CourseError where it is no notebook.
+    """
     remedy = "open it in JupyterLab, save it, and try again; or fetch the lesson anew."
     if len(text) > LARGEST:
-        raise CourseError(f"{name} has more than {LARGEST >> 20} MB: clear its outputs; {remedy}")
+        raise CourseError(f"the file has more than {LARGEST >> 20} MB: clear its outputs; {remedy}")
     try:
-        told = json.loads(text.decode("utf-8"))
-        version = told["nbformat"]
+        content = json.loads(text.decode("utf-8"))
+        version = content["nbformat"]
         # A lone surrogate ("\ud83d") is JSON, but no text that can be written anywhere.
-        text = json.dumps(told, ensure_ascii=False).encode("utf-8", "replace").decode()
+        text = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace").decode()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what `rebuild` mends anyway
             notebook = nbformat.reads(text, as_version=4)
         nbformat.validate(notebook, relax_add_props=True)
     except Exception:  # whatever a broken file makes the readers raise
-        raise CourseError(f"{name} is not a Jupyter notebook: {remedy}") from None
+        raise CourseError(f"the file is not a Jupyter notebook: {remedy}") from None
     notes = [] if version == 4 else [f"written in the old notebook format {version}; converted"]
     return notebook, notes
 
 
-def rebuild(learner: NotebookNode | None, released: NotebookNode) -> tuple[NotebookNode, list[str]]:
-    """The `released` notebook with the learner's answers and added cells in place."""
-    if learner is None:
-        return copy.deepcopy(released), []
-    rebuilt = copy.deepcopy(released)
-    place = {cell.id: i for i, cell in enumerate(rebuilt.cells)}
-    answers: dict[str, str] = {}
-    added: dict[int, list[NotebookNode]] = {}
-    seen: list[str] = []
-    here = -1
-    for cell in learner.cells:
-        identity = _identity(cell, place)
-        if identity is None:
-            if sum(map(len, added.values())) >= MOST:
-                continue
-            new = NEW.get(cell.cell_type, new_markdown_cell)
-            identity = f"added_{sum(map(len, added.values()))}"
-            added.setdefault(here, []).append(new(cell.source, id=identity))
-            continue
-        seen.append(identity)
-        here = max(here, place[identity])
-        original = rebuilt.cells[place[identity]]
-        if original.metadata.get("nbgrader", {}).get("solution"):
-            answers.setdefault(identity, cell.source)
+def rebuild(
+    learner: NotebookNode | None, released: NotebookNode, source: NotebookNode
+) -> tuple[NotebookNode, list[str]]:
+    """The notebook to be run, and notes on what the learner changed beside their answers.
 
-    notes = []
-    graded = [c for c in released.cells if "nbgrader" in c.metadata]
-    for cell in graded:
-        count = seen.count(cell.id)
-        if count != 1:
-            fault = "deleted" if count == 0 else f"there {count} times"
-            notes.append(f"`{cell.id}` was {fault}")
-    texts = {_identity(c, place): c for c in reversed(learner.cells)}
-    for cell in graded:
-        theirs = texts.get(cell.id)
-        if theirs is not None and _changed(theirs, cell):
-            notes.append(f"`{cell.id}` was edited; {TAMPERED}")
-    for cell in rebuilt.cells:
-        if cell.id in answers:
-            cell.source = answers[cell.id]
-        elif cell.metadata.get("nbgrader", {}).get("solution"):
-            deleted = "an answer whose cell is missing"
-            cell.source = f"# {deleted}" if cell.cell_type == "code" else f"*{deleted}*"
+    It is the `released` one with the learner's answers and added cells in place, and with each
+    check as `source` has it, hidden parts included. Without a learner it has no answers.
+    """
+    rebuilt = copy.deepcopy(released)
+    _restore_checks(rebuilt, source)
+    if learner is None:
+        return rebuilt, []
+    place = {cell.id: i for i, cell in enumerate(rebuilt.cells)}
+    identities = [_identity(cell, place) for cell in learner.cells]
+    theirs: dict[str, NotebookNode] = {}  # the first of each
+    added: dict[int, list[NotebookNode]] = {}
+    here, count = -1, 0
+    for cell, identity in zip(learner.cells, identities, strict=True):
+        if identity is not None:
+            here = max(here, place[identity])
+            theirs.setdefault(identity, cell)
+        elif count < MOST:
+            new = NEW.get(cell.cell_type, new_markdown_cell)
+            added.setdefault(here, []).append(new(cell.source, id=f"added_{count}"))
+            count += 1
     cells = list(added.get(-1, []))
     for i, cell in enumerate(rebuilt.cells):
+        if _marks(cell).get("solution"):
+            cell.source = theirs[cell.id].source if cell.id in theirs else _missing(cell)
         cells += [cell, *added.get(i, [])]
     rebuilt.cells = cells
-    return rebuilt, notes
+    return rebuilt, _notes(released, theirs, Counter(identities))
+
+
+def _restore_checks(rebuilt: NotebookNode, source: NotebookNode) -> None:
+    """Give each check its whole text, as nbgrader does."""
+    whole = {cell.id: cell.source for cell in source.cells}
+    for cell in rebuilt.cells:
+        if cell.cell_type == "code" and _marks(cell).get("grade"):
+            cell.source = whole[cell.id]
+            cell.metadata.nbgrader["checksum"] = compute_checksum(cell)
+
+
+def _missing(cell: NotebookNode) -> str:
+    deleted = "an answer whose cell is missing"
+    return f"# {deleted}" if cell.cell_type == "code" else f"*{deleted}*"
+
+
+def _notes(
+    released: NotebookNode, theirs: dict[str, NotebookNode], seen: Counter[str | None]
+) -> list[str]:
+    """What is missing, double or edited among the cells that count."""
+    graded = [cell for cell in released.cells if "nbgrader" in cell.metadata]
+    notes = []
+    for cell in graded:
+        if seen[cell.id] != 1:
+            fault = f"there {seen[cell.id]} times" if seen[cell.id] else "deleted"
+            notes.append(f"`{cell.id}` was {fault}")
+    for cell in graded:
+        if cell.id in theirs and _changed(theirs[cell.id], cell):
+            notes.append(f"`{cell.id}` was edited; {TAMPERED}")
+    return notes
 
 
 def _identity(cell: NotebookNode, place: dict[str, int]) -> str | None:

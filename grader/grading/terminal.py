@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -18,80 +19,83 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from grader.grading.judge import Judged
 from grader.grading.report import Exercise
+from grader.grading.result import Graded, Message, Row
 
 COLOURS = {"passed": "green", "partly": "yellow"}
 
 
-def show(judged: Judged, report: Path, console: Console) -> None:
-    """Print a table of one notebook's exercises with each diagnosis, and the score."""
-    table = Table(title=judged.lesson, title_justify="left", title_style="bold", show_lines=True)
+def show(graded: Graded, report: Path, console: Console) -> None:
+    """Print a table of one notebook's exercises with each message, and the score."""
+    table = Table(title=graded.lesson, title_justify="left", title_style="bold", show_lines=True)
     table.add_column("exercise")
     table.add_column("points", justify="right", no_wrap=True)
     table.add_column("what the checks said")
-    for exercise, group in groupby(judged.rows, key=lambda row: row.exercise):
+    for exercise, group in groupby(graded.rows, key=lambda row: row.exercise):
         rows = list(group)
         by_hand = any(row.points is None for row in rows)
         points = "–" if by_hand else f"{sum(row.points or 0 for row in rows):g}"
-        said: dict[str, str] = {}  # the same words about several cases once
-        for row in rows:
-            words = "read by a person" if row.points is None else row.diagnosis
-            said.setdefault(words.partition("\n")[2] or words, words)
         most = f"{sum(row.max for row in rows):g}"
-        table.add_row(
-            exercise,
-            f"{points} / {most}",
-            escape("\n".join(filter(None, said.values())) or "right"),
-        )
+        table.add_row(exercise, f"{points} / {most}", escape(_messages(rows)))
     console.print(table)
-    for note in judged.notes:
+    for note in graded.notes:
         console.print(f"note: {escape(note)}", highlight=False)
-    by_hand = sum(row.max for row in judged.rows if row.points is None)
+    by_hand = sum(row.max for row in graded.rows if row.points is None)
     waiting = f" ({by_hand:g} of them wait for a person)" if by_hand else ""
-    score = f"[bold]score: {judged.points:g} of {judged.max:g}[/]"
+    score = f"[bold]score: {graded.points:g} of {graded.max:g}[/]"
     console.print(f"{score}{waiting}", highlight=False)
     console.print(f"report: {escape(str(report))}", highlight=False, soft_wrap=True)
 
 
-def show_class(results: list[Judged], console: Console, most: int = 40) -> None:
+def _messages(rows: list[Row]) -> str:
+    """What the checks of an exercise said; the same about several cases once."""
+    texts: dict[Message, str] = {}
+    for row in rows:
+        if row.points is None:
+            texts[Message()] = "read by a person"
+        elif row.message is not None:
+            texts.setdefault(replace(row.message, case=""), row.message.text)
+    return "\n".join(texts.values()) or "right"
+
+
+def show_class(results: list[Graded], console: Console, most: int = 40) -> None:
     """Print a class: each learner's score where they are few, and how submissions ended."""
-    for lesson, group in groupby(sorted(results, key=lambda j: j.lesson), lambda j: j.lesson):
-        graded = list(group)
-        if len(graded) <= most:
+    for lesson, group in groupby(sorted(results, key=lambda g: g.lesson), lambda g: g.lesson):
+        members = list(group)
+        if len(members) <= most:
             table = Table("learner", "score", "outcome", "notes", title=lesson)
-            for judged in graded:
-                colour = COLOURS.get(judged.outcome, "red")
+            for graded in members:
+                colour = COLOURS.get(graded.outcome, "red")
                 table.add_row(
-                    escape(judged.learner),
-                    f"{judged.points:g} of {judged.max:g}",
-                    f"[{colour}]{judged.outcome}[/]",
-                    escape("\n".join(judged.notes)),
+                    escape(graded.learner),
+                    f"{graded.points:g} of {graded.max:g}",
+                    f"[{colour}]{graded.outcome}[/]",
+                    escape("\n".join(graded.notes)),
                 )
             console.print(table)
-        ends = Counter(judged.outcome for judged in graded).most_common()
-        said = ", ".join(f"{count} {outcome}" for outcome, count in ends)
-        mean = sum(judged.points for judged in graded) / len(graded)
-        line = f"{lesson}: {len(graded)} graded ({said}), mean {mean:.1f} of {graded[0].max:g}"
-        console.print(line, highlight=False)
-        waiting = sum(row.points is None for judged in graded for row in judged.rows)
+        ends = Counter(graded.outcome for graded in members).most_common()
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in ends)
+        mean = sum(graded.points for graded in members) / len(members)
+        score = f"mean {mean:.1f} of {members[0].max:g}"
+        console.print(f"{lesson}: {len(members)} graded ({outcomes}), {score}", highlight=False)
+        waiting = sum(row.points is None for graded in members for row in graded.rows)
         if waiting:
             console.print(f"{waiting} answers wait for a person, in Formgrader.", highlight=False)
 
 
-def show_report(lesson: str, found: list[Exercise], console: Console, most: int = 5) -> None:
+def show_report(lesson: str, exercises: list[Exercise], console: Console, most: int = 5) -> None:
     """Print what a class got wrong: for each exercise the commonest diagnoses."""
     table = Table(title=lesson, title_justify="left", title_style="bold", show_lines=True)
     table.add_column("exercise")
     table.add_column("right", justify="right")
     table.add_column("mean", justify="right", no_wrap=True)
     table.add_column("what the checks said first, and to how many")
-    for exercise in found:
+    for exercise in exercises:
         lines = [
-            f"{100 * count / exercise.learners:.0f} % {words}"
-            for words, count in exercise.said[:most]
+            f"{100 * fault.learners / exercise.learners:.0f} % {fault.words}"
+            for fault in exercise.faults[:most]
         ]
-        if more := exercise.said[most:]:
+        if more := exercise.faults[most:]:
             lines.append(f"… and {len(more)} more")
         check, count = exercise.hardest
         if count:
@@ -114,7 +118,7 @@ class Bar:
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[said]}"),
+            TextColumn("{task.fields[state]}"),
             console=console,
         )
         self.task: TaskID | None = None
@@ -126,28 +130,28 @@ class Bar:
     def __exit__(self, *error: object) -> None:
         self.bar.stop()
 
-    def begin(self, lesson: str, total: int, known: list[Judged]) -> None:
-        self.shares = [judged.points / judged.max for judged in known if judged.max]
+    def begin(self, lesson: str, total: int, known: list[Graded]) -> None:
+        self.shares = [graded.points / graded.max for graded in known if graded.max]
         self.now: list[str] = []
         if known:
             self.bar.console.print(f"{lesson}: {len(known)} were graded before", highlight=False)
-        self.task = self.bar.add_task(lesson, total=total, said="")
+        self.task = self.bar.add_task(lesson, total=total, state="")
 
     def running(self, learner: str) -> None:
         self.now.append(learner)
         self._tell()
 
-    def graded(self, judged: Judged) -> None:
-        self.shares.append(judged.points / judged.max if judged.max else 0)
-        if judged.learner in self.now:
-            self.now.remove(judged.learner)
+    def graded(self, graded: Graded) -> None:
+        self.shares.append(graded.points / graded.max if graded.max else 0)
+        if graded.learner in self.now:
+            self.now.remove(graded.learner)
         self.bar.advance(self.task)
         self._tell()
 
     def feedback(self, total: int) -> None:
-        self.bar.update(self.task, said=self._mean())
+        self.bar.update(self.task, state=self._mean())
         if total:
-            self.task = self.bar.add_task("  feedback", total=total, said="")
+            self.task = self.bar.add_task("  feedback", total=total, state="")
 
     def advance(self, fault: str) -> None:
         self.bar.advance(self.task)
@@ -160,4 +164,4 @@ class Bar:
 
     def _tell(self) -> None:
         names = ", ".join(escape(name[:20]) for name in self.now[:3])
-        self.bar.update(self.task, said=f"{self._mean()} · {names}")
+        self.bar.update(self.task, state=f"{self._mean()} · {names}")

@@ -60,8 +60,8 @@ def write(members: Class, file: Path) -> None:
         raise CourseError(f"{file} cannot be written: name a file in a folder that is there.")
     prepare(members)
     file.write_text(configuration(members), encoding="utf-8")
-    print(TAKE_OVER.format(file=file.resolve(), python=sys.executable,
-                          littlest=TLJH / "config" / "jupyterhub_config.d"))  # fmt: skip
+    settings = TLJH / "config" / "jupyterhub_config.d"
+    print(TAKE_OVER.format(file=file.resolve(), python=sys.executable, littlest=settings))
 
 
 def configuration(members: Class) -> str:
@@ -98,8 +98,10 @@ def prepare(members: Class) -> None:
 def _divide(instructor: str) -> None:
     """Give the instructor what they write, and close to others what learners must not read."""
     COURSE.mkdir(exist_ok=True)
-    say(f"lessons/, solutions/ and .course/ belong to {instructor}; nobody else may open the "
-        "last two, or .git/.")  # fmt: skip
+    say(
+        f"lessons/, solutions/ and .course/ belong to {instructor}; nobody else may open the "
+        "last two, or .git/."
+    )
     for folder, mode in ((LESSONS, 0o755), (SOLUTIONS, 0o700), (COURSE, 0o700)):
         accounts.give(folder, instructor)
         folder.chmod(mode)
@@ -124,12 +126,16 @@ def _try(name: str) -> None:
         subprocess.run(
             [sys.executable, "-c", code, data],
             env={"PYTHONPATH": str(LESSONS), "PATH": os.defpath, "HOME": accounts.home(name)},
-            cwd="/", check=True, capture_output=True, text=True, **accounts.identity(name),
-        )  # fmt: skip
+            cwd="/",
+            check=True,
+            capture_output=True,
+            text=True,
+            **accounts.identity(name),
+        )
     except (OSError, subprocess.CalledProcessError) as error:
-        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
+        reason = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
         raise CourseError(
-            f"{name} cannot use the course where it lies ({said}): put it where everybody may "
+            f"{name} cannot use the course where it lies ({reason}): put it where everybody may "
             "read it, such as /srv/dropout, and start it with a Python that everybody may run, "
             "such as /usr/bin/python3."
         ) from None

@@ -25,20 +25,20 @@ def read(file: Path, instructor: str) -> list[str]:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise CourseError(f"{file} cannot be read as a list of learners: {error}.") from None
-    found: dict[str, int] = {}
+    places: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
         name = line.partition("#")[0].strip()
         if not name:
             continue
         if name == instructor:
             raise CourseError(f"{file}, line {number}: {name} is the instructor: take it out.")
-        if name in found:
-            raise CourseError(f"{file}, line {number}: {name} is in line {found[name]} already.")
+        if name in places:
+            raise CourseError(f"{file}, line {number}: {name} is in line {places[name]} already.")
         valid(name, f"{file}, line {number}")
-        found[name] = number
-    if not found:
+        places[name] = number
+    if not places:
         raise CourseError(f"{file} names no learner: write one account's name a line.")
-    return list(found)
+    return list(places)
 
 
 def valid(name: str, where: str) -> str:

@@ -22,7 +22,7 @@ port = 0  # of the sign-in page; the proxy's own API and the hub's come next to 
 certificate = ""  # for https, with its key
 key = ""
 
-c = get_config()  # noqa: F821
+c = get_config()
 state = f"{root}/.hub/state"
 settings = f"{root}/grader/jupyter"
 everyone = f"{settings}/hub:{root}/grader"  # nbgrader's configuration

@@ -1,1 +1,1 @@
-"""The process in which a learner's code runs: forks, wire, confinement, doctor."""
+"""The process in which a learner's code runs: its forks, the wire, confinement, doctor."""

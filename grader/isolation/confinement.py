@@ -14,9 +14,7 @@ runs with less. Sources: namespaces(7), pivot_root(2), landlock(7), seccomp(2).
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
-import platform
 import signal
 import struct
 import sys
@@ -24,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.errors import Unavailable
+from grader.isolation import linux, seccomp
 
 HOME = "/learner"
 """A player's home folder: the one place where it may write."""
@@ -34,37 +33,11 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND, MS_REC = 1, 2, 4, 32, 4096,
 MS_PRIVATE, MNT_DETACH = 1 << 18, 2
 NEWNS, NEWUSER, NEWPID = 0x00020000, 0x10000000, 0x20000000
 NEWUTS, NEWIPC, NEWNET, NEWCGROUP = 0x04000000, 0x08000000, 0x40000000, 0x02000000
-PDEATHSIG, DUMPABLE, SECCOMP, NO_NEW_PRIVS = 1, 4, 22, 38
+PDEATHSIG, DUMPABLE, NO_NEW_PRIVS = 1, 4, 38
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 CAPSET = {"x86_64": 126, "aarch64": 91}
 RECURSIVE = 0x8000
 MOUNT_SETATTR, LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 442, 444, 445, 446
-
-REFUSED = {  # name: numbers on x86_64 and aarch64; None where there is no such call
-    "socket": (41, 198), "socketpair": (53, 199), "connect": (42, 203), "bind": (49, 200),
-    "listen": (50, 201), "accept": (43, 202), "accept4": (288, 242),
-    "fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281),
-    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
-    "kcmp": (312, 272), "pidfd_open": (434, 434), "pidfd_getfd": (438, 438),
-    "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51),
-    "unshare": (272, 97), "setns": (308, 268), "open_tree": (428, 428),
-    "move_mount": (429, 429), "fsopen": (430, 430), "fsconfig": (431, 431),
-    "fsmount": (432, 432), "fspick": (433, 433), "mount_setattr": (442, 442),
-    "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
-    "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
-    "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
-    "init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106),
-    "kexec_load": (246, 104), "kexec_file_load": (320, 294), "reboot": (169, 142),
-    "swapon": (167, 224), "swapoff": (168, 225), "syslog": (103, 116), "acct": (163, 89),
-    "quotactl": (179, 60), "personality": (135, 92), "clock_settime": (227, 112),
-    "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
-    "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194),
-    "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
-    "iopl": (172, None), "ioperm": (173, None), "modify_ldt": (154, None),
-}  # fmt: skip
-"""System calls that answer "not permitted" in a player."""
-CLONE, CLONE3 = (56, 220), (435, 435)
-AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 
 @dataclass(frozen=True)
@@ -82,27 +55,6 @@ class Limits:
     threads: int = 64
     output: int = 200_000
     """Characters that one cell may print."""
-
-
-def _call(what: str, function: str, *args: object) -> int:
-    """Call a function of the C library; raise Unavailable where it fails."""
-    result = getattr(ctypes.CDLL(None, use_errno=True), function)(*args)
-    if result < 0:
-        raise Unavailable(f"{what}: {os.strerror(ctypes.get_errno())}")
-    return result
-
-
-def _system(what: str, number: int, *args: object) -> int:
-    return _call(what, "syscall", ctypes.c_long(number), *args)
-
-
-def machine() -> str:
-    """The machine's architecture; raises Unavailable where the sandbox does not know it."""
-    if sys.platform != "linux":
-        raise Unavailable("the sandbox needs Linux (namespaces, Landlock, seccomp)")
-    if platform.machine() not in AUDIT:
-        raise Unavailable(f"the sandbox does not know the system calls of {platform.machine()}")
-    return platform.machine()
 
 
 # --- once: the root that players see ----------------------------------------------------
@@ -135,7 +87,7 @@ def prepare(root: Path, hidden: list[Path]) -> int:
     inside what it must see. Returns a file descriptor of the machine's /proc, which players
     need to be born and close before a learner's code runs.
     """
-    machine()
+    linux.machine()
     seen = visible(root)
     for folder in hidden:
         for path in seen:
@@ -145,7 +97,7 @@ def prepare(root: Path, hidden: list[Path]) -> int:
     superuser = os.geteuid() == 0
     if not superuser:
         _userspace(proc, 0)
-    _call("a mount namespace", "unshare", NEWNS)
+    linux.call("a mount namespace", "unshare", NEWNS)
     _mount("private mounts", None, "/", None, MS_REC | MS_PRIVATE)
     new = "/proc"  # a folder that is always there, and that no player needs
     _mount("a root in memory", "tmpfs", new, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m")
@@ -162,25 +114,25 @@ def prepare(root: Path, hidden: list[Path]) -> int:
         flags = MS_RDONLY | MS_NOSUID | (0 if path.startswith("/dev/") else MS_NODEV)
         attributes = struct.pack("QQQQ", flags, 0, 0, 0)
         where = (new + path).encode()
-        _system(f"{path} read-only", MOUNT_SETATTR, -100, where, RECURSIVE, attributes, 32)
+        linux.system(f"{path} read-only", MOUNT_SETATTR, -100, where, RECURSIVE, attributes, 32)
     os.makedirs(new + HOME)
     if not os.path.exists(new + "/tmp"):  # the course itself may lie there
         os.symlink(HOME, new + "/tmp")
     os.chdir(new)
-    _system("a new root", PIVOT_ROOT[machine()], b".", b".")
-    _call("the old root's end", "umount2", b".", MNT_DETACH)
+    linux.system("a new root", PIVOT_ROOT[linux.machine()], b".", b".")
+    linux.call("the old root's end", "umount2", b".", MNT_DETACH)
     os.chdir("/")
     _mount("the root read-only", None, "/", None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID)
     if superuser:
         _drop()
         _userspace(proc, 0)
-        _call("a mount namespace", "unshare", NEWNS)
+        linux.call("a mount namespace", "unshare", NEWNS)
     # Process 1 of a namespace of ours: it may make more of them, and with it all players end.
-    _call("a PID namespace", "unshare", NEWPID)
+    linux.call("a PID namespace", "unshare", NEWPID)
     child = os.fork()
     if child:
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
-    _call("the end with the parent", "prctl", PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    linux.call("the end with the parent", "prctl", PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     return proc
 
 
@@ -189,20 +141,20 @@ def _drop() -> None:
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
-    _call("a process of one's own", "prctl", DUMPABLE, 1, 0, 0, 0)  # so that uid_map is ours
+    linux.call("a process of one's own", "prctl", DUMPABLE, 1, 0, 0, 0)  # so that uid_map is ours
 
 
 def _mount(
     what: str, source: str | None, target: str, kind: str | None, flags: int, data: str = ""
 ) -> None:
     texts = [t.encode() if t is not None else None for t in (source, target, kind)]
-    _call(what, "mount", *texts, ctypes.c_ulong(flags), data.encode() if data else None)
+    linux.call(what, "mount", *texts, ctypes.c_ulong(flags), data.encode() if data else None)
 
 
 def _userspace(proc: int, inside: int) -> None:
     """A user namespace in which this user has the number `inside`, and no other user exists."""
     user, group = os.geteuid(), os.getegid()
-    _call("a user namespace", "unshare", NEWUSER)
+    linux.call("a user namespace", "unshare", NEWUSER)
     texts = {"setgroups": "deny", "uid_map": f"{inside} {user} 1", "gid_map": f"{inside} {group} 1"}
     for name, text in texts.items():
         try:
@@ -219,19 +171,19 @@ def _userspace(proc: int, inside: int) -> None:
 def fork(proc: int) -> int:
     """Fork into a PID namespace of its own: 0 in the child, which is its process 1."""
     own = os.open("self/ns/pid", os.O_RDONLY, dir_fd=proc)
-    _call("a PID namespace", "unshare", NEWPID)
+    linux.call("a PID namespace", "unshare", NEWPID)
     child = os.fork()
     if child:
-        _call("the own PID namespace", "setns", own, NEWPID)
+        linux.call("the own PID namespace", "setns", own, NEWPID)
     os.close(own)
     return child
 
 
 def confine(proc: int, limits: Limits) -> None:
     """Give up everything but computing. Taken by a player before any learner's code."""
-    _call("the end with the parent", "prctl", PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    linux.call("the end with the parent", "prctl", PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.setsid()
-    _call("namespaces", "unshare", NEWNS | NEWNET | NEWIPC | NEWUTS | NEWCGROUP)
+    linux.call("namespaces", "unshare", NEWNS | NEWNET | NEWIPC | NEWUTS | NEWCGROUP)
     data = f"mode=1777,size={limits.disk},nr_inodes=4096"
     _mount("a home folder in memory", "tmpfs", HOME, "tmpfs", MS_NOSUID | MS_NODEV, data)
     _userspace(proc, 1000)
@@ -240,10 +192,10 @@ def confine(proc: int, limits: Limits) -> None:
     os.close(proc)
     os.chdir(HOME)
     _resources(limits, used)
-    _call("no new privileges", "prctl", NO_NEW_PRIVS, 1, 0, 0, 0)
+    linux.call("no new privileges", "prctl", NO_NEW_PRIVS, 1, 0, 0, 0)
     _landlock()
     _no_capabilities()
-    _seccomp()
+    seccomp.install()
 
 
 def _resources(limits: Limits, used: int) -> None:
@@ -271,18 +223,12 @@ def own_namespace(flags: int) -> None:
         _drop()
     _userspace(proc, 0)
     if flags & ~NEWUSER:
-        _call("namespaces", "unshare", flags & ~NEWUSER)
-
-
-def seccomp_filters() -> None:
-    """Install the filter of players; raises Unavailable. For a process made to try it."""
-    _call("no new privileges", "prctl", NO_NEW_PRIVS, 1, 0, 0, 0)
-    _seccomp()
+        linux.call("namespaces", "unshare", flags & ~NEWUSER)
 
 
 def landlock_version() -> int:
     """The version of Landlock that the kernel has; raises Unavailable where it has none."""
-    return _system("Landlock (a Linux of 5.13 or later)", LANDLOCK_CREATE, None, 0, 1)
+    return linux.system("Landlock (a Linux of 5.13 or later)", LANDLOCK_CREATE, None, 0, 1)
 
 
 def _landlock() -> None:
@@ -292,40 +238,18 @@ def _landlock() -> None:
     read, write_file, devices = 0b1100, 1 << 1, 1 << 15 | 1 << 6 | 1 << 11
     attributes = struct.pack("QQQ", files, 3 if version >= 4 else 0, 3 if version >= 6 else 0)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
-    rules = _system("a Landlock ruleset", LANDLOCK_CREATE, attributes, size, 0)
+    rules = linux.system("a Landlock ruleset", LANDLOCK_CREATE, attributes, size, 0)
     everything = files & ~devices & ~(1 << 9) & ~(1 << 10) & ~1
     rights = {"/": read, HOME: everything, "/dev/null": write_file | 1 << 2}
     for path, allowed in rights.items():
         fd = os.open(path, os.O_PATH)
         rule = struct.pack("=Qi", allowed, fd)
-        _system(f"Landlock for {path}", LANDLOCK_ADD, rules, 1, rule, 0)
+        linux.system(f"Landlock for {path}", LANDLOCK_ADD, rules, 1, rule, 0)
         os.close(fd)
-    _system("Landlock", LANDLOCK_RESTRICT, rules, 0)
+    linux.system("Landlock", LANDLOCK_RESTRICT, rules, 0)
     os.close(rules)
 
 
 def _no_capabilities() -> None:
     header = struct.pack("Ii", 0x20080522, 0)
-    _system("no capabilities", CAPSET[machine()], header, bytes(24))
-
-
-def _seccomp() -> None:
-    """Install the filter: what is REFUSED says "not permitted", and only threads are made."""
-    arch = machine()
-    which = list(AUDIT).index(arch)
-    load, equal, at_least, any_bit, answer = 0x20, 0x15, 0x35, 0x45, 0x06
-    allow, refuse, unknown = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
-    program = [
-        (load, 0, 0, 4), (equal, 1, 0, AUDIT[arch]), (answer, 0, 0, 0x80000000),
-        (load, 0, 0, 0), (at_least, 0, 1, 0x40000000), (answer, 0, 0, refuse),
-        (equal, 0, 4, CLONE[which]), (load, 0, 0, 16),
-        (any_bit, 0, 1, 0x00010000), (answer, 0, 0, allow), (answer, 0, 0, refuse),
-        (equal, 0, 1, CLONE3[which]), (answer, 0, 0, unknown),
-    ]  # fmt: skip
-    for numbers in REFUSED.values():
-        if numbers[which] is not None:
-            program += [(equal, 0, 1, numbers[which]), (answer, 0, 0, refuse)]
-    program.append((answer, 0, 0, allow))
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
-    filter_ = struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))
-    _call("seccomp", "prctl", SECCOMP, 2, filter_, 0, 0)
+    linux.system("no capabilities", CAPSET[linux.machine()], header, bytes(24))

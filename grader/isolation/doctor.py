@@ -13,19 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.errors import Unavailable
-from grader.grading import judge
-from grader.isolation import confinement
-from grader.isolation.referee import Players, Session
+from grader.isolation import confinement, linux, seccomp
+from grader.isolation.forks import Players
+from grader.isolation.outputs import run_cell
+from grader.isolation.session import Session
 from grader.paths import ROOT
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: whether it is as it should be, and what was found."""
+    """One thing that was looked at: whether it is as it should be, and how it is."""
 
     what: str
     good: bool
-    found: str
+    detail: str
 
 
 PARTS: dict[str, Callable[[], object]] = {
@@ -37,7 +38,7 @@ PARTS: dict[str, Callable[[], object]] = {
     ),
     "IPC namespace": lambda: confinement.own_namespace(confinement.NEWUSER | confinement.NEWIPC),
     "Landlock": lambda: f"version {confinement.landlock_version()}",
-    "seccomp": confinement.seccomp_filters,
+    "seccomp": seccomp.install,
 }
 
 INSIDE = """
@@ -63,7 +64,7 @@ def examine() -> list[Finding]:
         Finding("user", True, "root: given up in the sandbox" if _root() else "not root"),
     ]
     try:
-        confinement.machine()
+        linux.machine()
     except Unavailable as error:
         return [*findings, Finding("sandbox", False, str(error))]
     findings += [_part(what, call) for what, call in PARTS.items()]
@@ -96,7 +97,7 @@ def _part(what: str, call: Callable[[], object]) -> Finding:
 def _player() -> list[Finding]:
     try:
         started = time.perf_counter()
-        players = Players(ROOT, [ROOT], confinement.Limits())
+        players = Players(ROOT, hidden=[ROOT], limits=confinement.Limits())
         warm = time.perf_counter() - started
     except Unavailable as error:
         return [Finding("a player in the sandbox", False, str(error))]
@@ -107,20 +108,22 @@ def _player() -> list[Finding]:
         session.close()
         times.append(1000 * (time.perf_counter() - started))
     session = Session(players)
-    outputs = judge.run_cell(INSIDE.replace("COURSE", repr(str(ROOT / "solutions"))), session)
+    outputs = run_cell(INSIDE.replace("COURSE", repr(str(ROOT / "solutions"))), session)
     session.close()
     players.close()
-    said = "\n".join(o.get("text", o.get("evalue", "")).strip() for o in outputs)
-    times.sort()
+    view = "\n".join(o.get("text", o.get("evalue", "")).strip() for o in outputs)
     return [
         Finding("Python and packages ready", True, f"{warm:.1f} s, once for each worker"),
-        Finding(
-            "a player in the sandbox", True,
-            f"started and ended in {times[10]:.0f} ms ({times[1]:.0f} to {times[-2]:.0f})",
-        ),
-        Finding("seen from within", "allowed" not in said, said),
+        Finding("a player in the sandbox", True, f"started and ended in {_spread(times)}"),
+        Finding("seen from within", "allowed" not in view, view),
         _bubblewrap(),
-    ]  # fmt: skip
+    ]
+
+
+def _spread(times: list[float]) -> str:
+    """The median of 20 times in milliseconds, and all but the first and the last of them."""
+    times = sorted(times)
+    return f"{times[10]:.0f} ms ({times[1]:.0f} to {times[-2]:.0f})"
 
 
 def _bubblewrap() -> Finding:
@@ -137,6 +140,5 @@ def _bubblewrap() -> Finding:
             times.append(1000 * (time.perf_counter() - started))
     if done.returncode:
         return Finding("bubblewrap, for comparison", True, done.stderr.decode().strip())
-    times.sort()
-    said = f"{times[10]:.0f} ms ({times[1]:.0f} to {times[-2]:.0f}) to run /bin/true"
-    return Finding("bubblewrap, for comparison", True, f"{said}; Python and packages come on top")
+    text = f"{_spread(times)} to run /bin/true; Python and packages come on top"
+    return Finding("bubblewrap, for comparison", True, text)

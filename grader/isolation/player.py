@@ -1,36 +1,28 @@
 """The player: runs a learner's cells and answers the referee's calls, and holds nothing else.
 
-`main` is the process from which players are forked: it has imported what lessons import, so
-a player starts in milliseconds. A player runs cells in IPython, hands out what the referee
-asks for, and is never believed: what it says is data (`grader.isolation.wire`).
+A player runs cells in IPython, hands out what the referee asks for, and is never believed:
+all that comes from it is data (`grader.isolation.table`).
 """
 
 from __future__ import annotations
 
-import array
 import builtins
 import contextlib
-import gc
 import io
 import itertools
-import json
 import operator
-import os
-import resource
-import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from dropoutlab import expect, probes
 from grader.authoring.names import bound, used
-from grader.errors import Unavailable
-from grader.isolation import confinement
-from grader.isolation.wire import Frames, Table
+from grader.isolation.confinement import Limits
+from grader.isolation.frames import Frames
+from grader.isolation.table import Table
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "call": lambda target, /, *args, **kwargs: target(*args, **kwargs),
@@ -71,11 +63,11 @@ class Printed(io.TextIOBase):
         return text
 
 
-def _raised(name: str, said: str) -> BaseException:
+def _raised(name: str, message: str) -> BaseException:
     """An exception that the check raised, of its class where that is built in."""
     with contextlib.suppress(TypeError):  # some want more than a message
-        return getattr(builtins, name, RuntimeError)(said)
-    return RuntimeError(said)
+        return getattr(builtins, name, RuntimeError)(message)
+    return RuntimeError(message)
 
 
 def _exit(target: Any, *error: str) -> Any:
@@ -99,7 +91,7 @@ class Callback:
 class Player:
     """One learner's process: its namespace, its objects, its end of the wire."""
 
-    def __init__(self, end: socket.socket, shell: Any, limits: confinement.Limits):
+    def __init__(self, end: socket.socket, shell: Any, limits: Limits):
         self.frames, self.shell, self.limits = Frames(end), shell, limits
         self.table = Table(referee=False, lend=self._lend, borrow=self._borrow)
         self.lent: dict[int, Any] = {}
@@ -113,7 +105,7 @@ class Player:
             self._answer(self._received())
 
     def _received(self) -> Any:
-        """The referee's next message; what cannot be read is told, and ends the player."""
+        """The referee's next message; one that cannot be read is reported, and ends the player."""
         try:
             return self.table.read(*self.frames.receive())
         except Exception as error:
@@ -148,12 +140,12 @@ class Player:
             kind = "leaves" if self.shell.exit_now else "value"
             self._send((sequence, kind, value, out.take(), err.take()))
         except BaseException as error:
-            told = (sequence, "error", *self._told(error), out.take(), err.take())
+            report = (sequence, "error", *self._describe(error), out.take(), err.take())
             try:
-                self._send(told)
-            except Exception as error:  # what has changed meanwhile cannot be told
-                told = (sequence, "error", *self._told(error), "", "")
-                self.frames.send([[], [], self.table._encode(told, 0)])
+                self._send(report)
+            except Exception as error:  # what has changed meanwhile cannot cross
+                report = (sequence, "error", *self._describe(error), "", "")
+                self.frames.send([[], [], self.table._encode(report, 0)])
 
     @contextlib.contextmanager
     def _interruptible(self, yes: bool) -> Iterator[None]:
@@ -177,7 +169,7 @@ class Player:
             self.table.take_back()
             raise
 
-    def _told(self, error: BaseException) -> tuple[Any, ...]:
+    def _describe(self, error: BaseException) -> tuple[Any, ...]:
         """An exception as data: the names of its classes, its message, the learner's line."""
         names = tuple(kind.__name__ for kind in type(error).__mro__)
         message = where = ""
@@ -217,7 +209,7 @@ class Player:
         """Run a cell; its outputs as ("stream", name, text), ("png", bytes), ("error", …)."""
         shell, outputs = self.shell, []
         shell.display_pub.outputs = shown = []
-        shell.told = None
+        shell.traceback_lines = None
         result = shell.run_cell(source, store_history=False)
         for name, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
             if text := stream.take():
@@ -230,8 +222,8 @@ class Player:
                 outputs.append(("text", text[: self.limits.output]))
         error = result.error_before_exec or result.error_in_exec
         if error is not None:
-            names, message, _ = self._told(error)
-            trace = tuple(line[:2000] for line in (shell.told or ())[-50:])
+            names, message, _ = self._describe(error)
+            trace = tuple(line[:2000] for line in (shell.traceback_lines or ())[-50:])
             outputs.append(("error", names[0], message, trace))
         return tuple(outputs)
 
@@ -273,9 +265,13 @@ class Player:
         hooks = [x.register_hook(end(i)) for i, x in made.items()]
         try:
             both = torch.autograd.grad(
-                output, [*given, *own], weight, retain_graph=True, create_graph=create_graph,
+                output,
+                [*given, *own],
+                weight,
+                retain_graph=True,
+                create_graph=create_graph,
                 allow_unused=True,
-            )  # fmt: skip
+            )
         finally:
             for hook in hooks:
                 hook.remove()
@@ -318,155 +314,3 @@ def _leaves(output: torch.Tensor) -> list[torch.Tensor]:
             leaves.append(node.variable)
         todo += [following for following, _ in node.next_functions]
     return leaves
-
-
-# --- the process from which players are forked -------------------------------------------
-
-
-def shell() -> Any:
-    """An IPython without history, configuration and colours."""
-    from IPython.core.displayhook import DisplayHook
-    from IPython.core.displaypub import CapturingDisplayPublisher
-    from IPython.core.interactiveshell import InteractiveShell
-    from traitlets.config import Config
-
-    class Shell(InteractiveShell):
-        told: tuple[str, ...] | None = None
-        exit_now = False
-
-        def ask_exit(self) -> None:
-            self.exit_now = True
-
-        def _showtraceback(self, kind: Any, value: Any, lines: list[str]) -> None:
-            self.told = tuple(lines)
-
-        def init_display_pub(self) -> None:
-            self.display_pub = CapturingDisplayPublisher(parent=self, shell=self)
-
-        def init_history(self) -> None:
-            super().init_history()
-            self.history_manager.enabled = False
-
-        def init_io(self) -> None:
-            pass
-
-    class Quiet(DisplayHook):
-        def write_output_prompt(self) -> None:
-            pass
-
-    config = Config()
-    config.HistoryManager.enabled = False
-    config.InteractiveShell.colors = "NoColor"
-    config.InteractiveShell.display_page = True
-    instance = Shell.instance(config=config, displayhook_class=Quiet)
-    instance.user_ns["__name__"] = "__main__"
-    return instance
-
-
-def preload() -> None:
-    """Import what lessons import."""
-    import matplotlib
-    import numpy  # noqa: F401
-    import scipy.stats  # noqa: F401
-    import sklearn  # noqa: F401
-
-    matplotlib.use("module://matplotlib_inline.backend_inline")
-    import matplotlib.pyplot
-
-    from dropoutlab import data, explore, plot, train  # noqa: F401
-
-    # Torch looks up once, in /proc, what the processor can do; a player has no /proc.
-    torch.ones(1, dtype=torch.float16) / 2
-    sys.modules["dropoutlab.bugs"] = None  # type: ignore[assignment]  # an exercise's answer
-
-
-def main() -> None:
-    """Fork players on request, and end them; ends with the process that asks."""
-    control = socket.socket(fileno=int(sys.argv[1]))
-    given = json.loads(sys.argv[2])
-    limits, confined = confinement.Limits(**given["limits"]), not given["unsafe"]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    preload()
-    interactive = shell()
-    try:
-        hidden = [Path(folder) for folder in given["hidden"]]
-        proc = confinement.prepare(Path(given["root"]), hidden) if confined else -1
-    except (Unavailable, OSError) as error:
-        _say(control, {"unavailable": str(error)})
-        return
-    gc.collect()
-    gc.freeze()
-    _say(control, {"ready": True})
-    for order, ends in _orders(control):
-        if "start" in order:
-            child = confinement.fork(proc) if confined else os.fork()
-            if child == 0:
-                control.close()
-                _play(ends[0], interactive, proc, limits, confined)
-            os.close(ends[0])
-            _say(control, {"pid": child})
-        elif "interrupt" in order:
-            os.kill(order["interrupt"], signal.SIGINT)
-        elif "end" in order:
-            _say(control, _ended(order["end"]))
-
-
-def _ended(child: int) -> dict[str, Any]:
-    """Kill a player with all it started; how it stood at its end, and what it used."""
-    ended, status, usage = os.wait4(child, os.WNOHANG)
-    if not ended:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child, signal.SIGKILL)
-        os.kill(child, signal.SIGKILL)
-        _, status, usage = os.wait4(child, 0)
-    return {
-        "by_itself": bool(ended),
-        "status": os.waitstatus_to_exitcode(status),
-        "seconds": usage.ru_utime + usage.ru_stime,
-        "memory": usage.ru_maxrss * 1024,
-    }
-
-
-def _say(control: socket.socket, message: dict[str, Any]) -> None:
-    control.sendall(json.dumps(message).encode() + b"\n")
-
-
-def _orders(control: socket.socket) -> Iterator[tuple[dict[str, Any], list[int]]]:
-    """Orders, one a message, with the file descriptors that came along."""
-    while True:
-        room = socket.CMSG_LEN(array.array("i").itemsize)
-        data, ancillary, _, _ = control.recvmsg(4096, room)
-        if not data:
-            return
-        ends = [end for _, _, fds in ancillary for end in array.array("i", fds)]
-        yield json.loads(data), ends
-
-
-def _play(
-    end: int, interactive: Any, proc: int, limits: confinement.Limits, confined: bool
-) -> None:  # pragma: no cover - in a child
-    """The life of a player. Does not return."""
-    try:
-        connection = socket.socket(fileno=end)
-        null = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1, 2):
-            os.dup2(null, standard)
-        if confined:
-            confinement.confine(proc, limits)
-            os.environ.update(dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR"), confinement.HOME))
-        else:
-            os.setsid()
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        player = Player(connection, interactive, limits)
-        signal.signal(signal.SIGINT, player.interrupt)
-        player.frames.send(player.table.write((0, "value", "ready", "", "")))
-        player.serve()
-    except Unavailable as error:
-        player = Player(connection, interactive, limits)
-        player.frames.send(player.table.write((0, "value", str(error), "", "")))
-    finally:
-        os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -29,6 +29,8 @@ class Collect(ExchangeCollect):
     name that it cannot read, and follows links with the instructor's rights.
     """
 
+    src_records: list[dict[str, Any]]
+
     def init_src(self) -> None:
         """Find each learner's last submission; leave what is no submission of the one it names."""
         super().init_src()
@@ -84,8 +86,8 @@ def _read(name: str, folder: int, owner: int, room: int) -> bytes | None:
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     except OSError:
         return None
-    with open(file, "rb") as found:
+    with open(file, "rb") as content:
         about = os.fstat(file)
         if not stat.S_ISREG(about.st_mode) or about.st_uid != owner or about.st_size > room:
             return None
-        return found.read(about.st_size)
+        return content.read(about.st_size)

@@ -44,10 +44,10 @@ class ExecuteToTheEnd(Execute):
                 self._gone = "the kernel stopped in this cell (killed, or out of memory?)"
             except CellTimeoutError:
                 self._gone = f"this cell did not end in {self.timeout} s and cannot be interrupted"
-            said = self._gone
+            reason = self._gone
         else:
-            said = "not run: an earlier cell stopped the kernel"
-        cell.outputs = [*cell.get("outputs", []), _error(said)]
+            reason = "not run: an earlier cell stopped the kernel"
+        cell.outputs = [*cell.get("outputs", []), _error(reason)]
         return cell, resources
 
     def on_cell_executed(self, **kwargs: Any) -> None:
@@ -58,9 +58,9 @@ class ExecuteToTheEnd(Execute):
             return
         super().on_cell_executed(**kwargs)
         if content.get("ename") == "CellTimeoutError":
-            said = f"this cell did not end in {self.timeout} s"
+            reason = f"this cell did not end in {self.timeout} s"
             outputs = kwargs["cell"].outputs
-            outputs[:] = [o for o in outputs if o.output_type != "error"] + [_error(said)]
+            outputs[:] = [o for o in outputs if o.output_type != "error"] + [_error(reason)]
 
     def output(self, outs: list[Any], msg: dict[str, Any], *args: Any) -> Any:
         text = msg["content"].get("text", "") if msg["msg_type"] == "stream" else ""
@@ -77,20 +77,21 @@ class ExecuteToTheEnd(Execute):
 
 def _in_sandbox(student: str, assignment: str, **_: Any) -> NotebookNode:
     """The graded notebook of what a learner handed in, as the course's own grader leaves it."""
-    from grader.grading import judge
+    from grader.grading import worker
+    from grader.grading.task import Task
 
     folders = (LESSONS, COURSE / "source", COURSE / "submitted" / student)
     released, source, text = (
         (folder / assignment / f"{assignment}.ipynb").read_bytes() for folder in folders
     )
-    task = judge.Task(
+    task = Task(
         student, assignment, released.decode(), source.decode(), text, hidden=(str(COURSE),)
     )
     try:
-        return nbformat.reads(judge.work(task).notebook, as_version=4)
+        return nbformat.reads(worker.work(task).notebook, as_version=4)
     finally:
-        judge.close()
+        worker.close()
 
 
-def _error(said: str) -> NotebookNode:
-    return new_output("error", ename="Stopped", evalue=said, traceback=[said])
+def _error(sentence: str) -> NotebookNode:
+    return new_output("error", ename="Stopped", evalue=sentence, traceback=[sentence])

@@ -1,9 +1,14 @@
 """Many ReLU networks at once, trained as Srivastava et al. (2014) train them.
 
-Every parameter has a leading axis of N networks, so a layer of all of them is one batched
-product. As in the paper, and unlike `dropoutlab.train.many`, nothing is scaled up in training:
-what a unit gives on is multiplied by its keep probability at test time (their section 4), so
-bounds and learning rates mean what they mean there. `keep` is the paper's p.
+The gradient descent is that of `dropoutlab.stacked`. As in the paper, and unlike
+`dropoutlab.train.many`, nothing is scaled up in training: what a unit passes on is multiplied by
+its keep probability at test time (their section 4), so bounds and learning rates mean what they
+mean there. `keep` is the paper's p.
+
+Unlike there, too, the networks of a piece draw their numbers from one generator, on the device:
+a million updates of networks this size take hours on a GPU, and a generator for each network
+would cost a launch for each network and layer. And training can be interrupted, saved, and
+resumed between two passes.
 """
 
 from __future__ import annotations
@@ -17,6 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from dropoutlab.stacked import SGD, update
 
 BATCH = 100
 MOMENTUM = 0.5, 0.95
@@ -67,13 +74,12 @@ class Networks:
         self.count, self.steps, self.device = len(settings), steps, device
         self.step, self.seconds = 0, 0.0
         self._settings = {
-            name: torch.tensor(
-                [float(getattr(s, name)) for s in settings], device=device
-            ).reshape(-1, 1, 1)
+            name: torch.tensor([float(getattr(s, name)) for s in settings], device=device).reshape(
+                -1, 1, 1
+            )
             for name in Setting.__dataclass_fields__
-        }  # fmt: skip
+        }
         self._on = {name: bool((value > 0).any()) for name, value in self._settings.items()}
-        self._bounded = bool(torch.isfinite(self._settings["max_norm"]).any())
         self._thins = [bool((self._keep(layer) < 1).any()) for layer in (0, 1)]
         self._start = torch.Generator().manual_seed(seed)
         self._chance = torch.Generator(device).manual_seed(seed + 1)
@@ -85,7 +91,12 @@ class Networks:
                 scale *= OUTPUT
             self.weights.append(W.mul_(scale))
             self.biases.append(torch.zeros(self.count, outputs, device=device))
-        self._speeds = [torch.zeros_like(w) for w in (*self.weights, *self.biases)]
+        bounds = {name: self._settings[name] for name in ("weight_decay", "max_norm")}
+        self._optimizer = SGD(
+            [{"params": self.weights, "inputs": 1} | bounds, {"params": self.biases}],
+            self._settings["rate"],
+            MOMENTUM[0],
+        )
 
     def _keep(self, layer: int) -> Tensor:
         """The keep probability (N, 1, 1) of what enters a layer; layer 0 is the input."""
@@ -106,6 +117,8 @@ class Networks:
         """
         count = rows.shape[1]
         size = min(BATCH, count)
+        for parameter in (*self.weights, *self.biases):
+            parameter.requires_grad_()
         while self.step < self.steps:
             draws = torch.rand(rows.shape, generator=self._chance, device=self.device)
             order = rows.gather(1, draws.argsort(1))[:, : count // size * size]
@@ -115,38 +128,22 @@ class Networks:
 
     def _update(self, X: Tensor, y: Tensor | None) -> None:
         """One step of gradient descent with momentum; then every norm is brought into bounds."""
-        parameters = [*self.weights, *self.biases]
-        for parameter in parameters:
-            parameter.requires_grad_(True)
         z, hidden = self.forward(X, dropping=True)
         if y is None:
             loss = (z - X).square().sum() / 2 / X.shape[1]
         else:
             loss = F.cross_entropy(z.flatten(0, 1), y.flatten(), reduction="sum") / y.shape[1]
-        if self._on["sparsity"]:
-            excess = sum((h.mean(1) - TARGET).square().sum(1) for h in hidden)
-            loss = loss + (self._settings["sparsity"].flatten() * excess).sum() / 2
-        gradients = torch.autograd.grad(loss, parameters)
         done = self.step / self.steps
-        momentum = MOMENTUM[0] + (MOMENTUM[1] - MOMENTUM[0]) * min(1, 10 * done)
-        with torch.no_grad():
-            for w, v, g in zip(parameters, self._speeds, gradients, strict=True):
-                rate = self._settings["rate"]
-                v.mul_(momentum).add_(g)
-                if w.dim() == 3:
-                    self._decay(v, w, done)
-                w.addcmul_(rate if w.dim() == 3 else rate[..., 0], v, value=done - 1)
-                if w.dim() == 3 and self._bounded:
-                    norms = w.norm(dim=1, keepdim=True).clamp_min_(1e-12)
-                    w.mul_((self._settings["max_norm"] / norms).clamp_max_(1))
-        self.step += 1
-
-    def _decay(self, v: Tensor, w: Tensor, done: float) -> None:
-        """Add the gradients of λ/2 Σ w² and, late, of λ Σ |w|."""
-        if self._on["weight_decay"]:
-            v.addcmul_(self._settings["weight_decay"], w)
+        if self._on["sparsity"]:
+            excess = torch.stack([(h.mean(1) - TARGET).square().sum(1) for h in hidden]).sum(0)
+            loss = loss + (self._settings["sparsity"].flatten() * excess).sum() / 2
         if self._on["l1"] and done >= LATE:
-            v.addcmul_(self._settings["l1"], w.sign())
+            loss = loss + sum((self._settings["l1"] * w.abs()).sum() for w in self.weights)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._settings["rate"] * (1 - done)
+            group["momentum"] = MOMENTUM[0] + (MOMENTUM[1] - MOMENTUM[0]) * min(1, 10 * done)
+        update(self._optimizer, loss)
+        self.step += 1
 
     def forward(self, h: Tensor, dropping: bool) -> tuple[Tensor, list[Tensor]]:
         """Outputs (N, rows, outputs), and each hidden layer's activations (N, rows, units).
@@ -170,10 +167,11 @@ class Networks:
             return h
         if not dropping:
             return h * torch.where(gaussian, 1, keep)
-        drawn = {"generator": self._chance, "device": self.device}
-        factor = (torch.rand(h.shape, **drawn) < keep).to(h.dtype)
+        shape, source, device = h.shape, self._chance, self.device
+        factor = (torch.rand(shape, generator=source, device=device) < keep).to(h.dtype)
         if self._on["gaussian"]:
-            noise = torch.randn(h.shape, **drawn).mul_(((1 - keep) / keep).sqrt()).add_(1)
+            noise = torch.randn(shape, generator=source, device=device)
+            noise = noise.mul_(((1 - keep) / keep).sqrt()).add_(1)
             factor = torch.where(gaussian, noise, factor)
         return h * factor
 
@@ -185,21 +183,24 @@ class Networks:
             wrong += (self.forward(inputs, dropping=False)[0].argmax(2) != t).sum(1)
         return (100 * wrong.double() / len(y)).tolist()
 
+    def _tensors(self) -> list[Tensor]:
+        """What training changes: the parameters, and the speed of each."""
+        parameters = [*self.weights, *self.biases]
+        return parameters + [self._optimizer.state[w]["speed"] for w in parameters]
+
     def state(self) -> dict[str, Any]:
-        """All that goes on from here needs, on the CPU."""
-        tensors = [*self.weights, *self.biases, *self._speeds]
+        """All that training needs to resume from here, on the CPU."""
         return {
             "step": self.step,
             "seconds": self.seconds,
             "chance": self._chance.get_state(),
-            "tensors": [tensor.detach().cpu() for tensor in tensors],
+            "tensors": [tensor.detach().cpu() for tensor in self._tensors()],
         }
 
+    @torch.no_grad()
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+        """Resume from `state`."""
         self.step, self.seconds = state["step"], state["seconds"]
         self._chance.set_state(state["chance"])
-        with torch.no_grad():
-            own = [*self.weights, *self.biases, *self._speeds]
-            for tensor, saved in zip(own, state["tensors"], strict=True):
-                tensor.copy_(saved)
+        for tensor, saved in zip(self._tensors(), state["tensors"], strict=True):
+            tensor.copy_(saved)

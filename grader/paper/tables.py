@@ -88,16 +88,16 @@ class Scale:
 
     def reduced(self) -> str:
         """How this differs from the paper, in a sentence; "" where it does not."""
-        said = []
+        parts = []
         if self.pool < FULL.pool:
-            said.append(f"{self.pool:,} of {FULL.pool:,} training images")
+            parts.append(f"{self.pool:,} of {FULL.pool:,} training images")
         if self.shrink > 1:
-            said.append(f"1/{self.shrink} of the hidden units, at most {self.widest:,} a layer")
+            parts.append(f"1/{self.shrink} of the hidden units, at most {self.widest:,} a layer")
         if self.updates < FULL.updates:
-            said.append(f"{self.updates:,} of {FULL.updates:,} updates")
+            parts.append(f"{self.updates:,} of {FULL.updates:,} updates")
         if self.candidates:
-            said.append(f"{self.candidates} settings to choose from")
-        return "Reduced: " + ", ".join(said) + "." if said else ""
+            parts.append(f"{self.candidates} settings to choose from")
+        return "Reduced: " + ", ".join(parts) + "." if parts else ""
 
     @property
     def comparable(self) -> bool:
@@ -153,16 +153,19 @@ DEEP = (1024, 1024, 2048)
 def _table9() -> Table:
     rows = (
         Row("L2", DEEP, grid(weight_decay=(1e-4, 1e-5, 1e-3), **PLAIN), 1.62),
-        Row("L2 + L1, late", DEEP,
-            grid(weight_decay=1e-4, l1=(1e-5, 1e-6, 1e-4), **PLAIN), 1.60),
-        Row("L2 + KL sparsity", DEEP,
-            grid(weight_decay=1e-4, sparsity=(1e-2, 1e-3, 1e-1), **PLAIN), 1.55),
+        Row("L2 + L1, late", DEEP, grid(weight_decay=1e-4, l1=(1e-5, 1e-6, 1e-4), **PLAIN), 1.60),
+        Row(
+            "L2 + KL sparsity",
+            DEEP,
+            grid(weight_decay=1e-4, sparsity=(1e-2, 1e-3, 1e-1), **PLAIN),
+            1.55,
+        ),
         Row("max-norm", DEEP, grid(max_norm=(2.0, 1.0, 3.0), **PLAIN), 1.35),
-        Row("dropout + L2", DEEP,
-            grid(weight_decay=(1e-5, 1e-6, 1e-4), **THINNED, **DROPOUT), 1.25),
-        Row("dropout + max-norm", DEEP,
-            grid(max_norm=(2.0, 3.0, 4.0), **THINNED, **DROPOUT), 1.05),
-    )  # fmt: skip
+        Row(
+            "dropout + L2", DEEP, grid(weight_decay=(1e-5, 1e-6, 1e-4), **THINNED, **DROPOUT), 1.25
+        ),
+        Row("dropout + max-norm", DEEP, grid(max_norm=(2.0, 3.0, 4.0), **THINNED, **DROPOUT), 1.05),
+    )
     best = rows[-1].name
     claims = (
         *(Claim(f"{row.name} errs more than {best}", row.name, best) for row in rows[:-1]),
@@ -170,17 +173,22 @@ def _table9() -> Table:
         Claim("dropout helps L2", "L2", "dropout + L2"),
     )
     return Table(
-        "table9", "Table 9: regularisers on one network, 784-1024-1024-2048-10", rows, claims,
+        "table9",
+        "Table 9: regularisers on one network, 784-1024-1024-2048-10",
+        rows,
+        claims,
         note="KL sparsity is the square that the authors' code gives ReLUs; L1 sets in after three "
         "quarters of the updates.",
-    )  # fmt: skip
+    )
 
 
 def _table2() -> Table:
     bound = grid(max_norm=2.0, **THINNED, **DROPOUT)
     free, bounded, wide = names = (
-        "3×1024, dropout", "3×1024, dropout + max-norm", "2×8192, dropout + max-norm",
-    )  # fmt: skip
+        "3×1024, dropout",
+        "3×1024, dropout + max-norm",
+        "2×8192, dropout + max-norm",
+    )
     rows = (
         Row(free, (1024,) * 3, grid(**THINNED, **DROPOUT), 1.25),
         Row(bounded, (1024,) * 3, bound, 1.06),
@@ -197,14 +205,14 @@ def _figure9() -> Table:
     base, tune = "same n, keep 0.5", grid(max_norm=2.0, keep=0.5, **THINNED)
     rows = []
     for keep in (0.5, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0):
-        said = 2.7 if keep == 0.1 else None
+        printed = 2.7 if keep == 0.1 else None
         name = f"same n, keep {keep}"
-        rows.append(Row(name, (2048,) * 3, tune if name == base else (), said,
+        rows.append(Row(name, (2048,) * 3, tune if name == base else (), printed,
                         like="" if name == base else base, varied=(("keep", keep),)))  # fmt: skip
     for keep in (0.1, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0):
         hidden = tuple(round(kept / keep) for kept in (256, 256, 512))
-        said = 1.7 if keep == 0.1 else None
-        rows.append(Row(f"same keep·n, keep {keep}", hidden, (), said, like=base,
+        printed = 1.7 if keep == 0.1 else None
+        rows.append(Row(f"same keep·n, keep {keep}", hidden, (), printed, like=base,
                         varied=(("keep", keep),)))  # fmt: skip
     claims = (
         Claim("keep 0.1 underfits", "same n, keep 0.1", base),
@@ -243,13 +251,15 @@ def _figure10() -> Table:
 
 
 def _figure11() -> Table:
-    row = Row("3×1024, dropout + max-norm", (1024,) * 3,
-              grid(max_norm=2.0, **THINNED, **DROPOUT))  # fmt: skip
+    row = Row("3×1024, dropout + max-norm", (1024,) * 3, grid(max_norm=2.0, **THINNED, **DROPOUT))
     return Table(
-        "figure11", "Figure 11: Monte Carlo against weight scaling", (row,), (),
+        "figure11",
+        "Figure 11: Monte Carlo against weight scaling",
+        (row,),
+        (),
         measure="averages",
         note="The paper does not name the network; it is the one of table 2 here.",
-    )  # fmt: skip
+    )
 
 
 def _table10() -> Table:

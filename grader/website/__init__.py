@@ -90,7 +90,16 @@ def _run(lesson: Lesson, running: list[subprocess.Popen]) -> None:
 
 def _sphinx(source: Path, to: Path) -> None:
     """Make pages from their sources; a warning, such as a link that leads nowhere, is an error."""
-    options = ["-c", HERE, "-d", source.parent / "doctrees", "-q", "-W", "--keep-going", "-n"]
+    options: list[str | Path] = [
+        "-c",
+        HERE,
+        "-d",
+        source.parent / "doctrees",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-n",
+    ]
     run = subprocess.run(
         [sys.executable, "-m", "sphinx", "-b", "html", *options, source, to],
         capture_output=True, text=True, stdin=subprocess.DEVNULL,

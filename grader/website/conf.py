@@ -1,13 +1,14 @@
 """Sphinx's configuration of the site: `python3 grader site` calls Sphinx with this folder."""
 
-from importlib.util import find_spec
+from importlib.metadata import distribution
 from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.util.fileutil import copy_asset
 
 HERE = Path(__file__).resolve().parent
-MATHJAX = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+OFFLINE = "sphinx-mathjax-offline"
+MATHJAX = Path(str(distribution(OFFLINE).locate_file(OFFLINE)), "static", "mathjax")
 
 project = "Dropout from Scratch"
 language = "en"
@@ -15,7 +16,7 @@ extensions = ["myst_nb"]
 
 nb_execution_mode = "off"  # the lessons were run by grader.authoring.finished
 nb_render_markdown_format = "myst"
-nb_ipywidgets_js = {}  # they would come from another host
+nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # they would come from another host
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 myst_heading_anchors = 3
 

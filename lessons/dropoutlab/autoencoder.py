@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -71,6 +71,8 @@ def trained(
     """
     import torch
 
+    from dropoutlab.stacked import adam, descend
+
     device = "cuda" if torch.cuda.is_available() else "cpu"
     generator = torch.Generator(device).manual_seed(seed)
     X = torch.tensor(images()[0], dtype=torch.float32, device=device)
@@ -85,19 +87,30 @@ def trained(
     V, a = start(nets * UNITS, pixels), torch.zeros(nets * UNITS, device=device)
     W, b = start(nets, UNITS, pixels), torch.zeros(nets, 1, pixels, device=device)
     parameters = [part.requires_grad_() for part in (V, a, W, b)]
-    optimizer = torch.optim.Adam(parameters, lr=0.002, fused=True)
-    for epoch in range(epochs):
-        optimizer.param_groups[0]["lr"] = 0.002 * (1 - epoch / epochs)
-        order = torch.randperm(len(X), generator=generator, device=device)
-        for x in X[order].split(batch):
-            h = torch.relu(x @ V.T + a).view(len(x), nets, UNITS).transpose(0, 1)
-            mask = torch.rand(h.shape, generator=generator, device=device) < keep
-            error = torch.baddbmm(b, h * mask / keep, W) - x
-            optimizer.zero_grad()
-            (error.square().sum() / len(x)).backward()  # networks share no parameter
-            optimizer.step()
 
-    V, a, W, b = (part.detach().cpu().double().numpy() for part in parameters)
-    V, a, centre = V.reshape(W.shape), a.reshape(nets, UNITS), centre.cpu().double().numpy()
-    nets = [Autoencoder(V[r], a[r] - V[r] @ centre, W[r], b[r, 0] + centre) for r in range(nets)]
-    return nets[:runs], nets[runs:]
+    def passes() -> Iterator[torch.Tensor]:
+        while True:
+            yield from X[torch.randperm(len(X), generator=generator, device=device)].split(batch)
+
+    batches, in_a_pass = passes(), -(-len(X) // batch)
+
+    def loss(step: int) -> torch.Tensor:
+        x = next(batches)
+        h = torch.relu(x @ V.T + a).view(len(x), nets, UNITS).transpose(0, 1)
+        mask = torch.rand(h.shape, generator=generator, device=device) < keep
+        return (torch.baddbmm(b, h * mask / keep, W) - x).square().sum() / len(x)
+
+    def schedule(step: int) -> float:
+        return 1 - step // in_a_pass / epochs
+
+    descend(loss, adam(parameters, 0.002), epochs * in_a_pass, schedule=schedule)
+
+    looks, begins, draws, shift, mean = (
+        part.detach().cpu().double().numpy() for part in (*parameters, centre)
+    )
+    looks, begins = looks.reshape(draws.shape), begins.reshape(nets, UNITS)
+    trained = [
+        Autoencoder(looks[r], begins[r] - looks[r] @ mean, draws[r], shift[r, 0] + mean)
+        for r in range(nets)
+    ]
+    return trained[:runs], trained[runs:]

@@ -37,31 +37,32 @@ def find_dropout_bugs(model: nn.Module, *inputs: Any, runs: int = 10) -> dict[st
     if runs < 2:
         raise ValueError(f"runs must be 2 or more, not {runs}: one run differs from nothing")
     twin = copy.deepcopy(model).eval()
-    found: dict[str, list[str]] = {}
+    bugs: dict[str, list[str]] = {}
     first = list(_calls(twin, inputs))
     for _ in range(runs - 1):
         where = _apart(first, list(_calls(twin, inputs)))
         if where is not None:
-            found[EVALUATION] = [where]
+            bugs[EVALUATION] = [where]
             break
 
     rates: dict[tuple[type | None, type], dict[str, float]] = {}
     latest, final = None, []
     for name, module, _, _ in first:
         if "Dropout" in type(module).__name__:
-            rates.setdefault((latest, type(module)), {})[name] = module.p
+            p: Any = module.p
+            rates.setdefault((latest, type(module)), {})[name] = p
             final.append(name)
         elif not any(module.children()) and any(w.dim() > 1 for w in module.parameters()):
             latest, final = type(module), []
     if latest is not None and final:
-        found[OUTPUT] = _once(final)
+        bugs[OUTPUT] = _once(final)
     certain = [name for group in rates.values() for name, p in group.items() if p in (0, 1)]
     if certain:
-        found[CERTAIN] = _once(certain)
+        bugs[CERTAIN] = _once(certain)
     unequal = [name for group in rates.values() if len(set(group.values())) > 1 for name in group]
     if unequal:
-        found[UNEQUAL] = _once(unequal)
-    return found
+        bugs[UNEQUAL] = _once(unequal)
+    return bugs
 
 
 Call = tuple[str, nn.Module, list[torch.Tensor], list[torch.Tensor]]

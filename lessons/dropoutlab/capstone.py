@@ -70,8 +70,9 @@ def available(problem: str) -> bool:
     if "mnist" not in problem:
         return True
     places = {os.environ.get("DROPOUT_DATA", ".cache"), ".cache"}
-    return any(all((data.ROOT / place / problem / f).exists() for f in data.FILES)
-               for place in places)  # fmt: skip
+    return any(
+        all((data.ROOT / place / problem / f).exists() for f in data.FILES) for place in places
+    )
 
 
 def sample(problem: str, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

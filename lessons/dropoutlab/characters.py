@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional as F
 
 from dropoutlab.data import ROOT
+from dropoutlab.stacked import adam, descend
 
 SHA256 = {
     "course": "bfd1afa61ae6e2767b00365cda0383fa03c49639c004dc374135a699e18f97e6",
@@ -90,7 +91,6 @@ class LSTMs:
         self.weights["b"][:, :, units : 2 * units] = forget  # begin by remembering
         for weight in self.weights.values():
             weight.requires_grad_()
-        self.optimizer = torch.optim.Adam(self.weights.values(), lr=0.01, fused=True)
 
     def factor(self, place: str, steps: int, batch: int) -> torch.Tensor | None:
         """The factors of each net at a place, (nets, steps, batch, units); None if all are 1."""
@@ -133,18 +133,34 @@ class LSTMs:
         if not any("update" in way for way in self.ways):
             return new
         parts = zip(self.ways, old.split(self.seeds), new.split(self.seeds), strict=True)
-        return torch.cat([way["update"](a, b, training) if "update" in way else b
-                          for way, a, b in parts])  # fmt: skip
+        return torch.cat(
+            [way["update"](a, b, training) if "update" in way else b for way, a, b in parts]
+        )
 
-    def learn(self, tokens: torch.Tensor, targets: torch.Tensor) -> None:
-        """One step of Adam on the cross-entropy of the last len(targets) outputs."""
-        self.optimizer.zero_grad()
-        losses(self.logits(tokens, True)[:, -len(targets) :], targets).sum().backward()
-        weights = self.weights.values()
-        size = sum(v.grad.square().flatten(1).sum(1) for v in weights).sqrt()
-        for weight in weights:  # each net is clipped on its own
-            weight.grad *= (1 / size).clamp(max=1)[:, None, None]
-        self.optimizer.step()
+    def train(
+        self,
+        batch: Callable[[], tuple[torch.Tensor, torch.Tensor]],
+        updates: int,
+        look: Callable[[], None],
+        looks: int,
+        schedule: Callable[[int], float] | None = None,
+    ) -> None:
+        """Adam on the cross-entropy of the last len(targets) outputs of each batch.
+
+        batch() gives tokens (steps, batch) and targets (…, batch); look() is called at `looks`
+        moments, evenly, the last of them at the end. Each net's gradient is clipped to length 1.
+        """
+
+        def loss(step: int) -> torch.Tensor:
+            tokens, targets = batch()
+            return losses(self.logits(tokens, True)[:, -len(targets) :], targets).sum()
+
+        def sometimes(step: int) -> None:
+            if step and step * looks % updates == 0:
+                look()
+
+        optimizer = adam(self.weights.values(), 0.01)
+        descend(loss, optimizer, updates, schedule=schedule, clip=1, look=sometimes)
 
 
 def losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -180,15 +196,18 @@ def learn(
     train, test, alphabet = numbered(name, most)
     readers = LSTMs(ways, len(alphabet), 48, seeds, forget=1)
     codes = torch.as_tensor(train)
-    seen = {"train": [], "test": []}
-    for step in range(1, updates + 1):
-        readers.optimizer.param_groups[0]["lr"] = 0.01 * min(1, 2 - 2 * (step - 1) / updates)
+    seen: dict[str, list[np.ndarray]] = {"train": [], "test": []}
+
+    def pieces() -> tuple[torch.Tensor, torch.Tensor]:
         starts = torch.randint(len(codes) - length, (batch,))
         table = codes[starts + torch.arange(length + 1)[:, None]]
-        readers.learn(table[:-1], table[1:])
-        if step * looks % updates == 0:
-            seen["train"].append(bits(readers, train[: len(test)]))
-            seen["test"].append(bits(readers, test))
+        return table[:-1], table[1:]
+
+    def look() -> None:
+        seen["train"].append(bits(readers, train[: len(test)]))
+        seen["test"].append(bits(readers, test))
+
+    readers.train(pieces, updates, look, looks, lambda step: min(1, 2 - 2 * step / updates))
     return {k: np.array(v).T.reshape(len(ways), seeds, looks) for k, v in seen.items()}
 
 
@@ -202,14 +221,19 @@ def recall(
     seeds, looks).
     """
     readers = LSTMs(ways, 9, 32, seeds, forget=3)
-    seen, every = [], torch.full((steps, 8), 8)
+    every = torch.full((steps, 8), 8)
     every[0] = torch.arange(8)
-    for step in range(1, updates + 1):
+    seen: list[np.ndarray] = []
+
+    def sequences() -> tuple[torch.Tensor, torch.Tensor]:
         tokens = torch.full((steps, 32), 8)
         tokens[0] = torch.randint(8, (32,))
-        readers.learn(tokens, tokens[:1])
-        if step * looks % updates == 0:
-            with torch.no_grad():
-                named = readers.logits(every, False)[:, -1].argmax(-1)
-            seen.append((named == every[0]).double().mean(1).numpy())
+        return tokens, tokens[:1]
+
+    @torch.no_grad()
+    def look() -> None:
+        named = readers.logits(every, False)[:, -1].argmax(-1)
+        seen.append((named == every[0]).double().mean(1).numpy())
+
+    readers.train(sequences, updates, look, looks)
     return np.array(seen).T.reshape(len(ways), seeds, looks)

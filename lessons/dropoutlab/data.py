@@ -14,6 +14,7 @@ import zlib
 from functools import cache
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -35,7 +36,7 @@ FILES = (
     "t10k-labels-idx1-ubyte.gz",
 )
 # Of the content, not of the .gz: mirrors compress the same content into different bytes.
-SHA256 = {
+SHA256: dict[str, Any] = {
     "digits": "6ebb3d2fee246a4e99363262ddf8a00a3c41bee6014c373ed9d9216ba7f651b8",
     "mnist": (
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -218,7 +219,7 @@ def _distances(character: str) -> np.ndarray:
         box = path.get_extents()
         winding = np.zeros(len(grid), int)
         for polygon in path.to_polygons():
-            x, y = polygon.T - np.mean([box.min, box.max], axis=0)[:, None]
+            x, y = np.asarray(polygon).T - np.mean([box.min, box.max], axis=0)[:, None]
             turn = np.sign(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])).astype(int)
             winding += turn * Outline(np.stack([x, y], axis=1)).contains_points(grid)
         inside = winding.reshape(FINE * SIDE, -1) != 0

@@ -65,8 +65,8 @@ class LeftOut(unittest.SkipTest):
 def needs(package: str) -> None:
     """Leave this check out where a package is missing that comes for some systems only."""
     if importlib.util.find_spec(package) is None:
-        said = f"left out, and not counted: this machine has no {package}, which needs Linux"
-        raise LeftOut(said)
+        message = f"left out, and not counted: this machine has no {package}, which needs Linux"
+        raise LeftOut(message)
 
 
 # --- the frame of a check ------------------------------------------------------------
@@ -270,8 +270,8 @@ def close(
         at = tuple(int(i) for i in np.argwhere(off)[0])
         place = f"entry {at[0] if len(at) == 1 else at}"
         others = f" ({off.sum()} of {off.size} entries differ)"
-        said, told = _apart(b[at], a[at])
-        raise Unmet(f"{place} = {said}", f"{place} = {told}{others}", hint)
+        right, wrong = _apart(b[at], a[at])
+        raise Unmet(f"{place} = {right}", f"{place} = {wrong}{others}", hint)
     raise Unmet(*_apart(expected, found), hint)
 
 
@@ -282,26 +282,26 @@ def only(
 
     A suspect is a number that a known mistake puts among the entries.
     """
-    said = "only the values " + " and ".join(_number(v) for v in allowed)
-    _numeric(found, said, "biuf")
+    expected = "only the values " + " and ".join(_number(v) for v in allowed)
+    _numeric(found, expected, "biuf")
     values = np.asarray(_numpy(found), dtype=float).ravel()
     strange = values[~np.isclose(values[:, None], allowed, rtol=rtol, atol=1e-12).any(axis=1)]
     if strange.size == 0:
         return
     for wrong, words in suspects:
         if np.isclose(strange, wrong, rtol=1e-9, atol=1e-12, equal_nan=True).any():
-            raise Unmet(said, f"the value {_number(wrong)}", words)
+            raise Unmet(expected, f"the value {_number(wrong)}", words)
     digits = _digits(lambda d: _number(strange[0], d) not in [_number(v, d) for v in allowed])
-    raise Unmet(said, f"the value {_number(strange[0], digits)}", hint)
+    raise Unmet(expected, f"the value {_number(strange[0], digits)}", hint)
 
 
 def unchanged(now: Any, before: Any, *, hint: str = "") -> None:
     """`now` still holds what it held: the call did not change its input in place."""
-    said = "the input as it was before the call"
-    _numeric(now, said)
+    expected = "the input as it was before the call"
+    _numeric(now, expected)
     if not _agree(now, before, 0, 0):
         raise Unmet(
-            said,
+            expected,
             "the input changed",
             hint or "the function writes into its input. Return a new array instead.",
         )
@@ -309,7 +309,7 @@ def unchanged(now: Any, before: Any, *, hint: str = "") -> None:
 
 def raises(kind: type[Exception], call: Callable[[], Any], *, mentions: str, hint: str) -> None:
     """`call()` raises `kind` with `mentions` as a word of its message."""
-    said = f"{kind.__name__} with {mentions!r} in its message"
+    expected = f"{kind.__name__} with {mentions!r} in its message"
     try:
         result = call()
     except NotImplementedError:
@@ -322,7 +322,7 @@ def raises(kind: type[Exception], call: Callable[[], Any], *, mentions: str, hin
         found = _message(error)
     else:
         found = f"no error; it returned {_describe(result)}"
-    raise Unmet(said, found, hint)
+    raise Unmet(expected, found, hint)
 
 
 def choice(answers: Any, question: str, options: Sequence[str], *, answer: str, hint: str) -> None:
@@ -331,12 +331,12 @@ def choice(answers: Any, question: str, options: Sequence[str], *, answer: str, 
     The digest keeps the right option out of the check that the learner can read;
     `expect.digest(question, option)` makes it.
     """
-    said = f"{question!r}: one of " + ", ".join(repr(option) for option in options)
+    expected = f"{question!r}: one of " + ", ".join(repr(option) for option in options)
     given = answers.get(question, ...) if isinstance(answers, dict) else ...
     if given is ... or given is None:
-        raise Unmet(said, "not written yet", "put one of these strings in place of the dots.")
+        raise Unmet(expected, "not written yet", "put one of these strings in place of the dots.")
     if type(given) is not str or given not in options:
-        raise Unmet(said, repr(given), "write one of these strings, letter by letter.")
+        raise Unmet(expected, repr(given), "write one of these strings, letter by letter.")
     if digest(question, given) != answer:
         raise Unmet(f"{question!r}: another answer", repr(given), hint)
 
@@ -395,8 +395,8 @@ def mean(
     near = [(abs(value - wrong), words) for wrong, words in suspects]
     hint = min([(far, words) for far, words in near if far <= reach], default=(0, hint))[1]
     places = _digits(lambda d: f"{value:.{d - 1}f}" != f"{expected:.{d - 1}f}") - 1
-    said = f"mean {expected:.{places}f} ± {width:.{places}f}"
-    raise Unmet(said, f"mean {value:.{places}f}", hint)
+    bounds = f"mean {expected:.{places}f} ± {width:.{places}f}"
+    raise Unmet(bounds, f"mean {value:.{places}f}", hint)
 
 
 def varies(draws: Iterable[Any], *, chance: float, what: str, hint: str) -> None:
@@ -416,10 +416,10 @@ def varies(draws: Iterable[Any], *, chance: float, what: str, hint: str) -> None
 
 def repeats(first: Any, second: Any, *, hint: str) -> None:
     """Two calls with generators of the same seed gave the same."""
-    said = "the same result for two generators with the same seed"
-    _numeric(first, said)
+    expected = "the same result for two generators with the same seed"
+    _numeric(first, expected)
     if not _agree(first, second, 0, 0):
-        raise Unmet(said, "two different results", hint)
+        raise Unmet(expected, "two different results", hint)
 
 
 # --- words for what was found ----------------------------------------------------------
@@ -506,8 +506,9 @@ def _describe(value: Any, digits: int = 4) -> str:
         if value.ndim == 0:
             return f"{_number(value[()], digits)} (an array of shape ())"
         if value.size <= 8 and value.dtype.kind in "biuf":
-            words = {"all": lambda entry: _number(entry, digits)}
-            entries = np.array2string(value, separator=", ", formatter=words)
+            entries = np.array2string(
+                value, separator=", ", formatter={"all": lambda entry: _number(entry, digits)}
+            )
             return f"{' '.join(entries.split())}"
         return f"an array of shape {value.shape}, {value.dtype}"
     if _is_tensor(value):

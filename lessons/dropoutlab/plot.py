@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
+from cycler import cycler
 from IPython.display import Image, display
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
@@ -34,7 +35,7 @@ matplotlib.rcParams.update(
         "text.color": INK,
         "xtick.color": INK,
         "ytick.color": INK,
-        "axes.prop_cycle": matplotlib.cycler(color=[BLUE, ORANGE, GREEN, PINK, SKY]),
+        "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, PINK, SKY]),
         "legend.frameon": False,
         "figure.facecolor": "white",
         "axes.facecolor": "white",

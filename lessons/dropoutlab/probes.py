@@ -12,17 +12,10 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 
 def deepcopy(thing: Any) -> Any:
     """A deep copy."""
     return copy.deepcopy(thing)
-
-
-def pickled(thing: Any) -> Any:
-    """The object that comes back from a pickle."""
-    return pickle.loads(pickle.dumps(thing))
 
 
 def is_module(thing: Any) -> bool:
@@ -30,17 +23,6 @@ def is_module(thing: Any) -> bool:
     import torch
 
     return isinstance(thing, torch.nn.Module)
-
-
-def modes(model: Any) -> list[bool]:
-    """The training flag of a module and of each of its submodules."""
-    return [module.training for module in model.modules()]
-
-
-def share_memory(a: Any, b: Any) -> bool:
-    """Whether two arrays or tensors may lie in the same memory."""
-    arrays = [x if isinstance(x, np.ndarray) else x.detach().numpy() for x in (a, b)]
-    return bool(np.may_share_memory(*arrays))
 
 
 def saved_bytes(call: Callable[..., Any], *args: Any) -> int:
@@ -71,7 +53,8 @@ def nested(module: Any) -> Any:
 
 def restored(module: Any) -> Any:
     """A torch module whose state went through a pickle, as `torch.save` sends it."""
-    twin = type(module).__new__(type(module))
+    kind: Any = type(module)
+    twin = kind.__new__(kind)
     twin.__dict__.update(pickle.loads(pickle.dumps(module.__dict__)))
     return twin
 

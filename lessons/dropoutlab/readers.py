@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from dropoutlab import data
-from dropoutlab.train import Chance, shared
+from dropoutlab import data, stacked
+from dropoutlab.stacked import Chance
 
 PLACES = ("embedding", "attention", "heads", "residual", "layers")
 ROWS, PIXELS, DIM, HEADS, LAYERS, CLASSES = 8, 8, 24, 4, 3, 10
@@ -45,17 +46,20 @@ class Readers:
     ) -> torch.Tensor:
         """(S, K, n, 10) in evaluation, where asked without one layer or one head (layer, head)."""
         logits = forward(
-            self.weights, X, attention=attention, without_layer=without_layer,
+            self.weights,
+            X,
+            attention=attention,
+            without_layer=without_layer,
             without_head=without_head,
-        )  # fmt: skip
+        )
         return logits.reshape(self.settings, self.seeds, *logits.shape[1:])
 
-    def error(self, X: torch.Tensor, y: torch.Tensor, **more: object) -> np.ndarray:
+    def error(self, X: torch.Tensor, y: torch.Tensor, **more: Any) -> np.ndarray:
         """(S, K): the error rate in percent; `more` as in `logits`."""
         wrong = self.logits(X, **more).argmax(-1) != y
         return 100 * wrong.double().mean(-1).numpy()
 
-    def loss(self, X: torch.Tensor, y: torch.Tensor, **more: object) -> np.ndarray:
+    def loss(self, X: torch.Tensor, y: torch.Tensor, **more: Any) -> np.ndarray:
         """(S, K): the log loss in nats; `more` as in `logits`."""
         logs = self.logits(X, **more).log_softmax(-1)
         return -logs[..., torch.arange(len(y)), y].double().mean(-1).numpy()
@@ -89,11 +93,13 @@ def forward(
         if rates is None or not bool(rates[place].any()):
             return x
         p = rates[place].reshape(N, 1, 1, 1)
-        return x * torch.rand(x.shape).ge_(p).div_(1 - p)
+        return stacked.dropped(x, torch.rand(x.shape), p)
 
-    def grouped(call: Callable[..., torch.Tensor], place: str, *heads: torch.Tensor):
+    def grouped(
+        call: Callable[..., torch.Tensor], rate: torch.Tensor, *heads: torch.Tensor
+    ) -> torch.Tensor:
         """`call(*heads, p)` for all networks of one p at once: (N, n, H, T, d) to the same."""
-        distinct, which = torch.unique(rates[place], return_inverse=True)
+        distinct, which = torch.unique(rate, return_inverse=True)
         parts, order = [], []
         for i, p in enumerate(distinct.tolist()):
             rows = (which == i).nonzero()[:, 0]
@@ -116,9 +122,9 @@ def forward(
         if rates is None:
             mixed = attention(*(x.flatten(0, 1) for x in (q, k, v))).reshape(q.shape)
         else:
-            mixed = grouped(attention, "attention", q, k, v)
+            mixed = grouped(attention, rates["attention"], q, k, v)
             if head_dropout is not None and bool(rates["heads"].any()):
-                mixed = grouped(head_dropout, "heads", mixed)
+                mixed = grouped(head_dropout, rates["heads"], mixed)
         if without_head is not None and without_head[0] == layer:
             mixed = mixed.clone()
             mixed[:, :, without_head[1]] = 0
@@ -157,50 +163,60 @@ def train(
         first, last = share[0] * len(seeds), (share[-1] + 1) * len(seeds)
         return _train(pairs[first:last], attention, head_dropout, r_drop_loss, rows, steps)
 
-    parts = shared(work, len(settings))
+    parts = stacked.shared(work, len(settings))
     weights = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     return Readers(weights, len(settings), len(seeds))
 
 
-def _train(pairs, attention, head_dropout, r_drop_loss, rows, steps) -> Weights:
+def _train(
+    pairs: Sequence[tuple[Mapping[str, float], int]],
+    attention: Callable[..., torch.Tensor] | None,
+    head_dropout: Callable[..., torch.Tensor] | None,
+    r_drop_loss: Callable[..., torch.Tensor] | None,
+    rows: int | None,
+    steps: int,
+) -> Weights:
     """One worker's share of `train`."""
 
-    def torchs_attention(q, k, v, p):
+    def torchs_attention(
+        q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, p: float
+    ) -> torch.Tensor:
         return F.scaled_dot_product_attention(q, k, v, dropout_p=p)
 
-    X, y = digits()[:2]
-    chances = {seed: Chance(seed) for _, seed in pairs}
-    begin = {seed: _begin(chance) for seed, chance in chances.items()}
-    seen = {}
-    for seed, chance in chances.items():
+    def batches(chance: Chance) -> list[torch.Tensor]:
         own = chance.subset(len(X), rows or len(X))
-        seen[seed] = own[chance.rows(len(own), BATCH, steps)]
-    weights = {
-        name: torch.stack([begin[seed][name] for _, seed in pairs]).requires_grad_()
-        for name in begin[pairs[0][1]]
-    }
-    order = torch.stack([seen[seed] for _, seed in pairs], 1)  # (steps, N, batch)
+        return [own[chance.batches(len(own), BATCH, steps)]]
+
+    X, y = digits()[:2]
+    chances = stacked.Chances([seed for _, seed in pairs])
+    names = _begin(Chance(0))
+    weights = dict(zip(names, chances.drawn(lambda c: _begin(c).values()), strict=True))
+    for weight in weights.values():
+        weight.requires_grad_()
+    order = chances.drawn(batches)[0].transpose(0, 1)  # (steps, N, batch)
     rates = {place: torch.tensor([float(s.get(place, 0)) for s, _ in pairs]) for place in PLACES}
     alphas = [s.get("alpha", 0.0) for s, _ in pairs]
-    optimizer = torch.optim.Adam(weights.values(), lr=RATE, fused=True)
-    for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1, (step + 1) / 30, 1.02 - step / steps)
+
+    def loss(step: int) -> torch.Tensor:
         images, labels = X[order[step]], y[order[step]]
         if r_drop_loss is not None:
             images = torch.cat([images, images], 1)
         logits = forward(
-            weights, images, rates,
-            attention=attention or torchs_attention, head_dropout=head_dropout,
-        )  # fmt: skip
+            weights,
+            images,
+            rates,
+            attention=attention or torchs_attention,
+            head_dropout=head_dropout,
+        )
         if r_drop_loss is None:
-            loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten()) * len(pairs)
-        else:
-            first, second = logits.chunk(2, 1)
-            loss = sum(map(r_drop_loss, first, second, labels, alphas))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+            return F.cross_entropy(logits.flatten(0, 1), labels.flatten()) * len(pairs)
+        first, second = logits.chunk(2, 1)
+        return torch.stack([*map(r_drop_loss, first, second, labels, alphas)]).sum()
+
+    def schedule(step: int) -> float:
+        return min(1, (step + 1) / 30, 1.02 - step / steps)
+
+    stacked.descend(loss, stacked.adam(weights.values(), RATE), steps, schedule=schedule)
     return {name: weight.detach() for name, weight in weights.items()}
 
 
@@ -213,7 +229,7 @@ def _begin(chance: Chance) -> Weights:
     shapes["read"] = (DIM, CLASSES)
     weights = {}
     for name, (inputs, outputs) in shapes.items():
-        weights[name] = chance.weights(outputs, inputs).T.contiguous() * 0.5**0.5
+        weights[name] = chance.layers((inputs, outputs))[0].T.contiguous() * 0.5**0.5
         if name != "position":
             weights[name + " bias"] = torch.zeros(1, outputs)
     return weights

@@ -33,7 +33,7 @@ Json = dict[str, Any]
 
 
 def result(table: str) -> Json:
-    """What was found of a table, such as "figure9": see grader/reproduce.py for its entries."""
+    """What was found of a table, such as "figure9": see `grader/paper/reproduction.py`."""
     paths = [RESULTS / f"{table}{kind}.json" for kind in ("", "-quick")]
     there = next((path for path in paths if path.exists()), None)
     if there is None:
@@ -48,7 +48,7 @@ def show(*tables: str) -> None:
     for each in results:
         print(each["title"])
         for claim in each["claims"]:
-            print(f"  the paper: {claim['says']}. {found(claim)}")
+            print(f"  the paper: {claim['says']}. {outcome(claim)}")
     for line in dict.fromkeys(map(caption, results)):
         print(line)
 
@@ -95,14 +95,14 @@ def summary(values: list[float]) -> str:
     return mean if len(values) < 2 else f"{mean} ± {plot.standard_error(values):.2f}"
 
 
-def found(claim: Json) -> str:
-    """What was found of a claim, with its numbers."""
+def outcome(claim: Json) -> str:
+    """How a claim of the paper fared here, with its numbers."""
     if "k" in claim:
-        said = "never" if claim["k"] is None else f"from k = {claim['k']} on"
+        result = "never" if claim["k"] is None else f"from k = {claim['k']} on"
     else:
-        said = f"the difference is {claim['difference']:.3g}"
-        said += f" ± {claim['error']:.2g}" if "error" in claim else ""
-    return f"Here {said}: {claim['verdict']}."
+        result = f"the difference is {claim['difference']:.3g}"
+        result += f" ± {claim['error']:.2g}" if "error" in claim else ""
+    return f"Here {result}: {claim['verdict']}."
 
 
 def packed(W: np.ndarray) -> str:
@@ -125,16 +125,19 @@ def _beside(result: Json, ax: Axes) -> None:
     rows, last = result["rows"], result["rows"][-1]
     unit = (last["paper"], statistics.mean(last["error"])) if result["reduced"] else (1, 1)
     at = np.arange(len(rows))
-    ax.plot([row["paper"] / unit[0] for row in rows], at, "D", color=plot.INK, mfc="none",
-            label="paper")  # fmt: skip
+    ax.plot(
+        [row["paper"] / unit[0] for row in rows], at, "D", color=plot.INK, mfc="none", label="paper"
+    )
     ours = np.array([row["error"] for row in rows]) / unit[1]
     ax.errorbar(ours.mean(1), at, xerr=plot.standard_error(ours, 1), fmt="o", color=plot.BLUE,
                 capsize=3, label="here ± s.e.")  # fmt: skip
     ax.set_yticks(at, [row["name"] for row in rows])
     ax.invert_yaxis()
     ax.grid(axis="x", color=plot.PALE)
-    ax.set(xlabel="test error, the last row's = 1" if result["reduced"] else "test error, %",
-           title=score(result))  # fmt: skip
+    ax.set(
+        xlabel="test error, the last row's = 1" if result["reduced"] else "test error, %",
+        title=score(result),
+    )
     ax.legend(fontsize=9)
 
 
@@ -143,7 +146,8 @@ def _rates(result: Json, ax: Axes) -> None:
     for kind, color in (("same n", plot.BLUE), ("same keep·n", plot.ORANGE)):
         rows = [row for row in result["rows"] if row["name"].startswith(f"{kind},")]
         points = sorted((1 - float(row["name"].split()[-1]), row["error"]) for row in rows)
-        _line(ax, *zip(*points, strict=True), color, kind.replace("keep", "(1 - p)"))
+        x, errors = zip(*points, strict=True)
+        _line(ax, x, errors, color, kind.replace("keep", "(1 - p)"))
     ax.set(xlabel="drop probability p, hidden layers", ylabel="test error, %", yscale="log",
            title=score(result))  # fmt: skip
     _plain(ax.yaxis)
@@ -155,7 +159,8 @@ def _sizes(result: Json, ax: Axes) -> None:
     for kind, color in (("no dropout", plot.ORANGE), ("dropout", plot.BLUE)):
         rows = [row for row in result["rows"] if row["name"].startswith(f"{kind},")]
         points = sorted((row["images"], row["error"]) for row in rows)
-        _line(ax, *zip(*points, strict=True), color, kind)
+        x, errors = zip(*points, strict=True)
+        _line(ax, x, errors, color, kind)
     ax.set(xlabel="training images", ylabel="test error, %", xscale="log", yscale="log",
            title=score(result))  # fmt: skip
     _plain(ax.xaxis)
@@ -165,8 +170,9 @@ def _sizes(result: Json, ax: Axes) -> None:
 
 def _line(ax: Axes, x: tuple, values: tuple, color: str, label: str) -> None:
     runs = np.array(values)
-    ax.errorbar(x, runs.mean(1), plot.standard_error(runs, 1), fmt="o-", color=color, capsize=2,
-                label=label)  # fmt: skip
+    ax.errorbar(
+        x, runs.mean(1), plot.standard_error(runs, 1), fmt="o-", color=color, capsize=2, label=label
+    )
 
 
 def _plain(axis: Axis) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -15,7 +12,6 @@ from threadpoolctl import threadpool_limits
 if TYPE_CHECKING:  # torch is imported where it is used: the NumPy lessons do without
     import torch
 
-T = TypeVar("T")
 Dropout = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 Parameters = dict[str, np.ndarray]
 
@@ -105,71 +101,6 @@ class Runs:
     """For each layer (N, outputs)."""
 
 
-class Chance:
-    """All that chance decides for the network of one seed, each in a stream of its own.
-
-    Two networks of one seed begin with the same weights, see the same rows in the same order
-    and compare their drop probabilities with the same uniform numbers, whatever else differs:
-    what then differs between them is due to their settings.
-    """
-
-    def __init__(self, seed: int, device: str = "cpu"):
-        self._seed, self._device = seed, device
-        self._streams: dict[str, torch.Generator] = {}
-
-    def _stream(self, name: str, device: str = "cpu") -> torch.Generator:
-        """The generator of this name, made at the first call."""
-        import torch
-
-        if name not in self._streams:
-            entropy = np.random.SeedSequence([self._seed, *name.encode()])
-            state = int(entropy.generate_state(1, np.uint64)[0]) >> 1
-            self._streams[name] = torch.Generator(device).manual_seed(state)
-        return self._streams[name]
-
-    def weights(self, outputs: int, inputs: int) -> torch.Tensor:
-        """The next layer's initial weights (outputs, inputs): normal, variance 2 / inputs (He)."""
-        import torch
-
-        return torch.randn(outputs, inputs, generator=self._stream("weights")) * (2 / inputs) ** 0.5
-
-    def rows(self, n: int, size: int, steps: int) -> torch.Tensor:
-        """The rows of each step's batch, (steps, size): a subset of n of them, pass by pass.
-
-        Passes are shuffled anew and follow one another without a gap, so a batch may end one
-        pass and begin the next.
-        """
-        import torch
-
-        stream = self._stream("rows")
-        passes = [torch.randperm(n, generator=stream) for _ in range(-(-steps * size // n))]
-        return torch.cat(passes)[: steps * size].reshape(steps, size)
-
-    def subset(self, total: int, n: int) -> torch.Tensor:
-        """n of `total` rows; a smaller n gives a part of a larger one's."""
-        import torch
-
-        return torch.randperm(total, generator=self._stream("subset"))[:n]
-
-    def variants(self, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """For each row of a batch one of `count` variants, and a uniform number: both (size,)."""
-        import torch
-
-        stream = self._stream("variants")
-        which = torch.randint(count, (size,), generator=stream)
-        return which, torch.rand(size, generator=stream)
-
-    def uniform(self, layer: int, size: int, units: int) -> torch.Tensor:
-        """The uniform numbers (size, units) of a layer's next mask: where >= p a unit survives.
-
-        Layer 0 is the input.
-        """
-        import torch
-
-        stream = self._stream(f"layer {layer}", self._device)
-        return torch.rand(size, units, generator=stream, device=self._device)
-
-
 Setting = float | Sequence[float] | np.ndarray
 
 
@@ -178,7 +109,7 @@ def many(
     y: np.ndarray,
     hidden: Sequence[int] = (128, 128),
     *,
-    seeds: Sequence[int],
+    seeds: Sequence[int] | np.ndarray,
     p: Setting = 0.0,
     p_input: Setting = 0.0,
     rate: Setting = 0.1,
@@ -207,7 +138,7 @@ def many(
     X : (total, features), or (N, total, features) where each network has data of its own
     y : (total,), or (N, total)
     hidden : units of each hidden layer
-    seeds : the seed of each network, see `Chance`; equal seeds give paired networks
+    seeds : the seed of each network, see `stacked.Chance`; equal seeds give paired networks
 
     A setting is one number, or one for each network:
 
@@ -225,15 +156,15 @@ def many(
     device : "cpu", where each core trains a share of the networks, or "cuda"
     progress : show a bar
     """
-    import torch
+    from dropoutlab import stacked
 
     N = len(seeds)
-    settings = {
+    given = {
         "seeds": seeds, "p": p, "p_input": p_input, "rate": rate, "momentum": momentum,
         "weight_decay": weight_decay, "max_norm": max_norm, "smoothing": smoothing,
         "augment": augment, "rows": np.shape(X)[-2] if rows is None else rows,
     }  # fmt: skip
-    settings = {name: np.broadcast_to(value, (N,)) for name, value in settings.items()}
+    settings = {name: np.broadcast_to(np.asarray(value), (N,)) for name, value in given.items()}
     classify = np.issubdtype(np.asarray(y).dtype, np.integer)
     sizes = [np.shape(X)[-1], *hidden, int(np.max(y)) + 1 if classify else 1]
     sets = {"train": (X, y)} | dict(watch or {})
@@ -248,30 +179,26 @@ def many(
             batch, steps, every or steps, device, progress and share[0] == 0,
         )  # fmt: skip
 
-    parts = shared(train, N) if device == "cpu" else [train(np.arange(N))]
-    return Runs(
-        parts[0].steps,
-        *({k: np.concatenate([getattr(r, what)[k] for r in parts]) for k in sets}
-          for what in ("loss", "error")),
-        *([torch.cat(layer) for layer in zip(*(getattr(r, what) for r in parts), strict=True)]
-          for what in ("weights", "biases")),
-    )  # fmt: skip
+    return _joined(stacked.shared(train, N) if device == "cpu" else [train(np.arange(N))])
 
 
-def shared(work: Callable[[np.ndarray], T], count: int) -> list[T]:
-    """work(share) for the numbers 0 … count - 1, split among as many threads as cores."""
+def _joined(parts: Sequence[Runs]) -> Runs:
+    """The runs of all shares as one."""
     import torch
 
-    def alone(share: np.ndarray) -> T:
-        torch.set_num_threads(1)  # of this worker: products this small wait for each other's
-        return work(share)
+    def sets(of: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        return {name: np.concatenate([part[name] for part in of]) for name in of[0]}
 
-    workers, before = min(os.cpu_count() or 1, count), torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(workers) as pool:
-            return list(pool.map(alone, np.array_split(np.arange(count), workers)))
-    finally:
-        torch.set_num_threads(before)
+    def layers(of: Sequence[list[torch.Tensor]]) -> list[torch.Tensor]:
+        return [torch.cat(layer) for layer in zip(*of, strict=True)]
+
+    return Runs(
+        parts[0].steps,
+        sets([part.loss for part in parts]),
+        sets([part.error for part in parts]),
+        layers([part.weights for part in parts]),
+        layers([part.biases for part in parts]),
+    )
 
 
 def _train(
@@ -289,48 +216,48 @@ def _train(
     """One worker's share of `many`."""
     import torch
     from torch.nn.functional import log_softmax
-    from tqdm import trange
 
-    X, y = sets["train"]
-    seeds, N = settings["seeds"], len(settings["seeds"])
+    from dropoutlab import stacked
+
+    N = len(settings["seeds"])
     setting = {
         name: torch.as_tensor(values.astype(np.float32)).to(device).reshape(N, 1, 1)
         for name, values in settings.items()
     }
-    X, y = _stacked(X, y, N, device)
+    X, y = _spread(*sets["train"], N, device)
     total = X.shape[1]
     network = torch.arange(N, device=device)[:, None]
 
-    # What chance decides, drawn once for all networks of a seed.
-    distinct, which = np.unique(np.asarray(seeds), return_inverse=True)
-    which = torch.as_tensor(which, device=device)
-    chances = [Chance(int(seed), device) for seed in distinct]
-    shapes = list(zip(sizes[1:], sizes[:-1], strict=True))
-    weights = [
-        torch.stack([chance.weights(*shape) for chance in chances]).to(device)[which]
-        for shape in shapes
-    ]
-    biases = [torch.zeros(N, out, device=device) for out, _ in shapes]
-    parameters = [*weights, *biases]
-    speeds = [torch.zeros_like(parameter) for parameter in parameters]
-    seen = _batches(seeds, settings["rows"], total, batch, steps)
+    chances = stacked.Chances(settings["seeds"], device)
+    parameters = chances.drawn(lambda chance: chance.layers(sizes))
+    weights, biases = parameters[::2], parameters[1::2]
+    seen = _seen(settings["seeds"], settings["rows"], total, batch, steps)
     shown = torch.stack([own[torch.arange(min(total, 512)) % len(own)] for own, _ in seen])
     shown = shown.to(device)
-    order = torch.stack([own[turns] for own, turns in seen], 1).to(device)  # (steps, N, batch)
+    order = torch.stack([rows for _, rows in seen], 1).to(device)  # (steps, N, batch)
     changed = None if variants is None else torch.as_tensor(variants, dtype=X.dtype).to(device)
 
-    watched = {name: _stacked(*pair, N, device) for name, pair in sets.items() if name != "train"}
+    watched = {name: _spread(*pair, N, device) for name, pair in sets.items() if name != "train"}
     watched = {"train": (X[network, shown], y[network, shown])} | watched
     moments = sorted({*range(0, steps + 1, every), steps})
-    losses, errors = {name: [] for name in watched}, {name: [] for name in watched}
+    losses: dict[str, list[np.ndarray]] = {name: [] for name in watched}
+    errors: dict[str, list[np.ndarray]] = {name: [] for name in watched}
+
+    def on(name: str) -> bool:
+        return bool((setting[name] > 0).any())
+
+    dropping = on("p_input"), on("p")
+
+    def thinned(h: torch.Tensor, layer: int) -> torch.Tensor:
+        """What enters a layer, after dropout; layer 0 is the input."""
+        (u,) = chances.drawn(lambda chance: [chance.uniform(layer, *h.shape[1:])])
+        return stacked.dropped(h, u, setting["p" if layer else "p_input"])
 
     def forward(h: torch.Tensor, training: bool) -> torch.Tensor:
         for layer, (W, b) in enumerate(zip(weights, biases, strict=True)):
-            drop = setting["p" if layer else "p_input"]
-            if training and bool(dropping[min(layer, 1)]):
-                u = torch.stack([c.uniform(layer, *h.shape[1:]) for c in chances])[which]
-                h = h * u.ge_(drop).mul_(torch.where(drop < 1, 1 / (1 - drop), 0))
-            h = torch.baddbmm(b[:, None], h, W.mT)
+            if training and dropping[min(layer, 1)]:
+                h = thinned(h, layer)
+            h = stacked.affine(h, W, b)
             if layer < len(weights) - 1:
                 h = h.relu_()
         return h
@@ -343,44 +270,38 @@ def _train(
         right = logs.gather(-1, t[..., None])[..., 0]
         return -(1 - smooth) * right - smooth * logs.mean(-1)
 
-    def look() -> None:
-        with torch.no_grad():
-            for name, (inputs, t) in watched.items():
-                z = forward(inputs, False)
-                loss = judge(z, t, torch.zeros((), device=device)).mean(1)
-                error = (z.argmax(-1) != t).float().mean(1) if classify else loss.sqrt()
-                losses[name].append(loss.cpu().numpy())
-                errors[name].append(error.cpu().numpy())
-
-    dropping = [bool((setting[name] > 0).any()) for name in ("p_input", "p")]
-    decaying = bool((setting["weight_decay"] != 0).any())
-    bounded = bool(torch.isfinite(setting["max_norm"]).any())
-    for step in trange(steps + 1, disable=not progress, file=sys.stdout):
-        if step in moments:
-            look()
-        if step == steps:
-            break
+    def loss(step: int) -> torch.Tensor:
         i = order[step]
         inputs, t = X[network, i], y[network, i]
         if changed is not None:
-            drawn = [c.variants(len(changed), batch) for c in chances]
-            k, u = (torch.stack(part).to(device)[which] for part in zip(*drawn, strict=True))
+            k, u = chances.drawn(lambda chance: chance.variants(len(changed), batch))
             inputs = torch.where(u[..., None] < setting["augment"], changed[k, i], inputs)
-        for parameter in parameters:
-            parameter.requires_grad_(True)
-        loss = judge(forward(inputs, True), t, setting["smoothing"][..., 0]).mean(1).sum()
-        gradients = torch.autograd.grad(loss, parameters)
-        with torch.no_grad():
-            for j, (w, v, g) in enumerate(zip(parameters, speeds, gradients, strict=True)):
-                s = {k: x if w.dim() == 3 else x[..., 0] for k, x in setting.items()}
-                if decaying and w.dim() == 3:
-                    g = torch.addcmul(g, s["weight_decay"], w)
-                v.mul_(s["momentum"]).add_(g)
-                w.addcmul_(s["rate"], v, value=-1)
-                if bounded and j < len(weights) - 1:
-                    w.mul_(
-                        (s["max_norm"] / w.norm(dim=2, keepdim=True).clamp_min(1e-12)).clamp_max(1)
-                    )
+        return judge(forward(inputs, True), t, setting["smoothing"][..., 0]).mean(1).sum()
+
+    @torch.no_grad()
+    def look(step: int) -> None:
+        if step not in moments:
+            return
+        for name, (inputs, t) in watched.items():
+            z = forward(inputs, False)
+            each = judge(z, t, torch.zeros((), device=device)).mean(1)
+            error = (z.argmax(-1) != t).float().mean(1) if classify else each.sqrt()
+            losses[name].append(each.cpu().numpy())
+            errors[name].append(error.cpu().numpy())
+
+    for parameter in parameters:
+        parameter.requires_grad_()
+    decay, bound = setting["weight_decay"], setting["max_norm"]
+    optimizer = stacked.SGD(
+        [
+            {"params": weights[:-1], "weight_decay": decay, "max_norm": bound},
+            {"params": weights[-1:], "weight_decay": decay},
+            {"params": biases},
+        ],
+        setting["rate"],
+        setting["momentum"],
+    )
+    stacked.descend(loss, optimizer, steps, look=look, progress=progress)
     return Runs(
         np.array(moments),
         {name: np.stack(values, 1) for name, values in losses.items()},
@@ -390,21 +311,26 @@ def _train(
     )
 
 
-def _stacked(X, y, N: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+def _spread(X: np.ndarray, y: np.ndarray, N: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:
     """X as (N, n, features) and y as (N, n); what all networks share takes no memory twice."""
     import torch
 
-    X = torch.as_tensor(np.asarray(X, np.float32)).to(device)
-    y = torch.as_tensor(np.asarray(y)).to(device)
-    y = y.float() if y.is_floating_point() else y.long()
-    return X.expand(N, *X.shape[-2:]), y.expand(N, y.shape[-1])
+    inputs = torch.as_tensor(np.asarray(X, np.float32)).to(device)
+    targets = torch.as_tensor(np.asarray(y)).to(device)
+    targets = targets.float() if targets.is_floating_point() else targets.long()
+    return inputs.expand(N, *inputs.shape[-2:]), targets.expand(N, targets.shape[-1])
 
 
-def _batches(seeds, rows, total, batch, steps) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """For each network its rows (n,), and which of them each step's batch holds (steps, batch)."""
+def _seen(
+    seeds: np.ndarray, rows: np.ndarray, total: int, batch: int, steps: int
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """For each network the rows that it may see (n,), and those of each batch (steps, batch)."""
+    from dropoutlab import stacked
+
     made = {}
     pairs = [(int(seed), int(n)) for seed, n in zip(seeds, rows, strict=True)]
     for seed, n in set(pairs):
-        chance = Chance(seed)
-        made[seed, n] = chance.subset(total, n), chance.rows(n, batch, steps)
+        chance = stacked.Chance(seed)
+        own = chance.subset(total, n)
+        made[seed, n] = own, own[chance.batches(n, batch, steps)]
     return [made[pair] for pair in pairs]

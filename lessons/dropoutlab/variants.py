@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dropoutlab import data
+from dropoutlab import data, stacked
+from dropoutlab.stacked import adam, affine, batches, descend, dropped, falling, layers, seeded
 
 SIDE = 14  # pixels along an image
 
@@ -37,44 +37,21 @@ def images(n: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def start(sizes: Sequence[int], seeds: Iterable[int], gain: float = 2.0) -> list[Tensor]:
-    """W, b, W, b, … of networks with these layer sizes: weights of variance gain / inputs."""
-    made = []
-    for seed in seeds:
-        generator = torch.Generator().manual_seed(int(seed))
-        own = []
-        for inputs, outputs in pairwise(sizes):
-            W = torch.randn(outputs, inputs, generator=generator) * (gain / inputs) ** 0.5
-            own += [W, torch.zeros(outputs)]
-        made.append(own)
-    return [torch.stack(part).requires_grad_() for part in zip(*made, strict=True)]
+    """W, b, W, b, … of networks with these layer sizes, each from its seed; see `layers`."""
+    parameters = stacked.side_by_side(layers(sizes, seeded(seed), gain) for seed in seeds)
+    return [part.requires_grad_() for part in parameters]
 
 
-def orders(n: int, batch: int, steps: int, seeds: Iterable[int]) -> Tensor:
-    """The rows of each step's batches (steps, seeds, batch): passes over n rows, shuffled anew."""
-    passes = -(-steps * batch // n)
-    made = []
-    for seed in seeds:
-        generator = torch.Generator().manual_seed(int(seed))
-        rows = torch.cat([torch.randperm(n, generator=generator) for _ in range(passes)])
-        made.append(rows[: steps * batch].reshape(steps, batch))
-    return torch.stack(made, 1)
+def orders(n: int, size: int, steps: int, seeds: Iterable[int]) -> Tensor:
+    """The rows of each step's batches (steps, seeds, size): each seed's own passes over n rows."""
+    return torch.stack([batches(n, size, steps, seeded(seed)) for seed in seeds], 1)
 
 
 def fit(
     parameters: Sequence[Tensor], loss: Callable[[int], Tensor], steps: int, rate: float = 0.002
 ) -> None:
-    """Adam on loss(step), a sum over networks that share no parameter; the rate falls to 0."""
-    optimizer = torch.optim.Adam(parameters, lr=rate, fused=True)
-    for step in range(steps):
-        optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
-        optimizer.zero_grad()
-        loss(step).backward()
-        optimizer.step()
-
-
-def affine(h: Tensor, W: Tensor, b: Tensor) -> Tensor:
-    """h Wᵀ + b for each seed: h (seeds, images, inputs), W (seeds, outputs, inputs)."""
-    return torch.baddbmm(b[:, None], h, W.mT)
+    """Adam on loss(step); the rate falls to 0."""
+    descend(loss, adam(parameters, rate), steps, schedule=falling(steps))
 
 
 def plain(h: Tensor, W: Tensor, b: Tensor, depth: int, time: float | None) -> Tensor:
@@ -181,8 +158,8 @@ class BatchNorm:
         self.seen[depth] = mean.detach(), var.detach()
         if training:
             old = self.running.get(depth, (torch.zeros_like(mean), torch.ones_like(var)))
-            pairs = zip(old, self.seen[depth], strict=True)
-            self.running[depth] = tuple(0.9 * a + 0.1 * new for a, new in pairs)
+            now = self.seen[depth]
+            self.running[depth] = 0.9 * old[0] + 0.1 * now[0], 0.9 * old[1] + 0.1 * now[1]
         else:
             mean, var = self.running[depth]
         return (z - mean) / (var + 1e-5).sqrt() + b[:, None]
@@ -267,23 +244,18 @@ def generators(
     N, every = len(p), list(seeds) * len(rates)
 
     def layer(h: Tensor, W: Tensor, b: Tensor, depth: int, time: float | None) -> Tensor:
-        return affine(h * (torch.rand_like(h) >= p) / (1 - p) if depth else h, W, b)
+        return affine(dropped(h, torch.rand_like(h), p) if depth else h, W, b)
 
     leaky = torch.nn.LeakyReLU(0.2)
     G = Networks(start([2, hidden, hidden, 2], every), plain, leaky)
     D = Networks(start([2, hidden, hidden, 1], [s + 1000 for s in every]), layer, leaky)
-    how = {"lr": rate, "betas": (0.5, 0.99), "fused": True}
-    g, d = (torch.optim.Adam(net.parameters, **how) for net in (G, D))
+    g, d = (adam(net.parameters, rate, betas=(0.5, 0.99)) for net in (G, D))
     for _ in range(steps):
         real, fake = ring(N, batch), G(torch.randn(N, batch, 2)).detach()
         logits = D(torch.cat([real, fake], 1))
         logits = torch.cat([-logits[:, :batch], logits[:, batch:]], 1)
-        d.zero_grad()
-        (2 * F.softplus(logits).mean((1, 2)).sum()).backward()
-        d.step()
-        g.zero_grad()
-        F.softplus(-D(G(torch.randn(N, batch, 2)))).mean((1, 2)).sum().backward()
-        g.step()
+        stacked.update(d, 2 * F.softplus(logits).mean((1, 2)).sum())
+        stacked.update(g, F.softplus(-D(G(torch.randn(N, batch, 2)))).mean((1, 2)).sum())
     with torch.no_grad():
         return G(torch.randn(N, 1000, 2)).reshape(len(rates), len(seeds), 1000, 2)
 
@@ -320,7 +292,7 @@ def populations(
     def layer(h: Tensor, W: Tensor, b: Tensor, depth: int, time: float | None) -> Tensor:
         if depth and time is not None:
             own = p.reshape(N, 1, 1)
-            h = h * (torch.rand_like(h) >= own) / (1 - own)
+            h = dropped(h, torch.rand_like(h), own)
         return affine(h, W, b)
 
     def losses(X: Tensor, y: Tensor, time: float | None) -> Tensor:
@@ -338,23 +310,28 @@ def populations(
     alike = [group for group in range(groups) for _ in range(members)]
     nets = Networks(start(sizes, alike), layer, torch.relu)
     order = orders(len(X), batch, steps, alike)
-    optimizer = torch.optim.Adam(nets.parameters, lr=rate, fused=True)
+    optimizer = adam(nets.parameters, rate)
     history = [p]
-    for step in range(steps):
-        optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
-        optimizer.zero_grad()
-        losses(X[order[step]], y[order[step]], step / steps).sum().backward()
-        optimizer.step()
-        if (step + 1) % every == 0 and step + 1 < steps:
-            loss, group = judged(), torch.arange(groups)
-            best, worst = loss.argmin(1), loss.argmax(1)
-            p = p.clone()
-            p[group, worst] = (p[group, best] + 0.1 * torch.randn(groups)).clamp(0, 0.8)
-            best, worst = (members * group + k for k in (best, worst))
-            for part in nets.parameters:
-                for values in (part.data, *(optimizer.state[part][k] for k in MOMENTS)):
-                    values[worst] = values[best]
-            history.append(p)
+
+    def loss(step: int) -> Tensor:
+        return losses(X[order[step]], y[order[step]], step / steps).sum()
+
+    @torch.no_grad()
+    def replace(step: int) -> None:
+        nonlocal p
+        if step % every or not 0 < step < steps:
+            return
+        judgement, group = judged(), torch.arange(groups)
+        best, worst = judgement.argmin(1), judgement.argmax(1)
+        p = p.clone()
+        p[group, worst] = (p[group, best] + 0.1 * torch.randn(groups)).clamp(0, 0.8)
+        best, worst = (members * group + k for k in (best, worst))
+        for part in nets.parameters:
+            for values in (part, *(optimizer.state[part][k] for k in MOMENTS)):
+                values[worst] = values[best]
+        history.append(p)
+
+    descend(loss, optimizer, steps, schedule=falling(steps), look=replace)
     best = judged().argmin(1) + members * torch.arange(groups)
     chosen = [part.detach()[best] for part in nets.parameters]
     return torch.stack(history), Networks(chosen, plain, torch.relu)

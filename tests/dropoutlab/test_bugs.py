@@ -60,11 +60,11 @@ def convolutional(p: float, q: float) -> nn.Sequential:
 ], ids=["residual", "transformer", "recurrent", "without dropout"])  # fmt: skip
 def test_a_healthy_network_gets_no_report(model: nn.Module, inputs: tuple):
     """Is nothing said of networks in which nothing is wrong?"""
-    found = find_dropout_bugs(model, *inputs)
+    bugs = find_dropout_bugs(model, *inputs)
     if "Transformer" in type(model).__name__:
         # Its last layer is dropped before it is added to the input: right inside a network.
-        assert found.pop(OUTPUT) == ["dropout2"]
-    assert found == {}
+        assert bugs.pop(OUTPUT) == ["dropout2"]
+    assert bugs == {}
 
 
 @pytest.mark.parametrize("model, expected", [
@@ -84,8 +84,8 @@ def test_each_bug_is_named_with_its_place(model: nn.Module, expected: dict):
 
 def test_unequal_blocks_are_found():
     """Are two blocks of one kind with two rates named by their full names?"""
-    found = find_dropout_bugs(convolutional(0.1, 0.2), torch.rand(5, 1, 8, 8))
-    assert found == {UNEQUAL: ["1.drop", "2.drop"]}
+    bugs = find_dropout_bugs(convolutional(0.1, 0.2), torch.rand(5, 1, 8, 8))
+    assert bugs == {UNEQUAL: ["1.drop", "2.drop"]}
 
 
 def test_the_model_is_left_as_it_is():

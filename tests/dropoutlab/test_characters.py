@@ -65,7 +65,7 @@ def test_readers_are_lstms() -> None:
     readers = characters.LSTMs(ways, symbols, units, seeds=2, forget=1)
     tokens = torch.randint(symbols, (steps, batch))
     for training in (True, False):
-        found = readers.logits(tokens, training)
+        logits = readers.logits(tokens, training)
         for net in range(4):
             way, seed = divmod(net, 2)
             w = {name: weight[net] for name, weight in readers.weights.items()}
@@ -80,7 +80,7 @@ def test_readers_are_lstms() -> None:
             if training and way == 1:
                 x = x * factor[:, seed * batch : (seed + 1) * batch]
             right = known(x)[0] @ w["W"] + w["a"]
-            torch.testing.assert_close(found[net], right, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(logits[net], right, rtol=1e-4, atol=1e-5)
 
 
 def test_nets_of_one_seed_begin_alike() -> None:

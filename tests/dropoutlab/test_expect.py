@@ -20,7 +20,7 @@ from dropoutlab import expect
 ALPHA, TRIALS = 0.05, 4_000
 
 
-def said(call: Callable[[], object]) -> str:
+def message(call: Callable[[], object]) -> str:
     """The four lines of a failing case."""
     with pytest.raises(expect.Unmet) as unmet, redirect_stdout(io.StringIO()), expect.case("f(x)"):
         call()
@@ -300,7 +300,7 @@ FAILURES = {
 def test_a_failure_reads_in_four_lines(failure: str):
     """Does a failure name its case, what was expected, what was found, and a hint?"""
     call, expected, found = FAILURES[failure]
-    text = said(call)
+    text = message(call)
     heads = [line[:12].rstrip() for line in text.splitlines()]
     assert heads == ["f(x)", "  expected:", "  found:", "  hint:"], text
     assert expected in text and found in text, text
@@ -360,7 +360,7 @@ NOTHING = [
 )
 def test_what_is_no_number_is_never_accepted(found: object, ask: Callable[[object], None]):
     """Are None, dots, strings and objects that lie about equality refused where numbers belong?"""
-    assert said(lambda: ask(found)).count("\n") == 3
+    assert message(lambda: ask(found)).count("\n") == 3
 
 
 ACCEPTED = {
@@ -398,7 +398,7 @@ def test_what_is_right_is_accepted(right: str, capsys: pytest.CaptureFixture):
 def test_an_option_is_no_liar():
     """Is an object that equals every option, and prints as the right one, refused?"""
     answer = expect.digest("q", "b")
-    text = said(lambda: expect.choice({"q": Liar()}, "q", ("a", "b"), answer=answer, hint=""))
+    text = message(lambda: expect.choice({"q": Liar()}, "q", ("a", "b"), answer=answer, hint=""))
     assert "one of 'a', 'b'" in text
 
 
@@ -406,7 +406,7 @@ def test_only_a_stub_is_unwritten():
     """Is a library's NotImplementedError shown, not taken for a stub?"""
     import torch
 
-    text = said(lambda: torch.rand(3, dtype=torch.int64))  # a mask of integers, say
+    text = message(lambda: torch.rand(3, dtype=torch.int64))  # a mask of integers, say
     assert "expected: no error" in text and "NotImplementedError: " in text
 
 
@@ -426,8 +426,8 @@ def test_a_missing_exercise_is_named_inside_a_helper_too():
 
 def test_unwritten_answers_are_told_apart():
     """Do a stub and a function without `return` say what they are?"""
-    assert "found:    not written yet" in said(lambda: _stub())
-    assert "returns nothing" in said(lambda: expect.close(None, 1, hint=""))
+    assert "found:    not written yet" in message(lambda: _stub())
+    assert "returns nothing" in message(lambda: expect.close(None, 1, hint=""))
 
 
 def _stub():
@@ -440,7 +440,7 @@ def test_a_crash_names_the_learners_line():
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     names: dict = {}
     exec(compile(source, file, "exec"), names)
-    text = said(lambda: names["f"](1))
+    text = message(lambda: names["f"](1))
     assert "NameError: name 'nothing' is not defined, line 3 of the cell, in f: `return y" in text
     hints = [("ZeroDivision", "no"), ("NameError", "spell it")]
     with pytest.raises(expect.Unmet, match="spell it"), expect.case("f", crash=hints):
@@ -456,7 +456,7 @@ def test_a_missing_exercise_says_which_cell_to_run():
 
 def test_exit_is_caught_and_an_interruption_is_not():
     """Does sys.exit() fail the check, and Ctrl-C still stop it?"""
-    assert "SystemExit" in said(sys.exit)
+    assert "SystemExit" in message(sys.exit)
     with pytest.raises(KeyboardInterrupt), expect.case("f"):
         raise KeyboardInterrupt
 
@@ -508,11 +508,11 @@ def test_tensors_are_compared_as_arrays_are():
         expect.close(x, [0.0, 2.0], hint="")
         expect.only(x, (0, 2), hint="")
         expect.unchanged(x, x.detach().clone())
-    text = said(lambda: expect.tensor(np.ones(2), 2, hint="a tensor, please."))
+    text = message(lambda: expect.tensor(np.ones(2), 2, hint="a tensor, please."))
     assert "a tensor of shape (2,)" in text and "[1, 1]" in text and "a tensor, please." in text
-    text = said(lambda: expect.tensor(torch.ones(2), (2, 1), torch.float16, hint=""))
+    text = message(lambda: expect.tensor(torch.ones(2), (2, 1), torch.float16, hint=""))
     assert "a tensor of shape (2, 1), float16" in text and "shape (2,), float32" in text
-    text = said(lambda: expect.close(torch.ones(3), torch.tensor([1.0, 1.0, 2.0]), hint=""))
+    text = message(lambda: expect.close(torch.ones(3), torch.tensor([1.0, 1.0, 2.0]), hint=""))
     assert "entry 2 = 2" in text
 
 
@@ -547,4 +547,4 @@ def test_an_error_that_cannot_be_printed_is_told():
     def call() -> None:
         raise Odd
 
-    assert "Odd" in said(call)
+    assert "Odd" in message(call)

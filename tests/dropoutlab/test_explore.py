@@ -6,6 +6,8 @@ import ast
 import io
 import re
 import statistics
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -128,6 +130,17 @@ def test_an_explorer_recovers():
     assert "ZeroDivisionError" in explorer.picture.says
     explorer.controls["n"].value = 2
     assert explorer.picture.says == "2 of them."
+
+
+def test_explorers_are_imported_when_they_are_asked_for():
+    """Does a lesson on NumPy, which asks for one, start without torch, which takes seconds?"""
+    code = (
+        f"import sys; sys.path[:] = {sys.path!r}\n"
+        "from dropoutlab import explore\n"
+        "print(callable(explore.scaling), 'torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "True False\n"
 
 
 def test_every_explorer_is_in_a_lesson():

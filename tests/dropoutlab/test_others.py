@@ -98,8 +98,7 @@ def _packages(place: Path) -> Path:
 def ours() -> SimpleNamespace:
     """The functions of the solutions."""
     names: dict[str, Any] = {}
-    for lesson in ("16_pytorch", "31_images", "32_sequences", "33_transformers",
-                   "34_noise"):  # fmt: skip
+    for lesson in ("16_pytorch", "31_images", "32_sequences", "33_transformers", "34_noise"):
         names |= stage(read(SOLUTIONS / f"{lesson}.py"))
     return SimpleNamespace(**names)
 
@@ -126,8 +125,8 @@ def distance(left: np.ndarray, right: np.ndarray) -> float:
     """
     both = np.concatenate([left, right])
     quartiles = np.quantile(both, [0.25, 0.5, 0.75], axis=0) + 1e-5  # float32 rounds
-    found = [_statistics(sample, both.mean(0), quartiles) for sample in (left, right)]
-    gap, error = np.abs(found[0][0] - found[1][0]), np.hypot(found[0][1], found[1][1])
+    measured = [_statistics(sample, both.mean(0), quartiles) for sample in (left, right)]
+    gap, error = np.abs(measured[0][0] - measured[1][0]), np.hypot(measured[0][1], measured[1][1])
     rounding = 1e-5 * max(1.0, np.abs(both).max()) ** 2
     far = np.where(gap < rounding, 0, np.inf)
     return float(np.divide(gap, error, out=far, where=error > rounding / 10).max())

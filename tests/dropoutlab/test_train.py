@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dropoutlab import train
+from dropoutlab import stacked, train
 
 ROWS, FEATURES, CLASSES, STEPS, BATCH = 50, 6, 3, 12, 8
 SETTINGS = {
@@ -39,13 +40,13 @@ def sample() -> tuple[np.ndarray, np.ndarray]:
 
 def one(X, y, hidden, seed, p, p_input, rate, momentum, weight_decay, max_norm, smoothing, rows):
     """Train one network in torch's everyday way, with the same weights, batches and masks."""
-    chance = train.Chance(seed)
+    chance = stacked.Chance(seed)
     classify = y.dtype.kind == "i"
     sizes = [X.shape[1], *hidden, CLASSES if classify else 1]
     layers = [nn.Linear(a, b) for a, b in pairwise(sizes)]
-    for layer in layers:
-        nn.init.zeros_(layer.bias)
-        layer.weight.data = chance.weights(*layer.weight.shape)
+    start = chance.layers(sizes)
+    for layer, W, b in zip(layers, start[::2], start[1::2], strict=True):
+        layer.weight.data, layer.bias.data = W, b
     groups = [
         {"params": [layer.weight for layer in layers], "weight_decay": weight_decay},
         {"params": [layer.bias for layer in layers]},
@@ -53,7 +54,7 @@ def one(X, y, hidden, seed, p, p_input, rate, momentum, weight_decay, max_norm, 
     optimizer = torch.optim.SGD(groups, lr=rate, momentum=momentum)
     X, y = torch.tensor(X, dtype=torch.float32), torch.tensor(y)
     own = chance.subset(ROWS, rows)
-    for batch in chance.rows(rows, BATCH, STEPS):
+    for batch in chance.batches(rows, BATCH, STEPS):
         h = X[own[batch]]
         for i, layer in enumerate(layers):
             drop = p if i else p_input
@@ -94,12 +95,14 @@ def test_company_changes_nothing(sample):
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            runs = train.many(X, y, [8], seeds=[4, 5, 4], p_input=inputs,
-                              watch={"all": (X, y)}, **setting)  # fmt: skip
+            runs = train.many(
+                X, y, [8], seeds=[4, 5, 4], p_input=inputs, watch={"all": (X, y)}, **setting
+            )
             assert torch.get_num_threads() == threads
             for k, seed in enumerate((4, 5, 4)):
-                alone = train.many(X, y, [8], seeds=[seed], p_input=inputs[k],
-                                   watch={"all": (X, y)}, **setting)  # fmt: skip
+                alone = train.many(
+                    X, y, [8], seeds=[seed], p_input=inputs[k], watch={"all": (X, y)}, **setting
+                )
                 np.testing.assert_allclose(runs.loss["all"][k], alone.loss["all"][0], rtol=1e-4)
                 same(runs.weights[0][k], alone.weights[0][0])
     finally:
@@ -109,8 +112,9 @@ def test_company_changes_nothing(sample):
 def test_what_is_watched(sample):
     """Are loss and error those of the final weights, nothing dropped and nothing smoothed?"""
     X, y = sample
-    runs = train.many(X, y, [8], seeds=[0, 1], p=0.5, smoothing=0.2, steps=5, every=2,
-                      watch={"all": (X, y)})  # fmt: skip
+    runs = train.many(
+        X, y, [8], seeds=[0, 1], p=0.5, smoothing=0.2, steps=5, every=2, watch={"all": (X, y)}
+    )
     assert runs.steps.tolist() == [0, 2, 4, 5]
     for k in range(2):
         h = torch.tensor(X, dtype=torch.float32)
@@ -146,7 +150,33 @@ def test_variants_replace_rows(sample):
 
 def test_passes_show_every_row_equally_often():
     """Do batches go through shuffled passes, and is a small subset part of a larger one?"""
-    rows = train.Chance(0).rows(10, 4, 5).flatten()
+    rows = stacked.Chance(0).batches(10, 4, 5).flatten()
     assert sorted(rows[:10]) == sorted(rows[10:]) == list(range(10))
     assert rows[:10].tolist() != rows[10:].tolist()
-    assert train.Chance(1).subset(50, 5).tolist() == train.Chance(1).subset(50, 20)[:5].tolist()
+    assert stacked.Chance(1).subset(50, 5).tolist() == stacked.Chance(1).subset(50, 20)[:5].tolist()
+
+
+def test_an_interruption_ends_all_workers(monkeypatch):
+    """When the caller is interrupted, does a worker stop at its next update?"""
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    finished = []
+
+    def work(share: np.ndarray) -> None:
+        if share[0] == 0:
+            raise KeyboardInterrupt
+        w = torch.zeros(1, requires_grad=True)
+        stacked.descend(lambda step: w.square().sum(), stacked.adam([w], 0.1), 20_000)
+        finished.append(share)
+
+    with pytest.raises(KeyboardInterrupt):
+        stacked.shared(work, 2)
+    assert not finished
+
+
+def test_each_gradient_is_clipped_on_its_own():
+    """Is a long gradient cut to the given length, in its direction, and a short one left?"""
+    w = torch.zeros(2, 3, requires_grad=True)
+    slopes = torch.tensor([[3.0, 0.0, 4.0], [0.3, 0.0, 0.4]])
+    optimizer = torch.optim.SGD([w], lr=1.0)
+    stacked.update(optimizer, (w * slopes).sum(), clip=1)
+    same(w.detach(), -torch.tensor([[0.6, 0.0, 0.8], [0.3, 0.0, 0.4]]))

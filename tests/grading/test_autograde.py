@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader.api import Gradebook
 
@@ -23,8 +24,12 @@ import classroom
 from classroom import FULL_POINTS, HALF, HALF_POINTS, LESSON, RIGHT, hand_in, notebook
 from grader import cli, course
 from grader.authoring.lesson import Lesson, read
-from grader.grading import autograde, grade, judge
-from grader.grading.judge import Judged
+from grader.grading import autograde, pools, worker
+from grader.grading.assignment import assign
+from grader.grading.folders import ClassFolder
+from grader.grading.gradebook import opened
+from grader.grading.result import Graded
+from grader.isolation import confinement
 from grader.isolation.confinement import Limits
 from grader.paths import ROOT, SOLUTIONS
 
@@ -34,22 +39,26 @@ ENDS = {
     "passed": RIGHT,
     "partly": HALF,
     "failed": {},
-    "timed out": {"scale": "while True:\n    pass"},
-    "killed": {"scale": "import os\nos._exit(1)"},
+    "timed out": RIGHT | {"scale": "while True:\n    pass"},
+    "killed": RIGHT | {"scale": "import os\nos._exit(1)"},
     "out of memory": {"scale": "x = bytearray(10**13)"},
     "malformed": "this is not JSON",
     "tampered": RIGHT,
 }
-POINTS = {"passed": FULL_POINTS, "partly": HALF_POINTS, "tampered": FULL_POINTS}
-ODD = {
-    "a link": 0,
-    "no file": 0,
-    "a pipe": 0,
-    "half a character": FULL_POINTS,
-    "the year 99999": FULL_POINTS,
-    "scripts": FULL_POINTS,
+POINTS = {
+    "passed": FULL_POINTS,
+    "partly": HALF_POINTS,
+    "timed out": FULL_POINTS - HALF_POINTS,
+    "tampered": FULL_POINTS,
 }
-FIELDS = ["learner", "lesson", "exercise", "check", "points", "max", "outcome", "diagnosis"]
+WORDS = {
+    "failed": "not written yet",
+    "timed out": "did not end in 5 s",
+    "killed": "the kernel stopped here",
+    "malformed": "not a Jupyter notebook",
+}
+ODD = ["half a character", "the year 99999", "scripts"]
+FIELDS = ["learner", "lesson", "exercise", "check", "points", "max", "outcome", "message"]
 SCRIPT = "<script>stolen()</script><img src=x onerror=stolen()><a href='javascript:stolen()'>a</a>"
 
 
@@ -66,13 +75,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if end == "tampered":
             next(c for c in nb.cells if c.id == "check_scale_1").source = "pass"
         hand_in(place, end, nb)
-    for learner in ODD:
-        path = hand_in(place, learner, notebook(text, RIGHT))
-        if ODD[learner] == 0:
-            path.unlink()
-    file = f"{LESSON.name}.ipynb"
-    (folder(place, "a link") / file).symlink_to(folder(place, "passed") / file)
-    os.mkfifo(folder(place, "a pipe") / file)
+    hand_in(place, "the year 99999", notebook(text, RIGHT))
     nb = notebook(text, RIGHT)
     nb.cells.insert(0, new_markdown_cell("\ud83d"))
     hand_in(place, "half a character", nb)
@@ -103,7 +106,11 @@ def rows(place: Path) -> list[dict[str, Any]]:
 
 
 def page(place: Path, learner: str) -> Path:
-    return place / "feedback" / learner / LESSON.name / f"{LESSON.name}.html"
+    return ClassFolder(place).page(LESSON.name, learner)
+
+
+def autograded(place: Path, learner: str) -> Path:
+    return ClassFolder(place).notebook("autograded", LESSON.name, learner)
 
 
 def url(place: Path) -> str:
@@ -116,15 +123,17 @@ def test_every_submission_ends_as_a_row(place: Path, end: str):
     assert classroom.outcomes(place)[end] == end
     assert classroom.scores(rows(place))[end] == POINTS.get(end, 0)
     of_scale = {"partly": "passed", "tampered": "passed"}.get(end, end)
-    found = [r["outcome"] for r in rows(place) if r["learner"] == end and r["exercise"] == "scale"]
-    assert set(found) == {of_scale}
+    scale = [row for row in rows(place) if row["learner"] == end and row["exercise"] == "scale"]
+    assert {row["outcome"] for row in scale} == {of_scale}
+    if end in WORDS:
+        assert all(WORDS[end] in row["message"]["found"] for row in scale)
 
 
 @pytest.mark.parametrize("learner", ODD)
 def test_no_submission_stops_the_class(place: Path, learner: str):
     """Is what a learner can leave in the folder a row like any other, with feedback?"""
-    assert classroom.scores(rows(place))[learner] == ODD[learner]
-    assert classroom.outcomes(place)[learner] == ("passed" if ODD[learner] else "malformed")
+    assert classroom.scores(rows(place))[learner] == FULL_POINTS
+    assert classroom.outcomes(place)[learner] == "passed"
     assert page(place, learner).is_file()
 
 
@@ -138,19 +147,22 @@ def test_rows_hold_what_is_promised(place: Path):
         assert all(list(row) == FIELDS and row["lesson"] == LESSON.name for row in own)
 
 
-def test_rows_hold_the_diagnosis(place: Path):
-    """Does each failed check's row say why, and each passed one's nothing?"""
+def test_rows_hold_the_message(place: Path):
+    """Does each failed check's row say why, by its fields, and each passed one's nothing?"""
     for row in rows(place):
-        assert bool(row["diagnosis"]) == (row["outcome"] not in ("passed", "by hand")), row
+        assert (row["message"] is None) == (row["outcome"] in ("passed", "by hand")), row
+        assert row["message"] is None or row["message"]["found"], row
+    missed = [row["message"] for row in rows(place) if row["outcome"] == "failed"]
+    assert any(all(message[name] for name in ("case", "expected", "hint")) for message in missed)
 
 
 def test_nbgrader_finds_what_it_would_have_made(place: Path):
     """Does nbgrader's own interface find the same scores, times, and answers to be read?"""
     api = course.nbgrader(place, course.folder(place))
-    found = {s["student"]: s for s in api.get_submissions(LESSON.name)}
-    assert {who: s["score"] for who, s in found.items()} == classroom.scores(rows(place))
-    assert found["passed"]["timestamp"].startswith("2026-01-02T03:04:05")
-    assert all(s["autograded"] for s in found.values())
+    submissions = {s["student"]: s for s in api.get_submissions(LESSON.name)}
+    assert {who: s["score"] for who, s in submissions.items()} == classroom.scores(rows(place))
+    assert submissions["passed"]["timestamp"].startswith("2026-01-02T03:04:05")
+    assert all(s["autograded"] for s in submissions.values())
     (own,) = api.get_student_submissions("passed")
     assert (own["score"], own["max_score"]) == (FULL_POINTS, LESSON.points)
     with Gradebook(url(place)) as book:
@@ -168,8 +180,8 @@ def test_nbgrader_exports_the_grades(place: Path):
         cwd=place, env=classroom.environment(), capture_output=True, check=True,
     )  # fmt: skip
     with open(place / "grades.csv", encoding="utf-8", newline="") as file:
-        found = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
-    assert found == classroom.scores(rows(place))
+        exported = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
+    assert exported == classroom.scores(rows(place))
 
 
 def files(place: Path, learner: str) -> dict[str, list[str]]:
@@ -181,13 +193,13 @@ def files(place: Path, learner: str) -> dict[str, list[str]]:
 def test_plain_nbgrader_goes_on_with_the_course(place: Path):
     """Does nbgrader see what it has to grade itself, and leave the same files and score?"""
     api, ours = course.nbgrader(place, course.folder(place)), files(place, "passed")
-    notebook_ = autograde._autograded(place, "passed", LESSON.name)
-    before = notebook_.read_bytes()
+    graded = autograded(place, "passed")
+    before = graded.read_bytes()
     course.succeed("autograde", api.autograde(LESSON.name, "passed", force=False))
-    assert notebook_.read_bytes() == before, "graded again though nothing has changed"
+    assert graded.read_bytes() == before, "graded again though nothing has changed"
     stamp(place, "passed", "2026-01-03 03:04:05 UTC")
     course.succeed("autograde", api.autograde(LESSON.name, "passed", force=False))
-    assert notebook_.read_bytes() != before, "what was handed in later is not graded"
+    assert graded.read_bytes() != before, "what was handed in later is not graded"
     with api.gradebook as book:
         assert book.find_submission(LESSON.name, "passed").score == FULL_POINTS
     course.succeed("feedback", api.generate_feedback(LESSON.name, "passed"))
@@ -195,10 +207,10 @@ def test_plain_nbgrader_goes_on_with_the_course(place: Path):
 
 
 def test_feedback_tells(place: Path):
-    """Does feedback hold the score, the diagnosis and the hint?"""
+    """Does feedback hold the score, and what a check found and hinted, as fields?"""
     text = page(place, "failed").read_text(encoding="utf-8")
     assert f"Score: 0.0 / {LESSON.points:.1f}" in text
-    assert "not written yet" in text and "hint:" in text
+    assert "<dt>found</dt><dd>not written yet</dd>" in text and "<dt>hint</dt>" in text
     assert f"Score: {HALF_POINTS:.1f}" in page(place, "partly").read_text(encoding="utf-8")
 
 
@@ -225,20 +237,19 @@ class Active(html.parser.HTMLParser):
 
 def test_what_a_learner_wrote_cannot_act_in_feedback(place: Path):
     """Is a script that was printed, displayed or written in a text shown, and never run?"""
-    found = Active(page(place, "scripts").read_text(encoding="utf-8"))
-    assert any("stolen" in text for text in found.shown), "the test shows nothing"
-    assert not [text for text in found.active if "stolen" in text]
+    parts = Active(page(place, "scripts").read_text(encoding="utf-8"))
+    assert any("stolen" in text for text in parts.shown), "the test shows nothing"
+    assert not [text for text in parts.active if "stolen" in text]
 
 
 # --- a small class, graded in this process -------------------------------------------------
 
 
-class Kept(autograde.Here):
+class Kept(pools.Here):
     """One task after the other in this process, with the same players from run to run."""
 
-    def run(self, tasks: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Judged, Any]]:
-        for task, extra in tasks:
-            yield judge.work(task), extra
+    def close(self) -> None:
+        pass
 
 
 class Told(autograde.Silent):
@@ -249,9 +260,9 @@ class Told(autograde.Silent):
         self.notes: list[str] = []
         self.pages = 0
 
-    def graded(self, judged: Judged) -> None:
-        self.anew.append(judged.learner)
-        self.notes += judged.notes
+    def graded(self, graded: Graded) -> None:
+        self.anew.append(graded.learner)
+        self.notes += graded.notes
 
     def advance(self, fault: str) -> None:
         assert not fault
@@ -262,13 +273,13 @@ class Told(autograde.Silent):
 def processes() -> Iterator[None]:
     """The processes from which players are forked are ended with the module."""
     yield
-    judge.close()
+    worker.close()
 
 
-def again(place: Path, lesson: Lesson = LESSON, **options: Any) -> Told:
+def again(place: Path, lesson: Lesson = LESSON, *, feedback: bool = False, **more: Any) -> Told:
     """Grade a class in this process; who was graded anew."""
-    told = Told()
-    chosen = autograde.Options(place, limits=Limits(check=5, submission=25), **options)
+    told, limits = Told(), Limits(check=5, submission=25)
+    chosen = autograde.Options(place, limits=limits, feedback=feedback, **more)
     results = autograde.autograde([lesson], chosen, told, Kept())
     assert len(results) == len(chosen.learners or list((place / "submitted").iterdir()))
     return told
@@ -295,7 +306,7 @@ def few(small: Path) -> Path:
     [
         (lambda p: hand_in(p, "ann", notebook(classroom.released(p), {})), "ann"),
         (lambda p: stamp(p, "ben", "2026-01-04 00:00:00 UTC"), "ben"),
-        (lambda p: autograde._autograded(p, "cem", LESSON.name).unlink(), "cem"),
+        (lambda p: autograded(p, "cem").unlink(), "cem"),
     ],
     ids=["other answers", "handed in once more", "its graded notebook is gone"],
 )
@@ -304,8 +315,8 @@ def test_only_what_changed_is_graded_again(few: Path, change: Callable, learner:
     change(few)
     assert again(few).anew == [learner]
     assert again(few).anew == []
-    found = course.nbgrader(few, course.folder(few)).get_autograded_students(LESSON.name)
-    assert found == {"ann", "ben", "cem"}, "nbgrader takes somebody for ungraded"
+    done = course.nbgrader(few, course.folder(few)).get_autograded_students(LESSON.name)
+    assert done == {"ann", "ben", "cem"}, "nbgrader takes somebody for ungraded"
 
 
 def test_a_time_that_stops_nbgrader_is_pointed_out(few: Path):
@@ -334,29 +345,35 @@ with expect.case("scale of a large number"):
 # %% mistake="scale" says="factor is added"'''
 
 
+def rewritten(place: Path, old: str, new: str) -> Lesson:
+    """The lesson with another text, among the others, to which it refers."""
+    solutions = shutil.copytree(SOLUTIONS, place / "solutions")
+    path = solutions / f"{LESSON.name}.py"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return read(path)
+
+
 def test_another_lesson_is_another_task(few: Path, tmp_path: Path):
     """Is everybody graded again when the lesson changes, and as before when it changes back?"""
-    text = (SOLUTIONS / f"{LESSON.name}.py").read_text(encoding="utf-8")
-    other = tmp_path / f"{LESSON.name}.py"
-    other.write_text(text.replace("the check wants 3 times", "it wants 3 times"), encoding="utf-8")
-    assert again(few, read(other)).anew == ["ann", "ben", "cem"]
-    assert again(few, read(other)).anew == []
+    other = rewritten(tmp_path, "the check wants 3 times", "it wants 3 times")
+    assert again(few, other).anew == ["ann", "ben", "cem"]
+    assert again(few, other).anew == []
     assert again(few).anew == ["ann", "ben", "cem"]
 
 
 def test_feedback_never_shows_a_hidden_check(tmp_path: Path):
     """Is no line of a hidden check in the feedback of those who fail it, in whatever way?"""
-    text = (SOLUTIONS / f"{LESSON.name}.py").read_text(encoding="utf-8")
-    source = tmp_path / f"{LESSON.name}.py"
-    source.write_text(text.replace('# %% mistake="scale" says="factor is added"', HIDDEN, 1))
-    lesson, place = read(source), tmp_path / "class"
-    released = autograde.assign(lesson, place, course.folder(place))[0]
+    lesson = rewritten(tmp_path, '# %% mistake="scale" says="factor is added"', HIDDEN)
+    place = tmp_path / "class"
+    released = assign(lesson, place, course.folder(place))[0]
     raises = "def scale(x, factor):\n    raise ValueError(x)"
     endless = "def scale(x, factor):\n    while True: pass"
     wrong = {"added": "def scale(x, factor):\n    return x + factor", "raises": raises}
     for learner, answer in (wrong | {"never ends": endless, "empty": ""}).items():
         hand_in(place, learner, notebook(released, {"scale": answer}))
-    again(place, lesson)
+    again(place, lesson, feedback=True)
     for learner in [p.name for p in (place / "submitted").iterdir()]:
         shown = page(place, learner).read_text(encoding="utf-8")
         assert "check_scale_3" in shown, "the hidden check is not even mentioned"
@@ -373,19 +390,21 @@ def score_shown(place: Path, learner: str) -> bool:
 
 def test_feedback_is_never_of_an_earlier_grading(few: Path):
     """Is old feedback renewed, where a run ended before it or was told to leave it out?"""
+    again(few, feedback=True)
     hand_in(few, "ann", notebook(classroom.released(few), {}))
-    assert again(few, feedback=False).pages == 0
+    assert again(few).pages == 0
     assert not page(few, "ann").exists(), "feedback of an earlier answer is handed out"
-    told = again(few)
+    told = again(few, feedback=True)
     assert (told.anew, told.pages) == ([], 1)
     assert score_shown(few, "ann")
 
 
 def test_half_a_page_of_feedback_is_written_anew(few: Path):
     """Is feedback whole again that a killed run had left half written?"""
+    again(few, feedback=True)
     text = page(few, "ben").read_text(encoding="utf-8")
     page(few, "ben").write_text(text[: len(text) // 2], encoding="utf-8")
-    told = again(few)
+    told = again(few, feedback=True)
     assert (told.anew, told.pages) == ([], 1)
     assert score_shown(few, "ben")
 
@@ -401,7 +420,7 @@ def test_what_a_person_gave_is_kept(few: Path):
             mark.extra_credit = 0.25 if mark.name == "check_scale_1" else None
         next(c for c in nb.comments if c.name == "scale").manual_comment = "well done"
         book.db.commit()
-    again(few, force=True)
+    again(few, force=True, learners=("ben",), feedback=True)
     with Gradebook(url(few)) as book:
         submission = book.find_submission(LESSON.name, "ben")
         assert submission.score == HALF_POINTS + 0.5 + 1 + 0.25
@@ -448,9 +467,9 @@ def test_who_is_late_pays_what_nbgrader_takes(few: Path, monkeypatch: pytest.Mon
 def refused(capsys: pytest.CaptureFixture[str], *options: str) -> str:
     """What the command says where it grades nothing."""
     assert cli.main(["autograde", *options]) == 1
-    said = capsys.readouterr().err
-    assert "Traceback" not in said and len(said.splitlines()) == 1
-    return said
+    sentence = capsys.readouterr().err
+    assert "Traceback" not in sentence and len(sentence.splitlines()) == 1
+    return sentence
 
 
 @pytest.mark.parametrize(
@@ -469,8 +488,8 @@ def test_what_cannot_be_is_said_in_a_sentence(
 ):
     """Is a wrong option answered by a sentence before anything is graded?"""
     hand_in(tmp_path, "ann", "{}")
-    said = refused(capsys, "00", "--course", str(tmp_path), *options)
-    assert words in said and "secret" not in said
+    sentence = refused(capsys, "00", "--course", str(tmp_path), *options)
+    assert words in sentence and "secret" not in sentence
     assert not (tmp_path / "autograded").exists()
 
 
@@ -484,8 +503,8 @@ def test_a_time_that_is_none_is_refused(value: str, capsys: pytest.CaptureFixtur
 
 def test_an_unknown_lesson_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """Is a lesson that is not there answered with those that are?"""
-    said = refused(capsys, "77", "--course", str(tmp_path))
-    assert "'77'" in said and LESSON.name in said
+    sentence = refused(capsys, "77", "--course", str(tmp_path))
+    assert "'77'" in sentence and LESSON.name in sentence
 
 
 def test_an_empty_class_is_told_where_submissions_belong(
@@ -515,7 +534,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of what players need, from which they are forked; the class is graded in here."""
     for name in ("grader", "lessons/dropoutlab", "datasets"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    monkeypatch.setattr(judge, "ROOT", tmp_path)
+    monkeypatch.setattr(worker, "ROOT", tmp_path)
     monkeypatch.setattr(autograde, "_pool", lambda *_: contextlib.nullcontext(Kept()))
     return tmp_path
 
@@ -523,9 +542,9 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def nothing_is_graded(place: Path, capsys: pytest.CaptureFixture[str], words: str) -> None:
     hand_in(place, "ann", notebook(classroom.released(place), RIGHT))
     assert cli.main(["autograde", "00", "--course", str(place)]) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("no sandbox here: ") and words in said
-    assert "python3 grader doctor" in said and "--unsafe" in said, "no remedy"
+    message = capsys.readouterr().err
+    assert message.startswith("no sandbox here: ") and words in message
+    assert "python3 grader doctor" in message and "--unsafe" in message, "no remedy"
     assert not (place / "autograded").exists() and classroom.outcomes(place) == {}
 
 
@@ -538,15 +557,16 @@ def test_without_a_sandbox_nothing_runs_unless_it_is_said(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ):
     """Without namespaces: is nothing graded, and with --unsafe is that said in every report?"""
-    with open(copy / "grader" / "sandbox.py", "a", encoding="utf-8") as file:
+    code = Path(confinement.__file__).relative_to(ROOT)
+    with open(copy / code, "a", encoding="utf-8") as file:
         file.write("\n\ndef prepare(*_):\n    raise Unavailable('no user namespaces')\n")
     place = copy / "class"
     nothing_is_graded(place, capsys, "no user namespaces")
     assert cli.main(["autograde", "00", "--course", str(place), "--unsafe"]) == 0
-    said = "without the sandbox"
-    assert said in " ".join(capsys.readouterr().out.split())
-    assert said in page(place, "ann").read_text(encoding="utf-8")
-    assert said in autograde._autograded(place, "ann", LESSON.name).read_text(encoding="utf-8")
+    warning = "without the sandbox"
+    assert warning in " ".join(capsys.readouterr().out.split())
+    assert warning in page(place, "ann").read_text(encoding="utf-8")
+    assert warning in autograded(place, "ann").read_text(encoding="utf-8")
     assert classroom.outcomes(place) == {"ann": "passed"}
 
 
@@ -554,4 +574,48 @@ def test_grading_in_the_sandbox_is_no_repeat_of_grading_without(few: Path):
     """Is what was graded without the sandbox graded again with it?"""
     assert again(few, unsafe=True).anew == ["ann", "ben", "cem"]
     assert again(few).anew == ["ann", "ben", "cem"]
-    assert grade.chosen(["00"]) == [LESSON]
+
+
+# --- earlier editions ------------------------------------------------------------------------
+
+
+FORMER = read(SOLUTIONS / "13_inverted_dropout.py")
+
+
+def test_a_submission_of_the_first_edition_is_graded(tmp_path: Path):
+    """Does what was handed in under a lesson's former name count, where there is nothing newer?"""
+    right = {c.name: c.source for c in FORMER.cells if c.kind in ("exercise", "answer")}
+    released = assign(FORMER, tmp_path, course.folder(tmp_path))[0]
+    folder = ClassFolder(tmp_path)
+    for learner, name, answers in [
+        ("old", FORMER.former, right),
+        ("both", FORMER.former, right),
+        ("both", FORMER.name, {}),
+    ]:
+        path = folder.notebook("submitted", name, learner)
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(notebook(released, answers)), encoding="utf-8")
+    told = again(tmp_path, FORMER, feedback=True)
+    full = sum(cell.points for cell in FORMER.of("check"))
+    with opened(tmp_path) as book:
+        scores = {graded.learner: graded.points for graded in book.results(FORMER.name)}
+    assert scores == {"old": full, "both": 0}
+    assert told.notes == [f"handed in as {FORMER.former}, the lesson's name in the first edition"]
+    assert folder.notebook("autograded", FORMER.name, "old").exists()
+    assert folder.page(FORMER.name, "old").exists()
+    assert again(tmp_path, FORMER).anew == []
+
+
+def test_results_of_an_earlier_grader_are_graded_anew(few: Path, capsys: pytest.CaptureFixture):
+    """Is a row that another grader has stored no crash of the report, and graded again?"""
+    with opened(few) as book:
+        row = {"learner": "ben", "lesson": LESSON.name, "check": "x", "diagnosis": "four lines"}
+        text = json.dumps({"learner": "ben", "rows": [row], "notes": [], "unanswered": []})
+        change = "update dropout_autograded set judged = :text where learner = 'ben'"
+        book.db.execute(sqlalchemy.text(change), {"text": text})
+        book.db.commit()
+    assert cli.main(["report", "00", "--course", str(few)]) == 1
+    assert "has 1 results of an earlier grader" in capsys.readouterr().err
+    assert again(few).anew == ["ben"]
+    with opened(few) as book:
+        assert len(book.results(LESSON.name)) == 3

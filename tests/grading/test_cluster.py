@@ -25,7 +25,7 @@ import interruption
 from grader.errors import CourseError
 from grader.grading import cluster
 from grader.grading.cluster import Cluster
-from grader.grading.judge import Task
+from grader.grading.task import Task
 
 pytestmark = [pytest.mark.slow(minutes=0.7), pytest.mark.xdist_group("cluster")]
 
@@ -113,7 +113,7 @@ class Run:
 
     place: Path
     code: int
-    said: str
+    output: str
     rows: Path
     players: set[int]
     """The workers that had players."""
@@ -131,23 +131,22 @@ def run(
     options = ["--scheduler", machines.address, "--no-feedback", "--json", str(rows)]
     process = interruption.started(place, *options, **certificates)
     interruption.reached(process, lambda: len(interruption.graded(place)) >= 4)
-    players = {
-        interruption.parent(pid) for pid in interruption.processes(place, "grader.isolation.player")
-    }
+    servers = interruption.processes(place, "grader.isolation.forkserver")
+    players = {interruption.parent(pid) for pid in servers}
     os.killpg(workers[0].pid, signal.SIGKILL)
-    said = "".join(process.communicate(timeout=150))
-    return Run(place, process.returncode, said, rows, players & {w.pid for w in workers})
+    output = "".join(process.communicate(timeout=150))
+    return Run(place, process.returncode, output, rows, players & {w.pid for w in workers})
 
 
 def refusal(address: str) -> str:
     """The one sentence with which a cluster is refused."""
-    with pytest.raises(CourseError) as told:
+    with pytest.raises(CourseError) as caught:
         Cluster(address, threading.Event()).__enter__()
-    said = str(told.value)
-    del told
+    sentence = str(caught.value)
+    del caught
     gc.collect()  # a client collected while the next one starts would wait for its lock
-    assert "\n" not in said
-    return said
+    assert "\n" not in sentence
+    return sentence
 
 
 def test_a_scheduler_without_workers_is_told(machines: Machines):
@@ -174,7 +173,7 @@ def test_a_scheduler_talks_to_nobody_without_a_certificate(
 
 def test_a_lost_worker_costs_nothing(run: Run):
     """With one of two workers killed in the middle: are all rows there, with the right scores?"""
-    assert run.code == 0, run.said
+    assert run.code == 0, run.output
     assert (
         classroom.scores(json.loads(run.rows.read_text(encoding="utf-8"))) == interruption.EXPECTED
     )
@@ -203,7 +202,7 @@ def test_a_lost_scheduler_is_told(run: Run, machines: Machines):
 def test_only_plain_data_travels():
     """Does a task's pickle name the grader's own two dataclasses, and nothing else?"""
     task = Task("ann", "00", "{}", "{}", b"{}", hidden=("/x",))
-    told = pickletools.genops(pickle.dumps(task, protocol=3))  # names each class in one word
-    named = {arg for operation, arg, _ in told if operation.name == "GLOBAL"}
-    own = {"grader.grading.judge Task", "grader.isolation.confinement Limits"}
+    steps = pickletools.genops(pickle.dumps(task, protocol=3))  # names each class in one word
+    named = {arg for operation, arg, _ in steps if operation.name == "GLOBAL"}
+    own = {"grader.grading.task Task", "grader.isolation.confinement Limits"}
     assert own <= named <= own | {"copyreg _reconstructor", "builtins object"}, named

@@ -27,8 +27,8 @@ pytestmark = [pytest.mark.slow(minutes=0.5), pytest.mark.xdist_group("postgres")
 def programs() -> Path | None:
     """The folder of PostgreSQL's programs."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    if (found := shutil.which("initdb")) is not None:
-        folders.insert(0, Path(os.path.realpath(found)).parent)
+    if (initdb := shutil.which("initdb")) is not None:
+        folders.insert(0, Path(os.path.realpath(initdb)).parent)
     return next((f for f in folders if (f / "initdb").exists() and (f / "postgres").exists()), None)
 
 
@@ -37,8 +37,8 @@ def server() -> Iterator[str]:
     """The address of an empty database."""
     bin_ = programs()
     if bin_ is None:
-        said = "no PostgreSQL was found: install it, on Debian with `apt-get install postgresql`"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(said)
+        remedy = "no PostgreSQL was found: install it, on Debian with `apt-get install postgresql`"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(remedy)
     user = {"user": "nobody"} if os.geteuid() == 0 else {}  # PostgreSQL refuses to run as root
     quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
     quiet |= user
@@ -78,9 +78,9 @@ def graded(server: str, tmp_path_factory: pytest.TempPathFactory) -> Graded:
     run = interruption.started(place, "--db", server)
     interruption.reached(run, lambda: len(interruption.graded(place)) >= 4)
     run.send_signal(signal.SIGKILL)
-    said = "".join(run.communicate(timeout=60))
+    output = "".join(run.communicate(timeout=60))
     before = interruption.when(place, server)
-    stop = interruption.Stop(before, 0, run.returncode, said, [], [])
+    stop = interruption.Stop(before, 0, run.returncode, output, [], [])
     return Graded(place, server, stop, classroom.rows(place, "--db", server))
 
 
@@ -100,8 +100,8 @@ def test_rows_are_those_of_sqlite(graded: Graded, tmp_path: Path):
     assert lite == graded.rows
     assert classroom.outcomes(graded.place, graded.url) == classroom.outcomes(tmp_path)
     api = course.nbgrader(graded.place, course.folder(graded.place, graded.url))
-    found = {s["student"]: s["score"] for s in api.get_submissions(LESSON.name)}
-    assert found == interruption.EXPECTED
+    scores = {s["student"]: s["score"] for s in api.get_submissions(LESSON.name)}
+    assert scores == interruption.EXPECTED
 
 
 def test_feedback_is_written_from_postgresql(graded: Graded):
@@ -122,5 +122,5 @@ def test_nothing_is_graded_twice(
 
     monkeypatch.setattr(autograde, "Task", nobody)
     assert cli.main(["autograde", "00", "--course", str(graded.place), "--db", graded.url]) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert f"{interruption.CLASS} were graded before" in said
+    output = " ".join(capsys.readouterr().out.split())
+    assert f"{interruption.CLASS} were graded before" in output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -11,27 +12,32 @@ from nbgrader.api import Gradebook
 from grader import course
 from grader.authoring.lesson import read
 from grader.grading import report
-from grader.grading.judge import Judged, Row
+from grader.grading.assignment import assign
+from grader.grading.export import export
+from grader.grading.result import Graded, Message, Row
 from grader.paths import SOLUTIONS
 
 LESSON = read(SOLUTIONS / "00_start_here.py")
-SWAPPED = "double(x)\n  expected: mean 1\n  found:    mean {}\n  hint:     p is swapped."
-BLANK = "double(x)\n  expected: an answer\n  found:    not written yet\n  hint:     write it."
+SWAPPED = Message("double(x)", "mean 1", "mean {}", "p is swapped.")
+BLANK = Message("double(x)", "an answer", "not written yet", "write it.")
 
 
-def judged(learner: str, first: float, said: str = "", outcome: str = "failed") -> Judged:
+def graded(
+    learner: str, first: float, message: Message | None = None, outcome: str = "failed"
+) -> Graded:
     """One learner: an exercise of two checks (2 and 1 points) and a prose answer."""
 
-    def row(check: str, points: float | None, most: float, said: str = "") -> Row:
+    def row(check: str, points: float | None, most: float) -> Row:
         end = "by hand" if points is None else "passed" if points == most else outcome
-        return Row(learner, LESSON.name, check[:-2], check, points, most, end, said)
+        about = message if end == outcome else None
+        return Row(learner, LESSON.name, check[:-2], check, points, most, end, about)
 
-    rows = (
-        row("double_1", first, 2, said),
-        row("double_2", 1, 1),
-        row("why_1", None, 3),
-    )
-    return Judged(learner, LESSON.name, "partly", rows, (), (), "", 0.1, 0.1)
+    rows = (row("double_1", first, 2), row("double_2", 1, 1), row("why_1", None, 3))
+    return Graded(learner, LESSON.name, "partly", rows, (), (), "", 0.1, 0.1)
+
+
+def swapped(mean: float) -> Message:
+    return replace(SWAPPED, found=f"mean {mean}")
 
 
 def lines(file: Path) -> list[str]:
@@ -39,22 +45,23 @@ def lines(file: Path) -> list[str]:
 
 
 CLASS = [
-    judged("ada", 2),
-    judged("bo", 0, SWAPPED.format(0.4)),
-    judged("cy", 0, SWAPPED.format(0.6)),
-    judged("di", 0, BLANK),
-    judged("ed", 0, "did not end", "timed out"),
+    graded("ada", 2),
+    graded("bo", 0, swapped(0.4)),
+    graded("cy", 0, swapped(0.6)),
+    graded("di", 0, BLANK),
+    graded("ed", 0, Message(found="this check did not end in 5 s"), "timed out"),
 ]
 
 
-def test_diagnoses_are_counted_by_their_words():
+def test_messages_are_counted_by_their_hints():
     """Is the same mistake one line whatever its numbers, and prose left out?"""
-    (found,) = report.exercises(CLASS)
-    assert (found.name, found.learners, found.right, found.max) == ("double", 5, 1, 3)
-    assert found.mean == pytest.approx((2 + 0 + 0 + 0 + 0 + 5) / 5)
-    assert found.said[0] == ("p is swapped.", 2)
-    assert set(found.said[1:]) == {("not written yet", 1), ("timed out", 1)}
-    assert found.hardest == ("double_1", 4)
+    (double,) = report.exercises(CLASS)
+    assert (double.name, double.learners, double.right, double.max) == ("double", 5, 1, 3)
+    assert double.mean == pytest.approx((3 + 1 + 1 + 1 + 1) / 5)
+    assert double.faults[0] == report.Fault("p is swapped.", 2, swapped(0.4))
+    others = {(fault.words, fault.learners) for fault in double.faults[1:]}
+    assert others == {("not written yet", 1), ("timed out", 1)}
+    assert double.hardest == ("double_1", 4)
 
 
 def test_shares_add_up(tmp_path: Path):
@@ -63,11 +70,13 @@ def test_shares_add_up(tmp_path: Path):
     rows = list(csv.DictReader(lines(tmp_path / "r.csv")))
     assert sum(int(row["learners"]) for row in rows) == len(CLASS)
     assert sum(float(row["share"]) for row in rows) == pytest.approx(1, abs=1e-2)
+    fields = {name: rows[1][name] for name in ("case", "expected", "found", "hint")}
+    assert fields == asdict(swapped(0.4)), "no example of what the check said"
 
 
 def test_the_page_shows_and_never_acts(tmp_path: Path):
     """Does the page hold the chart and the words, and is a learner's text escaped?"""
-    evil = judged("eve", 0, "f(x)\n  found:    1\n  hint:     <script>alert(1)</script>")
+    evil = graded("eve", 0, Message("f(x)", "2", "1", "<script>alert(1)</script>"))
     report.write_html(LESSON, report.exercises([*CLASS, evil]), tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "p is swapped." in page and "33 %" in page and "data:image/png;base64," in page
@@ -77,10 +86,8 @@ def test_the_page_shows_and_never_acts(tmp_path: Path):
 @pytest.fixture
 def gradebook(tmp_path: Path):
     """Two learners, one graded by hand, one whose name a spreadsheet would compute."""
-    from grader.grading import autograde
-
     config = course.folder(tmp_path)
-    autograde.assign(LESSON, tmp_path, config)
+    assign(LESSON, tmp_path, config)
     with Gradebook(config.CourseDirectory.db_url, "dropout") as book:
         book.add_student("ada", first_name="Ada", last_name="Lovelace", lms_user_id="17")
         book.add_student("=1+1")
@@ -94,7 +101,7 @@ def gradebook(tmp_path: Path):
 
 def test_canvas_reads_the_grades(gradebook: Gradebook, tmp_path: Path):
     """Has the file Canvas's columns, the points possible, and what persons gave?"""
-    assert report.export(gradebook, [LESSON], "canvas", tmp_path / "c.csv") == 2
+    assert export(gradebook, [LESSON], "canvas", tmp_path / "c.csv") == 2
     head, most, formula, ada = csv.reader(lines(tmp_path / "c.csv"))
     assert head == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", LESSON.name]
     assert most[0].strip() == "Points Possible" and float(most[-1]) == LESSON.points
@@ -105,7 +112,7 @@ def test_canvas_reads_the_grades(gradebook: Gradebook, tmp_path: Path):
 
 def test_moodle_reads_the_grades(gradebook: Gradebook, tmp_path: Path):
     """Has the file usernames and a column for each lesson?"""
-    report.export(gradebook, [LESSON], "moodle", tmp_path / "m.csv")
+    export(gradebook, [LESSON], "moodle", tmp_path / "m.csv")
     head, _, ada = csv.reader(lines(tmp_path / "m.csv"))
     assert head[:4] == ["username", "firstname", "lastname", "email"]
     assert ada[:3] == ["ada", "Ada", "Lovelace"] and float(ada[4]) > 0

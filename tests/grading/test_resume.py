@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import pytest
 from nbgrader.api import Gradebook
 
 import classroom
 from classroom import LESSON, hand_in, notebook
 from grader import course
-from grader.grading import autograde
-from grader.grading.judge import Task
+from grader.authoring.build import source_notebook
+from grader.grading.pools import Processes
+from grader.grading.task import Task
 from interruption import (
     ANSWERS,
     CLASS,
@@ -96,10 +97,10 @@ def test_nothing_is_half_written(story: Story, stop: str):
 ])  # fmt: skip
 def test_a_run_was_stopped_where_it_was_meant_to_be(story: Story, stop: str, least: int, most: int):
     """Did each stop come while there was something left to be done?"""
-    found = story.stops[stop]
-    assert least <= len(found.graded) <= most
-    assert found.pages < CLASS
-    assert found.code == (1 if stop == "Ctrl-C" else -signal.SIGKILL)
+    stopped = story.stops[stop]
+    assert least <= len(stopped.graded) <= most
+    assert stopped.pages < CLASS
+    assert stopped.code == (1 if stop == "Ctrl-C" else -signal.SIGKILL)
 
 
 @pytest.mark.parametrize("stop", STOPS)
@@ -117,11 +118,11 @@ def test_the_scores_are_those_of_an_undisturbed_run(story: Story):
     """Is everybody's score in the rows, in the gradebook and in the feedback?"""
     assert classroom.scores(story.rows) == EXPECTED
     api = course.nbgrader(story.place, course.folder(story.place))
-    found = {s["student"]: s["score"] for s in api.get_submissions(LESSON.name)}
-    assert found == EXPECTED | {story.edited: EXPECTED[story.edited] + 0.5}
+    scores = {s["student"]: s["score"] for s in api.get_submissions(LESSON.name)}
+    assert scores == EXPECTED | {story.edited: EXPECTED[story.edited] + 0.5}
     for page in pages(story.place):
         text = page.read_text(encoding="utf-8")
-        score = found[page.parent.parent.name]
+        score = scores[page.parent.parent.name]
         assert f"(Score: {float(score)} / {LESSON.points:.1f})" in text
         assert text.rstrip().endswith("</html>")
     assert len(pages(story.place)) == len(graded(story.place)) == CLASS
@@ -168,34 +169,33 @@ def own_number(item: int) -> str:
 
 def test_a_pool_outlives_its_processes():
     """Is everything done once, where a process dies while its parent is busy elsewhere?"""
-    text = autograde.nbformat.writes(autograde.source_notebook(LESSON))
-    unread = [Task(str(k), LESSON.name, text, text, None, "no file") for k in range(6)]
+    text = nbformat.writes(source_notebook(LESSON))
+    unread = [Task(str(k), LESSON.name, text, text, None, fault="no file") for k in range(6)]
 
-    def kill(pool: autograde.Processes) -> None:
+    def kill(pool: Processes) -> None:
         (worker,) = pool.executor._processes
         os.kill(worker, signal.SIGKILL)
         wait_for(lambda: bool(pool.executor._broken))
 
-    with autograde.Processes(1, threading.Event()) as pool:
-        found = []
-        for judged, k in pool.run((task, task.learner) for task in unread):
-            found.append((judged.learner, k, judged.outcome))
-            if len(found) == 2:
+    with Processes(1, threading.Event()) as pool:
+        results = []
+        for graded, k in pool.run((task, task.learner) for task in unread):
+            results.append((graded.learner, k, graded.outcome))
+            if len(results) == 2:
                 kill(pool)
-        assert sorted(found) == [(str(k), str(k), "malformed") for k in range(6)]
-        said: list[str] = []
-        numbers: Iterator[str] = pool.each(own_number, list(range(40)))
-        for number in numbers:
-            said.append(number)
-            if len(said) == 1:
+        assert sorted(results) == [(str(k), str(k), "malformed") for k in range(6)]
+        numbers: list[str] = []
+        for number in pool.each(own_number, list(range(40))):
+            numbers.append(number)
+            if len(numbers) == 1:
                 kill(pool)
-        assert len(said) == 40 and all(number.isdecimal() for number in said)
+        assert len(numbers) == 40 and all(number.isdecimal() for number in numbers)
 
 
 def test_ctrl_c_leaves_what_waits_in_the_pool():
     """Is nothing begun any more once Ctrl-C was pressed, whatever is being done?"""
     stopping = threading.Event()
-    with autograde.Processes(1, stopping) as pool:
+    with Processes(1, stopping) as pool:
         count = 0
         for _ in pool.each(own_number, list(range(2000))):
             stopping.set()

@@ -23,8 +23,12 @@ from grader.authoring.build import source_notebook
 from grader.authoring.lesson import Cell, Lesson
 from grader.authoring.names import bound
 from grader.bench import autograde as bench
-from grader.grading import autograde, judge
-from grader.grading.judge import Judged
+from grader.grading import worker
+from grader.grading.assignment import assign
+from grader.grading.autograde import Options, Silent, autograde
+from grader.grading.pools import Here
+from grader.grading.result import Graded
+from grader.grading.task import Task
 from grader.isolation.confinement import Limits
 from grader.website import pages
 
@@ -85,33 +89,33 @@ def filled(released: str, answers: dict[str, Cell]) -> str:
 
 def hand_in(lesson: Lesson, answers: dict[str, Cell], place: Path) -> None:
     """Release the lesson to a class in `place`, where somebody hands in these answers."""
-    released, _ = autograde.assign(lesson, place, course.folder(place))
+    released, _ = assign(lesson, place, course.folder(place))
     path = place / "submitted" / "everybody" / lesson.name / f"{lesson.name}.ipynb"
     path.parent.mkdir(parents=True)
     path.write_text(filled(released, answers), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def grader() -> Iterator[Callable[[Lesson, dict[str, Cell]], Judged]]:
+def grader() -> Iterator[Callable[[Lesson, dict[str, Cell]], Graded]]:
     """The course's own grader, of one submission: all are forked from one process."""
 
-    def grade(lesson: Lesson, answers: dict[str, Cell]) -> Judged:
+    def grade(lesson: Lesson, answers: dict[str, Cell]) -> Graded:
         source = nbformat.writes(source_notebook(lesson))
         released = nbformat.writes(pages.cleared(lesson))
         text = filled(released, answers).encode()
-        task = judge.Task("everybody", lesson.name, released, source, text, limits=LIMITS)
-        return judge.work(task)
+        task = Task("everybody", lesson.name, released, source, text, limits=LIMITS)
+        return worker.work(task)
 
     yield grade
-    judge.close()
+    worker.close()
 
 
 def fast(lesson: Lesson, answers: dict[str, Cell], place: Path) -> None:
     """Let the course's own command grade a class of one."""
     hand_in(lesson, answers, place)
-    options = autograde.Options(place, feedback=False, limits=LIMITS)
-    autograde.autograde([lesson], options, autograde.Silent(), autograde.Here())
-    judge.close()
+    options = Options(place, feedback=False, limits=LIMITS)
+    autograde([lesson], options, Silent(), Here())
+    worker.close()
 
 
 def plain(lesson: Lesson, answers: dict[str, Cell], place: Path) -> None:
@@ -148,7 +152,9 @@ def test_every_answer_gets_what_it_deserves(grader: Callable, lesson: Lesson):
             assert not any(row.points for row in rows), f"{copy}, as it was released"
         elif answer.kind == "mistake":
             assert lost, f"line {answer.line}: every check accepts this mistake"
-            assert answer.says in lost[0].diagnosis, f"line {answer.line}: {lost[0].diagnosis}"
+            assert answer.says in lost[0].message.text, (
+                f"line {answer.line}: {lost[0].message.text}"
+            )
         else:
             assert not lost, f"line {answer.line}: {lost}"
 

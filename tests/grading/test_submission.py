@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -12,11 +12,14 @@ import nbformat
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 
 from classroom import LESSON, RIGHT, notebook
 from grader.authoring.build import released, source_notebook
 from grader.errors import CourseError
-from grader.grading import judge, submission
+from grader.grading import submission, worker
+from grader.grading.task import Task
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -30,10 +33,17 @@ pytestmark = [
 ]
 
 
+SOURCE = source_notebook(LESSON)
+
+
 @cache
 def text() -> str:
     """The lesson as it is released."""
     return released(LESSON.name).read_text(encoding="utf-8")
+
+
+def release() -> NotebookNode:
+    return nbformat.reads(text(), as_version=4)
 
 
 def places(value: Any, path: tuple = ()) -> Iterator[tuple]:
@@ -43,6 +53,91 @@ def places(value: Any, path: tuple = ()) -> Iterator[tuple]:
         yield (*path, key)
         if isinstance(item, dict | list):
             yield from places(item, (*path, key))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"this is not JSON", b"[1, 2]", b'{"cells": []}', b'{"nbformat": 4, "cells": [{}]}', b""],
+)
+def test_what_is_no_notebook_is_refused(data: bytes):
+    """Is a file that is no notebook refused in one sentence with a remedy?"""
+    with pytest.raises(CourseError, match=r"^the file is not a Jupyter notebook: open.*\.$"):
+        submission.parse(data)
+
+
+def _no_checks(nb: NotebookNode) -> None:
+    nb.cells = [c for c in nb.cells if not c.metadata.get("nbgrader", {}).get("grade")]
+
+
+def _duplicates(nb: NotebookNode) -> None:
+    nb.cells += [copy.deepcopy(cell) for cell in nb.cells if "nbgrader" in cell.metadata]
+
+
+def _reversed(nb: NotebookNode) -> None:
+    nb.cells.reverse()
+
+
+def _no_metadata(nb: NotebookNode) -> None:
+    for cell in nb.cells:
+        cell.metadata = {}
+
+
+def _other_points(nb: NotebookNode) -> None:
+    for cell in nb.cells:
+        if "points" in cell.metadata.get("nbgrader", {}):
+            cell.metadata.nbgrader.points = 1000
+
+
+def _checks_that_pass(nb: NotebookNode) -> None:
+    for cell in nb.cells:
+        if cell.id.startswith("check_"):
+            cell.source = "pass"
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        (_no_checks, "was deleted"),
+        (_duplicates, "there 2 times"),
+        (_reversed, ""),
+        (_no_metadata, "was edited"),
+        (_other_points, "was edited"),
+        (_checks_that_pass, "was edited"),
+    ],
+)
+def test_answers_are_all_that_counts(change: Callable[[NotebookNode], None], note: str):
+    """Is the notebook to be run the same, whatever was done to the other cells, and is it said?"""
+    nb = notebook(text(), RIGHT)
+    expected, silence = submission.rebuild(nb, release(), SOURCE)
+    change(nb)
+    rebuilt, notes = submission.rebuild(nb, release(), SOURCE)
+    written = expected if note != "was deleted" else _with_missing_answers(expected, nb)
+    assert [(c.id, c.source) for c in rebuilt.cells] == [(c.id, c.source) for c in written.cells]
+    assert silence == [] and note in " ".join(notes) and bool(note) == bool(notes)
+
+
+def _with_missing_answers(whole: NotebookNode, nb: NotebookNode) -> NotebookNode:
+    """A prose answer is graded too: without its cell there is none."""
+    there = {cell.id for cell in nb.cells}
+    for cell in whole.cells:
+        if cell.cell_type == "markdown" and "nbgrader" in cell.metadata and cell.id not in there:
+            cell.source = "*an answer whose cell is missing*"
+    return whole
+
+
+def test_the_instructors_checks_and_the_learners_cells_are_run():
+    """Is a hidden check there, whole, and a cell that the learner added, where it stood?"""
+    source = copy.deepcopy(SOURCE)
+    check = next(cell for cell in source.cells if cell.id == "check_scale_1")
+    check.source += "\n### BEGIN HIDDEN TESTS\nassert scale(1, 1) == 1\n### END HIDDEN TESTS"
+    nb = notebook(text(), RIGHT)
+    here = next(i for i, cell in enumerate(nb.cells) if cell.id == "scale")
+    nb.cells.insert(here, new_code_cell("helper = 1"))
+    rebuilt, notes = submission.rebuild(nb, release(), source)
+    ids = [cell.id for cell in rebuilt.cells]
+    assert ids[here : here + 2] == ["added_0", "scale"] and notes == []
+    assert rebuilt.cells[here].source == "helper = 1"
+    assert rebuilt.cells[ids.index("check_scale_1")].source == check.source
 
 
 @st.composite
@@ -88,14 +183,14 @@ def test_what_is_rebuilt_is_the_released_notebook(data: bytes):
     except CourseError as error:
         assert "\n" not in str(error)
         return
-    ours = nbformat.reads(text(), as_version=4)
-    rebuilt, notes = submission.rebuild(learner, ours)
+    rebuilt, notes = submission.rebuild(learner, release(), SOURCE)
     nbformat.validate(rebuilt)
     nbformat.writes(rebuilt).encode("utf-8")
-    own = {cell.id for cell in ours.cells}
+    untouched, _ = submission.rebuild(None, release(), SOURCE)
+    own = {cell.id for cell in untouched.cells}
     kept = [cell for cell in rebuilt.cells if cell.id in own]
-    assert [cell.id for cell in kept] == [cell.id for cell in ours.cells]
-    for cell, before in zip(kept, ours.cells, strict=True):
+    assert [cell.id for cell in kept] == [cell.id for cell in untouched.cells]
+    for cell, before in zip(kept, untouched.cells, strict=True):
         assert (cell.cell_type, cell.metadata) == (before.cell_type, before.metadata)
         if not before.metadata.get("nbgrader", {}).get("solution"):
             assert cell.source == before.source
@@ -107,19 +202,17 @@ def test_what_is_rebuilt_is_the_released_notebook(data: bytes):
 @pytest.fixture(scope="module")
 def graded() -> Iterator[Any]:
     """Grades the text of a notebook file."""
-    source = nbformat.writes(source_notebook(LESSON))
-    yield lambda data: judge.work(judge.Task("ann", LESSON.name, text(), source, data))
-    judge.close()
+    source = nbformat.writes(SOURCE)
+    yield lambda data: worker.work(Task("ann", LESSON.name, text(), source, data))
+    worker.close()
 
 
 @settings(max_examples=100, **FUZZ)
 @given(mutated())
 def test_every_file_ends_as_rows(graded: Any, data: bytes):
     """Has whatever was handed in a row for each check, no more points than there are?"""
-    judged = graded(data)
-    expected = [
-        c.id for c in source_notebook(LESSON).cells if c.metadata.get("nbgrader", {}).get("grade")
-    ]
-    assert [row.check for row in judged.rows] == expected
-    assert 0 <= judged.points <= judged.max == LESSON.points
-    assert "the grader failed" not in " ".join(judged.notes)
+    result = graded(data)
+    expected = [c.id for c in SOURCE.cells if c.metadata.get("nbgrader", {}).get("grade")]
+    assert [row.check for row in result.rows] == expected
+    assert 0 <= result.points <= result.max == LESSON.points
+    assert "the grader failed" not in " ".join(result.notes)

@@ -29,11 +29,16 @@ from grader.paths import ROOT, SOLUTIONS
 HONEST = {"ann": (RIGHT, FULL_POINTS), "ben": (HALF, HALF_POINTS), "cem": ({}, 0)}
 ATTACKS = [*CODE, *NOTEBOOKS, *FOLDERS]
 SECRET = "SECRET-5d1c"
+TIMEOUT = 3
+"""Seconds for a cell: a dozen attacks wait until they are stopped, some more than once."""
+WORKERS = 2 * min(os.cpu_count() or 1, 4)
+"""More than there are cores: who waits for a time-out needs none."""
 ENDS = {  # how an attack must end, where one end alone is right
     "endless loop": "timed out",
     "endless loop inside": "timed out",
     "endless loop deaf to Ctrl-C": "timed out",
     "sleep": "timed out",
+    "waiting in C": "timed out",
     "wire: replies after time-out": "timed out",
     "os._exit": "killed",
     "os._exit inside the function": "killed",
@@ -106,6 +111,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
         "PLACES": repr([str(path) for path in places.values()]),
         "PORT": repr(door.port),
         "GRADER": repr(os.getpid()),
+        "TIMEOUT": repr(TIMEOUT),
     }
     head = "".join(f"{name} = {value}\n" for name, value in known.items())
     for attack, code in CODE.items():
@@ -123,13 +129,13 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
     before = {key: value for folder in watched for key, value in digests(folder).items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOKEN", SECRET)
-        rows = classroom.rows(place, "--timeout", "5")
+        rows = classroom.rows(place, "--timeout", str(TIMEOUT), "--workers", str(WORKERS))
     after = {key: value for folder in watched for key, value in digests(folder).items()}
     changed = sorted(key for key in before | after if before.get(key) != after.get(key))
     left = subprocess.run(
         ["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    left = [line for line in left if "grader.isolation.player" in line and str(place) in line]
+    left = [line for line in left if "grader.isolation.forkserver" in line and str(place) in line]
     ends = classroom.outcomes(place)
     return Graded(place, rows, ends, changed, door.close(), left)
 

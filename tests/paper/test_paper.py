@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from dropoutlab import reproduced
 from grader import cli
 from grader.bench import gpu
-from grader.paper import reproduction, tables
+from grader.paper import comparison, experiment, measures, reproduction, tables
 from grader.paper.networks import BATCH, MOMENTUM, TARGET, Networks, Setting
 from grader.paper.tables import Claim, Row, Scale
 
@@ -28,7 +28,7 @@ TINY = Scale(
 )  # fmt: skip
 
 
-class Watched(reproduction.Data):
+class Watched(experiment.Data):
     """Ten noisy patterns, in which a test image seen too early is a failure."""
 
     def __init__(self):
@@ -47,13 +47,13 @@ class Watched(reproduction.Data):
 
 @pytest.fixture
 def source(tmp_path, monkeypatch):
-    monkeypatch.setattr(reproduction, "WORK", tmp_path / "work")
+    monkeypatch.setattr(experiment, "WORK", tmp_path / "work")
     monkeypatch.setattr(reproduction, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(reproduction, "STRETCH", 1)
+    monkeypatch.setattr(experiment, "STRETCH", 1)
     return Watched()
 
 
-def repeat(source, name="table10", scale=TINY, advance=lambda said, done: None):
+def repeat(source, name="table10", scale=TINY, advance=lambda doing, done: None):
     return reproduction.reproduce(tables.TABLES[name], source, scale, "cpu", advance, "a test")
 
 
@@ -158,10 +158,10 @@ def test_each_network_sees_its_own_rows():
 
 def test_no_test_image_is_seen_before_the_choice(source):
     """Are the test images asked for once, when all that chooses is done?"""
-    shop = reproduction.Workshop(tables.TABLES["table10"], source, TINY, "cpu", lambda *_: None)
-    names = [piece.name for piece in shop.choosing()]
+    trial = experiment.Experiment(tables.TABLES["table10"], source, TINY, "cpu", lambda *_: None)
+    names = [piece.name for piece in trial.choosing()]
     assert names
-    source.ready = lambda: all((shop.folder / f"{name}.json").exists() for name in names)
+    source.ready = lambda: all((trial.folder / f"{name}.json").exists() for name in names)
     repeat(source)
     assert source.asked == 1
 
@@ -169,19 +169,19 @@ def test_no_test_image_is_seen_before_the_choice(source):
 def test_what_is_held_out_chooses_and_then_trains(source, monkeypatch):
     """Do candidates train without the held-out images, and the last networks with all?"""
     trained = {}
-    piece = reproduction.Workshop.piece
+    piece = experiment.Experiment.piece
 
     def noted(self, which, images, measure):
         trained.setdefault(which.name.split("-")[0], []).append((self, set(images.tolist())))
         return piece(self, which, images, measure)
 
-    monkeypatch.setattr(reproduction.Workshop, "piece", noted)
+    monkeypatch.setattr(experiment.Experiment, "piece", noted)
     result = repeat(source)
-    for shop, images in trained["choose"]:
-        assert not images & set(shop.held_out.tolist())
+    for trial, images in trained["choose"]:
+        assert not images & set(trial.held_out.tolist())
         assert len(images) == TINY.pool - TINY.held_out
-    for shop, images in trained["final"]:
-        assert images == set(shop.pool.tolist()) and set(shop.held_out.tolist()) < images
+    for trial, images in trained["final"]:
+        assert images == set(trial.pool.tolist()) and set(trial.held_out.tolist()) < images
     for row in result["rows"]:
         errors = [tried["validation"] for tried in row["tried"]]
         assert len(errors) == 2 and errors == sorted(errors)
@@ -193,9 +193,9 @@ def test_a_row_takes_over_what_another_chose():
     """Does Figure 9 vary the keep probability alone?"""
     table = tables.TABLES["figure9"]
     base = table.rows[0]
-    shop = reproduction.Workshop.__new__(reproduction.Workshop)
-    shop.table = table
-    best = shop.settings({base.name: [(base.candidates[1], 1.0), (base.candidates[0], 2.0)]})
+    trial = experiment.Experiment.__new__(experiment.Experiment)
+    trial.table = table
+    best = trial.settings({base.name: [(base.candidates[1], 1.0), (base.candidates[0], 2.0)]})
     assert len(best) == len(table.rows)
     for row in table.rows:
         assert replace(best[row.name], keep=0.5) == base.candidates[1]
@@ -209,11 +209,11 @@ def test_a_row_takes_over_what_another_chose():
 def test_going_on_gives_the_same_numbers(every, stop, source, tmp_path, monkeypatch):
     """After Ctrl-C at any moment, does the same command end with an unbroken run's numbers?"""
     whole = numbers(repeat(source))
-    monkeypatch.setattr(reproduction, "WORK", tmp_path / "other")
-    monkeypatch.setattr(reproduction, "EVERY", every)
+    monkeypatch.setattr(experiment, "WORK", tmp_path / "other")
+    monkeypatch.setattr(experiment, "EVERY", every)
     calls = itertools.count(1)
 
-    def interrupt(said, done):
+    def interrupt(doing, done):
         if next(calls) == stop:
             raise KeyboardInterrupt
 
@@ -234,8 +234,8 @@ def test_what_is_finished_is_not_trained_again(source, monkeypatch):
 def test_a_broken_save_is_not_read(source, tmp_path, monkeypatch):
     """If the disk fills up while networks are saved, does the next run begin that piece anew?"""
     whole = numbers(repeat(source))
-    monkeypatch.setattr(reproduction, "WORK", tmp_path / "other")
-    monkeypatch.setattr(reproduction, "EVERY", 0.0)
+    monkeypatch.setattr(experiment, "WORK", tmp_path / "other")
+    monkeypatch.setattr(experiment, "EVERY", 0.0)
 
     def half(state, path):
         path.write_bytes(b"half of it")
@@ -255,9 +255,9 @@ def test_each_table_runs_is_kept_and_shown(name, source):
     """At a tiny size, does each table come out with all its rows, as short JSON and in words?"""
     scale = replace(TINY, updates=6)
     done: list[float] = []
-    result = repeat(source, name, scale, lambda said, part: done.append(part))
-    shop = reproduction.Workshop(tables.TABLES[name], source, scale, "cpu", lambda *_: None)
-    assert sum(done) == pytest.approx(shop.work())
+    result = repeat(source, name, scale, lambda doing, part: done.append(part))
+    trial = experiment.Experiment(tables.TABLES[name], source, scale, "cpu", lambda *_: None)
+    assert sum(done) == pytest.approx(trial.work())
     path = reproduction.keep(result)
     assert path.name == f"{name}-quick.json" and path.stat().st_size < 100_000
     again = json.loads(path.read_text(encoding="utf-8"))
@@ -265,9 +265,9 @@ def test_each_table_runs_is_kept_and_shown(name, source):
     assert all(len(row[again["quantity"]]) == scale.seeds for row in again["rows"])
     out = io.StringIO()
     reproduction.show(again, path, Console(file=out, width=200))
-    said = out.getvalue()
-    assert all(row["name"] in said for row in again["rows"])
-    assert "Reduced: 1,000 of 60,000 training images, 1/64 of the hidden units" in said
+    printed = out.getvalue()
+    assert all(row["name"] in printed for row in again["rows"])
+    assert "Reduced: 1,000 of 60,000 training images, 1/64 of the hidden units" in printed
 
 
 def test_features_can_be_drawn_from_the_json():
@@ -304,24 +304,24 @@ def test_averages_begin_with_one_mask_and_end_as_the_ensemble():
     nets = Networks([Setting(1.0, keep=0.5)] * 2, (6, 30, 4), 1, 0, "cpu")
     X, y = torch.randn(50, 6), torch.randint(4, (50,))
     begin = nets._chance.get_state()
-    found = np.array(reproduction.averages(nets, X, y, 3, 2))
+    errors = np.array(measures.averages(nets, X, y, 3, 2))
     nets._chance.set_state(begin)
-    assert found.shape == (2, 2, 3)
+    assert errors.shape == (2, 2, 3)
     for repeat_ in range(2):
         drawn = [nets.forward(X, dropping=True)[0].softmax(2) for _ in range(3)]
         for k in range(3):
             mean = torch.stack(drawn[: k + 1]).mean(0)
             wrong = 100 * (mean.argmax(2) != y).float().mean(1)
-            assert found[:, repeat_, k] == pytest.approx(wrong.numpy(), abs=1e-3)
+            assert errors[:, repeat_, k] == pytest.approx(wrong.numpy(), abs=1e-3)
 
 
-@pytest.mark.parametrize("reached, last, said", [
+@pytest.mark.parametrize("reached, last, expected", [
     (49, 0.99, (50, "agrees", "agrees")),
     (9, 0.99, (10, "disagrees", "agrees")),
     (49, 0.5, (50, "agrees", "disagrees")),
     (None, 1.01, (None, "disagrees", "agrees")),
 ])  # fmt: skip
-def test_where_averages_reach_weight_scaling(reached, last, said):
+def test_where_averages_reach_weight_scaling(reached, last, expected):
     """Is the first k found at which masks' mean error is no larger than weight scaling's 1 %?"""
     curve = np.full(60, 1.2)
     if reached is not None:
@@ -329,13 +329,13 @@ def test_where_averages_reach_weight_scaling(reached, last, said):
     curve[-1] = last
     drawn = np.stack([curve - 0.02, curve + 0.02])  # standard deviation 0.028
     row = {"error": [0.95, 1.05]}
-    first, second = reproduction.averaging([drawn.tolist()] * 2, row)
-    assert (first["k"], first["verdict"], second["verdict"]) == said
+    first, second = comparison.averaging([drawn.tolist()] * 2, row)
+    assert (first["k"], first["verdict"], second["verdict"]) == expected
     assert row["averaged"] == pytest.approx(curve)
-    assert str(said[0] or "never") in reproduced.found(first)
+    assert str(expected[0] or "never") in reproduced.outcome(first)
 
 
-@pytest.mark.parametrize("values, printed, spread, said", [
+@pytest.mark.parametrize("values, printed, spread, expected", [
     ([1.02, 1.08, 1.05], 1.05, None, "agrees"),
     ([1.02, 1.08, 1.05], 1.16, None, "agrees"),  # t = 4.30, s = 0.03: within 0.149
     ([1.02, 1.08, 1.05], 1.25, None, "lower here"),
@@ -345,11 +345,11 @@ def test_where_averages_reach_weight_scaling(reached, last, said):
     ([1.05], 1.05, None, "undecided: one seed"),
     ([1.02, 1.08], None, None, "only drawn"),
 ])  # fmt: skip
-def test_agreement_with_a_number(values, printed, spread, said):
+def test_agreement_with_a_number(values, printed, spread, expected):
     """Does a number agree where chance explains the distance, and nothing where it may not?"""
     row = Row("a row", (1024,), (Setting(0.1),), printed, spread)
-    assert reproduction.agreement(values, row) == said
-    excused = reproduction.agreement(values, row, "reduced")
+    assert comparison.agreement(values, row) == expected
+    excused = comparison.agreement(values, row, "reduced")
     assert excused == ("only drawn" if printed is None else "reduced")
 
 
@@ -361,17 +361,17 @@ def test_only_the_papers_own_task_is_compared(source, monkeypatch):
         tables.TABLES["table10"],
         rows=tuple(replace(row, hidden=(128,)) for row in tables.TABLES["table10"].rows),
     ))  # fmt: skip
-    said = {}
+    agreement = {}
     for name, scale in (("mnist", full), ("fashion-mnist", full), ("mnist", TINY)):
         source.name = name
         rows = repeat(source, scale=scale)["rows"]
-        said[name, scale.shrink] = {row["agrees"] for row in rows}
-    assert said["mnist", 1] == {"higher here"}
-    assert said["fashion-mnist", 1] == {"other images"}
-    assert said["mnist", TINY.shrink] == {"reduced"}
+        agreement[name, scale.shrink] = {row["agrees"] for row in rows}
+    assert agreement["mnist", 1] == {"higher here"}
+    assert agreement["fashion-mnist", 1] == {"other images"}
+    assert agreement["mnist", TINY.shrink] == {"reduced"}
 
 
-@pytest.mark.parametrize("more, less, same, said", [
+@pytest.mark.parametrize("more, less, same, expected", [
     ([1.5, 1.6, 1.55], [1.0, 1.1, 1.05], 0, "agrees"),
     ([1.0, 1.1, 1.05], [1.5, 1.6, 1.55], 0, "disagrees"),
     ([1.0, 1.6, 1.3], [1.0, 1.5, 1.2], 0, "undecided"),
@@ -381,11 +381,11 @@ def test_only_the_papers_own_task_is_compared(source, monkeypatch):
     ([2.0, 2.0], [2.0, 2.0], 0, "undecided"),
     ([2.0], [1.0], 0, "undecided: one seed"),
 ])  # fmt: skip
-def test_verdict_on_a_claim(more, less, same, said):
+def test_verdict_on_a_claim(more, less, same, expected):
     """Does a claim hold, fail or stay open as Welch's test, or the margin, has it?"""
-    found = reproduction.verdict(Claim("one errs more", "a", "b", same=same), more, less)
-    assert found["verdict"] == said
-    assert reproduced.found(found).endswith(f": {said}.")
+    finding = comparison.verdict(Claim("one errs more", "a", "b", same=same), more, less)
+    assert finding["verdict"] == expected
+    assert reproduced.outcome(finding).endswith(f": {expected}.")
 
 
 # Commands and their errors.
@@ -403,10 +403,10 @@ def test_an_error_is_one_sentence_with_a_remedy(arguments, words, monkeypatch, c
         raise FileNotFoundError("it is missing: set DROPOUT_DATA to a folder that has it.")
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setitem(reproduction.LOADERS, "mnist", missing)
+    monkeypatch.setitem(experiment.LOADERS, "mnist", missing)
     assert cli.main(arguments) == 1
-    said = capsys.readouterr().err
-    assert all(word in said for word in words) and len(said.splitlines()) == 1
+    message = capsys.readouterr().err
+    assert all(word in message for word in words) and len(message.splitlines()) == 1
 
 
 @pytest.mark.parametrize("arguments, word", [
@@ -422,19 +422,27 @@ def test_bad_words_name_the_good_ones(arguments, word, capsys):
     assert ended.value.code == 2 and word in capsys.readouterr().err
 
 
+def test_all_repeats_every_table(monkeypatch):
+    """Does `paper all` repeat each table, in their order?"""
+    repeated = []
+    monkeypatch.setattr(reproduction, "command", lambda name, *options: repeated.append(name))
+    assert cli.main(["paper", "all"]) == 0
+    assert repeated == list(tables.TABLES)
+
+
 def test_the_command_runs_and_ctrl_c_says_how_to_go_on(source, monkeypatch, capsys):
     """Does Ctrl-C leave a sentence, and the same command then finish and write its result?"""
     monkeypatch.setattr(reproduction, "load", lambda name: source)
     monkeypatch.setattr(tables, "QUICK", replace(TINY, updates=6))
-    final = reproduction.Workshop.final
+    final = experiment.Experiment.final
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(reproduction.Workshop, "final", interrupted)
+    monkeypatch.setattr(experiment.Experiment, "final", interrupted)
     assert cli.main(["paper", "table10", "--quick", "--device", "cpu"]) == 130
     assert "The same command goes on from here" in capsys.readouterr().err
-    monkeypatch.setattr(reproduction.Workshop, "final", final)
+    monkeypatch.setattr(experiment.Experiment, "final", final)
     assert cli.main(["paper", "table10", "--quick", "--device", "cpu", "--seeds", "3"]) == 0
     result = json.loads((reproduction.RESULTS / "table10-quick.json").read_text(encoding="utf-8"))
     assert result["command"].startswith("python3 grader paper table10 --data mnist")
@@ -473,8 +481,8 @@ def test_the_benchmark_measures_each_kind_each_way():
     """Are all sizes, dtypes, ways and kinds there, with their spread, the copy's being 1?"""
     names = {"TritonDropout": Dropped, "BiasDropoutResidual": Fused,
              "dropout_triton": lambda x, p, seed, block: x / (1 - p)}  # fmt: skip
-    said = []
-    result = gpu.measure("cpu", names, (2**8, 2**13), 5, said.append, lambda f: f)
+    lines = []
+    result = gpu.measure("cpu", names, (2**8, 2**13), 5, lines.append, lambda f: f)
     keys = {(r["entries"], r["dtype"], r["way"], r["kind"]) for r in result["dropout"]}
     assert len(keys) == len(result["dropout"]) == 2 * 2 * 2 * 4
     assert len(result["residual"]) == 2 * 2 * 2 * 3 and not result["left out"]
@@ -482,11 +490,11 @@ def test_the_benchmark_measures_each_kind_each_way():
         part = row["of a copy"]
         assert part["from"] <= part["median"] <= part["to"] and part["times"] == 5
         assert (part["median"] == 1) == (row["kind"] == "copy")
-    assert any(line.startswith("2^13 bfloat16, backward, compiled: ") for line in said)
+    assert any(line.startswith("2^13 bfloat16, backward, compiled: ") for line in lines)
     json.dumps(result)
 
 
 def test_the_benchmark_trains_networks_both_ways():
     """Is each rate and seed trained at once and alone?"""
-    found = gpu.together("cpu", turns=2, steps=2, seeds=1)
-    assert found["networks"] == 3 and found["ratio"]["median"] > 0
+    measured = gpu.together("cpu", turns=2, steps=2, seeds=1)
+    assert measured["networks"] == 3 and measured["ratio"]["median"] > 0

@@ -1,6 +1,7 @@
 """Submissions whose fair score is 0: what a learner may try instead of an answer.
 
-`CODE` holds texts for the cell of the exercise `scale` of lesson 00, `NOTEBOOKS` functions
+`CODE` holds texts for the cell of the exercise `scale` of lesson 00 (which may use PLACES, PORT,
+GRADER and TIMEOUT: paths to reach, a server, a process, seconds for a cell), `NOTEBOOKS` functions
 that turn the released notebook into an attack, `FOLDERS` functions that write a learner's
 folder of submissions. None of them answers anything rightly.
 """
@@ -111,7 +112,7 @@ CODE: dict[str, str] = {
         for thing in gc.get_objects():
             if type(thing).__name__ == "Player":
                 thing._do_operate = lambda *a: 1.0
-                type(thing)._told = lambda self, error: (("OK",), "", "")
+                type(thing)._describe = lambda self, error: (("OK",), "", "")
         @WRONG
     """,
     "hooks": """
@@ -396,7 +397,7 @@ CODE: dict[str, str] = {
             pass
     """,
     "sleep": "import time\ntime.sleep(10**6)",
-    "waiting in C": "import threading\nthreading.Lock().acquire() or threading.Event().wait()",
+    "waiting in C": "import threading\nthreading.Lock().acquire() and threading.Event().wait()",
     "memory bomb": "x = []\nwhile True:\n    x.append(bytearray(10**8))",
     "NumPy memory bomb": "import numpy as np\nx = np.ones((10**6, 10**5))",
     "shared memory bomb": "import mmap\nx = [mmap.mmap(-1, 2**30) for _ in range(10**4)]",
@@ -494,8 +495,8 @@ for k in range(50):
 """,
     "wire: thousands of handles": """
 @WIRE
-for k in range(50):
-    many = ["list", [["player", i, ["x"], False] for i in range(20_000)]]
+many = ["list", [["player", i, ["x"], False] for i in range(20_000)]]
+for k in range(5):
     frame(value(["new", 1, many], k))
 """,
     "wire: callbacks never given": """
@@ -516,7 +517,7 @@ for k in range(50):
 import time, signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 def scale(x, factor):
-    time.sleep(5.5)
+    time.sleep(TIMEOUT + 0.5)  # it was interrupted, and is not ended yet
     for k in range(200):
         frame(value(x * factor, k))
 """,

@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 
 from grader import course
 from grader.authoring.lesson import read
-from grader.grading import autograde
+from grader.grading.assignment import assign
 from grader.grading.gradebook import opened
 from grader.paths import ROOT, SOLUTIONS
 
@@ -27,7 +27,7 @@ RUN = "import sys; from grader.cli import main; sys.exit(main(sys.argv[1:]))"
 
 def released(place: Path) -> str:
     """The notebook as it is released, the assignment being in the gradebook of `place`."""
-    return autograde.assign(LESSON, place, course.folder(place.resolve()))[0]
+    return assign(LESSON, place, course.folder(place.resolve()))[0]
 
 
 def notebook(text: str, answers: dict[str, str]) -> NotebookNode:
@@ -83,4 +83,4 @@ def scores(found: list[dict]) -> dict[str, float]:
 def outcomes(place: Path, url: str = "") -> dict[str, str]:
     """How each submission ended, from the gradebook."""
     with opened(place, url) as book:
-        return {who: judged.outcome for who, (_, judged) in book.done(LESSON.name).items()}
+        return {graded.learner: graded.outcome for _, graded in book.done(LESSON.name).values()}

@@ -79,7 +79,8 @@ def processes(place: Path, *words: str) -> list[int]:
 def forking(place: Path) -> list[int]:
     """The processes from which players are forked: children of workers."""
     workers = processes(place, "spawn_main")
-    return [pid for pid in processes(place, "grader.isolation.player") if parent(pid) in workers]
+    servers = processes(place, "grader.isolation.forkserver")
+    return [pid for pid in servers if parent(pid) in workers]
 
 
 def parent(pid: int) -> int:

@@ -4,6 +4,6 @@ import os
 
 import ngshare_exchange
 
-c = get_config()  # noqa: F821
+c = get_config()
 ngshare_exchange.configureExchange(c, os.environ.get("NGSHARE_URL"))  # otherwise the chart's
 c.Authenticator.plugin_class = "nbgrader.auth.JupyterHubAuthPlugin"  # groups say who takes part

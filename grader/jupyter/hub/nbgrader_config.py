@@ -2,7 +2,7 @@
 
 import importlib.util
 
-c = get_config()  # noqa: F821
+c = get_config()
 c.Authenticator.plugin_class = "nbgrader.auth.JupyterHubAuthPlugin"  # groups say who takes part
 if importlib.util.find_spec("grader"):  # it is there for the instructor, who collects
     c.ExchangeFactory.collect = "grader.jupyter.exchange.Collect"

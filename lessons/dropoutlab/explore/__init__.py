@@ -1,23 +1,14 @@
-"""Explorers: one for each lesson, made of `Explorer`, a picture that answers to sliders."""
+"""Explorers: one for each lesson, made of `Explorer`, a picture that answers to sliders.
 
-from dropoutlab.explore.coadaptation import coadaptation
-from dropoutlab.explore.enough_seeds import enough_seeds
+An explorer is imported when it is first asked for: some need torch, which takes seconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
 from dropoutlab.explore.explorer import Explorer, Picture, slider
-from dropoutlab.explore.learning_curves import learning_curves
-from dropoutlab.explore.learning_weights import learning_weights
-from dropoutlab.explore.maps import maps
-from dropoutlab.explore.masks_over_time import masks_over_time
-from dropoutlab.explore.members import members
-from dropoutlab.explore.noise import noise
-from dropoutlab.explore.penalty import penalty
-from dropoutlab.explore.philox import philox
-from dropoutlab.explore.places import places
-from dropoutlab.explore.preactivation import preactivation
-from dropoutlab.explore.same_input import same_input
-from dropoutlab.explore.sampled_functions import sampled_functions
-from dropoutlab.explore.scaled import scaled
-from dropoutlab.explore.scaling import scaling
-from dropoutlab.explore.thinned_digit import thinned_digit
 
 __all__ = [
     "Explorer",
@@ -41,3 +32,15 @@ __all__ = [
     "slider",
     "thinned_digit",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The explorer of this name, from the module of this name, whose place it takes here."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = explorer = getattr(import_module(f"{__name__}.{name}"), name)
+    return explorer
+
+
+def __dir__() -> list[str]:
+    return __all__

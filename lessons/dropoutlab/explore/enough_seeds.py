@@ -39,8 +39,8 @@ def enough_seeds(honest_gain: Callable[..., tuple[float, float, float]]) -> Expl
 
     def draw(figure: Figure, k: int, p: float) -> str:
         p = RATES[round(10 * p)]
-        found = gained(p)
-        (mean, spread), last = found[k - 2], found[-1, 0]
+        running = gained(p)
+        (mean, spread), last = running[k - 2], running[-1, 0]
         gains = errors[0, :k] - errors[round(10 * p), :k]
 
         left, right = figure.subplots(1, 2)
@@ -49,9 +49,9 @@ def enough_seeds(honest_gain: Callable[..., tuple[float, float, float]]) -> Expl
         left.axhspan(mean - 2 * spread, mean + 2 * spread, color=plot.BLUE, alpha=0.2, linewidth=0)
         left.axhline(mean, color=plot.BLUE)
         left.set(xlim=(0, SEEDS + 1), xlabel="seed", title="Points gained by each seed; ± 2 s.e.")
-        low, high = found[:, 0] - 2 * found[:, 1], found[:, 0] + 2 * found[:, 1]
+        low, high = running[:, 0] - 2 * running[:, 1], running[:, 0] + 2 * running[:, 1]
         right.fill_between(counts, low, high, color=plot.BLUE, alpha=0.2, linewidth=0)
-        right.plot(counts, found[:, 0], color=plot.BLUE)
+        right.plot(counts, running[:, 0], color=plot.BLUE)
         right.axvline(k, color=plot.GREY, linestyle=":")
         right.axhline(last, color=plot.GREY, linestyle="--", linewidth=1)
         right.set(xlim=(0, SEEDS + 1), xlabel="seeds used", title="The mean ± 2 s.e. by then")
@@ -61,7 +61,7 @@ def enough_seeds(honest_gain: Callable[..., tuple[float, float, float]]) -> Expl
         clear = "clear of zero" if abs(mean) > 2 * spread else "not clear of zero"
         return (
             f"p = {p:.1f} against none, {k} seeds: a gain of {mean:.1f} points, s.e. {spread:.1f}, "
-            f"{clear}; all {SEEDS} seeds say {last:.1f}, s.e. {found[-1, 1]:.1f}."
+            f"{clear}; all {SEEDS} seeds say {last:.1f}, s.e. {running[-1, 1]:.1f}."
         )
 
     return Explorer(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from pathlib import Path
 
 import anywidget
 import ipywidgets as widgets
@@ -19,6 +20,11 @@ from matplotlib.figure import Figure
 from dropoutlab import expect, plot
 
 
+def source(name: str) -> str:
+    """JavaScript or CSS for the browser, from the file of this name beside this one."""
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
 class Picture(anywidget.AnyWidget):
     """A PNG image with a sentence, shown without flicker."""
 
@@ -26,40 +32,15 @@ class Picture(anywidget.AnyWidget):
     says = traitlets.Unicode().tag(sync=True)
     width = traitlets.Int().tag(sync=True)
 
-    _esm = """
-    function render({ model, el }) {
-      const image = document.createElement("img");
-      const caption = document.createElement("figcaption");
-      caption.setAttribute("aria-live", "polite");
-      const figure = document.createElement("figure");
-      figure.className = "dropoutlab-picture";
-      figure.append(image, caption);
-      el.append(figure);
-      const paint = () => {
-        const old = image.src;
-        image.src = URL.createObjectURL(new Blob([model.get("png")], { type: "image/png" }));
-        image.style.width = model.get("width") + "px";
-        if (old) URL.revokeObjectURL(old);
-      };
-      const tell = () => { image.alt = caption.textContent = model.get("says"); };
-      model.on("change:png", paint);
-      model.on("change:says", tell);
-      paint();
-      tell();
-    }
-    export default { render };
-    """
-    _css = """
-    .dropoutlab-picture { margin: 0; }
-    .dropoutlab-picture img { max-width: 100%; background: white; }
-    .dropoutlab-picture figcaption { padding: 4px 0; }
-    """
+    _esm = source("explorer.js")
+    _css = source("explorer.css")
 
 
-class Still:
-    """Beside the live widget its picture as it is now, for where no widget can be shown."""
+class Still(widgets.VBox):
+    """Controls above a picture; where no widget can be shown, the picture as it is now."""
 
-    picture: Picture
+    picture: anywidget.AnyWidget
+    """It has `png`, `says` and `width`, as `Picture` has."""
 
     def _repr_mimebundle_(self, **how: object) -> tuple[dict, dict]:
         bundle = super()._repr_mimebundle_(**how)
@@ -68,7 +49,7 @@ class Still:
         return shown | {"image/png": self.picture.png}, more | still
 
 
-class Explorer(Still, widgets.VBox):
+class Explorer(Still):
     """Controls above the picture that `draw(figure, **values)` makes of their values.
 
     `controls` names each value's widget; `size` is the picture's, in inches.

@@ -20,8 +20,9 @@ def trained() -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Steps (moments,), and log losses and test error (widths, images, rates, seeds, moments)."""
     X, y, X_test, y_test = data.digits()
     test = X_test.reshape(len(X_test), -1), y_test
-    n, p, seed = (a.ravel() for a in np.meshgrid(
-        [2**k for k in IMAGES], RATES, range(SEEDS), indexing="ij"))  # fmt: skip
+    n, p, seed = (
+        a.ravel() for a in np.meshgrid([2**k for k in IMAGES], RATES, range(SEEDS), indexing="ij")
+    )
     runs = [
         train.many(X.reshape(len(X), -1), y, [2**k], seeds=seed, rows=n, p=p, rate=0.03,
                    steps=400, batch=32, every=20, watch={"test": test})
@@ -40,8 +41,10 @@ def learning_curves(
     steps, curves = trained()
 
     def draw(figure: Figure, p: float, width: int, images: int) -> str:
-        at = [int(np.argmin(np.abs(np.asarray(grid) - value))) for grid, value in
-              ((WIDTHS, width), (IMAGES, images), (RATES, p))]  # fmt: skip
+        at = [
+            int(np.argmin(np.abs(np.asarray(grid) - value)))
+            for grid, value in ((WIDTHS, width), (IMAGES, images), (RATES, p))
+        ]
         own = {name: values[tuple(at)] for name, values in curves.items()}
         mean = {name: values.mean(0) for name, values in own.items()}
         best, _ = early_stopping(mean["test"], 5)
@@ -49,11 +52,15 @@ def learning_curves(
 
         left, right = figure.subplots(1, 2)
         figure.subplots_adjust(left=0.08, right=0.98, bottom=0.17, top=0.88, wspace=0.2)
-        for ax, name, color in ((left, "train", plot.ORANGE), (left, "test", plot.BLUE),
-                                (right, "error", plot.BLUE)):  # fmt: skip
+        for ax, name, color in (
+            (left, "train", plot.ORANGE),
+            (left, "test", plot.BLUE),
+            (right, "error", plot.BLUE),
+        ):
             runs = np.pad(own[name], ((0, 0), (0, 1)), constant_values=np.nan)  # one line, broken
-            ax.plot(np.tile([*steps, np.nan], SEEDS), runs.ravel(), color=color, alpha=0.3,
-                    linewidth=1)  # fmt: skip
+            ax.plot(
+                np.tile([*steps, np.nan], SEEDS), runs.ravel(), color=color, alpha=0.3, linewidth=1
+            )
             ax.plot(steps, mean[name], color=color, linewidth=2)
         for place, name, color in ((0.64, "train", plot.ORANGE), (0.8, "test", plot.BLUE)):
             left.annotate(name, (place, 0.9), xycoords="axes fraction", color=color)

@@ -35,20 +35,24 @@ def learning_weights(mlp_loss_and_gradients: Callable[..., tuple]) -> Explorer:
 
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
         figure.subplots_adjust(left=0.02, right=0.98, bottom=0.17, top=0.89, wspace=0.06)
-        places = {n: np.linspace(1, -1, n) * (1 if n == HIDDEN else 0.75)
-                  for n in (FEATURES, HIDDEN, CLASSES)}  # fmt: skip
+        places = {
+            n: np.linspace(1, -1, n) * (1 if n == HIDDEN else 0.75)
+            for n in (FEATURES, HIDDEN, CLASSES)
+        }
         ends = [((0, a), (1, b)) for b in places[HIDDEN] for a in places[FEATURES]]
         ends += [((1, a), (2, b)) for b in places[CLASSES] for a in places[HIDDEN]]
-        size = np.concatenate([first.ravel() / (first.max() or 1),
-                               second.ravel() / (second.max() or 1)])  # fmt: skip
+        size = np.concatenate(
+            [first.ravel() / (first.max() or 1), second.ravel() / (second.max() or 1)]
+        )
         order = np.argsort(size)  # the ones that learn lie on top
         colors = np.where(size == 0, plot.PALE, plot.BLUE)
         left.add_collection(
             LineCollection(
-                [ends[i] for i in order], colors=colors[order],
+                [ends[i] for i in order],
+                colors=colors[order],
                 linewidths=np.where(size == 0, 0.8, 0.5 + 2.5 * size)[order],
             )
-        )  # fmt: skip
+        )
         left.scatter(np.repeat([0, 2], [FEATURES, CLASSES]),
                      np.concatenate([places[FEATURES], places[CLASSES]]),
                      s=70, color="white", edgecolor=plot.GREY, zorder=3)  # fmt: skip

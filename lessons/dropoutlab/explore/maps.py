@@ -53,7 +53,7 @@ def maps(spatial_dropout: Mask, dropblock: Mask, drop_path: Mask, cutout: Mask) 
         }
         ax = figure.add_axes((0.01, 0.11, 0.98, 0.77))
         sheets = np.ones((IMAGES * SIDE, 5 * APART - 8, 3))
-        said = {}
+        beside = {}
         for k, (name, kept) in enumerate(out.items()):
             gone = np.asarray(kept) == 0
             ink = np.where(gone[..., None], GONE, 1 - 0.85 * _maps()[..., None])
@@ -61,8 +61,8 @@ def maps(spatial_dropout: Mask, dropblock: Mask, drop_path: Mask, cutout: Mask) 
             sheets[:, k * APART : k * APART + MAPS * SIDE] = sheet
             middle = k * APART + MAPS * SIDE / 2 - 0.5
             ax.text(middle, -2, f"{name}: {gone.mean():.2f} gone", ha="center", va="bottom")
-            said[name] = f"{100 * _readable(gone):.0f} %"
-            below = f"{said[name]} beside a kept one" if gone.any() else "nothing is gone"
+            beside[name] = f"{100 * _readable(gone):.0f} %"
+            below = f"{beside[name]} beside a kept one" if gone.any() else "nothing is gone"
             ax.text(middle, IMAGES * SIDE + 1, below, ha="center", va="top", fontsize=9)
         ax.imshow(sheets, interpolation="nearest", aspect="equal")
         across = [k * APART + m * SIDE - 0.5 for k in range(5) for m in range(MAPS + 1)]
@@ -73,8 +73,8 @@ def maps(spatial_dropout: Mask, dropblock: Mask, drop_path: Mask, cutout: Mask) 
         ax.set_axis_off()
         return (
             f"Three images (rows) with three maps each, p = {p:.2f}, b = {b}. Of what is gone, "
-            f"{said['Element']} lies beside a kept pixel of its map in element dropout, "
-            f"{said['DropBlock']} in DropBlock, {said['Cutout']} in cutout."
+            f"{beside['Element']} lies beside a kept pixel of its map in element dropout, "
+            f"{beside['DropBlock']} in DropBlock, {beside['Cutout']} in cutout."
         )
 
     return Explorer(

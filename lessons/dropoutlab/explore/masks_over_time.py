@@ -36,10 +36,12 @@ def masks_over_time(
             (1 * naive + always[0], (plot.PALE, "#F5C9AE", plot.ORANGE), "A new mask each step"),
             (1 * locked + always[1], (plot.PALE, "#B3D4E8", plot.BLUE), "Your locked mask"),
             (np.array(renewed) + 1, (plot.PALE, "#B2DFD2", plot.GREEN), "Your zoneout"),
-            (shown * (tokens.numpy() + 1)[:, None],
-             (plot.PALE, plot.BLUE, plot.ORANGE, plot.GREEN, plot.PINK, plot.SKY),
-             f"Your words, {WORDS} of them"),
-        )  # fmt: skip
+            (
+                shown * (tokens.numpy() + 1)[:, None],
+                (plot.PALE, plot.BLUE, plot.ORANGE, plot.GREEN, plot.PINK, plot.SKY),
+                f"Your words, {WORDS} of them",
+            ),
+        )
         axes = figure.subplots(1, 4)
         figure.subplots_adjust(left=0.04, right=0.99, bottom=0.17, top=0.88, wspace=0.09)
         for ax, (grid, colors, title) in zip(axes, grids, strict=True):

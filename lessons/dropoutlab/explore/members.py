@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 from contourpy import contour_generator
@@ -79,7 +80,7 @@ def members(
                       cmap=PAPER, vmin=0, vmax=1, interpolation="bilinear")  # fmt: skip
             for kind, color in enumerate((plot.BLUE, plot.ORANGE)):
                 ax.plot(X[y == kind, 0] + shift, X[y == kind, 1], "o", color=color, markersize=2.6)
-        lines = [
+        lines: list[tuple[float, str, dict[str, Any]]] = [
             (0, "member", {"color": plot.INK}),
             (APART, "geometric", {"color": plot.PINK, "linewidth": 5}),
             (APART, "average", {"color": plot.GREEN, "linewidth": 2.5}),
@@ -87,7 +88,7 @@ def members(
         ]
         for shift, name, style in lines:  # `ax.contour` takes five times as long
             for line in contour_generator(across + shift, down, area[name]).lines(0.5):
-                ax.plot(*line.T, **style)
+                ax.plot(*np.asarray(line).T, **style)
         ax.set(xlim=(-2.02, 6.12), ylim=(-1.82, 2.25), aspect="auto")
         ax.set_axis_off()
         units = "".join("■" if unit else "□" for unit in kept)

@@ -41,7 +41,7 @@ def noise(
             "DropConnect, yours": dropconnect_linear(rows, weights, torch.zeros(2), p, generator),
             "alpha, yours": alpha_dropout(rows, rate, generator) @ weights.T / (a * (1 - rate)),
         }
-        found = {name: np.asarray(y, float) for name, y in units.items()}  # signal 0: noise alone
+        noises = {name: np.asarray(y, float) for name, y in units.items()}  # signal 0: noise alone
         colors = plot.ORANGE, plot.GREEN, plot.BLUE, plot.PINK
         width, tick = 3.5 * odds**0.5, round(2 * odds**0.5, 1)
         ticks = (-tick, 0, tick)
@@ -49,18 +49,18 @@ def noise(
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
         figure.subplots_adjust(left=0.165, right=0.98, bottom=0.16, top=0.9, wspace=0.24)
         edges = np.linspace(-width, width, 50)
-        for row, (y, color) in enumerate(zip(found.values(), colors, strict=True)):
+        for row, (y, color) in enumerate(zip(noises.values(), colors, strict=True)):
             heights, _ = np.histogram(y[:, 0], edges)
             left.stairs(3 - row + 0.85 * heights / heights.max(), edges, baseline=3 - row,
                         fill=True, color=color)  # fmt: skip
-        left.set_yticks([3.3, 2.3, 1.3, 0.3], list(found))
+        left.set_yticks([3.3, 2.3, 1.3, 0.3], list(noises))
         left.tick_params(axis="y", length=0)
         left.set(
             xlim=(-width, width), xticks=ticks, xlabel="noise in the pre-activation of one unit"
         )
         left.set_title(f"Variance {odds:.2f} each: a sum of {inputs} inputs")
         for name, color in (("DropConnect, yours", plot.BLUE), ("coin on inputs", plot.ORANGE)):
-            right.plot(*found[name][:400].T, ".", color=color, markersize=3)
+            right.plot(*noises[name][:400].T, ".", color=color, markersize=3)
         right.set(
             xlim=(-width, width),
             ylim=(-width, width),
@@ -71,9 +71,9 @@ def noise(
         )
         right.set_title("Coin: shared by two units")
 
-        spreads = ", ".join(f"{y[:, 0].std():.2f}" for y in found.values())
+        spreads = ", ".join(f"{y[:, 0].std():.2f}" for y in noises.values())
         shared, own = (
-            np.corrcoef(found[name].T)[0, 1] for name in ("coin on inputs", "DropConnect, yours")
+            np.corrcoef(noises[name].T)[0, 1] for name in ("coin on inputs", "DropConnect, yours")
         )
         return (
             f"At p = {p:.2f} all should have standard deviation {odds**0.5:.2f}: "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,10 +25,11 @@ def philox(
 
     def draw(figure: Figure, rounds: int, bit: int, p: float, counter: int) -> str:
         number = counter + torch.arange(ROWS * COLUMNS)
-        before = [number, *(torch.zeros_like(number) for _ in range(3)), 2014, 7]
+        before: list[Any] = [number, *(torch.zeros_like(number) for _ in range(3)), 2014, 7]
         after = list(before)
         after[bit // 32] = after[bit // 32] ^ (1 << bit % 32)
-        words, coins = [], []
+        words: list[np.ndarray] = []
+        coins: list[np.ndarray] = []
         for six in (before, after):
             out = [torch.as_tensor(w) + 0 * number for w in philox_4x32(six[:4], six[4:], rounds)]
             words.append(np.array([int(word[0]) for word in out]))

@@ -44,7 +44,8 @@ def places(attention: Callable, head_dropout: Callable, layer_drop: Callable) ->
 
     def passes(image: torch.Tensor, rates: dict[str, float], count: int):
         """`count` answers (count, 10) of one set of masks each, and the first pass's masks."""
-        w, seen = trained(), {}
+        w = trained()
+        seen: dict[str, torch.Tensor] = {}
 
         def linear(x: torch.Tensor, name: str) -> torch.Tensor:
             return x @ w[name] + w[name + " bias"]
@@ -162,7 +163,7 @@ def scheme(ax, where: str) -> None:
 def show_mask(ax, where: str, seen: dict[str, torch.Tensor]) -> None:
     """What fell in the first pass: entries, weights, heads or blocks."""
     if where == "attention":
-        weights = np.hstack(np.pad(seen[where].numpy(), ((0, 0), (0, 0), (0, 1))))[:, :-1]
+        weights = np.hstack(list(np.pad(seen[where].numpy(), ((0, 0), (0, 0), (0, 1)))))[:, :-1]
         tiles = weights.reshape(readers.ROWS, -1)
         half = (readers.ROWS + 1) * (readers.HEADS // 2)
         tiles = np.vstack([tiles[:, : half - 1], np.zeros((1, half - 1)), tiles[:, half:]])
@@ -173,8 +174,11 @@ def show_mask(ax, where: str, seen: dict[str, torch.Tensor]) -> None:
         fell[readers.ROWS], fell[:, readers.ROWS] = False, False
         rows, columns = fell.nonzero()
         ax.plot(columns, rows, "x", color=plot.ORANGE, markersize=4)
-        ax.set(title="Your weights, 4 heads; dropped ×", xlabel="token that is read",
-               ylabel="token that reads")  # fmt: skip
+        ax.set(
+            title="Your weights, 4 heads; dropped ×",
+            xlabel="token that is read",
+            ylabel="token that reads",
+        )
         return
     if where == "heads":
         grid = seen[where].transpose(0, 1).flatten(1).numpy()

@@ -66,8 +66,9 @@ def same_input(mlp: Callable[..., nn.Module]) -> Explorer:
         ):
             probabilities = told[mode]
             right = np.mean(probabilities.argmax(1) == label)
-            ax.plot(places.ravel(), probabilities.ravel(), "o", color=color, markersize=3,
-                    alpha=0.5)  # fmt: skip
+            ax.plot(
+                places.ravel(), probabilities.ravel(), "o", color=color, markersize=3, alpha=0.5
+            )
             ax.plot(range(10), probabilities.mean(0), "_", color=plot.INK, markersize=16,
                     markeredgewidth=2)  # fmt: skip
             ax.set(ylim=(-0.03, 1.03), xlabel="class", xticks=range(10), yticks=(0, 0.5, 1))

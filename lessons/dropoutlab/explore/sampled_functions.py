@@ -12,6 +12,7 @@ from torch import nn
 
 from dropoutlab import plot
 from dropoutlab.explore.explorer import Explorer, slider
+from dropoutlab.stacked import adam, descend, dropped
 
 RATES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
 GAPS = (0.0, 0.3, 0.6)
@@ -35,16 +36,15 @@ def trained() -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
     ]
     for weight in weights:
         weight.requires_grad_()
-    optimizer = torch.optim.Adam(weights, lr=0.01, fused=True)
-    for _ in range(400):
+
+    def loss(step: int) -> torch.Tensor:
         h = x[..., None]
         for i in (0, 2):
             h = torch.relu(h @ weights[i] + weights[i + 1])
-            h = h * (torch.rand(h.shape, generator=source) >= p) / (1 - p)
-        loss = (h @ weights[4] + weights[5] - y[..., None]).square().mean((1, 2)).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+            h = dropped(h, torch.rand(h.shape, generator=source), p)
+        return (h @ weights[4] + weights[5] - y[..., None]).square().mean((1, 2)).sum()
+
+    descend(loss, adam(weights, 0.01), steps=400)
     return x, y, [weight.detach() for weight in weights]
 
 

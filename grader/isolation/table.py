@@ -1,8 +1,4 @@
-"""What crosses between the referee and the player: frames of JSON and raw bytes.
-
-A frame is a JSON text and the bytes of the arrays that the text mentions. From the player
-comes data only, never a pickle; lengths, depths, shapes and dtypes are checked before
-anything is allocated, and what does not fit raises `Broken`.
+"""The table of objects that have crossed between the referee and the player.
 
 Both ends keep a table of the mutable objects that have crossed (arrays, tensors, lists,
 dicts, sets, generators, modules, optimisers). An object that crosses twice is the same
@@ -10,148 +6,45 @@ object there, and every frame first carries what has changed in the table since 
 one: so a change in place is seen on the other side, as it would be in one process. An
 object of any other kind stays with its owner, and the other end gets a handle.
 
-Numbers are exact in both directions: floats by their shortest repr, arrays by their bytes.
+From the player comes data only, never a pickle. What doesn't fit raises `Broken`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import math
 import pickle
-import re
-import socket
-import struct
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import cloudpickle
 import numpy as np
 import torch
 
-TEXT = 32 << 20
-"""Bytes of JSON in a frame, at most."""
-RAW = 128 << 20
-"""Bytes of arrays in a frame, at most."""
-PARTS = 100_000
-"""Arrays in a frame, at most."""
+from grader.isolation import codec
+from grader.isolation.codec import Received
+from grader.isolation.frames import Broken, Parts, flatten
+
 DEPTH = 60
 """How deep containers may lie in one another."""
-DIGITS = 100_000
-"""Hexadecimal digits of an int, at most."""
-DIMENSIONS = 32
-"""Axes of an array, at most."""
-SIDE = 1 << 28
-"""Entries along one axis of an array, at most."""
 OBJECTS = 20_000
 """Objects that may cross during one check."""
-
-LENGTHS = struct.Struct("!II")
-DTYPE = re.compile(r"[<>|](b1|[iu][1248]|f[248]|f16|c8|c16|c32|U\d{1,4})")
 GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
-TENSORS = {
-    str(dtype).removeprefix("torch."): dtype
-    for dtype in (
-        torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
-        torch.float16, torch.bfloat16, torch.float32, torch.float64,
-        torch.complex64, torch.complex128,
-    )
-}  # fmt: skip
-TYPES: dict[str, type] = {kind.__name__: kind for kind in (int, float, bool, complex, str)} | {
-    f"numpy.{kind}": getattr(np, kind)
-    for kind in (
-        "bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-        "float16", "float32", "float64", "complex64", "complex128",
-    )
-}  # fmt: skip
-NAMES = {kind: name for name, kind in TYPES.items()}
-
-Parts = list[memoryview]
+KINDS: dict[str, type] = {
+    "list": list,
+    "dict": dict,
+    "set": set,
+    "array": np.ndarray,
+    "rng": np.random.Generator,
+    "generator": torch.Generator,
+    "tensor": torch.Tensor,
+    "module": torch.nn.Module,
+    "optimizer": torch.optim.Optimizer,
+}
+"""The mutable objects of the table, by their tags."""
 HISTORY = object()
 """Stands in the table for a tensor that is gone, but whose history is still there."""
-
-
-class Broken(Exception):
-    """The other end broke the protocol: it ended, lied about a length, sent what is no data."""
-
-
-class TooLate(Exception):
-    """No frame came, or none could be sent, before the deadline."""
-
-
-class Frames:
-    """Frames over a socket, with limits and a deadline (of `time.monotonic`)."""
-
-    def __init__(self, end: socket.socket, *, text: int = TEXT, raw: int = RAW):
-        self.end, self.text, self.raw = end, text, raw
-        self.deadline = math.inf
-
-    def send(self, message: Any) -> None:
-        """Send a JSON value in which memoryviews stand for bytes."""
-        text, parts = flatten(message)
-        head = text.encode()
-        size = sum(map(len, parts))
-        if len(head) > self.text or size > self.raw or len(parts) > PARTS:
-            raise ValueError(f"{len(head):,} characters and {size:,} bytes are too many to send")
-        lengths = struct.pack(f"!{len(parts)}Q", *map(len, parts))
-        self._wait()
-        try:
-            self.end.sendall(LENGTHS.pack(len(head), len(parts)) + lengths + head)
-            for part in parts:
-                self.end.sendall(part)
-        except TimeoutError:
-            raise TooLate from None
-        except OSError:
-            raise Broken("it ended") from None
-
-    def receive(self) -> tuple[Any, Parts]:
-        """Receive one frame: the JSON value and the bytes. Raises Broken or TooLate."""
-        text, count = LENGTHS.unpack(self._exactly(LENGTHS.size))
-        if text > self.text or count > PARTS:
-            raise Broken(f"it sent a frame of {text:,} characters and {count:,} arrays")
-        lengths = struct.unpack(f"!{count}Q", self._exactly(8 * count))
-        if sum(lengths) > self.raw:
-            raise Broken(f"it sent a frame of {sum(lengths):,} bytes")
-        try:
-            message = json.loads(bytes(self._exactly(text)))
-        except (ValueError, RecursionError):
-            raise Broken("it sent what is no JSON") from None
-        return message, [self._exactly(length) for length in lengths]
-
-    def _exactly(self, size: int) -> memoryview:
-        room, done = memoryview(bytearray(size)), 0
-        while done < size:
-            self._wait()
-            try:
-                count = self.end.recv_into(room[done:])
-            except TimeoutError:
-                raise TooLate from None
-            except OSError:
-                raise Broken("it ended") from None
-            if count == 0:
-                raise Broken("it ended")
-            done += count
-        return room
-
-    def _wait(self) -> None:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TooLate
-        self.end.settimeout(None if math.isinf(left) else left)
-
-
-def flatten(message: Any) -> tuple[str, Parts]:
-    """The JSON text of a message, and the bytes for which `{"part": k}` stands in it."""
-    parts: Parts = []
-
-    def part(value: memoryview) -> dict[str, int]:
-        parts.append(value)
-        return {"part": len(parts) - 1}
-
-    return json.dumps(message, default=part, separators=(",", ":")), parts
 
 
 class Table:
@@ -197,9 +90,9 @@ class Table:
         try:
             for number, thing in list(self.objects.items()):
                 state = None if thing is HISTORY else self._state(thing, 0)
-                if state and _fixed(state) != self.known[number]:
+                if state and _snapshot(state) != self.known[number]:
                     changed.append([number, state])
-                    self.known[number] = _fixed(self._state(thing, 0))
+                    self.known[number] = _snapshot(self._state(thing, 0))
             body = self._encode(value, 0)
         except BaseException:
             self.take_back()
@@ -239,8 +132,8 @@ class Table:
         if kind is int:
             if abs(value) < 1 << 63:
                 return value
-            if value.bit_length() > 4 * DIGITS:
-                raise ValueError(f"an int of more than {4 * DIGITS:,} bits")
+            if value.bit_length() > 4 * codec.DIGITS:
+                raise ValueError(f"an int of more than {4 * codec.DIGITS:,} bits")
             return ["int", hex(value)]
         if depth > DEPTH:
             raise ValueError(f"containers lie more than {DEPTH} deep in one another")
@@ -250,9 +143,9 @@ class Table:
         if isinstance(value, tuple):
             tag = "size" if kind is torch.Size else "tuple"
             return [tag, [self._encode(v, depth + 1) for v in tuple.__iter__(value)]]
-        if isinstance(value, np.generic) and DTYPE.fullmatch(value.dtype.str):
-            return ["scalar", value.dtype.str, _memory(np.asarray(value))]
-        if isinstance(value, np.dtype) and DTYPE.fullmatch(value.str):
+        if isinstance(value, np.generic) and codec.DTYPE.fullmatch(value.dtype.str):
+            return ["scalar", value.dtype.str, codec.array_bytes(np.asarray(value))]
+        if isinstance(value, np.dtype) and codec.DTYPE.fullmatch(value.str):
             return ["dtype", value.str]
         if kind is complex:
             return ["complex", value.real, value.imag]
@@ -267,8 +160,8 @@ class Table:
             return ["range", value.start, value.stop, value.step]
         if value is ...:
             return ["..."]
-        if kind is type and value in NAMES:
-            return ["type", NAMES[value]]
+        if kind is type and value in codec.NAMES:
+            return ["type", codec.NAMES[value]]
         if kind is torch.dtype:
             return ["torch.dtype", str(value).removeprefix("torch.")]
         if kind is torch.device:
@@ -279,13 +172,14 @@ class Table:
         """A mutable object that crosses for the first time, or a handle."""
         if isinstance(value, torch.nn.Module | torch.optim.Optimizer):
             return self._pickled(value, depth) if self.referee else self.lend(value)
-        kinds = list | dict | set | np.ndarray | np.random.Generator | torch.Tensor
-        if not isinstance(value, kinds | torch.Generator) or _untellable(value):
+        raw = isinstance(value, np.ndarray | torch.Tensor)
+        kept = list | dict | set | np.random.Generator | torch.Generator
+        if not (codec.has_bytes(value) if raw else isinstance(value, kept)):
             return self.lend(value)
         number = self._keep(value)
         state = self._state(value, depth + 1)
         container = state[0] in ("list", "dict", "set")
-        self.known[number] = _fixed(self._state(value, depth + 1) if container else state)
+        self.known[number] = _snapshot(self._state(value, depth + 1) if container else state)
         return ["new", number, state]
 
     def _pickled(self, value: Any, depth: int) -> Any:
@@ -294,7 +188,7 @@ class Table:
         text = io.BytesIO()
         _Pickler(text, self, depth + 1).dump(value)
         state = self._state(value, depth)
-        self.known[number] = _fixed(state)
+        self.known[number] = _snapshot(state)
         return ["new", number, ["pickle", memoryview(text.getvalue()), state]]
 
     def _keep(self, value: Any) -> int:
@@ -309,7 +203,7 @@ class Table:
         deeper = depth + 1
         if isinstance(value, np.ndarray):
             flags = [bool(value.flags.writeable), bool(value.flags.fnc)]
-            return ["array", value.dtype.str, list(value.shape), _memory(value), *flags]
+            return ["array", value.dtype.str, list(value.shape), codec.array_bytes(value), *flags]
         if isinstance(value, list):
             return ["list", [self._encode(v, deeper) for v in list.__iter__(value)]]
         if isinstance(value, dict):
@@ -321,25 +215,24 @@ class Table:
             bits = value.bit_generator
             seeds = bits.seed_seq
             tree = seeds.entropy, seeds.spawn_key, seeds.pool_size, seeds.n_children_spawned
-            return ["rng", type(bits).__name__, _tell(bits.state), _tell(tree)]
+            state, tree = codec.encode_state(bits.state), codec.encode_state(tree)
+            return ["rng", type(bits).__name__, state, tree]
         if isinstance(value, torch.Generator):
-            return ["generator", _memory(value.get_state().numpy())]
+            return ["generator", codec.array_bytes(value.get_state().numpy())]
         if isinstance(value, torch.Tensor):
             grad = value.grad if value.is_leaf else None
-            return [
-                "tensor", *_tensor(value), list(value.stride()), value.requires_grad,
-                value.is_leaf, isinstance(value, torch.nn.Parameter),
-                None if grad is None else _tensor(grad),
-            ]  # fmt: skip
+            kind = [value.requires_grad, value.is_leaf, isinstance(value, torch.nn.Parameter)]
+            last = None if grad is None else codec.encode_tensor(grad)
+            return ["tensor", *codec.encode_tensor(value), list(value.stride()), *kind, last]
         if isinstance(value, torch.nn.Module):
             return ["module", [module.training for module in value.modules()]]
-        return ["optimizer", _tell(value.state_dict())]
+        return ["optimizer", codec.encode_state(value.state_dict())]
 
     # --- reading ----------------------------------------------------------------------
 
     def read(self, message: Any, parts: Parts) -> Any:
         """The value of a frame; the table's objects take over what changed. Raises Broken."""
-        self._parts, self._room = parts, 2 * sum(map(len, parts))
+        self.received = Received(parts)
         try:
             changed, ended, body = message
             for number in ended if not self.referee else ():
@@ -365,7 +258,7 @@ class Table:
         deeper = depth + 1
         match tag:
             case "int":
-                return _int(rest[0])
+                return codec.decode_int(rest[0])
             case "same":
                 return self.objects[rest[0]]
             case "new":
@@ -377,11 +270,11 @@ class Table:
             case "frozenset":
                 return frozenset(self._decode(v, deeper) for v in rest[0])
             case "scalar":
-                return self._array(rest[0], [], rest[1])[()]
+                return self.received.array(rest[0], [], rest[1])[()]
             case "complex":
                 return complex(*rest)
             case "bytes":
-                return bytes(self._bytes(rest[0]))
+                return bytes(self.received.bytes(rest[0]))
             case "slice":
                 return slice(*(self._decode(v, deeper) for v in rest))
             case "range":
@@ -389,11 +282,11 @@ class Table:
             case "...":
                 return ...
             case "type":
-                return TYPES[rest[0]]
+                return codec.TYPES[rest[0]]
             case "dtype":
-                return _dtype(rest[0])
+                return codec.decode_dtype(rest[0])
             case "torch.dtype":
-                return TENSORS[rest[0]]
+                return codec.TENSORS[rest[0]]
             case "device":
                 return torch.device(rest[0])
         return self.borrow(data)
@@ -408,13 +301,13 @@ class Table:
             if self.referee:
                 raise Broken("it sent a pickle")
             text, state = rest
-            value = _Unpickler(io.BytesIO(bytes(self._bytes(text))), self, depth).load()
+            value = _Unpickler(io.BytesIO(bytes(self.received.bytes(text))), self, depth).load()
             tag, rest = state[0], state[1:]
         else:
             value = self._blank(tag, rest, number)
         self.objects[number], self.numbers[id(value)] = value, number
         if tag in ("array", "tensor"):
-            self.known[number] = _fixed(self._state(value, depth))
+            self.known[number] = _snapshot(self._state(value, depth))
         else:
             self._update(number, state, depth)
         return value
@@ -426,13 +319,13 @@ class Table:
                 return {"list": list, "dict": dict, "set": set}[tag]()
             case "array":
                 dtype, shape, part, writeable, fortran = rest
-                value = self._array(dtype, shape, part).copy("F" if fortran else "C")
+                value = self.received.array(dtype, shape, part).copy("F" if fortran else "C")
                 value.flags.writeable = bool(writeable)
                 return value
             case "rng":
                 if rest[0] not in GENERATORS:
                     raise Broken("it sent an unknown generator")
-                entropy, key, size, children = self._told(rest[2])
+                entropy, key, size, children = self.received.state(rest[2])
                 seeds = np.random.SeedSequence(
                     entropy, spawn_key=key, pool_size=min(size, 64), n_children_spawned=children
                 )
@@ -441,27 +334,22 @@ class Table:
                 return torch.Generator()
             case "tensor":
                 dtype, shape, part, stride, requires, leaf, parameter, grad = rest
-                value = self._torch(dtype, shape, part)
+                value = self.received.tensor(dtype, shape, part)
                 if not self.referee and list(value.stride()) != stride:
-                    value = _strided(value, stride)
+                    value = codec.strided(value, stride)
                 if parameter:
                     value = torch.nn.Parameter(value, bool(requires))
                 elif requires:
                     value.requires_grad_()
                 if grad is not None:
-                    value.grad = self._torch(*grad)
+                    value.grad = self.received.tensor(*grad)
                 return self.link(value.detach(), number) if self.link and not leaf else value
         raise Broken("it sent an object of an unknown kind")
 
     def _update(self, number: Any, state: list[Any], depth: int) -> None:
         """Take over what the other end says of an object."""
         value, (tag, *rest) = self.objects[number], state
-        kinds = {
-            "list": list, "dict": dict, "set": set, "array": np.ndarray,
-            "rng": np.random.Generator, "generator": torch.Generator, "tensor": torch.Tensor,
-            "module": torch.nn.Module, "optimizer": torch.optim.Optimizer,
-        }  # fmt: skip
-        if tag not in kinds or not isinstance(value, kinds[tag]):
+        if tag not in KINDS or not isinstance(value, KINDS[tag]):
             raise Broken("an object changed its kind")
         deeper = depth + 1
         match tag:
@@ -480,7 +368,7 @@ class Table:
             case "rng":
                 self._update_rng(value, *rest)
             case "generator":
-                state = bytearray(self._bytes(rest[0]))
+                state = bytearray(self.received.bytes(rest[0]))
                 value.set_state(torch.frombuffer(state, dtype=torch.uint8))
             case "tensor":
                 self._update_tensor(value, *rest)
@@ -488,14 +376,13 @@ class Table:
                 for module, training in zip(value.modules(), rest[0], strict=True):
                     module.training = bool(training)
             case "optimizer":
-                value.load_state_dict(self._told(rest[0]))
+                value.load_state_dict(self.received.state(rest[0]))
         # What came in is what this end knows: only a later change goes back.
-        self.known[number] = _fixed(self._state(value, depth))
+        self.known[number] = _snapshot(self._state(value, depth))
 
-    def _update_array(
-        self, value: np.ndarray, dtype: Any, shape: Any, part: Any, writeable: Any, fortran: Any
-    ) -> None:
-        new = self._array(dtype, shape, part)
+    def _update_array(self, value: np.ndarray, *state: Any) -> None:
+        dtype, shape, part, writeable, _fortran = state
+        new = self.received.array(dtype, shape, part)
         if new.dtype != value.dtype or new.size != value.size:
             raise Broken("an array changed its size or dtype")
         if new.shape != value.shape:
@@ -510,7 +397,7 @@ class Table:
         bits = value.bit_generator
         if kind != type(bits).__name__:
             raise Broken("a generator changed its kind")
-        state, children = self._told(state), self._told(tree)[3]
+        state, children = self.received.state(state), self.received.state(tree)[3]
         at = {"MT19937": ("pos", 624), "Philox": ("buffer_pos", 4)}.get(kind)
         if at and not 0 <= (state["state"] | state)[at[0]] <= at[1]:
             raise Broken("it sent an impossible generator")
@@ -519,59 +406,16 @@ class Table:
         if 0 < more <= 10_000:
             bits.seed_seq.spawn(more)
 
-    def _update_tensor(
-        self, value: torch.Tensor, dtype: Any, shape: Any, part: Any, stride: Any, requires: Any,
-        leaf: Any, parameter: Any, grad: Any,
-    ) -> None:  # fmt: skip
-        new = self._torch(dtype, shape, part)
+    def _update_tensor(self, value: torch.Tensor, *state: Any) -> None:
+        dtype, shape, part, _stride, requires, leaf, _parameter, grad = state
+        new = self.received.tensor(dtype, shape, part)
         if new.dtype != value.dtype or new.shape != value.shape:
             raise Broken("a tensor changed its shape or dtype")
         value.data.copy_(new)  # past the history, as gradcheck's small steps are
         if value.is_leaf:
             if leaf and bool(requires) != value.requires_grad:
                 value.requires_grad_(bool(requires))
-            value.grad = None if grad is None else self._torch(*grad)
-
-    def _bytes(self, part: Any) -> memoryview:
-        data = self._parts[part["part"]]
-        self._room -= len(data)
-        if self._room < 0:
-            raise Broken("it sent the same bytes again and again")
-        return data
-
-    def _array(self, dtype: Any, shape: Any, part: Any) -> np.ndarray:
-        kind, data = _dtype(dtype), self._bytes(part)
-        if math.prod(_shape(shape)) * kind.itemsize != len(data):
-            raise Broken("it sent an array whose bytes do not fit its shape")
-        return np.frombuffer(data, kind).reshape(shape) if len(data) else np.zeros(shape, kind)
-
-    def _torch(self, dtype: Any, shape: Any, part: Any) -> torch.Tensor:
-        kind, data = TENSORS[dtype], self._bytes(part)
-        if math.prod(_shape(shape)) * kind.itemsize != len(data):
-            raise Broken("it sent a tensor whose bytes do not fit its shape")
-        if not len(data):
-            return torch.empty(shape, dtype=kind)
-        return torch.frombuffer(bytearray(data), dtype=kind).reshape(shape)
-
-    def _told(self, value: Any) -> Any:
-        """The inverse of `_tell`."""
-        kind, data = value
-        match kind:
-            case "plain":
-                return data
-            case "int":
-                return _int(data)
-            case "list":
-                return [self._told(v) for v in data]
-            case "tuple":
-                return tuple(self._told(v) for v in data)
-            case "dict":
-                return {self._told(k): self._told(v) for k, v in data}
-            case "array":
-                return self._array(*data).copy()
-            case "tensor":
-                return self._torch(*data)
-        raise Broken("it sent what is no data")
+            value.grad = None if grad is None else self.received.tensor(*grad)
 
 
 class _Pickler(cloudpickle.Pickler):
@@ -599,94 +443,15 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         text, parts = pid
-        with self._reading([memoryview(part) for part in parts]):
-            return self.table._decode(json.loads(text), self.depth)
-
-    @contextlib.contextmanager
-    def _reading(self, parts: Parts) -> Iterator[None]:
-        outer = self.table._parts, self.table._room
-        self.table._parts, self.table._room = parts, 2 * sum(map(len, parts))
+        outer = self.table.received
+        self.table.received = Received([memoryview(part) for part in parts])
         try:
-            yield
+            return self.table._decode(json.loads(text), self.depth)
         finally:
-            self.table._parts, self.table._room = outer
+            self.table.received = outer
 
 
-def _fixed(state: Any) -> tuple[str, list[bytes]]:
+def _snapshot(state: Any) -> tuple[str, list[bytes]]:
     """A state that later changes cannot touch, to compare with."""
     text, parts = flatten(state)
     return text, [bytes(part) for part in parts]
-
-
-def _memory(array: np.ndarray) -> memoryview:
-    """The bytes of an array, in C order."""
-    whole = np.ascontiguousarray(array).view(np.ndarray).reshape(-1)
-    return memoryview(whole.view(np.uint8)) if whole.nbytes else memoryview(b"")
-
-
-def _tensor(value: torch.Tensor) -> list[Any]:
-    """A tensor's dtype, shape and bytes (NumPy has no bfloat16)."""
-    plain = value.detach().resolve_conj().resolve_neg().cpu().contiguous()
-    if plain._is_zerotensor():
-        plain = torch.zeros(plain.shape, dtype=plain.dtype)
-    data = plain.reshape(-1).view(torch.uint8).numpy() if plain.numel() else np.empty(0, np.uint8)
-    return [str(value.dtype).removeprefix("torch."), list(value.shape), _memory(data)]
-
-
-def _strided(value: torch.Tensor, stride: list[int]) -> torch.Tensor:
-    """The same values with these strides; as it is where elements would overlap."""
-    once = [1 if step == 0 else n for n, step in zip(value.shape, stride, strict=True)]
-    part = value[tuple(slice(n) for n in once)]
-    with contextlib.suppress(RuntimeError):
-        return torch.empty_strided(once, stride, dtype=value.dtype).copy_(part).expand(value.shape)
-    return value
-
-
-def _untellable(value: Any) -> bool:
-    """Whether an array or tensor cannot be told in bytes (objects, sparse, meta)."""
-    if isinstance(value, np.ndarray | torch.Tensor) and (
-        value.ndim > DIMENSIONS or max(value.shape, default=0) > SIDE
-    ):
-        return True
-    if isinstance(value, np.ndarray):
-        return not DTYPE.fullmatch(value.dtype.str)
-    if isinstance(value, torch.Tensor):
-        name = str(value.dtype).removeprefix("torch.")
-        return name not in TENSORS or value.layout != torch.strided or value.is_meta
-    return False
-
-
-def _int(text: Any) -> int:
-    if type(text) is not str or len(text) > DIGITS + 3:
-        raise Broken("it sent an int that is none, or too large")
-    return int(text, 16)
-
-
-def _dtype(text: Any) -> np.dtype:
-    kind = np.dtype(text) if type(text) is str and DTYPE.fullmatch(text) else None
-    if kind is None or kind.itemsize == 0:
-        raise Broken(f"it sent an array of dtype {text!r:.40}")
-    return kind
-
-
-def _shape(shape: Any) -> list[int]:
-    if type(shape) is not list or len(shape) > DIMENSIONS:
-        raise Broken("it sent an array of an impossible shape")
-    if any(type(n) is not int or not 0 <= n <= SIDE for n in shape):
-        raise Broken("it sent an array of an impossible shape")
-    return shape
-
-
-def _tell(value: Any) -> list[Any]:
-    """A state (of a generator, of an optimiser) by value: containers without identity."""
-    if isinstance(value, dict):
-        return ["dict", [[_tell(k), _tell(v)] for k, v in value.items()]]
-    if isinstance(value, np.ndarray):
-        return ["array", [value.dtype.str, list(value.shape), _memory(value)]]
-    if isinstance(value, torch.Tensor):
-        return ["tensor", _tensor(value)]
-    if isinstance(value, list | tuple):
-        return ["tuple" if isinstance(value, tuple) else "list", [_tell(v) for v in value]]
-    if isinstance(value, int | np.integer) and not isinstance(value, bool):
-        return ["int", hex(int(value))]
-    return ["plain", value]

@@ -1,0 +1,131 @@
+"""Where submissions are graded: in this process, or in a pool of them on this machine."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Protocol
+
+from grader.grading import worker
+from grader.grading.result import Graded
+from grader.grading.task import Task
+
+TRIES = 2
+"""How often a submission may take its process with it."""
+
+
+class Pool(Protocol):
+    """Runs tasks somewhere; yields each result with what came with its task."""
+
+    def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Graded, Any]]: ...
+    def each(self, call: Callable[[Any], str], items: list[Any]) -> Iterator[str]: ...
+
+
+class Here:
+    """No pool: one task after the other, in this process."""
+
+    def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Graded, Any]]:
+        try:
+            for task, extra in tasks:
+                yield worker.work(task), extra
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the process from which players were forked."""
+        worker.close()
+
+    def each(self, call: Callable[[Any], str], items: list[Any]) -> Iterator[str]:
+        """Call a function with each item, on this machine."""
+        yield from map(call, items)
+
+
+class Processes:
+    """A pool of processes on this machine."""
+
+    def __init__(self, workers: int, stopping: threading.Event):
+        self.workers, self.stopping = workers, stopping
+
+    def __enter__(self) -> Processes:
+        self.executor = self._new()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.executor.shutdown(cancel_futures=True)
+
+    def _new(self) -> ProcessPoolExecutor:
+        spawn = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self.workers, spawn, _begin)
+
+    def _submit(self, call: Callable[[Any], Any], item: Any) -> Future[Any]:
+        """Hand an item in; where a process has taken the pool with it, to a new one."""
+        try:
+            return self.executor.submit(call, item)
+        except BrokenProcessPool:
+            self.executor = self._new()
+            return self.executor.submit(call, item)
+
+    def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Graded, Any]]:
+        """Results in the order in which they come."""
+        running: dict[Future[Graded], tuple[Task, Any, int]] = {}
+        again: collections.deque[tuple[Task, Any, int]] = collections.deque()
+        fresh = ((task, extra, 0) for task, extra in tasks)
+        while True:
+            # After a crash they run one at a time, which shows whose it was.
+            room = 1 if again else 2 * self.workers
+            while len(running) < room and not self.stopping.is_set():
+                item = again.popleft() if again else next(fresh, None)
+                if item is None:
+                    break
+                task, extra, tries = item
+                running[self._submit(worker.work, task)] = task, extra, tries + 1
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in [f for f in running if self.stopping.is_set() and f.cancel()]:
+                del running[future]
+            for future in done & running.keys():
+                task, extra, tries = running.pop(future)
+                try:
+                    yield future.result(), extra
+                except BrokenProcessPool:
+                    again.append((task, extra, tries))
+            for item in [item for item in again if item[2] >= TRIES]:
+                again.remove(item)
+                yield worker.given_up(item[0]), item[1]
+
+    def each(self, call: Callable[[Any], str], items: list[Any]) -> Iterator[str]:
+        """Call a function with each item; what it says went wrong."""
+        for _ in range(TRIES):
+            futures = {self._submit(call, item): item for item in items}
+            items = []
+            for future in concurrent.futures.as_completed(futures):
+                if self.stopping.is_set():
+                    for waiting in futures:
+                        waiting.cancel()
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    items.append(futures[future])
+                except concurrent.futures.CancelledError:
+                    pass  # the next run does it
+        for item in items:
+            yield f"feedback of {item[-1]}: its process ended, twice; the same command tries again."
+
+
+def _begin() -> None:
+    """A process of the pool leaves Ctrl-C to its parent, and ends when that ends, however."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

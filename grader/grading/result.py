@@ -1,0 +1,91 @@
+"""A graded submission, as plain data: its rows and what its checks said."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+GRADER = "2"
+"""Which grader a result is of; another one grades every submission anew."""
+FIELDS = "check_message"
+"""Where a graded notebook's cell has the fields of its failed check."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a failed check says. What is no failed expectation has `found` alone."""
+
+    case: str = ""
+    """What was tried."""
+    expected: str = ""
+    found: str = ""
+    hint: str = ""
+
+    @property
+    def text(self) -> str:
+        """All fields that are given, a line for each."""
+        fields = {"expected: ": self.expected, "found:    ": self.found, "hint:     ": self.hint}
+        lines = [f"  {label}{value}" for label, value in fields.items() if value]
+        return "\n".join([self.case, *lines]) if self.case else self.found
+
+
+@dataclass(frozen=True)
+class Row:
+    """One graded cell: its points, how it ended, and what it said where it failed."""
+
+    learner: str
+    lesson: str
+    exercise: str
+    check: str
+    points: float | None
+    """None where a person has to read the answer."""
+    max: float
+    outcome: str
+    """passed, failed, timed out, killed, out of memory, not run, malformed, by hand"""
+    message: Message | None = None
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A graded submission."""
+
+    learner: str
+    lesson: str
+    outcome: str
+    """passed, partly, failed, timed out, killed, out of memory, malformed, tampered"""
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    unanswered: tuple[str, ...]
+    """Answer cells that are as they were released."""
+    notebook: str
+    """The autograded notebook."""
+    seconds: float
+    """By the clock, all in all."""
+    computing: float
+    """Seconds that the cells and the checks themselves took."""
+
+    @property
+    def points(self) -> float:
+        return sum(row.points or 0 for row in self.rows)
+
+    @property
+    def max(self) -> float:
+        return sum(row.max for row in self.rows)
+
+
+def stored(graded: Graded) -> dict[str, Any]:
+    """A result as JSON holds it, without its notebook."""
+    return asdict(graded) | {"notebook": "", "grader": GRADER}
+
+
+def restored(data: dict[str, Any]) -> Graded | None:
+    """The result that was `stored`; None where another grader has stored it."""
+    if data.pop("grader", "") != GRADER:
+        return None
+    rows = tuple(_row(**row) for row in data.pop("rows"))
+    lists = {key: tuple(data.pop(key)) for key in ("notes", "unanswered")}
+    return Graded(rows=rows, **lists, **data)
+
+
+def _row(message: dict[str, str] | None, **fields: Any) -> Row:
+    return Row(**fields, message=None if message is None else Message(**message))

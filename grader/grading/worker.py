@@ -1,0 +1,159 @@
+"""One submission: the answers run in a player, the checks here, and every end is a row.
+
+A check cell runs in the instructor's own text, with the names that `setup` cells bind. For
+the exercises stand what the player hands out (`grader.isolation`). So the player never
+holds a check, and no code in it can say "passed".
+
+`work` is the whole of it as one function of plain data, to be run in this process, in a
+pool of processes, or on a cluster: trusted code and file contents go in, rows come out.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
+
+from grader.authoring.names import bound
+from grader.errors import CourseError, Unavailable
+from grader.grading import notebook, score, submission
+from grader.grading.notebook import Run
+from grader.grading.result import Graded
+from grader.grading.task import Task
+from grader.isolation.forks import Lost, Players
+from grader.isolation.outputs import run_cell, stopped
+from grader.isolation.session import Gone, Session
+from grader.paths import ROOT
+
+_players: dict[tuple[Any, ...], Players] = {}
+_one_at_a_time = threading.Lock()
+
+
+def work(task: Task) -> Graded:
+    """Grade one submission. Raises Unavailable where this machine has no sandbox."""
+    with _one_at_a_time:
+        started = time.perf_counter()
+        if task.text is None:
+            return _unread(task, "malformed", task.fault)
+        try:
+            learner, notes = submission.parse(task.text)
+        except CourseError as error:
+            return _unread(task, "malformed", str(error))
+        released, source = _parsed(task.released), _parsed(task.source)
+        names = set().union(*(bound(c.source) for c in source.cells if _is_exercise(c)))
+        for _ in range(2):
+            try:
+                rebuilt, changes = submission.rebuild(learner, released, source)
+                run = notebook.run(rebuilt, names, _ready(task))
+                # An honest notebook of another edition differs in many cells.
+                notes += [] if task.former else changes
+                return _graded(task, rebuilt, notes, run, started)
+            except Lost:
+                close()  # and try once more, with a new process to fork from
+            except Unavailable:
+                raise
+            except Exception as error:  # a fault of the grader's costs no other submission
+                return given_up(task, f"the grader failed: {type(error).__name__}: {error}")
+        return given_up(task)
+
+
+def given_up(task: Task, reason: str = "the grader's own process ended, twice") -> Graded:
+    """The row for a submission that could not be graded."""
+    return _unread(task, "killed", reason)
+
+
+def _unread(task: Task, outcome: str, reason: str) -> Graded:
+    """A submission of which no cell was run."""
+    rebuilt, _ = submission.rebuild(None, _parsed(task.released), _parsed(task.source))
+    run = Run(outcome)
+    for cell in rebuilt.cells:
+        if cell.cell_type == "code":
+            run.stop(cell, outcome, reason)
+    return _graded(task, rebuilt, [reason], run, time.perf_counter())
+
+
+def _graded(
+    task: Task, rebuilt: NotebookNode, notes: list[str], run: Run, started: float
+) -> Graded:
+    if task.former:
+        notes = [*notes, f"handed in as {task.former}, the lesson's name in the first edition"]
+    if task.unsafe:
+        notes = [*notes, "graded without the sandbox (--unsafe)"]
+    rows = tuple(score.rows(rebuilt, task, run))
+    unanswered = tuple(score.unanswered(rebuilt))
+    _show(notes, rebuilt)
+    return Graded(
+        learner=task.learner,
+        lesson=task.lesson,
+        outcome=score.outcome(rows, notes, run),
+        rows=rows,
+        notes=tuple(notes),
+        unanswered=unanswered,
+        notebook=nbformat.writes(rebuilt) + "\n",
+        seconds=time.perf_counter() - started,
+        computing=run.computing,
+    )
+
+
+def _show(notes: list[str], rebuilt: NotebookNode) -> None:
+    """Put the notes to the instructor at the notebook's head."""
+    if notes:
+        lines = "\n".join(f"- {note}" for note in notes)
+        text = f"**Notes of the grader**\n\n{lines}"
+        rebuilt.cells.insert(0, new_markdown_cell(text, id="notes_of_the_grader"))
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str) -> NotebookNode:
+    return nbformat.reads(text, as_version=4)
+
+
+def _is_exercise(cell: NotebookNode) -> bool:
+    return cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("solution") is True
+
+
+# --- the processes from which players are forked ---------------------------------------------
+
+
+def close() -> None:
+    """End the processes from which this one forks players."""
+    while _players:
+        _players.popitem()[1].close()
+
+
+def _ready(task: Task) -> Players:
+    key = (task.limits, task.hidden, task.unsafe)
+    if key not in _players:
+        hidden = [ROOT, *map(Path, task.hidden)]
+        players = Players(ROOT, hidden=hidden, limits=task.limits, unsafe=task.unsafe)
+        try:
+            _try(players)
+        except BaseException:
+            players.close()
+            raise
+        _players[key] = players
+    return _players[key]
+
+
+def _try(players: Players) -> None:
+    """Have a player import what nobody has imported; a learner must not pay if it cannot."""
+    session = Session(players)
+    session.limits = replace(session.limits, check=120)  # whatever learners are given
+    session.end_of_all = math.inf
+    try:
+        outputs = run_cell("import wave, sklearn.isotonic, dropoutlab.explore, grp", session)
+    except Gone as gone:
+        outputs = [stopped(str(gone))]
+    finally:
+        session.close()
+    errors = [output for output in outputs if output.output_type == "error"]
+    if errors:
+        raise Unavailable(f"Python does not work in it ({errors[0].ename}: {errors[0].evalue})")

@@ -1,0 +1,122 @@
+"""The process from which players are forked, as its owner sees it."""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from grader.errors import Unavailable
+from grader.isolation.confinement import Limits
+
+SERVER = "grader.isolation.forkserver"
+
+
+class Lost(BaseException):
+    """The process from which players are forked has ended: start another."""
+
+
+class Players:
+    """Forks players; one for each worker, kept for many submissions."""
+
+    def __init__(
+        self, root: Path, *, hidden: list[Path], limits: Limits, unsafe: bool = False
+    ) -> None:
+        self.limits = limits
+        if not hasattr(os, "fork"):
+            raise Unavailable("this system has no fork; on Windows use WSL or a container")
+        here, there = socket.socketpair()
+        home = _home(root)
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": home,  # until the sandbox gives it another
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": os.pathsep.join([str(root), str(root / "lessons")]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHASHSEED": "random",
+            "MPLCONFIGDIR": home,
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "MKL_NUM_THREADS": "1",
+        }
+        folders = {"root": str(root), "hidden": [str(folder) for folder in hidden]}
+        settings = json.dumps({**folders, "limits": asdict(limits), "unsafe": unsafe})
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", SERVER, str(there.fileno()), settings],
+            env=environment,
+            cwd="/",
+            pass_fds=[there.fileno()],
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        there.close()
+        self.control = here
+        self.answers = here.makefile("rb")
+        try:
+            answer = self._answer()
+        except Lost:
+            lines = self.process.stderr.read().decode(errors="replace").strip().splitlines()
+            self.close()
+            last = lines[-1] if lines else "no word"
+            raise Unavailable(f"no players can be started: {last}") from None
+        if "unavailable" in answer:
+            self.close()
+            raise Unavailable(answer["unavailable"])
+
+    def start(self) -> tuple[int, socket.socket]:
+        """A new player: its process number, and this end of the wire to it."""
+        here, there = socket.socketpair()
+        with there:
+            self._order({"start": True}, there)
+            return self._answer()["pid"], here
+
+    def interrupt(self, pid: int) -> None:
+        """Press Ctrl-C in a player."""
+        self._order({"interrupt": pid})
+
+    def end(self, pid: int) -> dict[str, Any]:
+        """Kill a player and all it started; how it stood at its end."""
+        self._order({"end": pid})
+        return self._answer()
+
+    def close(self) -> None:
+        """End the process; its players end with it."""
+        self.answers.close()
+        self.control.close()
+        self.process.stderr.close()
+        self.process.wait()
+
+    def _order(self, order: dict[str, Any], *ends: socket.socket) -> None:
+        fds = array.array("i", [end.fileno() for end in ends])
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)] if ends else []
+        try:
+            self.control.sendmsg([json.dumps(order).encode()], rights)
+        except OSError:
+            raise Lost from None
+
+    def _answer(self) -> dict[str, Any]:
+        try:
+            return json.loads(self.answers.readline())
+        except (OSError, ValueError):
+            raise Lost from None
+
+
+def _home(root: Path) -> str:
+    """A folder for what packages write when they are imported: lists of fonts and the like."""
+    home = root / ".course" / "home"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if os.access(home, os.W_OK):
+            return str(home)
+    except OSError:
+        pass
+    return tempfile.mkdtemp(prefix="dropout-home-")

@@ -1,0 +1,173 @@
+"""The process from which players are forked: `python -m grader.isolation.forkserver`.
+
+It has imported what lessons import and runs nobody's code, so a player starts in milliseconds
+and finds nothing of another one.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import gc
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from grader.errors import Unavailable
+from grader.isolation import confinement
+from grader.isolation.player import Player
+
+
+def shell() -> Any:
+    """An IPython without history, configuration and colours."""
+    from IPython.core.displayhook import DisplayHook
+    from IPython.core.displaypub import CapturingDisplayPublisher
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    class Shell(InteractiveShell):
+        traceback_lines: tuple[str, ...] | None = None
+        exit_now = False
+
+        def ask_exit(self) -> None:
+            self.exit_now = True
+
+        def _showtraceback(self, kind: Any, value: Any, lines: list[str]) -> None:
+            self.traceback_lines = tuple(lines)
+
+        def init_display_pub(self) -> None:
+            self.display_pub = CapturingDisplayPublisher(parent=self, shell=self)
+
+        def init_history(self) -> None:
+            super().init_history()
+            self.history_manager.enabled = False
+
+        def init_io(self) -> None:
+            pass
+
+    class Quiet(DisplayHook):
+        def write_output_prompt(self) -> None:
+            pass
+
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "NoColor"
+    config.InteractiveShell.display_page = True
+    instance = Shell.instance(config=config, displayhook_class=Quiet)
+    instance.user_ns["__name__"] = "__main__"
+    return instance
+
+
+def preload() -> None:
+    """Import what lessons import."""
+    import matplotlib
+    import numpy  # noqa: F401
+    import scipy.stats  # noqa: F401
+    import sklearn  # noqa: F401
+
+    matplotlib.use("module://matplotlib_inline.backend_inline")
+    import matplotlib.pyplot
+
+    from dropoutlab import data, explore, plot, train  # noqa: F401
+
+    for name in explore.__all__:
+        getattr(explore, name)
+
+    # Torch looks up once, in /proc, what the processor can do; a player has no /proc.
+    torch.ones(1, dtype=torch.float16) / 2
+    sys.modules["dropoutlab.bugs"] = None  # type: ignore[assignment]  # an exercise's answer
+
+
+def main() -> None:
+    """Fork players on request, and end them; ends with the process that asks."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    settings = json.loads(sys.argv[2])
+    limits, confined = confinement.Limits(**settings["limits"]), not settings["unsafe"]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    preload()
+    interactive = shell()
+    try:
+        hidden = [Path(folder) for folder in settings["hidden"]]
+        proc = confinement.prepare(Path(settings["root"]), hidden) if confined else -1
+    except (Unavailable, OSError) as error:
+        _reply(control, {"unavailable": str(error)})
+        return
+    gc.collect()
+    gc.freeze()
+    _reply(control, {"ready": True})
+    for order, ends in _orders(control):
+        if "start" in order:
+            child = confinement.fork(proc) if confined else os.fork()
+            if child == 0:
+                control.close()
+                _play(ends[0], interactive, proc, limits, confined=confined)
+            os.close(ends[0])
+            _reply(control, {"pid": child})
+        elif "interrupt" in order:
+            os.kill(order["interrupt"], signal.SIGINT)
+        elif "end" in order:
+            _reply(control, _ended(order["end"]))
+
+
+def _ended(child: int) -> dict[str, Any]:
+    """Kill a player with all it started; how it stood at its end."""
+    ended, status = os.waitpid(child, os.WNOHANG)
+    if not ended:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+    return {"by_itself": bool(ended), "status": os.waitstatus_to_exitcode(status)}
+
+
+def _reply(control: socket.socket, message: dict[str, Any]) -> None:
+    control.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _orders(control: socket.socket) -> Iterator[tuple[dict[str, Any], list[int]]]:
+    """Orders, one a message, with the file descriptors that came along."""
+    while True:
+        room = socket.CMSG_LEN(array.array("i").itemsize)
+        data, ancillary, _, _ = control.recvmsg(4096, room)
+        if not data:
+            return
+        ends = [end for _, _, fds in ancillary for end in array.array("i", fds)]
+        yield json.loads(data), ends
+
+
+def _play(
+    end: int, interactive: Any, proc: int, limits: confinement.Limits, *, confined: bool
+) -> None:  # pragma: no cover - in a child
+    """The life of a player. Does not return."""
+    try:
+        connection = socket.socket(fileno=end)
+        null = os.open(os.devnull, os.O_RDWR)
+        for standard in (0, 1, 2):
+            os.dup2(null, standard)
+        if confined:
+            confinement.confine(proc, limits)
+            os.environ.update(dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR"), confinement.HOME))
+        else:
+            os.setsid()
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        player = Player(connection, interactive, limits)
+        signal.signal(signal.SIGINT, player.interrupt)
+        player.frames.send(player.table.write((0, "value", "ready", "", "")))
+        player.serve()
+    except Unavailable as error:
+        player = Player(connection, interactive, limits)
+        player.frames.send(player.table.write((0, "value", str(error), "", "")))
+    finally:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""A cell run in a player, and what it showed as a notebook holds it."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
+from grader.isolation.session import Session
+
+MOST = 200
+"""Outputs of one cell, at most."""
+LARGEST = 4 << 20
+"""Bytes of an image, at most."""
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def run_cell(source: str, session: Session) -> list[NotebookNode]:
+    """Run a cell in the player; its outputs as a notebook holds them."""
+    with session.timed(session.limits.check):
+        try:
+            shown = session.request("run", source)
+        except Exception as error:  # IPython itself failed, or was interrupted between cells
+            shown = (("error", type(error).__name__, str(error), ()),)
+    if type(shown) is not tuple:
+        raise session.broken("it sent what are no outputs")
+    outputs = [output for output in map(_output, shown[:MOST]) if output is not None]
+    if session.interrupted:
+        sentence = f"this cell did not end in {session.limits.check:g} s"
+        outputs = [o for o in outputs if o.output_type != "error"] + [stopped(sentence)]
+    return outputs
+
+
+def stopped(sentence: str) -> NotebookNode:
+    """The output of a cell that did not end by itself."""
+    return new_output("error", ename="Stopped", evalue=sentence, traceback=[sentence])
+
+
+def _output(shown: Any) -> NotebookNode | None:
+    """One output, from what the player sent; None for anything else. It is never active."""
+    match shown:
+        case ("stream", ("stdout" | "stderr") as name, str(text)):
+            return new_output("stream", name=name, text=text)
+        case ("text", str(text)):
+            return new_output("display_data", {"text/plain": text})
+        case ("png", (bytes() | str()) as image):
+            try:
+                data = image if isinstance(image, bytes) else base64.b64decode(image, validate=True)
+            except ValueError:
+                return None
+            if data.startswith(PNG) and len(data) <= LARGEST:
+                text = base64.b64encode(data).decode()
+                return new_output("display_data", {"image/png": text})
+        case ("error", str(name), str(value), tuple(trace)):
+            lines = [line for line in trace if type(line) is str] or [f"{name}: {value}"]
+            return new_output("error", ename=name[:100], evalue=value, traceback=lines)
+    return None

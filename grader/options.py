@@ -1,0 +1,130 @@
+"""What can be asked for: the commands of `python3 grader` and their options."""
+
+from __future__ import annotations
+
+import argparse
+
+TIERS = {
+    "quick": "only what takes seconds",
+    "all": "also what takes long",
+    "oldest": "the main path, with the oldest packages allowed",
+}
+"""What `test` runs in place of its default."""
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The command in `argv` with its options; a wrong one ends the process with its usage."""
+    parser = argparse.ArgumentParser(prog="python3 grader", description="The course's commands.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    lab = commands.add_parser("lab", help="open JupyterLab on the lessons")
+    lab.add_argument("--no-browser", action="store_true", help="print the address only")
+    lab.add_argument("--port", type=int, default=8888)
+    lab.add_argument("--ip", default="localhost", help="the address to listen on")
+    lab.add_argument("--instructor", action="store_true", help="with Formgrader")
+
+    test = commands.add_parser("test", help="run the tests; further arguments go to pytest")
+    tier = test.add_mutually_exclusive_group()
+    for name, what in TIERS.items():
+        tier.add_argument(f"--{name}", dest="tier", action="store_const", const=name, help=what)
+    test.set_defaults(tier="default")
+
+    build = commands.add_parser("build", help="make lessons/ from solutions/")
+    build.add_argument("--check", action="store_true", help="only say what would change")
+
+    grade = commands.add_parser("grade", help="grade your own notebooks where they lie")
+    grade.add_argument("lessons", nargs="+", metavar="LESSON", help='"13", a full name, or "all"')
+    grade.add_argument("--unsafe", action="store_true", help="run it without the sandbox")
+
+    auto = commands.add_parser("autograde", help="grade a class")
+    auto.add_argument("lessons", nargs="+", metavar="LESSON", help='"13", a full name, or "all"')
+    _of_course(auto)
+    auto.add_argument("--learner", nargs="+", metavar="ID", default=[], help="only these")
+    auto.add_argument("--workers", type=count, default=0, metavar="N", help="default: the cores")
+    auto.add_argument("--scheduler", default="", metavar="ADDRESS", help="of a Dask cluster")
+    auto.add_argument("--force", action="store_true", help="grade what is graded again")
+    auto.add_argument("--json", metavar="FILE", help="write every row to this file")
+    auto.add_argument("--timeout", type=seconds, metavar="S", help="for one cell or check")
+    auto.add_argument("--no-feedback", action="store_true", help="grades only, no HTML")
+    auto.add_argument("--unsafe", action="store_true", help="run answers without the sandbox")
+
+    commands.add_parser("doctor", help="what this machine offers for grading")
+
+    report = commands.add_parser("report", help="what a class got wrong")
+    report.add_argument("lesson", metavar="LESSON")
+    _of_course(report)
+    report.add_argument("--html", metavar="FILE", help="write a page with a chart")
+    report.add_argument("--csv", metavar="FILE", help="write a table")
+
+    export = commands.add_parser("export", help="grades for a learning-management system")
+    export.add_argument("lessons", nargs="+", metavar="LESSON")
+    export.add_argument("--to", choices=["canvas", "moodle"], required=True)
+    export.add_argument("--file", default="grades.csv")
+    _of_course(export)
+
+    bench = commands.add_parser("bench", help="measure the grader, or kernels on a GPU")
+    bench.add_argument("what", choices=["autograde", "memory", "gpu"])
+    bench.add_argument("--lesson", default="13")
+    bench.add_argument("--submissions", type=int, default=200, metavar="N")
+    bench.add_argument("--plain", type=int, default=4, metavar="N", help="for nbgrader, a turn")
+    bench.add_argument("--turns", type=int, default=3, metavar="N")
+    bench.add_argument("--workers", type=int, default=0, metavar="N")
+
+    paper = commands.add_parser("paper", help="repeat the tables of Srivastava et al. (2014)")
+    tables = ["table9", "table2", "figure7", "figure9", "figure10", "figure11", "table10"]
+    paper.add_argument("table", nargs="?", choices=[*tables, "all"], default="all")
+    paper.add_argument("--data", choices=["mnist", "fashion-mnist"], default="mnist")
+    paper.add_argument("--seeds", type=positive, metavar="N", help="networks of each kind")
+    paper.add_argument("--updates", type=positive, metavar="N", help="the paper has a million")
+    paper.add_argument("--device", choices=["cpu", "cuda"], help="default: the GPU if there is one")
+    paper.add_argument("--quick", action="store_true", help="reduced, for ten minutes on a CPU")
+
+    submit = commands.add_parser("submit", help="hand your notebooks in")
+    submit.add_argument("lessons", nargs="+", metavar="LESSON")
+
+    site = commands.add_parser("site", help="the course as a static site, to be read")
+    site.add_argument("--to", metavar="DIR", help="where the site is made (default: .site)")
+
+    commands.add_parser("demo", help="a class in miniature, from assignment to grades")
+
+    hub = commands.add_parser("hub", help="a class on this machine, with JupyterHub (as root)")
+    hub.add_argument("--learners", metavar="FILE", required=True, help="names, one a line")
+    hub.add_argument("--instructor", metavar="NAME", required=True, help="who releases and grades")
+    hub.add_argument("--ip", default="127.0.0.1", help="the address to listen on")
+    hub.add_argument("--port", type=int, default=8000)
+    hub.add_argument("--certificate", metavar="FILE", default="", help="for https, with --key")
+    hub.add_argument("--key", metavar="FILE", default="")
+    hub.add_argument("--config", metavar="FILE", help="write the configuration, start nothing")
+
+    args, rest = parser.parse_known_args(argv)
+    if rest and args.command != "test":
+        parser.error(f"unknown: {' '.join(rest)}")
+    args.rest = rest
+    return args
+
+
+def count(text: str) -> int:
+    """A whole number from 0."""
+    if (number := int(text)) < 0:
+        raise ValueError
+    return number
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+def seconds(text: str) -> float:
+    """A time of more than 0 seconds."""
+    if not 0 < (number := float(text)) < 1e6:  # nan is no such number
+        raise ValueError
+    return number
+
+
+def _of_course(command: argparse.ArgumentParser) -> None:
+    """Options that say which class is meant."""
+    command.add_argument("--course", metavar="DIR", help="where submitted/ is (default: .course)")
+    command.add_argument("--db", default="", metavar="URL", help="of the gradebook's database")

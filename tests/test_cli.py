@@ -1,0 +1,123 @@
+"""The commands' options: are they told without waiting for packages, and is each one served?"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from grader import cli, options
+from grader.paper import tables
+from grader.paths import ROOT
+
+LIGHT = """
+import json, sys
+from grader.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    print(json.dumps([end.code, sorted(sys.modules)]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("--help", 0),
+        ("autograde --help", 0),
+        ("nosuch", 2),
+        ("autograde 13 --workers -1", 2),
+        ("hub", 2),
+        ("lab --nosuch", 2),
+    ],
+)
+def test_help_and_wrong_words_need_no_packages(words: str, status: int):
+    """Is the answer given with the standard library alone, which takes a tenth of a second?"""
+    # With -S no other package is found: whoever imports one fails.
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", LIGHT, *words.split()],
+        env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout, done.stderr
+    code, modules = json.loads(done.stdout.splitlines()[-1])
+    assert code == status
+    assert "usage: python3 grader" in done.stdout + done.stderr
+    tops = {name.partition(".")[0] for name in modules}
+    assert tops - sys.stdlib_module_names <= {"grader", "__main__", "sitecustomize"}
+
+
+def test_every_command_is_served(capsys: pytest.CaptureFixture):
+    """Is there a function for each command, and does --help name each?"""
+    with pytest.raises(SystemExit):
+        options.parse(["--help"])
+    told = capsys.readouterr().out.split()
+    assert set(cli.COMMANDS) <= set(told)
+    for command in cli.COMMANDS:
+        with pytest.raises(SystemExit) as end:
+            options.parse([command, "--help"])
+        assert end.value.code == 0
+
+
+def test_arguments_of_pytest_are_passed_on():
+    """Does `test` leave alone what it does not know, in its order, and no other command?"""
+    assert options.parse(["test", "--quick", "-k", "mask", "tests/paper"]).rest == [
+        *("-k", "mask", "tests/paper")
+    ]
+    with pytest.raises(SystemExit):
+        options.parse(["build", "-k", "mask"])
+
+
+@pytest.mark.parametrize("words", [["--seeds", "0"], ["--updates", "x"], ["table1"]])
+def test_a_wrong_number_or_name_is_refused(words: list[str], capsys: pytest.CaptureFixture):
+    """Is it said which option is wrong?"""
+    with pytest.raises(SystemExit):
+        options.parse(["paper", *words])
+    assert words[0].lstrip("-") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "x"])
+def test_a_time_is_a_positive_number(text: str):
+    """Is a time that no cell could take refused?"""
+    with pytest.raises(SystemExit):
+        options.parse(["autograde", "13", "--timeout", text])
+
+
+def test_the_paper_has_the_tables_that_are_offered(monkeypatch: pytest.MonkeyPatch):
+    """Is `python3 grader paper` each table once, and may each be asked for by its name?"""
+    from grader.paper import reproduction
+
+    made = []
+    monkeypatch.setattr(reproduction, "command", lambda name, *_: made.append(name))
+    assert cli.main(["paper"]) == 0
+    assert made == [*tables.TABLES]
+    for name in made:
+        assert options.parse(["paper", name]).table == name
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        ("autograde 13 --scheduler tcp://a:1", [("cluster",)]),
+        ("autograde 13 --db postgresql://a/b", [("postgresql",)]),
+        ("report 13 --db postgres://a/b", [("postgresql",)]),
+        ("export 13 --to moodle --db postgresql://a/b", [("postgresql",)]),
+        ("report 13 --db sqlite:///nosuch/b", []),
+    ],
+)
+def test_what_a_command_needs_is_added(
+    words: str, parts: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+):
+    """Does an option that needs packages of its own have them added, before they are imported?"""
+    added: list[tuple[str, ...]] = []
+
+    def add(*names: str) -> None:
+        added.append(names)
+        raise cli.CourseError("far enough")
+
+    monkeypatch.setattr(cli.environment, "add", add)
+    assert cli.main(words.split()) == 1
+    assert added == parts
