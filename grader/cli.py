@@ -1,19 +1,17 @@
 """What each command of `python3 grader` does; `grader.options` lists them.
 
-Packages are imported by the command that needs them, so that a wrong word is told at once.
+Each imports for itself what takes a while to be imported, so that a wrong word is told at once.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grader import environment, options
+from grader import options
 from grader.errors import CourseError, LessonError, Unavailable
 from grader.paths import COURSE, ROOT, SOLUTIONS
 
@@ -49,12 +47,16 @@ def _lab(args: argparse.Namespace) -> int:
 
 
 def _test(args: argparse.Namespace) -> int:
+    import subprocess
+
     python, chosen = sys.executable, args.rest
     if args.oldest:
         from grader import oldest
 
         python, chosen = str(oldest.ready()), [*oldest.TOLERANT, *oldest.MAIN_PATH, *chosen]
     else:
+        from grader import environment
+
         further = () if args.quick else ("hub", "website")
         environment.add("tests", "cluster", "postgresql", *further)
     quick = ["-m", "not slow and not browser"] if args.quick else []
@@ -95,8 +97,11 @@ def _grade(args: argparse.Namespace) -> int:
 
 
 def _autograde(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
     from rich.console import Console
 
+    from grader import environment
     from grader.grading import autograde, terminal
     from grader.grading.grade import chosen
     from grader.grading.report import write_rows
@@ -190,6 +195,8 @@ def _gradebook(args: argparse.Namespace) -> gradebook.Writer:
 def _add_database(args: argparse.Namespace) -> None:
     """Install the driver of the gradebook's database where that is not SQLite."""
     if args.db.startswith("postgres"):
+        from grader import environment
+
         environment.add("postgresql")
 
 
@@ -238,7 +245,7 @@ def _submit(args: argparse.Namespace) -> int:
 
 
 def _hub(args: argparse.Namespace) -> int:
-    from grader import hub
+    from grader import environment, hub
     from grader.hub import accounts
 
     environment.add("hub")
@@ -258,6 +265,7 @@ def _hub(args: argparse.Namespace) -> int:
 def _site(args: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from grader import environment
     from grader.authoring.lesson import read_all
 
     environment.add("website")
