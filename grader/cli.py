@@ -1,6 +1,6 @@
 """What each command of `python3 grader` does; `grader.options` lists them.
 
-Packages are imported by the command that needs them, so that a wrong word is told at once.
+Each imports for itself what takes a while to be imported, so that a wrong word is told at once.
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grader import environment, options
+from grader import options
 from grader.errors import CourseError, LessonError, Unavailable
 from grader.paths import COURSE, ROOT, SOLUTIONS
 
@@ -85,8 +84,11 @@ def _grade(args: argparse.Namespace) -> int:
 
 
 def _autograde(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
     from rich.console import Console
 
+    from grader import environment
     from grader.grading import autograde, terminal
     from grader.grading.choice import chosen
     from grader.grading.report import write_rows
@@ -177,6 +179,8 @@ def _gradebook(args: argparse.Namespace) -> gradebook.Writer:
 def _add_database(args: argparse.Namespace) -> None:
     """Install the driver of the gradebook's database where that is not SQLite."""
     if args.db.startswith("postgres"):
+        from grader import environment
+
         environment.add("postgresql")
 
 
@@ -225,7 +229,7 @@ def _submit(args: argparse.Namespace) -> int:
 
 
 def _hub(args: argparse.Namespace) -> int:
-    from grader import hub
+    from grader import environment, hub
     from grader.hub import accounts
 
     environment.add("hub")
@@ -245,6 +249,7 @@ def _hub(args: argparse.Namespace) -> int:
 def _site(args: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from grader import environment
     from grader.authoring.reading import read_all
 
     environment.add("website")

@@ -134,17 +134,18 @@ def satisfied(requirements: Path = REQUIREMENTS) -> bool:
 
 def missing(requirements: Path) -> Iterator[str]:
     """What a file of requirements asks for and this Python does not hold, by name."""
-    for line in requirements.read_text(encoding="utf-8").splitlines():
-        need = line.partition("#")[0].strip()
-        if need and not need.startswith("-") and not held(need):  # no option of pip
-            yield re.split(r"[^\w.-]", need, maxsplit=1)[0] or need
+    lines = requirements.read_text(encoding="utf-8").splitlines()
+    needs = [line.partition("#")[0].strip() for line in lines]
+    needs = [need for need in needs if need and not need.startswith("-")]  # no option of pip
+    names = {need: re.split(r"[^\w.-]", need, maxsplit=1)[0] or need for need in needs}
+    # First those that are not here at all, without `packaging`, which takes a while to be imported.
+    absent = [need for need in needs if ";" not in need and not version(names[need])]
+    yield from (names[need] for need in absent)
+    yield from (names[need] for need in needs if need not in absent and not held(need))
 
 
 def held(need: str) -> bool:
     """Whether this Python holds one requirement; in doubt, it does not."""
-    bare = re.fullmatch(r"([\w.-]+)[^;]*", need)
-    if bare and not version(bare[1]):
-        return False  # soon, and the usual case: `packaging` takes a while to be imported
     try:
         from packaging.requirements import Requirement
     except ImportError:

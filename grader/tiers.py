@@ -20,7 +20,7 @@ LEAVES_OUT = {
 }
 """Each tier, and the marks of the tests that it leaves out."""
 
-SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadgroup", "--no-loadscope-reorder")
+SIDE_BY_SIDE = ("-n", "logical", "--dist", "loadgroup", "--no-loadscope-reorder")
 """As many workers as cores; tests of one `xdist_group` in one of them, in the order given."""
 
 

@@ -10,7 +10,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 import rehearsal
-from curriculum import LESSONS
+from curriculum import LESSONS, ON_SITE
 from grader.authoring import finished
 from grader.authoring.build import source_notebook
 from grader.authoring.lesson import Lesson
@@ -25,12 +25,17 @@ SECONDS = "processor_seconds"
 """Where the metadata of a notebook that was run here say how long that took."""
 
 
+def _marks(lesson: Lesson) -> list[pytest.MarkDecorator]:
+    """Training begins early; what the site needs is run before it, in the same worker."""
+    if lesson.name in ON_SITE:
+        return [pytest.mark.slow(minutes=2), pytest.mark.xdist_group("site")]
+    return [pytest.mark.slow(minutes=1.5 if lesson.name in rehearsal.SECONDS else 0.2)]
+
+
 @pytest.mark.filterwarnings("ignore")  # of the client; the kernel's are errors
-@pytest.mark.parametrize("lesson", [
-    pytest.param(lesson, id=lesson.name, marks=pytest.mark.slow(
-        minutes=1.5 if lesson.name in rehearsal.SECONDS else 0.2))
-    for lesson in LESSONS
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "lesson", [pytest.param(lesson, id=lesson.name, marks=_marks(lesson)) for lesson in LESSONS]
+)
 def test_a_lesson_runs_from_top_to_bottom(lesson: Lesson, pytestconfig: pytest.Config):
     """Does it run in time, quietly, each figure with alternative text, and without warnings?
 

@@ -1,8 +1,7 @@
 """The site as its readers meet it: in Chromium, on a phone and on a desk, by day and by night.
 
-What is built: lessons 00, 11, 13 and 23 (the last with the widget that is no slider's picture), run
-here where no run of them is kept, and every other lesson that `test_notebooks.py` or
-`python3 grader site` has kept. Lessons that train for minutes are never run for this.
+What is built: four lessons that are cheap to run, which `test_notebooks.py` has kept or which are
+run here, and with `--all` every other one that is kept. None is trained for this.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from rich.console import Console
 
-from curriculum import LESSONS
+from curriculum import LESSONS, ON_SITE
 from grader import environment
 from grader.authoring import finished
 from grader.authoring.build import released
@@ -39,7 +38,6 @@ from grader.paths import ROOT
 from project import ARTIFACTS, heeds_interrupts, leave
 
 pytestmark = [pytest.mark.slow(minutes=2), pytest.mark.xdist_group("site")]
-CHEAP = ("00", "11", "13", "23")
 
 
 @dataclass
@@ -55,12 +53,13 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """The site of the lessons that are cheap to run or were run."""
+def site(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Site:
+    """The site of the lessons that are cheap to run or, in the largest tier, were run."""
     environment.add("website")
     from grader.website import build
 
-    lessons = [x for x in LESSONS if x.name[:2] in CHEAP or finished.kept(x).exists()]
+    every = pytestconfig.option.tier == "all"
+    lessons = [x for x in LESSONS if x.name in ON_SITE or (every and finished.kept(x).exists())]
     folder = tmp_path_factory.mktemp("site") / "made"
     before = time.monotonic()
     build(lessons, folder, Console())
@@ -301,7 +300,7 @@ def test_the_pages_can_be_read(site: Site, address: str, page: Page, every: bool
     page.on("request", lambda asked: heard.append(asked.url) if _foreign(asked.url, address) else 0)
     names = [path.name for path in site.pages]
     if not every:
-        names = [n for n in names if n[:2] in CHEAP or not n[:2].isdigit()]
+        names = [n for n in names if n.removesuffix(".html") in ON_SITE or not n[:2].isdigit()]
     ran = 0
     for name in names:
         heard.clear()  # what axe-core asked for itself: a style sheet, at an address of its own
