@@ -61,7 +61,11 @@ def edited(source: str, old: str, new: str) -> tuple[str, str]:
 
 def _entries(cell: Cell, faults: list[Fault]) -> Iterator[tuple[int, str, str, str]]:
     """The line, the words, the old and the new text of each mistake."""
-    match ast.parse(cell.source).body:
+    try:
+        body = ast.parse(cell.source).body
+    except SyntaxError:
+        return  # told already
+    match body:
         case [ast.Expr(ast.Dict(keys, values))]:
             pass
         case _:

@@ -75,18 +75,14 @@ def read(path: Path) -> Lesson:
     if title is None:
         faults.append((1, "the title is missing: begin the first markdown cell with `# Title`."))
     elif (told := re.match(r"\d(\.\d)?(?= · )", title[1])) and told[0] != number(path.stem):
-        faults.append(
-            (
-                cells[0].line + 1,
-                f"the title's number is {told[0]}, and the file's "
-                f"{number(path.stem)}: write `# {number(path.stem)} · Title`.",
-            )
-        )
+        own = number(path.stem)
+        fault = f"the title's number is {told[0]}, and the file's {own}: write `# {own} · Title`."
+        faults.append((cells[0].line + 1, fault))
     if not faults:
         faults = rules.faults(cells)
-    if faults:
-        told = sorted(faults)
-        raise LessonError("\n".join(f"{path.name}:{line}: {fault}" for line, fault in told))
+    if faults or title is None:
+        sentences = (f"{path.name}:{line}: {fault}" for line, fault in sorted(faults))
+        raise LessonError("\n".join(sentences))
     return Lesson(path, title[1].strip(), tuple(cells))
 
 
@@ -109,7 +105,7 @@ def _with_references(cell: Cell, folder: Path, faults: list[Fault]) -> Cell:
         return cell
 
     def link(reference: re.Match[str]) -> str:
-        (path,) = [*folder.glob(f"[0-9][0-9]_{reference[1]}.py")][:1] or [None]
+        path = next(folder.glob(f"[0-9][0-9]_{reference[1]}.py"), None)
         if path is None:
             line = cell.line + cell.source[: reference.start()].count("\n") + 1
             faults.append((line, f"no lesson's topic is `{reference[1]}`: see the files' names."))

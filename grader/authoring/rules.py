@@ -128,11 +128,10 @@ def _cannot_cross(node: ast.AST, exercises: set[str]) -> str:
     name = getattr(node, "attr", getattr(node, "id", ""))
     if name in CANNOT_CROSS.get(type(node), ()):
         return f"`{name}` looks into the learner's process"
-    call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    if call and node.func.id in ("isinstance", "issubclass"):
-        kinds = {n.id for n in ast.walk(node.args[-1]) if isinstance(n, ast.Name)}
-        if kinds & exercises:
-            return f"`{node.func.id}` asks for the learner's own class"
+    match node:
+        case ast.Call(func=ast.Name(id="isinstance" | "issubclass" as asks), args=[*_, kinds]):
+            if exercises & {n.id for n in ast.walk(kinds) if isinstance(n, ast.Name)}:
+                return f"`{asks}` asks for the learner's own class"
     return ""
 
 

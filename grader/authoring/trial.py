@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import io
 import linecache
 import re
@@ -91,9 +92,9 @@ def _exercise(lesson: Lesson, exercise: Cell, seeds: int, reached: set[str]) -> 
         if unmet is None or unmet.found != "not written yet":
             yield Finding(check.line, f"of the stub of `{name}` this check says: {_told(unmet)}")
     for answer in (exercise, *lesson.of("correct", name)):
-        with_it = stage(lesson, **{name: answer.source})
+        names = stage(lesson, **{name: answer.source})
         for check in checks:
-            for seed, unmet in _draws(lambda c=check, n=with_it: verdict(c, n), seeds):
+            for seed, unmet in _draws(functools.partial(verdict, check, names), seeds):
                 if unmet is not None:
                     what = "the solution" if answer is exercise else f"line {answer.line}"
                     text = f"refuses {what} of `{name}` (seed {seed}): {_told(unmet)}"
@@ -152,26 +153,19 @@ def _unreached(lesson: Lesson, name: str, reached: set[str]) -> Iterator[Finding
     """Hints that a check has for a known mistake, and that no mistake brings out."""
     for check in lesson.of("check", name):
         for node in ast.walk(ast.parse(check.source)):
-            hints = _suspects(node)
-            for hint in hints:
-                plain = " ".join(hint.value.split())
-                if not any(plain in " ".join(told.split()) for told in reached):
-                    line = check.line + hint.lineno
-                    yield Finding(line, f"no mistake of `{name}` brings out the hint {plain!r}.")
+            for row, hint in _suspects(node):
+                if not any(hint in " ".join(words.split()) for words in reached):
+                    text = f"no mistake of `{name}` brings out the hint {hint!r}."
+                    yield Finding(check.line + row, text)
 
 
-def _suspects(node: ast.AST) -> list[ast.Constant]:
-    """The words of a check's `suspects=[(value, words), …]` or `crash=[(pattern, words), …]`."""
-    if not isinstance(node, ast.keyword) or node.arg not in ("suspects", "crash"):
-        return []
-    pairs = [pair for pair in ast.walk(node.value) if isinstance(pair, ast.Tuple)]
-    return [
-        pair.elts[1]
-        for pair in pairs
-        if len(pair.elts) == 2
-        and isinstance(pair.elts[1], ast.Constant)
-        and isinstance(pair.elts[1].value, str)
-    ]
+def _suspects(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """Row and words of each `suspects=[(value, words), …]` or `crash=[(pattern, words), …]`."""
+    if isinstance(node, ast.keyword) and node.arg in ("suspects", "crash"):
+        for pair in ast.walk(node.value):
+            match pair:
+                case ast.Tuple(elts=[_, ast.Constant(value=str(words), lineno=row)]):
+                    yield row, " ".join(words.split())
 
 
 def _told(unmet: expect.Unmet | None) -> str:
