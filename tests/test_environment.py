@@ -78,7 +78,7 @@ def run(
         env={**kept, "PIP_CONFIG_FILE": os.devnull, "PYTHONUTF8": "1", **variables},
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=600,  # lest it hang
     )
 
 
@@ -461,7 +461,7 @@ def test_two_starts_at_once(project):
         )
         assert "waiting" in second.stderr.readline()
         environment.STAMP.write_bytes(done)
-    output, errors = second.communicate(timeout=60)
+    output, errors = second.communicate(timeout=600)
     assert (second.returncode, errors) == (0, "")
     assert json.loads(output)["pebble"]
 

@@ -78,7 +78,7 @@ def graded(server: str, tmp_path_factory: pytest.TempPathFactory) -> Graded:
     run = interruption.started(place, "--db", server)
     interruption.reached(run, lambda: len(interruption.graded(place)) >= 4)
     run.send_signal(signal.SIGKILL)
-    output = "".join(run.communicate(timeout=60))
+    output = "".join(run.communicate(timeout=600))
     before = interruption.when(place, server)
     stop = interruption.Stop(before, 0, run.returncode, output, [], [])
     return Graded(place, server, stop, classroom.rows(place, "--db", server))

@@ -134,7 +134,7 @@ def test_thirty_at_once(tmp_path_factory: pytest.TempPathFactory) -> None:
         used = processor_time(stage) - used
         after = memory(stage)
         seconds = max(h.answered for h in handed) - min(h.sent for h in handed)
-        assert used < 120  # what two cores do in a minute, whatever else the machine does
+        assert used < len(handed)  # 0.06 s for each, whatever else the machine does
 
         inbound = stage.run(TEACHER, sys.executable, "-c", READ, INBOUND, LESSON.name)
         arrived = json.loads(inbound.stdout)

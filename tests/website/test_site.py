@@ -227,7 +227,7 @@ def test_a_stopped_run_goes_on(project: Path):
         assert run.poll() is None, run.communicate()[0]
         time.sleep(0.1)
     run.send_signal(signal.SIGINT)
-    said = run.communicate(timeout=60)[0]
+    said = run.communicate(timeout=600)[0]
     assert run.returncode == 130
     assert "The same command goes on from here" in said
     assert [path.name[:2] for path in kept.iterdir()] == ["00"]
