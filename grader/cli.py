@@ -63,6 +63,22 @@ def _build(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from grader.authoring import trial
+    from grader.grading.choice import chosen
+
+    (lesson,) = chosen([args.lesson])
+    with Console().status(f"trying {lesson.name} …"):
+        findings = sorted(trial.trial(lesson, args.seeds or trial.SEEDS, args.exercise))
+    for finding in findings:
+        print(f"{lesson.path.name}:{finding.line}: {finding.text}")
+    count = len(lesson.of("mistake", args.exercise or None))
+    print(f"{lesson.name}: {len(findings)} findings, {count} mistakes tried.")
+    return 1 if findings else 0
+
+
 def _grade(args: argparse.Namespace) -> int:
     from rich.console import Console
 
@@ -295,6 +311,7 @@ COMMANDS = {
     "lab": _lab,
     "test": _test,
     "build": _build,
+    "check": _check,
     "grade": _grade,
     "autograde": _autograde,
     "doctor": _doctor,

@@ -32,6 +32,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
     build = commands.add_parser("build", help="make lessons/ from solutions/")
     build.add_argument("--check", action="store_true", help="only say what would change")
 
+    check = commands.add_parser("check", help="try a lesson's answers, mistakes and hints")
+    check.add_argument("lesson", metavar="LESSON", help='"13" or a full name')
+    check.add_argument("--exercise", default="", metavar="NAME", help="only this one")
+    check.add_argument("--seeds", type=positive, metavar="N", help="draws for each answer")
+
     grade = commands.add_parser("grade", help="grade your own notebooks where they lie")
     grade.add_argument("lessons", nargs="+", metavar="LESSON", help='"13", a full name, or "all"')
     grade.add_argument("--unsafe", action="store_true", help="run it without the sandbox")

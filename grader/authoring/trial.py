@@ -28,7 +28,7 @@ SEEDS = 60
 """How many draws each answer is judged by; an answer whose checks draw nothing, by one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Finding:
     """What is wrong with a check or an answer, and at which line."""
 
@@ -173,27 +173,3 @@ def _told(unmet: expect.Unmet | None) -> str:
     if unmet is None:
         return "nothing; it accepts it."
     return re.sub(r"\s+", " ", f"found {unmet.found}; hint: {unmet.hint}")
-
-
-def main(arguments: list[str]) -> None:  # python -m grader.authoring.trial 13 [exercise] [seeds]
-    import time
-
-    from grader.authoring.reading import read
-    from grader.paths import SOLUTIONS
-
-    (path,) = SOLUTIONS.glob(f"{arguments[0]}*_*.py")
-    started = time.perf_counter()
-    lesson = read(path)
-    seeds = int(arguments[2]) if len(arguments) > 2 else SEEDS
-    findings = sorted(
-        trial(lesson, seeds, arguments[1] if len(arguments) > 1 else ""), key=lambda f: f.line
-    )
-    for finding in findings:
-        print(f"{path.name}:{finding.line}: {finding.text}")
-    print(f"{lesson.name}: {len(findings)} findings, {time.perf_counter() - started:.1f} s")
-
-
-if __name__ == "__main__":
-    import sys
-
-    main(sys.argv[1:])

@@ -559,7 +559,7 @@ def test_a_build_lists_the_lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(build, name, tmp_path / folder)
     (tmp_path / "solutions").mkdir()
     opening = "# # 9.8 · A lesson\n#\n# **Is a pipe (|)\n# met?**\n#\n# *5 minutes.*\n"
-    write(tmp_path / "solutions", GOOD.replace("# # 98 · A lesson\n", opening))
+    write(tmp_path / "solutions", GOOD.replace("# # 9.8 · A lesson\n", opening))
     readme = tmp_path / "README.md"
     readme.write_text(f"# Mine\n\n{contents.BEGIN}| old |\n{contents.END}\nMore.\n")
     assert build.build(check=True) == ["98_lesson", "README.md"]

@@ -246,7 +246,7 @@ FAILURES = {
         "not written yet",
     ),
     "choice, an array": (
-        lambda: expect.choice({"q": np.array(["a", "b"])}, "q", ("a", "b"), answer="", hint="h"),
+        lambda: expect.choice(np.array(["a", "b"]), "q", ("a", "b"), answer="", hint="h"),
         "'a', 'b'",
         "array(['a', 'b']",
     ),
@@ -279,17 +279,17 @@ FAILURES = {
         "could not convert",
     ),
     "choice": (
-        lambda: expect.choice({"q": "a"}, "q", ("a", "b"), answer="", hint="h"),
+        lambda: expect.choice("a", "q", ("a", "b"), answer="", hint="h"),
         "another answer",
         "'a'",
     ),
     "no choice": (
-        lambda: expect.choice({"q": ...}, "q", ("a", "b"), answer="", hint="h"),
+        lambda: expect.choice(..., "q", ("a", "b"), answer="", hint="h"),
         "'a', 'b'",
         "not written yet",
     ),
     "no option": (
-        lambda: expect.choice({"q": "c"}, "q", ("a", "b"), answer="", hint="h"),
+        lambda: expect.choice("c", "q", ("a", "b"), answer="", hint="h"),
         "'a', 'b'",
         "'c'",
     ),
