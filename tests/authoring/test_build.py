@@ -550,6 +550,7 @@ def test_a_build_loses_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert len(said) == 2 and str(kept) in said[0] and "97_gone" in said[1]
 
 
+@pytest.mark.slow
 def test_a_build_lists_the_lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Is a table in README.md that is not of these lessons noticed, and then mended?
 

@@ -12,16 +12,22 @@ from grader.authoring.build import released
 from grader.authoring.lesson import Cell, Lesson
 
 TRAINED = {"fit", "ablation"}
-"""Exercises whose checks train networks; what they say of mistakes is asked of the grader too."""
-LONG = [pytest.mark.slow, pytest.mark.long("every mistake, in the tests' own process")]
+"""Exercises whose checks train networks; what they say of answers is asked of the grader too."""
 
 
 def each(kind: str):
     """Parametrise over the cells of a kind, in all lessons."""
+
+    def marks(cell: Cell) -> list[pytest.MarkDecorator]:
+        if cell.name not in TRAINED:
+            return []
+        again = [pytest.mark.long("every answer, in the tests' own process")]
+        return [pytest.mark.slow, *(again if kind in ("mistake", "correct") else [])]
+
+    cells = [(lesson, cell) for lesson in LESSONS for cell in lesson.of(kind)]
     return pytest.mark.parametrize(("lesson", "cell"), [
-        pytest.param(lesson, cell, id=f"{lesson.name}:{cell.line}:{cell.name}",
-                     marks=LONG if kind in ("mistake", "correct") and cell.name in TRAINED else [])
-        for lesson in LESSONS for cell in lesson.of(kind)
+        pytest.param(lesson, cell, id=f"{lesson.name}:{cell.line}:{cell.name}", marks=marks(cell))
+        for lesson, cell in cells
     ])  # fmt: skip
 
 

@@ -16,16 +16,22 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import rehearsal
-from curriculum import LESSONS, each_lesson
+from curriculum import LESSONS
 from dropoutlab import explore
 from dropoutlab.explore.explorer import Explorer, Picture, slider
 from grader.authoring.lesson import Lesson
 
 
-@pytest.fixture(scope="module", params=[
-    pytest.param(lesson, id=lesson.name, marks=pytest.mark.xdist_group(f"explorer {lesson.name}"))
-    for lesson in LESSONS
-])  # fmt: skip
+def _marks(lesson: Lesson) -> list[pytest.MarkDecorator]:
+    """One worker for all that is asked of an explorer; those that train are slow."""
+    slow = [pytest.mark.slow] if lesson.name in ("21_overfitting", "23_coadaptation") else []
+    return [pytest.mark.xdist_group(f"explorer {lesson.name}"), *slow]
+
+
+each_explorer = [pytest.param(lesson, id=lesson.name, marks=_marks(lesson)) for lesson in LESSONS]
+
+
+@pytest.fixture(scope="module", params=each_explorer)
 def explorer(request: pytest.FixtureRequest) -> Explorer:
     """A lesson's explorer; some train for it, so one serves all tests, which leave it as it was."""
     return eval(rehearsal.shown(request.param), rehearsal.stage(request.param))
@@ -74,7 +80,7 @@ def test_a_picture_is_drawn_at_once(explorer: Explorer):
     assert statistics.median(seconds) < 0.25
 
 
-@each_lesson
+@pytest.mark.parametrize("lesson", each_explorer)
 def test_an_unwritten_function_says_so(lesson: Lesson):
     """Does an explorer of stubs say what to do, and one of a crashing function what happened?"""
     names = rehearsal.stage(lesson)
