@@ -1098,6 +1098,7 @@ with expect.case("mlp([6, 5, 4, 3]).eval()(X) against its own weights",
     with torch.no_grad():
         for w in net.parameters():
             w.copy_(torch.randn(w.shape, generator=generator))
+        w[0] = -30  # of the last bias: whatever is drawn, a logit is negative
     x = torch.randn(50, 6, generator=generator)
     (a, b), (c, d), (e, f) = [[w.detach() for w in net.parameters()][i : i + 2] for i in (0, 2, 4)]
     logits = F.linear(F.linear(F.linear(x, a, b).relu(), c, d).relu(), e, f)

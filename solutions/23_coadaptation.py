@@ -327,7 +327,7 @@ plot.show(fig, "Interactions are strong and of both signs without dropout, faint
 # A loss of six units in which pairs and triples matter; every entry from its definition.
 rng = expect.rng()
 g, A, u = rng.normal(size=6), rng.normal(size=(6, 6)), rng.normal(size=6)
-A[0, 1], A[2, 3] = 100, -100  # whatever is drawn, one pair backs up and one leans
+A[0, 1], A[2, 3] = 1000, -1000  # whatever is drawn, one pair backs up and one leans
 
 
 def f(m):

@@ -339,6 +339,7 @@ def test_force_and_learner_say_who_is_graded(few: Path):
 
 
 HIDDEN = '''# %% check="scale" points=1 hidden=true
+# A hidden check: a large number.
 large_secret = 4711.0
 with expect.case("scale of a large number"):
     expect.close(scale(np.array([large_secret]), 2), np.array([9422.0]), hint="any number.")

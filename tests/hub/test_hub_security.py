@@ -36,6 +36,7 @@ import pytest
 import requests
 import websocket
 
+from classroom import FULL_POINTS
 from grader.authoring.reading import read
 from hub_stage import COURSE, TEACHER, Stage, User
 
@@ -756,7 +757,7 @@ def test_grading_runs_nothing_as_the_instructor(
     stage: Stage, users: dict[str, User], graded: dict[str, float]
 ) -> None:
     """Does a learner's code reach the answers or the instructor's files as it is graded?"""
-    assert graded["anna"] == 3 and graded["ben"] == 0
+    assert graded["anna"] == FULL_POINTS and graded["ben"] == 0
     place = f"{COURSE}/.course/autograded/anna/{NOTEBOOK}"
     cells = json.loads(stage.run(TEACHER, "cat", place).stdout)["cells"]
     (outputs,) = (cell["outputs"] for cell in cells if cell["id"] == "scale")

@@ -115,11 +115,12 @@ def _run_all(page: Page) -> None:
     page.locator("#jp-mainmenu-run").get_by_text("Run All Cells", exact=True).click()
     page.wait_for_function(
         """() => {
-          const code = [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")];
+          const code = [...document.querySelectorAll(".jp-CodeCell .jp-InputArea-prompt")];
           return code.length && code.every(p => /\\[\\d+\\]/.test(p.textContent));
         }""",
         timeout=3 * MINUTE,
     )
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # folded cells have no number
 
 
 @pytest.mark.parametrize("lesson", WALKS)

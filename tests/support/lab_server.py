@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Locator, expect
 
 TOKEN = "letmein"
 
@@ -49,3 +50,17 @@ class Server:
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(timeout=30)
+
+
+def run(cell: Locator, milliseconds: int) -> None:
+    """Run a code cell that prints or draws something, folded or not, and wait for that."""
+    output = cell.locator(".jp-OutputArea-child:not([data-old])")
+    cell.evaluate("c => c.querySelectorAll('.jp-OutputArea-child').forEach(o => o.dataset.old = 1)")
+    select(cell)
+    cell.page.keyboard.press("Control+Enter")
+    expect(output).not_to_have_count(0, timeout=milliseconds)
+
+
+def select(cell: Locator) -> None:
+    """Select a cell by the place left of it: a click into a folded one would open it."""
+    cell.locator(".jp-InputPrompt").first.click(position={"x": 10, "y": 5}, force=True)

@@ -18,7 +18,7 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 from grader.authoring.build import released
 from grader.authoring.reading import read
 from grader.paths import ROOT, SOLUTIONS
-from lab_server import Server
+from lab_server import Server, run
 from project import ARTIFACTS
 
 LESSON = read(SOLUTIONS / "11_bernoulli_masks.py")
@@ -102,7 +102,7 @@ def test_the_moving_picture_can_be_made_again(page: Page):
     recording.shoot(2500)
 
     check = _cell(page, "# A mask holds zeros and ones")
-    _run(check)
+    run(check, MINUTE)
     output = check.locator(".jp-OutputArea-output")
     expect(output).to_contain_text(HINT)
     _show(output)
@@ -118,7 +118,7 @@ def test_the_moving_picture_can_be_made_again(page: Page):
     page.keyboard.insert_text(">=")
     recording.shoot(1200)
     _run(exercise)
-    _run(check)
+    run(check, MINUTE)
     expect(output.first).to_contain_text("ok: bernoulli_mask")
     _show(output.last)
     recording.shoot(2200)
