@@ -38,9 +38,15 @@ def run(notebook: NotebookNode) -> NotebookNode:
 
 def kept(lesson: Lesson) -> Path:
     """Where the lesson's finished notebook is, or will be once it was run."""
-    digest = hashlib.sha256(_surroundings())
-    digest.update(nbformat.writes(source_notebook(lesson)).encode())
+    digest = hashlib.sha256(_packages() + content(lesson).encode())
     return KEPT / f"{lesson.name}-{digest.hexdigest()[:16]}.ipynb"
+
+
+def content(lesson: Lesson) -> str:
+    """A digest of what a run follows from on any machine: the lesson, `dropoutlab` and the data."""
+    digest = hashlib.sha256(_files())
+    digest.update(nbformat.writes(source_notebook(lesson)).encode())
+    return digest.hexdigest()
 
 
 def keep(lesson: Lesson, notebook: NotebookNode) -> None:
@@ -56,8 +62,8 @@ def keep(lesson: Lesson, notebook: NotebookNode) -> None:
 
 
 @cache
-def _surroundings() -> bytes:
-    """A digest of what every lesson runs on: Python, packages, `dropoutlab` and the data."""
+def _packages() -> bytes:
+    """A digest of this Python and of the packages that lessons use."""
     digest = hashlib.sha256(platform.python_version().encode())
     wanted = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     for line in wanted.partition("# building and grading")[0].splitlines():
@@ -66,9 +72,16 @@ def _surroundings() -> bytes:
                 digest.update(f"{name[0]} {importlib.metadata.version(name[0])}\n".encode())
             except importlib.metadata.PackageNotFoundError:
                 continue  # not for this platform
+    return digest.digest()
+
+
+@cache
+def _files() -> bytes:
+    """A digest of the files that every lesson reads, apart from what is written about them."""
+    digest = hashlib.sha256()
     folders = LESSONS / "dropoutlab", ROOT / "datasets"
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    for path in sorted(path for path in files if path.suffix != ".pyc"):
+    for path in sorted(path for path in files if path.suffix not in (".pyc", ".md")):
         digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
     return digest.digest()
 

@@ -80,6 +80,7 @@ def page(project: Path, chromium: str) -> Iterator[Page]:
 
 
 @pytest.mark.browser
+@pytest.mark.long("the README's moving picture")
 def test_the_moving_picture_can_be_made_again(page: Page):
     """A wrong answer, its hint, the right answer, the explorer: is all of it seen to happen?"""
     recording = Recording(page)
