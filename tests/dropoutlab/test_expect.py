@@ -99,7 +99,7 @@ def test_mean_accepts_what_is_exactly_right(n: int, p: float):
 
 def test_varies_raises_false_alarms_at_its_chance(monkeypatch: pytest.MonkeyPatch):
     """Are right draws all alike as often as `chance` says?"""
-    monkeypatch.setattr(expect, "ALPHA", 0.1)
+    monkeypatch.setattr("dropoutlab.expect.random.ALPHA", 0.1)
     rng = np.random.default_rng()
     alarms = 0
     for _ in range(TRIALS):

@@ -1,0 +1,153 @@
+"""Properties that hold or do not."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dropoutlab.expect.frame import Unmet, message_of
+from dropoutlab.expect.words import (
+    agree,
+    describe,
+    differing,
+    digits_until,
+    dtype_name,
+    number,
+    numpy_of,
+    require_numeric,
+    told_apart,
+)
+
+Suspects = Iterable[tuple[Any, str]]
+
+
+def array(found: Any, shape: int | tuple[int, ...], dtype: Any = None, *, hint: str) -> None:
+    """`found` is a NumPy array of this shape and, where given, this dtype."""
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    expected = f"an array of shape {shape}" + ("" if dtype is None else f", {np.dtype(dtype)}")
+    require_numeric(found, expected)
+    if not isinstance(found, np.ndarray):
+        raise Unmet(expected, describe(found), hint)
+    if found.shape != shape or (dtype is not None and found.dtype != np.dtype(dtype)):
+        raise Unmet(expected, f"an array of shape {found.shape}, {found.dtype}", hint)
+
+
+def tensor(found: Any, shape: int | tuple[int, ...], dtype: Any = None, *, hint: str) -> None:
+    """`found` is a torch tensor of this shape and, where given, this dtype (torch.float32, …)."""
+    import torch
+
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    expected = f"a tensor of shape {shape}" + ("" if dtype is None else f", {dtype_name(dtype)}")
+    if not isinstance(found, torch.Tensor):
+        require_numeric(found, expected)
+        raise Unmet(expected, describe(found), hint)
+    if tuple(found.shape) != shape or (dtype is not None and found.dtype != dtype):
+        raise Unmet(expected, describe(found, 0), hint)
+
+
+def equal(found: Any, expected: Any, *, hint: str, suspects: Suspects = ()) -> None:
+    """`found` is exactly `expected` (a number, string, array, or None)."""
+    close(found, expected, rtol=0, atol=0, hint=hint, suspects=suspects)
+
+
+def close(
+    found: Any,
+    expected: Any,
+    *,
+    hint: str,
+    rtol: float = 1e-9,
+    atol: float = 1e-12,
+    suspects: Suspects = (),
+) -> None:
+    """Each entry: |found - expected| <= atol + rtol * |expected|, and the shapes agree."""
+    if expected is not None:
+        kinds = "biufcU" if isinstance(expected, str) else "biufc"
+        require_numeric(found, describe(expected), kinds)
+    found, expected = numpy_of(found), numpy_of(expected)
+    if agree(found, expected, rtol, atol):
+        return
+    wide = max(rtol, 1e-9), max(atol, 1e-12)
+    hint = next((words for wrong, words in suspects if agree(found, wrong, *wide)), hint)
+    if np.ndim(found) and np.shape(found) == np.shape(expected):
+        a, b = np.asarray(found), np.asarray(expected)
+        off = differing(a, b, rtol, atol)
+        at = tuple(int(i) for i in np.argwhere(off)[0])
+        place = f"entry {at[0] if len(at) == 1 else at}"
+        others = f" ({off.sum()} of {off.size} entries differ)"
+        right, wrong = told_apart(b[at], a[at])
+        raise Unmet(f"{place} = {right}", f"{place} = {wrong}{others}", hint)
+    raise Unmet(*told_apart(expected, found), hint)
+
+
+def only(
+    found: Any, allowed: Sequence[float], *, hint: str, suspects: Suspects = (), rtol: float = 1e-9
+) -> None:
+    """Each entry of `found` is one of the `allowed` numbers.
+
+    A suspect is a number that a known mistake puts among the entries.
+    """
+    expected = "only the values " + " and ".join(number(v) for v in allowed)
+    require_numeric(found, expected, "biuf")
+    values = np.asarray(numpy_of(found), dtype=float).ravel()
+    strange = values[~np.isclose(values[:, None], allowed, rtol=rtol, atol=1e-12).any(axis=1)]
+    if strange.size == 0:
+        return
+    for wrong, words in suspects:
+        if np.isclose(strange, wrong, rtol=1e-9, atol=1e-12, equal_nan=True).any():
+            raise Unmet(expected, f"the value {number(wrong)}", words)
+    digits = digits_until(lambda d: number(strange[0], d) not in [number(v, d) for v in allowed])
+    raise Unmet(expected, f"the value {number(strange[0], digits)}", hint)
+
+
+def unchanged(now: Any, before: Any, *, hint: str = "") -> None:
+    """`now` still holds what it held: the call did not change its input in place."""
+    expected = "the input as it was before the call"
+    require_numeric(now, expected)
+    if not agree(now, before, 0, 0):
+        raise Unmet(
+            expected,
+            "the input changed",
+            hint or "the function writes into its input. Return a new array instead.",
+        )
+
+
+def raises(kind: type[Exception], call: Callable[[], Any], *, mentions: str, hint: str) -> None:
+    """`call()` raises `kind` with `mentions` as a word of its message."""
+    expected = f"{kind.__name__} with {mentions!r} in its message"
+    try:
+        result = call()
+    except NotImplementedError:
+        raise
+    except kind as error:
+        if re.search(rf"\b{re.escape(mentions)}\b", str(error)):
+            return
+        found = message_of(error)
+    except Exception as error:
+        found = message_of(error)
+    else:
+        found = f"no error; it returned {describe(result)}"
+    raise Unmet(expected, found, hint)
+
+
+def choice(given: Any, question: str, options: Sequence[str], *, answer: str, hint: str) -> None:
+    """The `given` answer to a question is the one of `options` whose digest is `answer`.
+
+    The digest keeps the right option out of the check that the learner can read;
+    `digest(question, option)` makes it.
+    """
+    expected = "one of " + ", ".join(repr(option) for option in options)
+    if given is ... or given is None:
+        raise Unmet(expected, "not written yet", "put one of these strings in place of the dots.")
+    if type(given) is not str or given not in options:
+        raise Unmet(expected, repr(given), "write one of these strings, letter by letter.")
+    if digest(question, given) != answer:
+        raise Unmet("another answer", repr(given), hint)
+
+
+def digest(question: str, option: str) -> str:
+    """Eight hexadecimal digits that stand for an option of a question."""
+    return hashlib.sha256(f"{question}: {option}".encode()).hexdigest()[:8]
