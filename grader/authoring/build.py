@@ -24,7 +24,7 @@ from nbgrader.utils import compute_checksum
 
 from grader import course
 from grader.authoring import contents
-from grader.authoring.lesson import Cell, Lesson
+from grader.authoring.lesson import GUESS, Cell, Lesson
 from grader.authoring.reading import read_all
 from grader.errors import LessonError
 from grader.paths import COURSE, LESSONS, ROOT, SOLUTIONS
@@ -99,8 +99,11 @@ def _others_stay(notebook: Path) -> Iterator[None]:
             shutil.copytree(aside, notebook.parent, ignore=made, dirs_exist_ok=True)
 
 
-def source_notebook(lesson: Lesson) -> NotebookNode:
-    """The instructor's notebook: every cell that is no mistake and no alternative."""
+def source_notebook(lesson: Lesson, *, guessed: bool = False) -> NotebookNode:
+    """The instructor's notebook: every cell that is no mistake and no alternative.
+
+    Guesses are left to the learner, or `guessed` as the author did.
+    """
     taken: set[str] = set()
     cells = []
     for cell in _pages_cells(lesson.cells):
@@ -121,6 +124,8 @@ def source_notebook(lesson: Lesson) -> NotebookNode:
         if not cell.markdown and cell.kind != "setup":
             metadata["tags"] = ["raises-exception"]  # "Run All" goes on to the next check
         source = _hide(cell.source) if cell.hidden else cell.source
+        if cell.kind == "guess" and not guessed:
+            source = _asked(source)
         cells.append(new(source, id=identity, metadata=metadata))
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     return new_notebook(
@@ -153,7 +158,8 @@ def _identity(cell: Cell, taken: set[str]) -> str:
     elif cell.kind == "check":
         stem = f"check_{cell.name}"
     else:
-        stem = f"{cell.kind}_{_digest(cell.source)}"
+        shown = _asked(cell.source) if cell.kind == "guess" else cell.source
+        stem = f"{cell.kind}_{_digest(shown)}"
     identity, k = (f"{stem}_1", 1) if cell.kind == "check" else (stem, 1)
     while identity in taken:
         k += 1
@@ -164,6 +170,11 @@ def _identity(cell: Cell, taken: set[str]) -> str:
 
 def _digest(source: str) -> str:
     return hashlib.sha256(source.encode()).hexdigest()[:8]
+
+
+def _asked(source: str) -> str:
+    """A guess as it is released."""
+    return GUESS.sub(r"\1 = ...\3", source)
 
 
 def _hide(source: str) -> str:

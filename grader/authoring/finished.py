@@ -36,6 +36,11 @@ def run(notebook: NotebookNode) -> NotebookNode:
     return NotebookClient(notebook, timeout=SECONDS, resources=folder).execute()
 
 
+def answered(lesson: Lesson) -> NotebookNode:
+    """The notebook before it is run: with the answers, and with guesses."""
+    return source_notebook(lesson, guessed=True)
+
+
 def kept(lesson: Lesson) -> Path:
     """Where the lesson's finished notebook is, or will be once it was run."""
     digest = hashlib.sha256(_packages() + content(lesson).encode())
@@ -45,7 +50,7 @@ def kept(lesson: Lesson) -> Path:
 def content(lesson: Lesson) -> str:
     """A digest of what a run follows from on any machine: the lesson, `dropoutlab` and the data."""
     digest = hashlib.sha256(_files())
-    digest.update(nbformat.writes(source_notebook(lesson)).encode())
+    digest.update(nbformat.writes(answered(lesson)).encode())
     return digest.hexdigest()
 
 
@@ -89,7 +94,7 @@ def _files() -> bytes:
 def main(path: Path) -> None:
     """Run the lesson of a text file and keep it; an answer that fails its check ends this."""
     lesson = read(path)
-    notebook = run(source_notebook(lesson))
+    notebook = run(answered(lesson))
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if output.output_type == "error":

@@ -32,6 +32,10 @@ BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 REGION = re.compile(rf"^[ \t]*{BEGIN}\n(.*?)^[ \t]*{END}$", re.MULTILINE | re.DOTALL)
 
 
+GUESS = re.compile(r"(my_\w+) = (\S.*?)(  # \S.*)")
+"""The one line of a guess: a name, the author's own guess, and what it is a guess of."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One cell: its kind, the exercise or answer it belongs to, its text and line."""

@@ -6,6 +6,7 @@
     # %% [markdown]                                 story
     # %%                                            demonstration
     # %% figure=true                                a demonstration that opens folded
+    # %% guess=true                                 what the learner believes before a figure
     # %% setup=true                                 imports that checks may use
     # %% exercise="name"                            what the learner writes
     # %% [markdown] hint="name"                     one of its three hints
@@ -47,6 +48,7 @@ KEYS = {
     "mistakes": {"mistakes"},
     "hint": {"hint"},
     "figure": {"figure"},
+    "guess": {"guess"},
     "question": {"question", "points"},
     "correct": {"correct"},
     "answer": {"answer", "points"},
@@ -56,7 +58,7 @@ KEYS = {
 FORMAT = {"extension": ".py", "format_name": "percent", "comment_magics": False}
 """A comment that ends in a question mark stays one, and does not become a call for help."""
 MARKDOWN = ("story", "answer", "hint")
-UNNAMED = ("story", "demonstration", "setup", "figure")
+UNNAMED = ("story", "demonstration", "setup", "figure", "guess")
 
 
 def read(path: Path) -> Lesson:
@@ -155,7 +157,7 @@ def _cell(raw: Any, line: int, faults: list[Fault]) -> Cell:
     named = first in ("exercise", "answer", "question")
     if named and not re.fullmatch(r"\w{1,50}", str(name), re.ASCII):
         faults.append((line, f"`{name}` is no name: write letters, digits and _."))
-    for key in ("setup", "figure", "hidden"):
+    for key in ("setup", "figure", "guess", "hidden"):
         if keys.get(key, True) is not True:
             faults.append((line, f"write `{key}=true`, or leave `{key}` out."))
     points = keys.get("points", 0)

@@ -7,7 +7,7 @@ import builtins
 import re
 from collections import Counter
 
-from grader.authoring.lesson import BEGIN, END, REGION, Cell, is_question
+from grader.authoring.lesson import BEGIN, END, GUESS, REGION, Cell, is_question
 from grader.authoring.names import bound, used
 
 Fault = tuple[int, str]
@@ -17,6 +17,7 @@ Fault = tuple[int, str]
 def faults(cells: list[Cell]) -> list[Fault]:
     """What is wrong with a lesson's cells: first with single ones, then with what they tell."""
     found = [*_of_exercises(cells), *_of_hints(cells), *_of_names(cells), *_of_titles(cells)]
+    found += _of_guesses(cells)
     return found or [*_of_crossing(cells), *_leaks(cells)]
 
 
@@ -45,6 +46,19 @@ def _of_titles(cells: list[Cell]) -> list[Fault]:
         for cell in cells
         if cell.folded and not SENTENCE.fullmatch(cell.source.partition("\n")[0])
     ]
+
+
+def _of_guesses(cells: list[Cell]) -> list[Fault]:
+    """A guess is one line, which the figure that answers it asks for."""
+    faults = []
+    for i, cell in enumerate(cells):
+        if cell.kind == "guess" and not (line := GUESS.fullmatch(cell.source)):
+            faults.append((cell.line + 1, "write one line: `my_guess = 30  # percent`."))
+        elif cell.kind == "guess" and line:
+            asked = f"expect.guess({line[1]}"
+            if not any(asked in later.source for later in cells[i:]):
+                faults.append((cell.line + 1, f"no figure below asks for `{asked})`."))
+    return faults
 
 
 def _of_exercises(cells: list[Cell]) -> list[Fault]:

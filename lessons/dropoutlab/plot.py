@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -107,3 +108,35 @@ def standard_error(runs: np.ndarray | Sequence[float], axis: int = 0) -> np.ndar
     """s / sqrt(k) over k runs along `axis`."""
     runs = np.asarray(runs)
     return runs.std(axis, ddof=1) / np.sqrt(runs.shape[axis])
+
+
+class Difference(NamedTuple):
+    """What was measured of a difference: the mean over runs, and its standard error."""
+
+    mean: float
+    error: float
+
+    @property
+    def sign(self) -> int:
+        """+1 or -1 where the mean is more than two standard errors from 0, else 0."""
+        return int(np.sign(self.mean)) if abs(self.mean) > 2 * self.error else 0
+
+    def __format__(self, spec: str) -> str:
+        spec = spec or ".2g"
+        return f"{self.mean:+{spec}} ± {self.error:{spec}}"
+
+    def says(self, *, more: str, less: str, same: str) -> str:
+        """The sentence that holds: for a mean above 0, below 0, or too near to 0 to tell."""
+        return {1: more, -1: less, 0: same}[self.sign]
+
+
+def difference(first: Sequence[float], second: Sequence[float] | float = 0) -> Difference:
+    """The paired difference `first` - `second` over runs: mean ± standard error.
+
+    Run k of both has what both share (seed, data); a title says what it came to:
+
+        gap = plot.difference(forgotten, scaled)
+        title = gap.says(more=f"Forgetting costs {gap:.1f} points", less=…, same=…)
+    """
+    runs = np.asarray(first, float) - np.asarray(second, float)
+    return Difference(float(runs.mean()), float(standard_error(runs)))

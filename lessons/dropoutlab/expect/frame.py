@@ -129,6 +129,20 @@ def learners_line(error: BaseException) -> str:
     return ""
 
 
+class Waiting(Exception):
+    """A figure waits for a guess (IPython shows the sentence only)."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
+def guess(given: Any) -> Any:
+    """The learner's guess, for the figure that answers it; until there is one, the figure waits."""
+    if given is ... or given is None:
+        raise Waiting("Write your guess in the cell above first: this figure answers it.")
+    return given
+
+
 _seeds: Iterator[int] | None = None
 
 
