@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 import rehearsal
 from curriculum import LESSONS, each_lesson
 from dropoutlab import expect
-from grader.authoring import build, contents
+from grader.authoring import build, contents, record
 from grader.authoring.edits import MARKER
 from grader.authoring.lesson import REGION, Lesson
 from grader.authoring.reading import read, read_all
@@ -548,6 +548,43 @@ def test_a_build_loses_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert "hours of work" in kept.read_text()
     assert (path.parent / "mine" / "scratch.txt").read_text() == "hours of work"
     assert len(said) == 2 and str(kept) in said[0] and "97_gone" in said[1]
+
+
+def test_only_what_changed_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Is a lesson built again when its text, its notebook or a title it names changed, else not?"""
+    for name, folder in {"ROOT": "", "SOLUTIONS": "solutions", "LESSONS": "lessons"}.items():
+        monkeypatch.setattr(build, name, tmp_path / folder)
+    (tmp_path / "solutions").mkdir()
+    one = write(tmp_path / "solutions", GOOD)
+    two = one.with_name("97_other.py")
+    two.write_text(GOOD.replace("# # 9.8 · A", "# # 9.7 · A").replace("Once.", "{{lesson}}."))
+    built: list[str] = []
+    made = build.generate
+
+    def generate(lessons: list[Lesson], root: Path) -> dict[str, Path]:
+        built[:] = [lesson.name for lesson in lessons]
+        return made(lessons, root)
+
+    monkeypatch.setattr(build, "generate", generate)
+    assert not record.unchanged(tmp_path)
+    assert build.build() == built == ["97_other", "98_lesson"]
+    assert record.unchanged(tmp_path)
+    assert build.build() == built == []
+
+    one.write_text(one.read_text().replace("    return x\n", "    return 3 * x\n"))  # a mistake
+    assert not record.unchanged(tmp_path)
+    assert build.build() == [] and built == ["98_lesson"]
+    one.write_text(one.read_text().replace("A lesson", "Another lesson"))
+    assert build.build() == built == ["97_other", "98_lesson"]
+    released = build.released("97_other")
+    was = released.read_bytes()
+    released.write_bytes(was.replace(b"Are you", b"Am I"))
+    assert build.build(check=True) == ["97_other"] and not record.unchanged(tmp_path)
+    assert build.build() == ["97_other"] == built and released.read_bytes() == was
+    (tmp_path / ".course" / "source" / "98_lesson" / "98_lesson.ipynb").unlink()
+    assert build.build() == [] and built == ["98_lesson"] and record.unchanged(tmp_path)
+    (tmp_path / "lessons" / "96_gone").mkdir()
+    assert not record.unchanged(tmp_path), "which a build has something to say of"
 
 
 @pytest.mark.slow
