@@ -54,6 +54,15 @@ def _test(args: argparse.Namespace) -> int:
     return tiers.run(args.tier, args.rest)
 
 
+def _new(args: argparse.Namespace) -> int:
+    from grader.authoring import skeleton
+
+    path = skeleton.new(args.name, SOLUTIONS)
+    print(f"written: {path.relative_to(ROOT)}. It is a whole lesson, to be written over.")
+    print(f"Then: `python3 grader build` and `python3 grader check {args.name[:2]}`.")
+    return 0
+
+
 def _build(args: argparse.Namespace) -> int:
     from grader.authoring import record
 
@@ -77,12 +86,21 @@ def _check(args: argparse.Namespace) -> int:
     from grader.grading.choice import chosen
 
     (lesson,) = chosen([args.lesson])
-    with Console().status(f"trying {lesson.name} …"):
-        findings = sorted(trial.trial(lesson, args.seeds or trial.SEEDS, args.exercise))
+    if args.exercise not in ("", *lesson.exercises):
+        raise CourseError(f"{lesson.name} has no exercise `{args.exercise}`.")
+    with Console(stderr=True).status("") as status:
+
+        def say(done: int, of: int) -> None:
+            status.update(f"{lesson.name}: {done} of {of} answers tried")
+
+        say(0, len(trial.answers(lesson, args.exercise)))
+        seeds, processes = args.seeds or trial.SEEDS, os.cpu_count() or 1
+        tried = trial.trial(lesson, seeds, args.exercise, processes=processes, say=say)
+        findings = sorted(tried)
     for finding in findings:
         print(f"{lesson.path.name}:{finding.line}: {finding.text}")
-    count = len(lesson.of("mistake", args.exercise or None))
-    print(f"{lesson.name}: {len(findings)} findings, {count} mistakes tried.")
+    count = len(trial.answers(lesson, args.exercise))
+    print(f"{lesson.name}: {len(findings)} findings, {count} answers tried.")
     return 1 if findings else 0
 
 
@@ -317,6 +335,7 @@ def _demo(args: argparse.Namespace) -> int:
 COMMANDS = {
     "lab": _lab,
     "test": _test,
+    "new": _new,
     "build": _build,
     "check": _check,
     "grade": _grade,

@@ -74,8 +74,7 @@ def _now(root: Path) -> dict[str, str]:
     for name, text in texts.items():
         named = (headings.get(topic, "") for topic in re.findall(r"\{\{(\w+)\}\}", text))
         made = (root / folder / name / f"{name}.ipynb" for folder in ("lessons", ".course/source"))
-        parts = (text, "\n".join(named), _makers(), *map(plain, made))
-        digests[name] = _digest(*parts)
+        digests[name] = _digest(text, "\n".join(named), _makers(), *map(plain, made))
     return digests
 
 
