@@ -88,19 +88,28 @@ def _check(args: argparse.Namespace) -> int:
     (lesson,) = chosen([args.lesson])
     if args.exercise not in ("", *lesson.exercises):
         raise CourseError(f"{lesson.name} has no exercise `{args.exercise}`.")
-    with Console(stderr=True).status("") as status:
+    few: list[int] = []
+    count = len(trial.answers(lesson, args.exercise))
+    with Console(stderr=True).status(f"{lesson.name}: {count} answers") as status:
 
-        def say(done: int, of: int) -> None:
+        def say(done: int, of: int, draws: int) -> None:
             status.update(f"{lesson.name}: {done} of {of} answers tried")
+            if draws:
+                few.append(draws)
 
-        say(0, len(trial.answers(lesson, args.exercise)))
-        seeds, processes = args.seeds or trial.SEEDS, os.cpu_count() or 1
-        tried = trial.trial(lesson, seeds, args.exercise, processes=processes, say=say)
-        findings = sorted(tried)
+        processes, seeds = os.cpu_count() or 1, args.seeds or trial.SEEDS
+        seconds = float("inf") if args.seeds else trial.SECONDS
+        findings = sorted(
+            trial.trial(lesson, seeds, args.exercise, processes=processes, seconds=seconds, say=say)
+        )
     for finding in findings:
         print(f"{lesson.path.name}:{finding.line}: {finding.text}")
-    count = len(trial.answers(lesson, args.exercise))
     print(f"{lesson.name}: {len(findings)} findings, {count} answers tried.")
+    if few:
+        print(
+            f"{len(few)} answers had fewer than {seeds} draws, as their checks take long: "
+            f"{min(few)} at least. `--seeds {seeds}` asks for all."
+        )
     return 1 if findings else 0
 
 

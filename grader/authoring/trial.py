@@ -11,10 +11,12 @@ import contextlib
 import functools
 import io
 import linecache
+import math
 import multiprocessing
 import random
 import re
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -31,8 +33,9 @@ from grader.authoring.lesson import REGION, Cell, Lesson
 Names = dict[str, Any]
 
 UNWRITTEN = 'NotImplementedError("not written yet")'
-SEEDS = 60
-"""How many draws each answer is judged by; a check that draws nothing judges it once."""
+SEEDS, SECONDS = 60, 20
+"""How many draws each answer is judged by, unless they take more seconds of processor time; a check
+that draws nothing judges it once."""
 
 
 @dataclass(frozen=True, order=True)
@@ -120,23 +123,25 @@ def trial(
     only: str = "",
     *,
     processes: int = 1,
-    say: Callable[[int, int], None] = lambda done, of: None,
+    seconds: float = math.inf,
+    say: Callable[[int, int, int], None] = lambda done, of, draws: None,
 ) -> Iterator[Finding]:
     """What is found when each answer of a lesson (or of the exercise `only`) is judged.
 
-    `say(done, of)` hears how many answers are.
+    An answer that takes more `seconds` of processor time is judged by fewer draws, two at least.
+    `say(done, of, draws)` hears of each answer, and how many draws it had where they were fewer.
     """
     all_of_it = answers(lesson, only)
-    judge = functools.partial(judged, lesson, seeds)
+    judge = functools.partial(judged, lesson, seeds, seconds)
     reached: dict[str, set[str]] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         stage(lesson)  # what it imports is imported once, before processes are forked
     with _mapped(processes) as over:
-        for done, (answer, (findings, hints)) in enumerate(
+        for done, (answer, (findings, hints, draws)) in enumerate(
             zip(all_of_it, over(judge, all_of_it), strict=True), start=1
         ):
-            say(done, len(all_of_it))
+            say(done, len(all_of_it), draws)
             reached.setdefault(answer.exercise.name, set()).update(hints)
             yield from findings
     for name, hints in reached.items():
@@ -160,31 +165,35 @@ def _mapped(processes: int) -> Iterator[Callable[..., Iterator[Any]]]:
             pool.shutdown(cancel_futures=True)
 
 
-def judged(lesson: Lesson, seeds: int, answer: Answer) -> tuple[list[Finding], set[str]]:
-    """What is found of one answer, and the hints that it brought out."""
+def judged(
+    lesson: Lesson, seeds: int, seconds: float, answer: Answer
+) -> tuple[list[Finding], set[str], int]:
+    """What is found of one answer, the hints that it brought out, and its draws if too few."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a learner's kernel warns, and runs on
         names = stage(lesson, **{answer.exercise.name: answer.source})
-        bench = Bench(names, lesson.of("check", answer.exercise.name))
+        bench = Bench(names, lesson.of("check", answer.exercise.name), seeds, seconds)
         if answer.kind == "stub":
-            return list(_stub(answer, bench)), set()
+            return list(_stub(bench)), set(), 0
         if answer.kind in ("solution", "correct"):
-            return list(_right(answer, bench, seeds)), set()
+            return list(_right(answer, bench)), set(), bench.few
         wrong = None
         if answer.kind == "stock":
             name, change = answer.exercise.name, stock.CHANGES[answer.says]
             names[name] = wrong = stock.Wrong(names[name], change)
-        count = _wrong(answer, bench, seeds)
+        count = _wrong(answer, bench)
     if wrong is not None and not wrong.acted:
-        return [], set()
-    return list(count.findings(answer)), count.hints
+        return [], set(), 0
+    return list(count.findings(answer)), count.hints, bench.few
 
 
 class Bench:
     """The names that an answer gave, and its checks; a check that draws nothing is run once."""
 
-    def __init__(self, names: Names, checks: list[Cell]):
-        self.names, self.checks = names, checks
+    def __init__(self, names: Names, checks: list[Cell], seeds: int, seconds: float):
+        self.names, self.checks, self.seeds, self.seconds = names, checks, seeds, seconds
+        self.few = 0
+        """How many draws there were, where time allowed no more."""
         self._settled: dict[int, expect.Unmet | None] = {}
         self._drew = False
 
@@ -204,9 +213,13 @@ class Bench:
         told = ((check, self.verdict(check, seed)) for check in self.checks)
         return next(((check, unmet) for check, unmet in told if unmet is not None), None)
 
-    def draws(self, seeds: int) -> Iterator[int]:
-        """So many seeds; one where no check draws anything for it."""
-        for seed in range(seeds):
+    def draws(self) -> Iterator[int]:
+        """As many seeds as wanted; one where no check draws anything for it."""
+        began = time.process_time()
+        for seed in range(self.seeds):
+            if seed >= 2 and time.process_time() - began > self.seconds:
+                self.few = seed
+                return
             self._drew = False
             yield seed
             if not self._drew:
@@ -239,7 +252,7 @@ def _randomness(seed: int) -> Iterator[Callable[[], bool]]:
         yield lambda: bool(drawn() or fresh or state() != before)
 
 
-def _stub(answer: Answer, bench: Bench) -> Iterator[Finding]:
+def _stub(bench: Bench) -> Iterator[Finding]:
     """A stub is not written yet, and each check says so."""
     for check in bench.checks:
         unmet = bench.verdict(check, 0)
@@ -248,11 +261,11 @@ def _stub(answer: Answer, bench: Bench) -> Iterator[Finding]:
             yield Finding(check.line, told)
 
 
-def _right(answer: Answer, bench: Bench, seeds: int) -> Iterator[Finding]:
+def _right(answer: Answer, bench: Bench) -> Iterator[Finding]:
     """A right answer is accepted by each check, whatever the draw."""
     what = "the solution" if answer.kind == "solution" else f"line {answer.line}"
     for check in bench.checks:
-        for seed in bench.draws(seeds):
+        for seed in bench.draws():
             unmet = bench.verdict(check, seed)
             if unmet is not None:
                 text = f"refuses {what} of `{check.name}` (seed {seed}): {_told(unmet)}"
@@ -285,9 +298,9 @@ class Count:
             yield Finding(answer.line, f"{where}: only a hidden check notices it.")
 
 
-def _wrong(answer: Answer, bench: Bench, seeds: int) -> Count:
+def _wrong(answer: Answer, bench: Bench) -> Count:
     count = Count()
-    for seed in bench.draws(seeds):
+    for seed in bench.draws():
         count.draws += 1
         caught = bench.first(seed)
         if caught is None:

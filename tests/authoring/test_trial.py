@@ -157,7 +157,16 @@ def test_processes_find_the_same(tmp_path: Path):
     lesson, said = read(path), []
     findings = list(trial(lesson, 3, processes=2, say=lambda *counts: said.append(counts)))
     assert findings == list(trial(lesson, 3)) and len(findings) == 2
-    assert said[-1] == (len(answers(lesson)), len(answers(lesson)))
+    assert said[-1] == (len(answers(lesson)), len(answers(lesson)), 0)
+
+
+def test_what_takes_long_has_fewer_draws(tmp_path: Path):
+    """Is it told which answers had fewer draws, two at least, and is a stub no such answer?"""
+    path = tmp_path / "98_lesson.py"
+    path.write_text(LESSON, encoding="utf-8")
+    draws: list[int] = []
+    list(trial(read(path), 10, seconds=0, say=lambda done, of, few: draws.append(few)))
+    assert draws[0] == 0 and draws[1:7] == [2] * 6
 
 
 DROPS = {
