@@ -78,11 +78,16 @@ def _result(returned: Any, change: Callable[[Any], Any]) -> Any:
 # ── the generator ────────────────────────────────────────────────────────────────────────────
 
 
-def _other(make: Callable[[Any], Any]) -> Change:
-    """The solution draws from `make(generator)` in place of the generator."""
+def _other(make: Callable[[Any], Any], *, also_none: bool = False) -> Change:
+    """The solution draws from `make(generator)` in place of the generator.
+
+    None, for torch's own generator, stays as it is unless `also_none`.
+    """
 
     def change(wrong: Wrong, given: Arguments) -> Any:
         generator = given[wrong.rng]
+        if generator is None and also_none:
+            generator = sys.modules["torch"].default_generator
         if generator is None:
             return wrong.right(given)
         wrong.acted = True
@@ -255,7 +260,7 @@ def _rounded(wrong: Wrong, given: Arguments) -> Any:
 
 
 CHANGES: dict[str, Change] = {
-    "a seed is set inside": _other(_seeded),
+    "a seed is set inside": _other(_seeded, also_none=True),
     "the generator is copied": _other(_copied),
     "the draws come from global randomness": _other(_global),
     "an exact number is dropped": _coins(_exact),
