@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -90,7 +91,7 @@ WRONG: dict[str, tuple[Coins, str]] = {
         lambda p, rng: (
             np.stack([np.roll(row, 7 * k) for row in [rng.random(60)] for k in range(20)]) >= p
         ),
-        "coins are shared",
+        "coins are shared|share a coin|against one another",
     ),
     "one mask": (
         lambda p, rng: np.broadcast_to(rng.random(60) >= p, X.shape),
@@ -130,7 +131,7 @@ def heard(draw: Coins, **options: Any) -> str:
 def test_each_kind_of_wrong_coin_is_refused_in_its_own_words(name: str):
     """Is what is wrong with these coins found, and named?"""
     draw, words = WRONG[name]
-    assert words in heard(draw)
+    assert re.search(words, heard(draw))
 
 
 @pytest.mark.parametrize("name", RIGHT)
