@@ -227,7 +227,7 @@ def test_too_few_coins_are_refused_when_the_check_is_written():
 
 def test_false_alarms_are_as_rare_as_they_are_said_to_be():
     """Do right coins fail with probability alpha at most, all questions together?"""
-    trials, alpha, alarms = 300, 0.3, 0
+    trials, alpha, alarms = 200, 0.3, 0
     for _ in range(trials):
         try:
             expect.coins(lambda p, rng: rng.random((12, 40)) >= p, alpha=alpha, calls=12)
@@ -242,6 +242,6 @@ def test_false_alarms_are_as_rare_as_they_are_said_to_be():
 def test_power(name: str):
     """Is each kind of wrong coin refused whatever the draw?"""
     draw, _ = WRONG[name]
-    for _ in range(6):
+    for _ in range(3):
         with pytest.raises(expect.Unmet):
             expect.coins(draw)
