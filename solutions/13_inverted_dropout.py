@@ -360,10 +360,11 @@ for (name, runs), marker, color in zip(
 ax.set(xlabel="drop probability p", ylabel="standard deviation / mean")
 ratio = np.mean(np.array(measured["inverted"]) / np.array(measured["standard"]), axis=0)
 excess = plot.difference(ratio, 1)
-ax.set_title(f"You said: {guess}. Inverted over standard: 1 {excess:.1g}")
+told = f"{1 + excess.mean:.3f} ± {excess.error:.3f}"
+ax.set_title(f"You said: {guess}. Noise of inverted over standard: {told}")
 ax.legend()
 plot.show(fig, "Standard deviation over mean against p, for both kinds of dropout and by your "
-               f"formula. The ratio of the two kinds, averaged over p, is 1 {excess:.1g}.")
+               f"formula. The ratio of the two kinds, averaged over p, is {told}.")
 
 # %% [markdown]
 # "Inverted dropout blows the activations up, so it is noisier" is wrong. Both curves are
