@@ -127,7 +127,8 @@ def all_masks(n):
     Returns an array of zeros and ones of shape (2ⁿ, n): one mask a row.
     """
     ### BEGIN SOLUTION
-    return (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(float)
+    k = np.arange(2**n)[:, None]
+    return (k >> np.arange(n) & 1).astype(float)
     ### END SOLUTION
 
 # %% [markdown] hint="all_masks"
@@ -189,17 +190,14 @@ for n in (1, 3, 10):
     "drawn at random": ("np.arange(2**n)[:, None]", "np.random.randint(0, 2**n, (2**n, 1))"),
     "holds zeros and ones": (".astype(float)", " * 2 - 1"),
     "rows and columns are exchanged": (".astype(float)", ".T"),
-    "makes 8 columns": (
-        "np.arange(2**n)[:, None] >> np.arange(n) & 1",
-        "np.unpackbits(np.arange(2**n, dtype=np.uint8)[:, None], axis=1)"),
-    "drops every unit is missing": ("arange(2**n)", "arange(1, 2**n)"),
+    "makes 8 columns": ("k >> np.arange(n) & 1", "np.unpackbits(k.astype(np.uint8), axis=1)"),
+    "drops every unit is missing": ("(2**n)", "(1, 2**n)"),
     "keeps every unit is missing": ("2**n", "2**n - 1"),
-    "each number of survivors": (
-        "(2**n)[:, None] >> np.arange(n) & 1", "(n + 1)[:, None] > np.arange(n)"),
+    "each number of survivors": ("k >> np.arange(n) & 1", "k[: n + 1] > np.arange(n)"),
     "doubles the number of masks": ("2**n", "2**n + 1"),
-    "occurs twice, another": ("arange(n)", "arange(n) // 2"),
-    "2ⁿ rows of n": ("arange(n)", "arange(5)"),
-    "8-bit integers": ("(2**n)", "(2**n).astype(np.uint8)"),
+    "occurs twice, another": (">> np.arange(n)", ">> np.arange(n) // 2"),
+    "2ⁿ rows of n": (">> np.arange(n)", ">> np.arange(5)"),
+    "8-bit integers": ("k >>", "k.astype(np.uint8) >>"),
 }
 
 # %% correct="all_masks"
@@ -360,10 +358,8 @@ with expect.case("subnetwork_outputs(W1, b1, W2, b2, batch) on a batch of 6"):
     "survivors are scaled": ("h[..., None, :]", "2 * h[..., None, :]"),
     "still sends its bias": ("h[..., None, :] * all_masks(len(b1))",
         "np.maximum((x @ W1.T)[..., None, :] * all_masks(len(b1)) + b1, 0)"),
-    "b1 is missing": (" + b1", ""),
-    "b2 is missing": (" + b2", ""),
-    "weights are halved": ("W2.T", "W2.T / 2"),
-    "softmax is missing": ("train.softmax", ""),
+    "b1 is missing": (" + b1", ""), "b2 is missing": (" + b2", ""),
+    "weights are halved": ("W2.T", "W2.T / 2"), "softmax is missing": ("train.softmax", ""),
     "goes over the masks": ("train.softmax", "(lambda z: np.exp(z) / np.exp(z).sum(0))"),
     "the inputs are masked": ("h[..., None, :] * all_masks(len(b1))",
         "np.maximum(x[..., None, :] * all_masks(x.shape[-1]) @ W1.T + b1, 0)"),
@@ -443,8 +439,7 @@ for shape in ((7,), (7, 4)):
 {
     "averaged over the classes": ("axis=0", "axis=-1"),
     "averaged over the batch": ("axis=0", "axis=-2"),
-    "one number for everything": (", axis=0", ""),
-    "that is the sum": ("np.mean", "np.sum"),
+    "one number for everything": (", axis=0", ""), "that is the sum": ("np.mean", "np.sum"),
     "counts votes": ("probs", "np.eye(probs.shape[-1])[probs.argmax(-1)]"),
     "the median": ("np.mean", "np.median"),
     "that is the geometric mean": (
@@ -605,12 +600,6 @@ def geometric_mean(probs):
     roots = np.prod(np.asarray(probs) ** (1 / len(probs)), axis=0)
     return roots / roots.sum(axis=-1, keepdims=True)
 
-# %% correct="geometric_mean"
-def geometric_mean(probs):
-    from scipy.stats import gmean
-    with np.errstate(all="ignore"):
-        return gmean(probs, axis=0) / gmean(probs, axis=0).sum(-1)[..., None]
-
 # %% [markdown]
 # ## One run instead of 2ⁿ
 #
@@ -716,13 +705,11 @@ with expect.case("weight_scaled(W1, b1, W2, b2, batch) on a batch of 3, against 
     "both layers are scaled": ("x @", "(1 - p) * x @"),
     "scaled twice": ("x @ W1.T + b1", "(1 - p) * (x @ W1.T + b1)"),
     "nothing is scaled": ("(1 - p) * h", "h"),
-    "divided by 1 - p": ("(1 - p) * h", "1 / (1 - p) * h"),
-    "p is ignored": ("(1 - p)", "0.5"),
+    "divided by 1 - p": ("(1 - p) * h", "1 / (1 - p) * h"), "p is ignored": ("(1 - p)", "0.5"),
     "softmax is missing": ("train.softmax", ""),
     "probabilities are scaled": ("train.softmax((1 - p) * h", "(1 - p) * train.softmax(h"),
     "the ReLU is missing": ("np.maximum(x @ W1.T + b1, 0)", "x @ W1.T + b1"),
-    "b1 is missing": (" + b1", ""),
-    "b2 is missing": (" + b2", ""),
+    "b1 is missing": (" + b1", ""), "b2 is missing": (" + b2", ""),
     "writes into its input": ("return", "W2 *= 1 - p\n    return"),
     "over the whole batch": ("train.softmax", "(lambda z: np.exp(z) / np.exp(z).sum())"),
     "p is 0.5 unless given": ("p=0.5", "p=0"),
@@ -867,7 +854,8 @@ def monte_carlo_average(predict, k):
     Returns an array of the shape that `predict` gives.
     """
     ### BEGIN SOLUTION
-    return sum(predict() for _ in range(k)) / k
+    answers = [predict() for _ in range(k)]
+    return np.mean(answers, axis=0)
     ### END SOLUTION
 
 # %% [markdown] hint="monte_carlo_average"
@@ -912,7 +900,9 @@ rng = expect.rng()
 kinds = np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]])  # what three networks say
 drawn = [0, 0, 0, *rng.choice(3, 36, p=[0.7, 0.2, 0.1]), 1, 2]
 rest = iter(5 * drawn)
-with expect.case(f"monte_carlo_average(predict, {len(drawn)}), predict draws one of 3 networks"):
+with expect.case(f"monte_carlo_average(predict, {len(drawn)}), predict draws one of 3 networks",
+                 crash=[("StopIteration", "predict is called more than 5 k times. Don't wait for "
+                         "k different networks.")]):
     out = monte_carlo_average(lambda: kinds[next(rest)].copy(), len(drawn))
     expect.close(out, np.bincount(drawn) / len(drawn) @ kinds, rtol=1e-5,
                  hint="average all k predictions, whether they differ or not.",
@@ -921,25 +911,22 @@ with expect.case(f"monte_carlo_average(predict, {len(drawn)}), predict draws one
 
 # %% mistakes="monte_carlo_average"
 {
-    "called once": ("sum(predict() for _ in range(k)) / k", "predict()"),
-    "that is the sum": (" / k", ""),
-    "divided by k - 1": ("/ k", "/ (k - 1)"),
-    "k + 1 times": ("range(k)) / k", "range(k + 1)) / (k + 1)"),
-    "k - 1 times": ("range(k)) / k", "range(1, k)) / (k - 1)"),
-    "one call is missing": ("range(k)", "range(1, k)"),
-    "thrown away": ("return", "predict()\n    return"),
-    "only the last": ("sum(predict() for _ in range(k)) / k", "[predict() for _ in range(k)][-1]"),
-    "counts votes": ("predict() for", "np.eye(3)[predict().argmax(-1)] for"),
-    "the median": ("sum(predict() for _ in range(k)) / k",
-                   "np.median([predict() for _ in range(k)], axis=0)"),
-    "geometric mean": ("sum(predict() for _ in range(k)) / k",
-                       "geometric_mean([predict() for _ in range(k)])"),
-    "one number for everything": ("sum(predict() for _ in range(k)) / k",
-                                  "np.mean([predict() for _ in range(k)])"),
-    "k times, not more": ("sum(predict() for _ in range(k))",
-                          "sum([predict() for _ in range(2 * k)][:k])"),
-    "each network counts once": ("sum(predict() for _ in range(k)) / k",
-                                 "np.unique([predict() for _ in range(k)], axis=0).mean(0)"),
+    "called once": ("[predict() for _ in range(k)]", "k * [predict()]"),
+    "that is the sum": ("np.mean", "np.sum"),
+    "divided by k - 1": ("np.mean(answers, axis=0)", "sum(answers) / (k - 1)"),
+    "k + 1 times": ("range(k)", "range(k + 1)"), "k - 1 times": ("range(k)", "range(k - 1)"),
+    "one call is missing": ("np.mean(answers, axis=0)", "sum(answers[:-1]) / k"),
+    "thrown away": ("answers =", "predict()\n    answers ="),
+    "only the last": ("np.mean(answers, axis=0)", "answers[-1]"),
+    "counts votes": ("[predict()", "[np.eye(3)[predict().argmax(-1)]"),
+    "the median": ("np.mean", "np.median"),
+    "geometric mean": ("np.mean(answers, axis=0)", "geometric_mean(answers)"),
+    "one number for everything": (", axis=0", ""),
+    "k times, not more": ("range(k)]", "range(2 * k)][:k]"),
+    "wait for k different": ("range(k)]", """range(k)]
+    while len(np.unique(answers, axis=0)) < k:
+        answers.append(predict())"""),
+    "each network counts once": ("np.mean(answers", "np.mean(np.unique(answers, axis=0)"),
 }
 
 # %% correct="monte_carlo_average"
@@ -1032,9 +1019,9 @@ def member_correlation(predictions):
     Returns a number.
     """
     ### BEGIN SOLUTION
-    members = len(predictions)
-    total = np.corrcoef(predictions).sum()
-    return (total - members) / (members * (members - 1))
+    k = len(predictions)
+    C = np.corrcoef(predictions)
+    return (C.sum() - np.trace(C)) / (k * (k - 1))
     ### END SOLUTION
 
 # %% [markdown] hint="member_correlation"
@@ -1070,7 +1057,7 @@ with expect.case("member_correlation(predictions) of 4 members on 60 examples"):
         hint="the mean of Pearson's correlation over the six pairs of different members.",
         suspects=[
             ((2 * sum(single) + 4) / 16, "each member's correlation with itself is averaged in."),
-            ((sum(single) + 4) / 10, "the diagonal is averaged in: each member with itself."),
+            ((sum(single) + 4) / 10, "each member's correlation with itself is averaged in."),
             (sum(single), "that is the sum over pairs: divide by their number."),
             (2 * sum(single) / 16, "the diagonal is left out of the sum, but not of the count."),
             (sum(single) / 16, "divided by all 16 entries. There are 6 pairs."),
@@ -1099,29 +1086,21 @@ for k in (2, 9):
 
 # %% mistakes="member_correlation"
 {
-    "itself is averaged in": (
-        "(total - members) / (members * (members - 1))", "total / members**2"),
-    "the diagonal is averaged in": ("(total - members) / (members * (members - 1))",
-                                    "(total + members) / (members * (members + 1))"),
-    "the sum over pairs": ("(members * (members - 1))", "2"),
-    "but not of the count": ("(members * (members - 1))", "members**2"),
-    "divided by all 16": ("(members * (members - 1))", "members**2 / 2"),
-    "the sign is lost": ("np.corrcoef(predictions)", "np.abs(np.corrcoef(predictions))"),
-    "that is the covariance": ("np.corrcoef(predictions).sum()",
-                               "np.cov(predictions).sum() + 4 - np.cov(predictions).trace()"),
+    "itself is averaged in": ("(C.sum() - np.trace(C)) / (k * (k - 1))", "C.mean()"),
+    "the sum over pairs": ("(k * (k - 1))", "2"),
+    "but not of the count": ("(k * (k - 1))", "k**2"),
+    "divided by all 16": ("(k * (k - 1))", "k**2 / 2"),
+    "the sign is lost": ("C.sum()", "np.abs(C).sum()"),
+    "that is the covariance": ("corrcoef", "cov"),
     "that is a cosine": ("np.corrcoef(predictions)",
-                         "(lambda u: u @ u.T)((predictions.T / (predictions**2).sum(1) ** 0.5).T)"),
-    "writes into its input": ("members = len", "predictions -= 1\n    members = len"),
-    "examples are correlated": ("members = len(predictions)",
-                                "predictions = predictions.T\n    members = len(predictions)"),
-    "that is the matrix": ("(total - members) / (members * (members - 1))",
-                           "np.corrcoef(predictions)"),
-    "compared with the average": (
-        "(total - members) / (members * (members - 1))",
+        "(lambda u: u @ u.T)((predictions.T / (predictions**2).sum(1) ** 0.5).T)"),
+    "writes into its input": ("C = np", "predictions -= 1\n    C = np"),
+    "examples are correlated": ("k = len", "predictions = predictions.T\n    k = len"),
+    "that is the matrix": ("(C.sum() - np.trace(C)) / (k * (k - 1))", "C"),
+    "compared with the average": ("(C.sum() - np.trace(C)) / (k * (k - 1))",
         "np.mean([np.corrcoef(row, predictions.mean(0))[0, 1] for row in predictions])"),
-    "correlations are squared": ("np.corrcoef(predictions)", "(np.corrcoef(predictions) ** 2)"),
-    "average over all these": ("(total - members) / (members * (members - 1))",
-                                 "(total - members) / 12"),
+    "correlations are squared": ("C.sum()", "(C**2).sum()"),
+    "average over all these": ("(k * (k - 1))", "12"),
 }
 
 # %% correct="member_correlation"
