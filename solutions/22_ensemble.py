@@ -271,7 +271,7 @@ for field in fields:
         left.contour(along, up, field.reshape(50, 50), [0.5], colors=plot.INK, linewidths=0.5)
 left.set(xlabel="first input", ylabel="second input")
 disagree = 100 * np.mean((fields > 0.5).any(0) & (fields < 0.5).any(0))
-left.set_title(f"{len(fields)} thinned networks; on {disagree:.0f} % of the plane not all agree")
+left.set_title(f"{len(fields)} networks differ on {disagree:.0f} % of this area")
 right.semilogy(sizes, seconds, "o-")
 right.set(xlabel="hidden units n", ylabel="time for all 2ⁿ, s", xticks=sizes[::2])
 right.set_title(f"n = 16: {seconds[-1]:.2g} s; n = 128: "
@@ -541,7 +541,7 @@ with expect.case("geometric_mean(probs) of shape (3, 5, 4)"):
             (roots / roots.sum(), "normalised over the whole batch. Each input sums to 1."),
             (roots / roots.sum(0), "normalised over the batch, not over the classes."),
             (product**0.5 / (product**0.5).sum(-1, keepdims=True),
-             "a square root, of three members. The root is as many-fold as there are members."),
+             "that is a square root: of three members it is the cube root, of k the k-th."),
         ],
     )
 
@@ -588,7 +588,7 @@ with expect.case("geometric_mean(probs), 999 members for a class, and one that g
     "softmax of probabilities": ("np.log(probs)", "probs"),
     "over the whole batch": ("train.softmax(logs)", "np.exp(logs) / np.exp(logs).sum()"),
     "over the batch, not": ("train.softmax(logs)", "np.exp(logs) / np.exp(logs).sum(0)"),
-    "a square root": (".mean(axis=0)", ".sum(axis=0) / 2"),
+    "is a square root": (".mean(axis=0)", ".sum(axis=0) / 2"),
     "underflows": ("np.log(probs).mean(axis=0)", "np.log(np.prod(probs, 0) ** (1 / len(probs)))"),
     "not some small number": ("np.log(probs)", "np.log(probs + 1e-9)"),
     "zeros are left out": ("np.log(probs).mean(axis=0)", "np.log(probs).mean(0, where=probs > 0)"),
@@ -652,7 +652,7 @@ with expect.case("weight_scaled(W1, b1, W2, b2, x), called 20 times"):
     before = W2.copy()
     calls = [weight_scaled(W1, b1, W2, b2, x) for _ in range(20)]
     expect.unchanged(W2, before)
-    expect.equal(calls, 20 * calls[:1], hint="the calls differ: draw no mask. The whole network "
+    expect.close(calls, 20 * calls[:1], hint="the calls differ: draw no mask. The whole network "
                  "answers.")
 for p in (0.2, 0.7):
     q = 1 - p
@@ -811,15 +811,16 @@ for (name, pair), color in zip(gaps.items(), (plot.GREEN, plot.PINK), strict=Tru
         ax.plot(x, runs.mean(1), "o-", color=color, label=f"{name} mean")
 for ax, name in zip(axes, ("hidden units, one layer", "hidden layers of four units"), strict=True):
     ax.set(xlabel=name, yscale="log", ylim=(1e-18, 3))
-axes[0].set_title("One layer, to 12 digits: " + ", ".join(
+axes[0].set_title("One layer: " + ", ".join(
     f"{name} {'equal' if equal else 'not'}" for name, equal in exact.items()))
-axes[1].set_title(f"Four layers: off {growth} ({deeper:.3f}); you said {guess}")
+axes[1].set_title(f"Four layers less two: {deeper:.3f}")
 axes[0].set_ylabel("distance to weight scaling")
 axes[0].set_xticks(range(2, 17, 2))
 axes[1].set_xticks(range(1, 5))
 axes[0].legend(loc="center right")
 plot.show(fig, "The distance of both means to weight scaling, on a logarithmic axis: against the "
           "number of hidden units in one layer, and against the number of hidden layers.")
+print(f"You said: {guess}. Four hidden layers are off {growth}.")
 for depth in range(2, 5):
     means = (f"{name} {v[1][depth - 1].mean():.3f} ± {plot.standard_error(v[1][depth - 1]):.3f}"
              for name, v in gaps.items())
