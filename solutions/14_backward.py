@@ -1193,7 +1193,8 @@ with expect.case("mlp_loss_and_gradients(params, X, y, 0.0, rng) with logits of 
     "not that of your own loss": ("at_h.T @ X", "at_h.T @ (X if p == 0 or len(X) == 1 else X / 2)"),
     "exp overflows": ("""    z = z - z.max(1, keepdims=True)
     log_q = z - np.log(np.exp(z)""", "    log_q = np.log(np.exp(z) / np.exp(z)"),
-    "the loss is infinite": ("z - np.log(np.exp(z).sum(1, keepdims=True))", "np.log(train.softmax(z))"),
+    "the loss is infinite": ("z - np.log(np.exp(z).sum(1, keepdims=True))",
+                             "np.log(train.softmax(z))"),
     "clipping invents another": ("-log_q[rows, y].mean()", "train.log_loss(np.exp(log_q), y)"),
 }
 
