@@ -70,7 +70,13 @@ def verdict(check: Cell, names: Names) -> expect.Unmet | None:
 
 def stub(exercise: Cell) -> str:
     """An exercise's text as it is released."""
-    return REGION.sub('    raise NotImplementedError("not written yet")', exercise.source)
+
+
+    def cleared(region: re.Match[str]) -> str:
+        indent = region[0][: len(region[0]) - len(region[0].lstrip(" "))]
+        return f'{indent}raise NotImplementedError("not written yet")'
+
+    return REGION.sub(cleared, exercise.source)
 
 
 def trial(lesson: Lesson, seeds: int = SEEDS, only: str = "") -> Iterator[Finding]:
