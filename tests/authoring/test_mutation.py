@@ -1,0 +1,133 @@
+"""Do the checks of each exercise notice every small edit of its solution?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from curriculum import LESSONS, each_lesson
+from grader.authoring import mutants, mutation
+from grader.authoring.lesson import Cell, Lesson
+from project import ARTIFACTS
+
+EDITS = {
+    "a + b": ["a", "b", "a - b"],
+    "a >= 0.5": ["a > 0.5", "a < 0.5", "a >= 0.55"],
+    "not a": ["a"],
+    "a if b else c": ["a", "c"],
+    "a and b": ["a or b", "b", "a"],
+    "a[1:]": ["a", "a[:]", "a[2:]", "a[0:]"],
+    "1 - p": ["1", "p", "1 + p", "2 - p", "0 - p"],
+    "a * p": ["a", "p", "a / p", "a * (1 - p)"],
+    "0 <= p": ["0 < p", "0 > p", "1 <= p", "-1 <= p"],
+    "a.mean(0)": ["a", "a.sum(0)", "a.mean()", "a.mean(1)", "a.mean(-1)"],
+    "np.max(a, axis=b)": ["a", "np.min(a, axis=b)", "np.max(a)"],
+    "a.copy()": ["a"],
+    "f(a, b)": ["a", "f(a)", "f(b, a)"],
+    "a.T": ["a"],
+    "a, b": ["(b, a)"],
+    "[a for a in b]": ["[a for a in [*b][1:]]", "[a for a in [*b][:-1]]"],
+    'a == "é"': ['a != "é"', 'a == ""'],
+    "True": ["False"],
+    'f"{a}"': [],
+    "a": [],
+}
+
+
+@pytest.mark.parametrize("expression", EDITS)
+def test_an_expression_has_its_edits(expression: str):
+    """Is each edit of an expression made, in place and once?"""
+    made = mutants.of(_lesson(), _exercise(f"return {expression}"))
+    whole = [mutant.source.splitlines()[3].removeprefix("    return ") for mutant in made]
+    assert sorted(whole) == sorted(["    pass", *EDITS[expression]])
+
+
+BLOCKS = {
+    "if a:\n    b()\nreturn c": ["if a: … -> pass", "if a: -> if True:", "return c -> pass"],
+    "if a:\n    b()\nelse:\n    c()": [
+        "if a: -> if True:", "if a: -> if False:", "b() -> pass", "c() -> pass",
+    ],
+    "if a:\n    raise ValueError(1 + 1)": ["if a: … -> pass"],
+    "with a, b():\n    c()": [
+        "with a, b(): -> with b():", "with a, b(): -> with a:", "b() -> b", "c() -> c",
+    ],
+    "while a:\n    b += c": [
+        "while a: … -> pass", "while a: -> while False:",
+        "b += c -> pass", "b += c -> b = c", "b += c -> b -= c",
+    ],
+    "for a in b:\n    c()": [
+        "for a in b: … -> pass", "c() -> pass",
+        "for a in b: -> for a in [*b][1:]:", "for a in b: -> for a in [*b][:-1]:",
+    ],
+    "a()\nb()\na()": ["a() -> pass", "b() -> pass", "a() -> pass (number 2)"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_statement_has_its_edits(block: str):
+    """Is each edit of statements made, and told by what stands once in the solution?"""
+    made = mutants.of(_lesson(), _exercise(block))
+    assert sorted(mutant.edit for mutant in made) == sorted(BLOCKS[block])
+
+
+CHECK = """
+from dropoutlab import expect
+with expect.case("first(n)"):
+    expect.equal(first(3), [0, 1, 2], hint="")
+"""
+
+
+def test_what_survives_is_found_and_what_never_ends_is_cut(monkeypatch):
+    """Is an edit that changes nothing found, and one that loops, grows or crashes noticed?"""
+    monkeypatch.setattr(mutation, "SECONDS", 1)
+    monkeypatch.setattr(mutation, "GIGABYTES", 1)
+    exercise = _exercise(
+        "found = []\nwhile len(found) < n:\n    found += [len(found)]\nreturn found"
+    )
+    lesson = _lesson(exercise, Cell("check", "first", CHECK, 20, points=1))
+    told = {mutant.edit: noticed for mutant, noticed in mutation.outcomes(lesson)}
+    assert told["found += [len(found)] -> pass"]
+    assert [edit for edit, noticed in told.items() if not noticed] == []
+
+
+@pytest.mark.long("every mutant of every solution")
+@pytest.mark.slow(minutes=3)
+@each_lesson
+def test_every_mutant_is_noticed(lesson: Lesson):
+    """Is each mutant noticed but those that nobody could see, and is no other listed?"""
+    outcomes = list(mutation.outcomes(lesson))
+    survivors = {(m.exercise, m.edit): m for m, noticed in outcomes if not noticed}
+    known = mutation.known(lesson.name)
+    score = f"{len(outcomes) - len(survivors)} of {len(outcomes)} mutants noticed"
+    ARTIFACTS.mkdir(exist_ok=True)
+    (ARTIFACTS / f"mutants-{lesson.name}.txt").write_text(f"{score}\n", encoding="utf-8")
+    new = [f"{lesson.path.name}:{survivors[key].line}: {': '.join(key)}"
+           for key in survivors.keys() - known.keys()]  # fmt: skip
+    assert not new, "\n".join([f"{score}; no check notices:", *sorted(new)])
+    stale = [": ".join(key) for key in known.keys() - survivors.keys()]
+    assert not stale, "\n".join(["listed, and noticed or not made any more:", *sorted(stale)])
+
+
+def test_the_list_names_lessons_and_exercises():
+    """Does each entry belong to an exercise that there is, and give a reason?"""
+    exercises = {lesson.name: lesson.exercises for lesson in LESSONS}
+    assert mutation.listed().keys() <= exercises.keys()
+    for lesson in mutation.listed():
+        for (exercise, edit), reason in mutation.known(lesson).items():
+            assert exercise in exercises[lesson], f"{lesson}: {exercise}"
+            assert len(reason) > 20, edit
+
+
+def _exercise(solution: str) -> Cell:
+    """An exercise `first` with a solution."""
+    body = "".join(f"    {line}\n" for line in solution.splitlines())
+    text = f'def first(n):\n    """Do it."""\n    ### BEGIN SOLUTION\n{body}    ### END SOLUTION'
+    return Cell("exercise", "first", text, 1)
+
+
+def _lesson(*cells: Cell) -> Lesson:
+    """A lesson of a setup cell and others."""
+    return Lesson(
+        Path("98_lesson.py"), "A lesson", (Cell("setup", "", "import numpy as np", 0), *cells)
+    )
