@@ -54,6 +54,9 @@ TWINS = {
 }
 """For a function that is called, the one that it is most easily mistaken for."""
 
+SYMMETRIC = {"maximum", "minimum", "eq"}
+"""Functions whose arguments may change places."""
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -313,9 +316,10 @@ def _expression(node: ast.expr, imports: Collection[str]) -> Iterator[ast.expr]:
 def _call(node: ast.Call, imports: Collection[str]) -> Iterator[ast.expr]:
     """What may stand in place of a call: its argument as it is, fewer arguments, another call."""
     plain = [argument for argument in node.args if not isinstance(argument, ast.Starred)]
+    called = getattr(node.func, "attr", getattr(node.func, "id", ""))
     few = 2  # a function without any argument merely crashes, and a method may not
     match node.func:
-        case ast.Attribute(value=value, attr=name):
+        case ast.Attribute(value=value):
             root: ast.expr = value
             while isinstance(root, ast.Attribute):
                 root = root.value
@@ -324,17 +328,17 @@ def _call(node: ast.Call, imports: Collection[str]) -> Iterator[ast.expr]:
                 yield value
             elif plain:
                 yield plain[0]
-            if name in TWINS:
-                twin = ast.Attribute(value, TWINS[name], ast.Load())
+            if called in TWINS:
+                twin = ast.Attribute(value, TWINS[called], ast.Load())
                 yield ast.Call(twin, node.args, node.keywords)
-        case ast.Name(id=name):
+        case ast.Name():
             if plain:
                 yield plain[0]
-            if name in TWINS:
-                yield ast.Call(ast.Name(TWINS[name], ast.Load()), node.args, node.keywords)
+            if called in TWINS:
+                yield ast.Call(ast.Name(TWINS[called], ast.Load()), node.args, node.keywords)
     if len(node.args) >= few:
         yield ast.Call(node.func, node.args[:-1], node.keywords)
-    if len(plain) == len(node.args) > 1:
+    if len(plain) == len(node.args) > 1 and called not in SYMMETRIC:
         first, second, *others = node.args
         yield ast.Call(node.func, [second, first, *others], node.keywords)
     for keyword in node.keywords:

@@ -28,8 +28,8 @@ SEEDS = 2
 """How many draws a mutant is judged by; a check that draws nothing judges it once."""
 
 SECONDS = 3
-GIGABYTES = 4
-"""What a mutant may use besides ten times what the solution needs; one that uses more is noticed."""
+GIGABYTES = 4.0
+"""What a mutant may use besides ten times the solution's; one that uses more is noticed."""
 SURVIVED, NOTICED = 0, 1
 
 
@@ -116,7 +116,7 @@ def _confine(seconds: int) -> None:
     signal.alarm(60 + 20 * seconds)  # by the clock too: it may wait for what never comes
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + GIGABYTES * 2**30
+        most = pages * resource.getpagesize() + int(GIGABYTES * 2**30)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
