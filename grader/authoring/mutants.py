@@ -212,7 +212,10 @@ class _Solution:
             return
         if isinstance(getattr(node, "ctx", None), ast.Store | ast.Del):
             return
-        yield from _expression(node, imports)
+        alone = isinstance(above, ast.Expr)  # it is dropped as a statement
+        for new in _expression(node, imports):
+            if not (alone and new in self.parents):
+                yield new
         match above:
             case ast.Return() | ast.Assign() if isinstance(node, ast.Tuple) and node.elts[1:]:
                 first, second, *others = node.elts
@@ -237,7 +240,7 @@ class _Solution:
     def _mutant(self, node: ast.AST, start: int, end: int, new: str, source: str) -> Mutant:
         """An edit told by the least text around it that stands once in the solution."""
         line = self.source[:start].count("\n") + 1
-        if isinstance(node, ast.Constant | ast.Name):
+        while _bare(node):
             node = self.parents[node]
         whole = isinstance(node, ast.stmt) and (start, end) == self._span(node)
         first, last = start, end
@@ -264,6 +267,9 @@ def _statement(node: ast.stmt) -> Iterator[ast.AST]:
         case ast.Pass() | ast.FunctionDef() | ast.ClassDef() | ast.With() | ast.Try() | ast.Raise():
             return
         case ast.If(orelse=[_, *_]) | ast.Expr(ast.Constant()):
+            return
+        case ast.Return():
+            yield ast.Return()  # what is released of the answer may stand below
             return
         case ast.AugAssign(target=target, value=value):
             yield ast.Assign([target], value, lineno=1)
@@ -344,6 +350,13 @@ def _call(node: ast.Call, imports: Collection[str]) -> Iterator[ast.expr]:
     for keyword in node.keywords:
         rest = [other for other in node.keywords if other is not keyword]
         yield ast.Call(node.func, node.args, rest)
+
+
+def _bare(node: ast.AST) -> bool:
+    """Whether a node's text says little by itself: a number, a name, a part of a slice."""
+    if isinstance(node, ast.UnaryOp):
+        return isinstance(node.operand, ast.Constant)
+    return isinstance(node, ast.Constant | ast.Name | ast.Slice)
 
 
 def _guards(node: ast.AST) -> bool:
