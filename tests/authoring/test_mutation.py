@@ -95,7 +95,7 @@ def test_a_mutant_that_never_ends_is_cut(kind: str, monkeypatch):
 
 
 @pytest.mark.long("every mutant of every solution")
-@pytest.mark.slow(minutes=3)
+@pytest.mark.slow(minutes=10)
 @each_lesson
 def test_every_mutant_is_noticed(lesson: Lesson):
     """Is each mutant noticed but those that nobody could see, and is no other listed?"""
