@@ -70,6 +70,10 @@ def _check(args: argparse.Namespace) -> int:
     from grader.grading.choice import chosen
 
     (lesson,) = chosen([args.lesson])
+    if args.mutants:
+        from grader.authoring import mutation
+
+        return mutation.command(lesson, args.exercise, args.seeds or mutation.SEEDS)
     with Console().status(f"trying {lesson.name} …"):
         findings = sorted(trial.trial(lesson, args.seeds or trial.SEEDS, args.exercise))
     for finding in findings:

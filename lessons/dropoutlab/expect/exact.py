@@ -97,7 +97,7 @@ def only(
     if strange.size == 0:
         return
     for wrong, words in suspects:
-        if np.isclose(strange, wrong, rtol=1e-9, atol=1e-12, equal_nan=True).any():
+        if np.isclose(strange, wrong, rtol=max(rtol, 1e-9), atol=1e-12, equal_nan=True).any():
             raise Unmet(expected, f"the value {number(wrong)}", words)
     digits = digits_until(lambda d: number(strange[0], d) not in [number(v, d) for v in allowed])
     raise Unmet(expected, f"the value {number(strange[0], digits)}", hint)
