@@ -255,7 +255,7 @@ with expect.case("embedding_dropout(weight, tokens, p=0.3) on 4000 words whose v
 # %% check="embedding_dropout" points=3
 # Whole words fall, the same ones everywhere, each by a coin of its own.
 places = torch.arange(200).expand(3, 2, 200)
-with expect.case("embedding_dropout(weight, tokens, p, generator), 200 words at 3 × 2 places each"):
+with expect.case("embedding_dropout(weight, tokens, p, generator), 200 words at 6 places each"):
     expect.coins(
         lambda p, generator: embedding_dropout(torch.ones(200, 4), places, p, generator),
         shared=(0, 1, 3),
@@ -308,7 +308,8 @@ with expect.case("embedding_dropout(weight, tokens, 0.5) of a single token"):
                                          "weight.data *= kept\n    return (kept * weight"),
     "each row comes as it is": ("if not training", "if p == 0"),
     "evaluation scales too": ("return weight[tokens]", "return weight[tokens] / (1 - p)"),
-    "not the mask with its scale": ("kept * weight / (1 - p)", "kept * weight.detach() / (1 - p) + 0 * weight"),
+    "not the mask with its scale": ("kept * weight / (1 - p)",
+                                    "kept * weight.detach() / (1 - p) + 0 * weight"),
     "tokens of any shape": (")[tokens]", ")[torch.atleast_1d(tokens)]"),
 }
 
