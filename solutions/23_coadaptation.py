@@ -82,7 +82,7 @@ right.annotate(" your guess", (guess, 0.5), va="center", color=plot.GREY)
 right.set_xlabel("error with 8 of 64 removed / error whole")
 right.set_xlim(0, 1.2 * max(guess, factors.max()))
 times, error = factors[0].mean(), plot.standard_error(factors[0])
-right.set_title(f"You said {guess:g}; without dropout it is {times:.1f} ± {error:.1f}")
+right.set_title(f"You said {guess:g}: it is {times:.2f} ± {error:.2f}")
 plot.show(fig, "Six test images, as two networks redraw them whole and without 8 units; two bars: "
                "the error's growth without and with dropout, ± s.e. over 5 runs, and your guess.")
 
@@ -163,9 +163,9 @@ for (name, nets), color in zip(networks.items(), colors, strict=True):
 ax.axhline(0, color=plot.GREY, linewidth=0.8)
 ax.set(xlabel="unit, by rank (5 networks each)", ylabel="your effect, error per image")
 gap = plot.difference(worth[1], worth[0])
-ax.set_title(gap.says(more=f"With dropout a unit is worth more: {gap}",
-                      less=f"With dropout a unit is worth less: {gap}",
-                      same=f"A unit is worth as much with dropout: {gap}"))
+ax.set_title(gap.says(more=f"With dropout a unit is worth more: {gap:.3f}",
+                      less=f"With dropout a unit is worth less: {gap:.3f}",
+                      same=f"A unit is worth as much with dropout: {gap:.3f}"))
 plot.show(fig, "Ablation effects by rank, five curves without dropout and five with.")
 
 # %% check="ablation_effect" points=2
@@ -317,9 +317,9 @@ plot.bars(runs.mean(1), ["leaning,\nwithout", "with", "backing up,\nwithout", "w
 right.set_xlabel("Σ|I| / Σ effects, 5 runs ± s.e.")
 left_of = runs[1::2] / runs[::2]  # the share of leaning, and of backing up, that is left
 gap = plot.difference(*left_of)
-right.set_title(gap.says(more=f"More is left of leaning: {gap:.2f}",
-                         less=f"Less is left of leaning: {gap:.2f}",
-                         same=f"As much is left of both: {gap:.2f}"))
+right.set_title(gap.says(more=f"More is left of leaning:\n{gap:.3f}",
+                         less=f"Less is left of leaning:\n{gap:.3f}",
+                         same=f"As much is left of both:\n{gap:.3f}"))
 plot.show(fig, "Two matrices of interactions, one network without dropout and one with; four bars: "
                "leaning and backing up, against the effects, ± s.e. over 5 runs.")
 
@@ -491,9 +491,9 @@ ax.annotate(" your guess", (guess, 0.5), va="center", color=plot.GREY, fontsize=
 ax.set_xlim(0, 1.2 * max(guess, runs.max()))
 ax.set_xlabel("your redundancy, mean |cosine| of two features, 5 runs ± s.e.")
 gap = plot.difference(runs[1], runs[0])
-ax.set_title(gap.says(more=f"Features are more alike with dropout: {gap:.2f}",
-                      less=f"Features are less alike with dropout: {gap:.2f}",
-                      same=f"Features are as much alike with dropout: {gap:.2f}"))
+ax.set_title(gap.says(more=f"Features are more alike with dropout: {gap:.3f}",
+                      less=f"Features are less alike with dropout: {gap:.3f}",
+                      same=f"Features are as much alike with dropout: {gap:.3f}"))
 plot.show(fig, "Two bars: mean |cosine| of two features without dropout and with, and your guess.")
 
 # %% check="feature_redundancy" points=2
