@@ -491,9 +491,9 @@ ax.annotate(" your guess", (guess, 0.5), va="center", color=plot.GREY, fontsize=
 ax.set_xlim(0, 1.2 * max(guess, runs.max()))
 ax.set_xlabel("your redundancy, mean |cosine| of two features, 5 runs ± s.e.")
 gap = plot.difference(runs[1], runs[0])
-ax.set_title(gap.says(more=f"Features are more alike with dropout: {gap:.3f}",
-                      less=f"Features are less alike with dropout: {gap:.3f}",
-                      same=f"Features are as much alike with dropout: {gap:.3f}"))
+ax.set_title(gap.says(more=f"Features are more alike with dropout: {gap}",
+                      less=f"Features are less alike with dropout: {gap}",
+                      same=f"Features are as much alike with dropout: {gap}"))
 plot.show(fig, "Two bars: mean |cosine| of two features without dropout and with, and your guess.")
 
 # %% check="feature_redundancy" points=2
