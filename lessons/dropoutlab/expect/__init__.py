@@ -18,6 +18,7 @@ none of them fits. Random properties are tested with bounds that a right answer 
 a probability of at most `ALPHA` in each test, from the exact binomial distribution.
 """
 
+from dropoutlab.expect.coins import coins
 from dropoutlab.expect.exact import (
     array,
     choice,
@@ -56,6 +57,7 @@ __all__ = [
     "case",
     "choice",
     "close",
+    "coins",
     "digest",
     "equal",
     "generator",
