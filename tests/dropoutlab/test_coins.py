@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -90,7 +91,7 @@ WRONG: dict[str, tuple[Coins, str]] = {
         lambda p, rng: (
             np.stack([np.roll(row, 7 * k) for row in [rng.random(60)] for k in range(20)]) >= p
         ),
-        "coins are shared",
+        "coins are shared|share a coin|against one another",
     ),
     "one mask": (
         lambda p, rng: np.broadcast_to(rng.random(60) >= p, X.shape),
@@ -130,7 +131,7 @@ def heard(draw: Coins, **options: Any) -> str:
 def test_each_kind_of_wrong_coin_is_refused_in_its_own_words(name: str):
     """Is what is wrong with these coins found, and named?"""
     draw, words = WRONG[name]
-    assert words in heard(draw)
+    assert re.search(words, heard(draw))
 
 
 @pytest.mark.parametrize("name", RIGHT)
@@ -211,9 +212,9 @@ def test_a_rate_that_low_precision_biases():
     """Is it noticed that uniform numbers of bfloat16 drop 1.2 % at p = 0.01?"""
 
     def draw(p: float, generator: torch.Generator, dtype: torch.dtype) -> torch.Tensor:
-        return torch.rand(500, 1000, generator=generator, dtype=dtype) >= p
+        return torch.rand(200, 500, generator=generator, dtype=dtype) >= p
 
-    options: dict[str, Any] = {"source": expect.generator, "p": [0.01], "calls": 4}
+    options: dict[str, Any] = {"source": expect.generator, "p": [0.01], "calls": 10}
     expect.coins(lambda p, g: draw(p, g, torch.float32), **options)
     assert "at p = 0.01" in heard(lambda p, g: draw(p, g, torch.bfloat16), **options)
 
@@ -226,7 +227,7 @@ def test_too_few_coins_are_refused_when_the_check_is_written():
 
 def test_false_alarms_are_as_rare_as_they_are_said_to_be():
     """Do right coins fail with probability alpha at most, all questions together?"""
-    trials, alpha, alarms = 300, 0.3, 0
+    trials, alpha, alarms = 200, 0.3, 0
     for _ in range(trials):
         try:
             expect.coins(lambda p, rng: rng.random((12, 40)) >= p, alpha=alpha, calls=12)
@@ -241,6 +242,6 @@ def test_false_alarms_are_as_rare_as_they_are_said_to_be():
 def test_power(name: str):
     """Is each kind of wrong coin refused whatever the draw?"""
     draw, _ = WRONG[name]
-    for _ in range(6):
+    for _ in range(3):
         with pytest.raises(expect.Unmet):
             expect.coins(draw)
