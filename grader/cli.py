@@ -88,6 +88,10 @@ def _check(args: argparse.Namespace) -> int:
     (lesson,) = chosen([args.lesson])
     if args.exercise not in ("", *lesson.exercises):
         raise CourseError(f"{lesson.name} has no exercise `{args.exercise}`.")
+    if args.mutants:
+        from grader.authoring import mutation
+
+        return mutation.command(lesson, args.exercise, args.seeds or mutation.SEEDS)
     few: list[int] = []
     count = len(trial.answers(lesson, args.exercise))
     with Console(stderr=True).status(f"{lesson.name}: {count} answers") as status:

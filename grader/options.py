@@ -39,6 +39,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     check.add_argument("lesson", metavar="LESSON", help='"13" or a full name')
     check.add_argument("--exercise", default="", metavar="NAME", help="only this one")
     check.add_argument("--seeds", type=positive, metavar="N", help="draws for each answer")
+    check.add_argument("--mutants", action="store_true", help="which small edits go unnoticed?")
 
     grade = commands.add_parser("grade", help="grade your own notebooks where they lie")
     grade.add_argument("lessons", nargs="+", metavar="LESSON", help='"13", a full name, or "all"')

@@ -541,7 +541,7 @@ with expect.case("mc_predict(model, X, k=1)"):
     expect.equal([m.training for m in model.modules()], [True, False, True],
                  hint="a part had a mode of its own. Give each module back its own mode.")
 with expect.case("mc_predict(model, X, k=2), X of a wrong shape"):
-    with expect.contextlib.suppress(Exception):
+    with suppress(Exception):
         mc_predict(model, X[:, :2], 2)
     expect.equal([m.training for m in model.modules()], [True, False, True],
                  hint="the modes are not given back when the model raises. Use try and finally.")

@@ -190,7 +190,7 @@ def judged(
 class Bench:
     """The names that an answer gave, and its checks; a check that draws nothing is run once."""
 
-    def __init__(self, names: Names, checks: list[Cell], seeds: int, seconds: float):
+    def __init__(self, names: Names, checks: list[Cell], seeds: int, seconds: float = math.inf):
         self.names, self.checks, self.seeds, self.seconds = names, checks, seeds, seconds
         self.few = 0
         """How many draws there were, where time allowed no more."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dropoutlab.expect.frame import Unmet, message_of
+from dropoutlab.expect.frame import Unmet, ask, message_of
 from dropoutlab.expect.words import (
     agree,
     describe,
@@ -97,7 +97,7 @@ def only(
     if strange.size == 0:
         return
     for wrong, words in suspects:
-        if np.isclose(strange, wrong, rtol=1e-9, atol=1e-12, equal_nan=True).any():
+        if np.isclose(strange, wrong, rtol=max(rtol, 1e-9), atol=1e-12, equal_nan=True).any():
             raise Unmet(expected, f"the value {number(wrong)}", words)
     digits = digits_until(lambda d: number(strange[0], d) not in [number(v, d) for v in allowed])
     raise Unmet(expected, f"the value {number(strange[0], digits)}", hint)
@@ -115,15 +115,29 @@ def unchanged(now: Any, before: Any, *, hint: str = "") -> None:
         )
 
 
-def raises(kind: type[Exception], call: Callable[[], Any], *, mentions: str, hint: str) -> None:
-    """`call()` raises `kind` with `mentions` as a word of its message."""
-    expected = f"{kind.__name__} with {mentions!r} in its message"
+def copied(call: Callable[..., Any], *args: Any) -> None:
+    """What `call(*args)` returns is a new array: to change it changes no argument."""
+    if ask("shares_memory", call, *args):
+        hint = "the function returns its input itself, or a view of it. Return a copy."
+        raise Unmet("a new array", "the memory of the input", hint)
+
+
+def raises(
+    kind: type[Exception],
+    call: Callable[[], Any],
+    *,
+    mentions: str | Sequence[str],
+    hint: str,
+) -> None:
+    """`call()` raises `kind` with `mentions`, or one of them, as a word of its message."""
+    words = (mentions,) if isinstance(mentions, str) else tuple(mentions)
+    expected = f"{kind.__name__} with {words[0]!r} in its message"
     try:
         result = call()
     except NotImplementedError:
         raise
     except kind as error:
-        if re.search(rf"\b{re.escape(mentions)}\b", str(error)):
+        if any(re.search(rf"\b{re.escape(word)}\b", str(error)) for word in words):
             return
         found = message_of(error)
     except Exception as error:
