@@ -45,12 +45,15 @@ plot.show(fig, "A handwritten digit with none, a quarter, half, three quarters, 
 # average image of each digit and takes the most similar one.
 #
 # **Commit to a guess first**: at which $p$ does it begin to fail on more than half of the
-# digits? Change the number, then run the cell. (Every lesson asks for guesses. Nobody grades
-# them; a surprise is remembered, though.)
+# digits? Write a number in place of the dots and run the cell, then the one below. (Every lesson
+# asks for guesses. Nobody grades them; a surprise is remembered, though.)
 
-# %%
+# %% guess=true
 my_guess = 0.3  # the fraction of pixels removed at which half of the digits are misread
 
+# %% figure=true
+# How many digits are still read, against the fraction of pixels removed.
+guess = expect.guess(my_guess)
 rates = np.linspace(0, 0.98, 15)
 pictures = np.array([images[labels == digit].mean(0).ravel() for digit in range(10)])
 pictures /= np.linalg.norm(pictures, axis=1, keepdims=True)
@@ -63,12 +66,14 @@ for draw in range(5):
 fig, (ax,) = plot.figure(1, width=6)
 ax.errorbar(rates, 100 * read.mean(0), 100 * read.std(0), marker="o", markersize=4)
 ax.axhline(50, color=plot.GREY, linewidth=0.8)
-ax.axvline(my_guess, color=plot.ORANGE, linestyle="--")
-ax.annotate(" your guess", (my_guess, 4), color=plot.ORANGE)
-half = np.interp(-0.5, -read.mean(0), rates)  # where the curve crosses one half
+ax.axvline(guess, color=plot.ORANGE, linestyle="--")
+ax.annotate(" your guess", (guess, 4), color=plot.ORANGE)
+half = [np.interp(-0.5, -curve, rates) for curve in read]  # where each curve crosses one half
+told = f"{100 * np.mean(half):.0f} ± {100 * np.std(half, ddof=1):.0f} %"
 ax.set(xlabel="fraction p of the pixels removed", ylabel="digits read, %", ylim=(0, 100))
-ax.set_title(f"Half of the digits are still read with {half:.0%} of the pixels gone")
-plot.show(fig, f"Digits read against p, mean and spread of 5 draws; half until p = {half:.2f}.")
+ax.set_title(f"Half of the digits are still read with {told} of the pixels gone")
+plot.show(fig, "Digits read against the fraction removed, mean and spread of 5 draws; half are "
+               f"read up to {told}.")
 
 # %% [markdown]
 # An image says everything many times over, and what is said many times survives. Whether a
@@ -128,35 +133,20 @@ with expect.case("scale(x, 2), and x afterwards"):
     out = scale(x, 2)
     expect.array(out, (2, 2), hint="an array of x's shape must come back.")
     expect.unchanged(x, before)
+with expect.case("scale(x, 1)"):
+    expect.copied(scale, x, 1)
 
-# %% mistake="scale" says="factor is added"
-def scale(x, factor):
-    return x + factor
-
-# %% mistake="scale" says="divided by factor"
-def scale(x, factor):
-    return x / factor
-
-# %% mistake="scale" says="factor is not used"
-def scale(x, factor):
-    return x
-
-# %% mistake="scale" says="power"
-def scale(x, factor):
-    return x**factor
-
-# %% mistake="scale" says="returns nothing"
-def scale(x, factor):
-    print(factor * x)
-
-# %% mistake="scale" says="writes into its input"
-def scale(x, factor):
-    x *= factor
-    return x
-
-# %% mistake="scale" says="line 2 of the cell, in scale: `return faktor * x`"
-def scale(x, factor):
-    return faktor * x
+# %% mistakes="scale"
+{
+    "factor is added": ("factor * x", "x + factor"),
+    "divided by factor": ("factor * x", "x / factor"),
+    "factor is not used": ("factor * x", "x"),
+    "power": ("factor * x", "x**factor"),
+    "returns nothing": ("return factor * x", "print(factor * x)"),
+    "writes into its input": ("return factor * x", "x *= factor\n    return x"),
+    "returns its input itself": ("factor * x", "x if factor == 1 else factor * x"),
+    "in scale: `return faktor * x`": ("factor * x", "faktor * x"),
+}
 
 # %% correct="scale"
 def scale(x, factor):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dropoutlab.expect.frame import Unmet, message_of
+from dropoutlab.expect.frame import Unmet, ask, message_of
 from dropoutlab.expect.words import (
     agree,
     describe,
@@ -115,15 +115,29 @@ def unchanged(now: Any, before: Any, *, hint: str = "") -> None:
         )
 
 
-def raises(kind: type[Exception], call: Callable[[], Any], *, mentions: str, hint: str) -> None:
-    """`call()` raises `kind` with `mentions` as a word of its message."""
-    expected = f"{kind.__name__} with {mentions!r} in its message"
+def copied(call: Callable[..., Any], *args: Any) -> None:
+    """What `call(*args)` returns is a new array: to change it changes no argument."""
+    if ask("shares_memory", call, *args):
+        hint = "the function returns its input itself, or a view of it. Return a copy."
+        raise Unmet("a new array", "the memory of the input", hint)
+
+
+def raises(
+    kind: type[Exception],
+    call: Callable[[], Any],
+    *,
+    mentions: str | Sequence[str],
+    hint: str,
+) -> None:
+    """`call()` raises `kind` with `mentions`, or one of them, as a word of its message."""
+    words = (mentions,) if isinstance(mentions, str) else tuple(mentions)
+    expected = f"{kind.__name__} with {words[0]!r} in its message"
     try:
         result = call()
     except NotImplementedError:
         raise
     except kind as error:
-        if re.search(rf"\b{re.escape(mentions)}\b", str(error)):
+        if any(re.search(rf"\b{re.escape(word)}\b", str(error)) for word in words):
             return
         found = message_of(error)
     except Exception as error:
