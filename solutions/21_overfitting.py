@@ -127,6 +127,28 @@ for step in range(3):
     optimizer.step()
     print(f"step {step}: loss {loss.item():.3f}")
 
+# %% setup=true
+class Noted(nn.Module):
+    """A linear layer that notes each row it sees, for the checks of train_epoch: its number (the
+    last feature), the number of the batch, whether in training mode, and the logits it gave."""
+
+    def __init__(self, features, classes):
+        super().__init__()
+        self.layer = nn.Linear(features, classes, bias=False)
+        self.register_buffer("notes", torch.full((400, 3 + classes), -1.0))
+
+    def forward(self, x):
+        at, batch = int((self.notes[:, 0] >= 0).sum()), float(self.notes[:, 1].max()) + 1
+        out = self.layer(x[:, :-1])
+        for k, (row, logits) in enumerate(zip(x[:, -1].tolist(), out.tolist(), strict=True)):
+            self.notes[at + k] = torch.tensor([row, batch, self.training, *logits])
+        return out
+
+    def seen(self):
+        """Rows, batches, modes and logits noted so far."""
+        rows, batches, modes, *logits = self.notes[self.notes[:, 0] >= 0].numpy().T
+        return rows, batches, modes, np.transpose(logits)
+
 # %% [markdown]
 # ## Exercise: `train_epoch`
 #
@@ -203,28 +225,6 @@ plot.show(fig, "Three losses over 15 epochs: as returned, in evaluation mode, an
 # "Training loss above test loss: there must be a bug", people write. There is none. The returned
 # loss is that of thinned networks, and was met while they still learned. Compare losses in *one*
 # mode only.
-
-# %% setup=true
-class Noted(nn.Module):
-    """A linear layer that notes each row it sees: its number (the last feature), the number of
-    the batch, whether in training mode, and the logits that it gave."""
-
-    def __init__(self, features, classes):
-        super().__init__()
-        self.layer = nn.Linear(features, classes, bias=False)
-        self.register_buffer("notes", torch.full((400, 3 + classes), -1.0))
-
-    def forward(self, x):
-        at, batch = int((self.notes[:, 0] >= 0).sum()), float(self.notes[:, 1].max()) + 1
-        out = self.layer(x[:, :-1])
-        for k, (row, logits) in enumerate(zip(x[:, -1].tolist(), out.tolist(), strict=True)):
-            self.notes[at + k] = torch.tensor([row, batch, self.training, *logits])
-        return out
-
-    def seen(self):
-        """Rows, batches, modes and logits noted so far."""
-        rows, batches, modes, *logits = self.notes[self.notes[:, 0] >= 0].numpy().T
-        return rows, batches, modes, np.transpose(logits)
 
 # %% check="train_epoch" points=1
 # An epoch shows the model each row once, in batches, in training mode.
