@@ -351,7 +351,6 @@ with expect.case("the value of train_epoch(model, X, y, optimizer, 4, generator)
     "each row is a batch": ("split(batch_size)", "split(1)"),
     "cut alike": ("split(batch_size)", "tensor_split(-(-len(X) // batch_size))"),
     "with replacement": ("randperm(len(X), ", "randint(len(X), (len(X),), "),
-    "in evaluation mode": ("model.train()", "model.eval()"),
     "Call model.train()": ("    model.train()\n", ""),
     "as they stand in X": ("torch.randperm(len(X), generator=generator)", "torch.arange(len(X))"),
     "stay neighbours": ("torch.randperm(len(X), generator=generator).split(batch_size)",
@@ -369,8 +368,8 @@ with expect.case("the value of train_epoch(model, X, y, optimizer, 4, generator)
     optimizer.step()"""),
     "a batch is summed": ("y[rows])", 'y[rows], reduction="sum")'),
     "those of y are not": (
-        "for rows in torch.randperm(len(X), generator=generator)",
-        "X = X[torch.randperm(len(X), generator=generator)]\n    for rows in torch.arange(len(X))"),
+        "for rows in torch.randperm(len(X), generator=generator)", "X = X[torch.randperm(len(X), "
+        "generator=generator)]\n    for rows in torch.arange(len(X))"),
     "weights are as they were": ("        optimizer.step()\n", ""),
     "takes loss.backward()": ("        loss.backward()\n", ""),
     "with no zero_grad()": ("loss.backward()", "loss.backward()\n        optimizer.zero_grad()"),
@@ -382,19 +381,6 @@ with expect.case("the value of train_epoch(model, X, y, optimizer, 4, generator)
     "sum over the rows": ("return total / len(X)", "return total"),
     "keeps every batch alive": ("loss.item()", "loss"),
 }
-
-# %% correct="train_epoch"
-def train_epoch(model, X, y, optimizer, batch_size, generator):
-    rows, met = torch.rand(len(X), generator=generator).argsort(), []
-    model.train(True)
-    while len(rows):
-        batch, rows = rows[:batch_size], rows[batch_size:]
-        each = F.cross_entropy(model(X[batch]), y[batch], reduction="none")
-        optimizer.zero_grad(set_to_none=False)
-        each.mean().backward()
-        optimizer.step()
-        met += each.tolist()
-    return np.mean(met)
 
 # %% correct="train_epoch"
 def train_epoch(model, X, y, optimizer, batch_size, generator):
@@ -830,17 +816,8 @@ with expect.case("max_norm_(weight, 1.0) of shape (3, 2, 2, 2)"):
 
 # %% correct="max_norm_"
 def max_norm_(weight, c):
-    weight.data.copy_(torch.renorm(weight.data, p=2, dim=0, maxnorm=c))
-    return weight
-
-# %% correct="max_norm_"
-@torch.no_grad()
-def max_norm_(weight, c):
-    for row in weight:
-        length = float((row**2).sum()) ** 0.5
-        if length > c:
-            row *= c / length
-    return weight
+    with torch.no_grad():
+        return weight.copy_(torch.renorm(weight, p=2, dim=0, maxnorm=c))
 
 # %% [markdown]
 # ## Learning rate, momentum, batch size
@@ -1044,12 +1021,11 @@ for losses, patience, right, hint, suspects in (
     "training never stops": ("break", "pass"),
     "those are losses": ("return best, epoch", "return lowest, loss"),
     "Nobody has trained that far": ("return best,", "return int(np.argmin(losses)),"),
-    "as if they were known": ('best, lowest = 0, float("inf")\n',
-                              "return np.argmin(losses), min(np.argmin(losses) + patience, "
-                              "len(losses) - 1)\n"),
+    "as if they were known": ('best, lowest = 0, float("inf")', "return (best := np.argmin(losses)"
+                              "), min(best + patience, len(losses) - 1)"),
     "rises in a row": ("epoch - best >= patience", "epoch >= patience and np.all(np.diff("
                        "losses[epoch - patience : epoch + 1]) > 0)"),
-    "below where you begin": ('float("inf")', "1.0"),
+    "below where you begin": ('"inf"', '"1"'),
     "compared with the one before": ("loss < lowest", "epoch == 0 or loss < losses[epoch - 1]"),
     "Look at its loss first": (
         """if loss < lowest:
