@@ -263,19 +263,19 @@ def order_of(calls, generator):
 
 seed = int(expect.rng().integers(2**31))
 with expect.case("the rows of train_epoch(model, X, y, optimizer, 8, generator), called twice"):
-    first, second = order_of(2, torch.Generator().manual_seed(seed))
-    expect.equal(len(first) > 0, True, hint="the model is never called.")
-    by_batch = [np.sort(first[k : k + 8]) for k in range(0, len(first), 8)]
-    expect.varies([np.concatenate(by_batch), np.sort(first)], chance=1e-26,
+    once, again = order_of(2, torch.Generator().manual_seed(seed))
+    expect.equal(len(once) > 0, True, hint="the model is never called.")
+    by_batch = [np.sort(once[k : k + 8]) for k in range(0, len(once), 8)]
+    expect.varies([np.concatenate(by_batch), np.sort(once)], chance=1e-26,
                   what="rows from all over X in each batch",
                   hint="the batches hold the rows as they stand in X. Shuffle all rows first.")
-    expect.varies(np.sort(np.diff(first))[5:-5], chance=1e-30, what="neighbours from all over X",
+    expect.varies(np.sort(np.diff(once))[5:-5], chance=1e-30, what="neighbours from all over X",
                   hint="most neighbours in X stay neighbours. Shuffle the rows, then cut batches.")
-    expect.varies([first, second], chance=1e-51, what="another order in each epoch",
+    expect.varies([once, again], chance=1e-51, what="another order in each epoch",
                   hint="both epochs have one order. Draw a new one in each call.")
 with expect.case("train_epoch(…, generator) with two generators of one seed"):
-    (again,) = order_of(1, torch.Generator().manual_seed(seed))
-    expect.repeats(first, again, hint="the order does not follow from generator. "
+    (same,) = order_of(1, torch.Generator().manual_seed(seed))
+    expect.repeats(once, same, hint="the order does not follow from generator. "
                                       "Let generator, and nothing else, draw it.")
 
 # %% check="train_epoch" points=1
