@@ -65,10 +65,10 @@ def summary(lesson: str, exercises: dict[str, tuple[int, int]]) -> None:
 
 def start() -> None:
     """Make this kernel's notebook a page; elsewhere do nothing."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    if hasattr(shell, "kernel"):
-        frame.voice = Page(shell)
+    with contextlib.suppress(Exception):
+        shell = sys.modules["IPython"].get_ipython()
+        if hasattr(shell, "kernel"):
+            frame.voice = Page(shell)
 
 
 @dataclass
@@ -127,7 +127,7 @@ class Page(Voice):
         name, points, total = check["name"], int(check["points"]), int(check["total"])
         if check["hidden"]:
             worth = "1 point" if points == 1 else f"{points} points"
-            _show("", f"This check runs when you hand in ({worth}).")
+            self._show("", f"This check runs when you hand in ({worth}).")
             return
         if isinstance(error, LeftOut):
             return
@@ -137,11 +137,20 @@ class Page(Voice):
             del found[number]
         if error is None:
             title = source.partition("\n")[0].lstrip("# ")
-            _show(f"✓ {title}", f"{name}: {_points(self.earned(name), total)}")
+            self._show(f"✓ {title}", f"{name}: {_points(self.earned(name), total)}")
 
     def earned(self, name: str) -> int:
         """The points of an exercise in this kernel."""
         return sum(points or 0 for points in self.found.get(name, {}).values())
+
+    def _show(self, passed: str, more: str) -> None:
+        """One line in the cell's output: what passed, in green, and what to add."""
+        green = f"<span style='{GREEN}; font-weight: 600'>{_formatted(passed)}</span> &ensp; "
+        rich = f"<p>{green if passed else ''}{_formatted(more)}</p>"
+        self._display(f"{passed}\n{more}".strip(), rich)
+
+    def _display(self, plain: str, rich: str) -> None:
+        self.shell.display_pub.publish({"text/plain": plain, "text/html": rich})
 
     # --- what a check judges --------------------------------------------------------------
 
@@ -157,7 +166,7 @@ class Page(Voice):
                     f"run the cell of `{name}` above again, then this one.")  # fmt: skip
         return None
 
-    # --- the voice of `expect.case` -------------------------------------------------------
+    # --- the voice of `expect.case` ------------------------------------------------------
 
     def begin(self) -> None:
         if self.old:
@@ -236,7 +245,7 @@ class Page(Voice):
         head = "<tr><th style='text-align: left'>exercise</th><th>points</th><th></th></tr>"
         table = f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
         told = f"<p>{on.format(_link(following or ''))}</p><p>{_formatted(hand)}</p>"
-        _display("\n".join(plain), f"<p>{since}</p>{table}{told}")
+        self._display("\n".join(plain), f"<p>{since}</p>{table}{told}")
 
     def _stand(self, name: str, visible: int, later: int) -> tuple[str, str]:
         """The points of an exercise so far, and its state in a word."""
@@ -296,18 +305,6 @@ def _edited(ran: Ran) -> bool:
         return False
     texts = ["".join(cell["source"]) for cell in cells if cell.get("id") == ran.cell]
     return texts != [] and texts[0].rstrip() != ran.text.rstrip()
-
-
-def _show(passed: str, more: str) -> None:
-    """One line in a cell's output: what passed, in green, and what to add."""
-    green = f"<span style='{GREEN}; font-weight: 600'>{_formatted(passed)}</span> &ensp; "
-    _display(f"{passed}\n{more}".strip(), f"<p>{green if passed else ''}{_formatted(more)}</p>")
-
-
-def _display(plain: str, rich: str) -> None:
-    from IPython.display import display
-
-    display({"text/plain": plain, "text/html": rich}, raw=True)
 
 
 def _formatted(text: str) -> str:
