@@ -18,10 +18,12 @@ none of them fits. Random properties are tested with bounds that a right answer 
 a probability of at most `ALPHA` in each test, from the exact binomial distribution.
 """
 
+from dropoutlab.expect.coins import coins
 from dropoutlab.expect.exact import (
     array,
     choice,
     close,
+    copied,
     digest,
     equal,
     only,
@@ -58,6 +60,8 @@ __all__ = [
     "case",
     "choice",
     "close",
+    "coins",
+    "copied",
     "digest",
     "equal",
     "generator",
