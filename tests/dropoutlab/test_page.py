@@ -85,9 +85,9 @@ def plain(text: str) -> str:
 def test_a_check_that_passes_is_a_line_and_its_points(cell: Cell, shell: Shell):
     """Do a check's sentence and the exercise's points so far stand there, and nothing else?"""
     cell(RIGHT)
-    assert cell(FIRST) == "✓ It doubles what it is given.\ndouble: 2 of 4 points"
-    assert cell(SECOND).endswith("double: 3 of 4 points")
-    assert cell(SECOND).endswith("double: 3 of 4 points"), "again is not twice"
+    assert cell(FIRST) == "✓ It doubles what it is given.\n2 of 4 points"
+    assert cell(SECOND).endswith("\n3 of 4 points")
+    assert cell(SECOND).endswith("\n3 of 4 points"), "again is not twice"
     assert "color: var(--jp-success" in rich(shell)
 
 

@@ -137,7 +137,7 @@ class Page(Voice):
             del found[number]
         if error is None:
             title = source.partition("\n")[0].lstrip("# ")
-            self._show(f"✓ {title}", f"{name}: {_points(self.earned(name), total)}")
+            self._show(f"✓ {title}", _points(self.earned(name), total))
 
     def earned(self, name: str) -> int:
         """The points of an exercise in this kernel."""
