@@ -28,7 +28,25 @@ class Unmet(AssertionError):
         return "\n".join([self.case, *body])
 
     def _render_traceback_(self) -> list[str]:
-        return str(self).splitlines()
+        return voice.lines(self)
+
+
+class Voice:
+    """How a check speaks: here as in a terminal and to a grader; `page` has that of a notebook."""
+
+    def begin(self) -> None:
+        """A case begins."""
+
+    def passed(self, what: str) -> None:
+        """A case has passed."""
+        print(f"ok: {what}")
+
+    def lines(self, unmet: Unmet) -> list[str]:
+        """A failed expectation, as it is shown."""
+        return str(unmet).splitlines()
+
+
+voice = Voice()
 
 
 class LeftOut(unittest.SkipTest):
@@ -54,6 +72,7 @@ def case(what: str, *, crash: Iterable[tuple[str, str]] = ()) -> Iterator[None]:
     cell with anything on stderr.
     """
     try:
+        voice.begin()
         with contextlib.redirect_stderr(sys.stdout):
             yield
     except LeftOut:
@@ -63,7 +82,7 @@ def case(what: str, *, crash: Iterable[tuple[str, str]] = ()) -> Iterator[None]:
         raise unmet.with_traceback(None) from None
     except (Exception, SystemExit) as error:
         raise _crashed(error, what, crash) from None
-    print(f"ok: {what}")
+    voice.passed(what)
 
 
 def _crashed(error: BaseException, what: str, crash: Iterable[tuple[str, str]]) -> Unmet:
