@@ -29,6 +29,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         tier.add_argument(f"--{name}", dest="tier", action="store_const", const=name, help=what)
     test.set_defaults(tier="default")
 
+    new = commands.add_parser("new", help="begin a lesson: a small one that passes, to write over")
+    new.add_argument("name", metavar="NN_TOPIC", help='such as "38_dropconnect"')
+
     build = commands.add_parser("build", help="make lessons/ from solutions/")
     build.add_argument("--check", action="store_true", help="only say what would change")
 

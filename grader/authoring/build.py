@@ -25,7 +25,7 @@ from nbgrader.utils import compute_checksum
 
 from dropoutlab.expect import page
 from grader import course
-from grader.authoring import contents
+from grader.authoring import contents, record
 from grader.authoring.lesson import GUESS, Cell, Lesson
 from grader.authoring.reading import read_all
 from grader.errors import LessonError
@@ -38,33 +38,38 @@ KEPT = COURSE / "kept"
 def build(say: Callable[[str], None] = print, *, check: bool = False) -> list[str]:
     """Make every lesson's notebooks and the table of README.md; return the names of what changed.
 
-    With `check` nothing is written: the names are of what a build would change.
+    Only lessons are made whose text, or whose notebook, is not as the last build left it (see
+    `record`). With `check` all are made anew, elsewhere, and nothing is written: the names are of
+    what a build would change.
     """
     lessons = read_all(SOLUTIONS)
     if not lessons:
         raise LessonError(f"{SOLUTIONS} holds no lesson: a lesson is a file NN_topic.py.")
-    with tempfile.TemporaryDirectory() as folder:
-        fresh = generate(lessons, Path(folder))
-        changed = [n for n, made in fresh.items() if _bytes(released(n)) != _bytes(made)]
     overview = ROOT / "README.md"
-    text = _bytes(overview).decode()
+    text = record.plain(overview).decode()
     listed = contents.with_table(text, lessons)
     stale = [overview.name] if listed != text else []
-    strays = {p.name for p in LESSONS.glob("[0-9][0-9]_*")} - fresh.keys()
+    strays = sorted({p.name for p in LESSONS.glob("[0-9][0-9]_*")} - {it.name for it in lessons})
     if check:
-        return [*changed, *stale, *sorted(strays)]
-    for name in changed:
-        kept = keep(released(name))
-        if kept:
+        with tempfile.TemporaryDirectory() as folder:
+            fresh = generate(lessons, Path(folder)).items()
+            changed = [n for n, made in fresh if record.plain(released(n)) != record.plain(made)]
+        return [*changed, *stale, *strays]
+    old = record.stale(ROOT)
+    before = {name: record.plain(released(name)) for name in old}
+    for name in old:
+        if kept := keep(released(name)):
             say(f"{name}: a learner had worked here; that notebook is now {kept}.")
-    for name in sorted(strays):
+    for name in strays:
         say(f"lessons/{name} has no text file in solutions/: remove it, or write the file.")
-    generate(lessons, ROOT)
+    generate([lesson for lesson in lessons if lesson.name in old], ROOT)
     if stale:
         try:
             overview.write_text(listed, encoding="utf-8", newline="\n")
         except PermissionError:  # on a hub it is root's
             say(f"{overview} lists the lessons as they were: this account may not write there.")
+    record.write(ROOT)
+    changed = [name for name in old if record.plain(released(name)) != before[name]]
     return [*changed, *stale]
 
 
@@ -75,8 +80,10 @@ def released(name: str) -> Path:
 
 def generate(lessons: list[Lesson], root: Path) -> dict[str, Path]:
     """Write source notebooks below `root`, let nbgrader release them; return the releases."""
+    made: dict[str, Path] = {}
+    if not lessons:
+        return made
     api = course.nbgrader(root)
-    made = {}
     for lesson in lessons:
         source = root / ".course" / "source" / lesson.name / f"{lesson.name}.ipynb"
         source.parent.mkdir(parents=True, exist_ok=True)
@@ -244,8 +251,3 @@ def _touched(notebook: Path) -> bool:
         if cell.get("outputs") or not same:
             return True
     return False
-
-
-def _bytes(path: Path) -> bytes:
-    """What a file holds, with the line ends that git keeps; nothing where there is none."""
-    return path.read_bytes().replace(b"\r\n", b"\n") if path.exists() else b""
