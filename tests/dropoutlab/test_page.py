@@ -186,6 +186,8 @@ def test_a_demonstration_names_what_to_write(cell: Cell):
     class_ = "class Layer:\n    def forward(self):\n        " + STUB.splitlines()[1].strip()
     cell(class_)
     assert cell("Layer().forward()") == "Write `Layer.forward` above first.\n"
+    quoting = 'File "a.py", line 2, in double\n    raise NotImplementedError("not written yet")'
+    assert cell(f"raise RuntimeError({quoting!r})") == "Write `double` above first.\n"  # torch's
     missing = "`triple` is not defined (line 2). Run the cell that defines it.\n"
     assert cell("x = 1\ntriple(x)") == missing
     assert cell("x = 1\n[triple(x) for x in [1]]") == missing

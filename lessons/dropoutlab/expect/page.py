@@ -204,6 +204,9 @@ class Page(Voice):
         cell = next((code.co_filename for code, _, names in codes if names is self._names), "")
         code, number, _ = codes[-1]
         if unwritten(error):
+            if not isinstance(error, NotImplementedError):  # a compiler's, which quotes the stub
+                quoted = re.search(r"in (\w+)\s+raise NotImplementedError", str(error))
+                return f"Write {f'`{quoted[1]}`' if quoted else 'the exercise'} above first."
             if code.co_name == "<module>":
                 return "Not written yet: put your answer in place of the dots."
             name = code.co_qualname.partition(".<locals>")[0].removesuffix(".__init__")
