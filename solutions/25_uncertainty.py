@@ -237,7 +237,7 @@ for mode in (False, True):
     model.train(mode)
     with expect.case(f"with enable_dropout(model): after model.train({mode})", crash=[
         ("yield|context manager|iterator",
-         "enable_dropout(model) gives no context manager: `yield` stands inside, once."),
+         "enable_dropout(model) gives no context manager. Where is its one `yield`?"),
     ]):
         with enable_dropout(model):
             dropouts = [deep[1].training, model[3].training]
@@ -309,7 +309,7 @@ with expect.case("with enable_dropout(model): on six kinds of dropout", crash=[
     "no dropout layer is switched": ("m.train()", "m.training"),
     "lies deeper is missed": ("model.modules()", "model.children()"),
     "Leave it alone": ("    try:\n", "    model.eval()\n    try:\n"),
-    "`yield` stands inside, once": ("        yield\n", ""),
+    "Where is its one `yield`": ("        yield\n", ""),
     "modes are not given back": ("m.train(mode)", "pass"),
     "all go to evaluation": ("m.train(mode)", "m.eval()"),
     "Use try and finally": ("finally:", "except ZeroDivisionError:\n        raise\n    else:"),
@@ -563,9 +563,9 @@ for ax, runs, what in ((axes[0], width, "standard deviation"), (axes[1], off, "e
     ax.set(xscale="log", yscale="log", xlabel="training points (5 networks ± s.e.)", ylabel=what,
            ylim=(0.01, 10))
 axes[0].plot(3000, guess / 100 * width[0, 0].mean(), "x", color=plot.INK, markersize=8)
-axes[0].set_title(f"Between data {left_of.mean:.0f} ± {left_of.error:.0f} % is left (×: your guess)")
+axes[0].set_title(f"Between data {left_of.mean:.0f} ± {left_of.error:.0f} % left (×: your guess)")
 times = plot.difference(off[2, 2] / width[2, 2])
-axes[1].set_title(f"Far outside {times.mean:.1f} ± {times.error:.1f} × the spread")
+axes[1].set_title(f"Far outside: {times.mean:.1f} ± {times.error:.1f} × the spread")
 axes[0].legend(loc="upper left")
 plot.show(fig, "The standard deviation, and the error of the mean, against training points.")
 
@@ -1064,7 +1064,7 @@ for ax, column, title in (
     plot.bars(runs.mean(1), list(scores), ax, spread=plot.standard_error(runs, 1), colors=colors)
     ax.set(xlim=(0.5, 1.1), xticks=[0.5, 0.75, 1], title=title,
            xlabel="AUROC, 5 runs ± s.e.")
-axes[0].plot(guess, 2, "x", color=plot.INK, markersize=8)
+axes[0].axvline(guess, color=plot.INK, linestyle="--", linewidth=1)
 axes[1].set_yticks([])
 plot.show(fig, "AUROC of five scores, letters against handwritten and against printed digits.")
 gain = found[2, :, 0] - found[1, :, 0]
@@ -1189,7 +1189,7 @@ with expect.case("calibration_error(probs, y): four confidences of 1, half of th
     "in percent": ("/ len(y)", "/ len(y) * 100"),
     "bins is ignored": ("error = 0.0", "error, bins = 0.0, 10"),
     "It is in the last bin": (
-        "(confidence > b / bins) & (confidence <= (b", "(confidence >= b / bins) & (confidence < (b",
+        "> b / bins) & (confidence <=", ">= b / bins) & (confidence <",
     ),
 }
 
@@ -1238,10 +1238,11 @@ for name, q, runs, color in zip(names, forecasts, figures.swapaxes(0, 1), colors
                     color=color, label=name)
 axes[0].set(xlabel="confidence", ylabel="share that was right", xlim=(0.2, 1), ylim=(0.2, 1.02),
             title=f"{epochs[-1]} epochs: below is too sure")
-for ax, values, what in ((axes[1], figures[0], "calibration error, %"),
-                         (axes[2], figures[1], "log loss, nats")):
-    first, last = (plot.difference(values[2, at], values[1, at]) for at in (0, -1))
-    ax.set(ylabel=what, title=f"50 passes − one: {first:.2g}\nat first, {last:.2g} at last")
+for ax, values, what, digits in ((axes[1], figures[0], "calibration error, %", ".1f"),
+                                 (axes[2], figures[1], "log loss, nats", ".2f")):
+    first, last = (format(plot.difference(values[2, at], values[1, at]), digits) for at in (0, -1))
+    ax.set(ylabel=what, title=f"passes − one: {first},\nat last {last}")
+    ax.title.set_size(10)
 for ax in axes[1:]:
     ax.set(xscale="log", xlabel="epochs (5 networks ± s.e.)", ylim=(0, None))
     ax.set_xticks(epochs, epochs)
@@ -1442,7 +1443,7 @@ for ax in (left, right):
     ax.set(xscale="log", xlabel="training points (5 networks ± s.e.)", ylim=(0, None))
     ax.legend()
 change = plot.difference(rates[:, 2].mean(0).numpy(), rates[:, 0].mean(0).numpy())
-left.set(ylabel="learned p", title=f"p with 3000 points − with 30: {change:.2f}\n(guess: {guess})")
+left.set(ylabel="learned p", title=f"p at 3000 − at 30 points: {change:.2f}\n(guess: {guess})")
 shrunk_to = plot.difference(100 * spread["p learned"][2] / spread["p learned"][0])
 right.set(ylabel="standard deviation", title="Where data lie, p learned: "
           f"{shrunk_to.mean:.0f} ± {shrunk_to.error:.0f} %\nof the band is left")
