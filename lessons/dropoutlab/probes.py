@@ -64,3 +64,15 @@ def kept_bytes(call: Callable[..., Any], *args: Any) -> int:
     context = getattr(call(*args).grad_fn, "__dict__", {})  # PyTorch's own have none
     own = sum(getattr(value, "nbytes", 0) for value in context.values())
     return saved_bytes(call, *args) + int(own)
+
+
+def shares_memory(call: Callable[..., Any], *args: Any) -> bool:
+    """Whether what `call(*args)` returns holds the memory of an argument, so that both change."""
+    import numpy as np
+
+    def array(thing: Any) -> Any:
+        return thing.detach().numpy() if hasattr(thing, "detach") else np.asarray(thing)
+
+    result = array(call(*args))
+    given = [array(x) for x in args if hasattr(x, "shape")]
+    return any(np.shares_memory(result, one) for one in given)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dropoutlab.expect.frame import Unmet, message_of
+from dropoutlab.expect.frame import Unmet, ask, message_of
 from dropoutlab.expect.words import (
     agree,
     describe,
@@ -113,6 +113,13 @@ def unchanged(now: Any, before: Any, *, hint: str = "") -> None:
             "the input changed",
             hint or "the function writes into its input. Return a new array instead.",
         )
+
+
+def copied(call: Callable[..., Any], *args: Any) -> None:
+    """What `call(*args)` returns is a new array: to change it changes no argument."""
+    if ask("shares_memory", call, *args):
+        hint = "the function returns its input itself, or a view of it. Return a copy."
+        raise Unmet("a new array", "the memory of the input", hint)
 
 
 def raises(kind: type[Exception], call: Callable[[], Any], *, mentions: str, hint: str) -> None:
