@@ -1241,8 +1241,7 @@ axes[0].set(xlabel="confidence", ylabel="share that was right", xlim=(0.2, 1), y
 for ax, values, what, digits in ((axes[1], figures[0], "calibration error, %", ".1f"),
                                  (axes[2], figures[1], "log loss, nats", ".2f")):
     first, last = (format(plot.difference(values[2, at], values[1, at]), digits) for at in (0, -1))
-    ax.set(ylabel=what, title=f"passes − one: {first},\nat last {last}")
-    ax.title.set_size(10)
+    ax.set(ylabel=what, title=f"50 passes − one\nfirst {first}\nlast {last}")
 for ax in axes[1:]:
     ax.set(xscale="log", xlabel="epochs (5 networks ± s.e.)", ylim=(0, None))
     ax.set_xticks(epochs, epochs)
