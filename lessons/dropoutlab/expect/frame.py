@@ -98,8 +98,10 @@ def _crashed(error: BaseException, what: str, crash: Iterable[tuple[str, str]]) 
         return Unmet(f"`{name}` to be defined", message, hint, what)
     if where:
         hint = "read that line with the values of this case in mind."
-    else:
+    elif isinstance(error, TypeError) and re.search(r"\bargument", message):
         hint = "the call itself fails: are the arguments those of the given signature?"
+    else:
+        hint = "what came back does not fit: is it of the kind and shape that the docstring says?"
     hint = next((words for pattern, words in crash if re.search(pattern, message)), hint)
     return Unmet("no error", message + where, hint, what)
 
