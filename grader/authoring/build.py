@@ -11,7 +11,8 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -22,6 +23,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.utils import compute_checksum
 
+from dropoutlab.expect import page
 from grader import course
 from grader.authoring import contents, record
 from grader.authoring.lesson import GUESS, Cell, Lesson
@@ -113,7 +115,8 @@ def source_notebook(lesson: Lesson, *, guessed: bool = False) -> NotebookNode:
     """
     taken: set[str] = set()
     cells = []
-    for cell in _pages_cells(lesson.cells):
+    marks = _marks(lesson)
+    for cell in _pages_cells(lesson):
         new = new_markdown_cell if cell.markdown else new_code_cell
         metadata: dict[str, Any] = {"jupyter": {"source_hidden": True}} if cell.folded else {}
         identity = _identity(cell, taken)
@@ -133,6 +136,8 @@ def source_notebook(lesson: Lesson, *, guessed: bool = False) -> NotebookNode:
         source = _hide(cell.source) if cell.hidden else cell.source
         if cell.kind == "guess" and not guessed:
             source = _asked(source)
+        if cell.kind == "check":
+            source += f"\n{next(marks)}"
         cells.append(new(source, id=identity, metadata=metadata))
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     return new_notebook(
@@ -141,9 +146,39 @@ def source_notebook(lesson: Lesson, *, guessed: bool = False) -> NotebookNode:
     )
 
 
-def _pages_cells(cells: Iterable[Cell]) -> Iterator[Cell]:
+def _marks(lesson: Lesson) -> Iterator[str]:
+    """The last line of each check, from which a kernel knows what it is worth."""
+    done: Counter[str] = Counter()
+    for check in lesson.of("check"):
+        done[check.name] += 1
+        checks = len(lesson.of("check", check.name))
+        total = sum(worth(lesson, check.name))
+        number = done[check.name]
+        yield page.mark(check.name, number, checks, check.points, total, check.hidden)
+
+
+def worth(lesson: Lesson, name: str) -> tuple[int, int]:
+    """The points of an exercise or answer: of checks that a learner can run, and of the rest."""
+    cells = [cell for cell in lesson.cells if cell.name == name]
+    seen = sum(cell.points for cell in cells if cell.kind == "check" and not cell.hidden)
+    return seen, sum(cell.points for cell in cells) - seen
+
+
+def _summary(lesson: Lesson) -> Cell:
+    """The last cell: a table of the learner's points, and where to go on."""
+    names = [cell.name for cell in lesson.cells if cell.kind in ("exercise", "answer")]
+    rows = "".join(f'    "{name}": {worth(lesson, name)},\n' for name in names)
+    source = (
+        f'# Your points, and where to go on.\nexpect.summary("{lesson.name[:2]}", {{\n{rows}}})'
+    )
+    return Cell("summary", "", source, 0)
+
+
+def _pages_cells(lesson: Lesson) -> Iterator[Cell]:
     """The cells of the page: mistakes and other answers left out, an exercise's hints in one."""
-    shown = (cell for cell in cells if cell.kind not in ("mistake", "correct"))
+    shown = [cell for cell in lesson.cells if cell.kind not in ("mistake", "correct")]
+    if lesson.points:
+        shown.append(_summary(lesson))
     for (kind, _), group in groupby(shown, key=lambda cell: (cell.kind, cell.name)):
         if kind != "hint":
             yield from group

@@ -55,7 +55,7 @@ class Cell:
     @property
     def folded(self) -> bool:
         """Whether a page shows its first line alone: what is not meant to be read first."""
-        return self.kind in ("check", "figure")
+        return self.kind in ("check", "figure", "summary")
 
     @property
     def question(self) -> str:

@@ -7,6 +7,7 @@ that nobody could see is listed in tests/authoring/survivors.toml, with the reas
 from __future__ import annotations
 
 import functools
+import math
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from dropoutlab import expect
 from grader.authoring import mutants, trial
 from grader.authoring.lesson import Cell, Lesson
 from grader.authoring.mutants import Mutant
@@ -75,9 +77,8 @@ def _checks(lesson: Lesson, exercise: Cell, seeds: int) -> tuple[list[Cell], flo
     for check in lesson.of("check", exercise.name):
         start = time.process_time()
         try:
-            bench = trial.Bench(names, [check], seeds)
-            for seed in bench.draws():
-                if bench.verdict(check, seed) is not None:
+            for unmet in _verdicts(names, check, seeds):
+                if unmet is not None:
                     what = f"{lesson.path.name}:{check.line}: refuses the solution: mend this first"
                     raise CourseError(f"{what} (`python3 grader check {lesson.name[:2]}`).")
         except unittest.SkipTest:
@@ -86,11 +87,16 @@ def _checks(lesson: Lesson, exercise: Cell, seeds: int) -> tuple[list[Cell], flo
     return sorted(took, key=lambda check: took[check]), sum(took.values())
 
 
+def _verdicts(names: trial.Names, check: Cell, seeds: int) -> Iterator[expect.Unmet | None]:
+    """What a check says of these names, draw by draw."""
+    bench = trial.Bench(names, [check], seeds, math.inf)
+    return (bench.verdict(check, seed) for seed in bench.draws())
+
+
 def _notices(lesson: Lesson, checks: list[Cell], mutant: Mutant, seeds: int) -> bool:
     """Whether a check refuses a mutant."""
     names = trial.stage(lesson, **{mutant.exercise: mutant.source})
-    bench = trial.Bench(names, checks, seeds)
-    return any(bench.verdict(check, seed) is not None for check in checks for seed in bench.draws())
+    return any(unmet is not None for check in checks for unmet in _verdicts(names, check, seeds))
 
 
 def _forked(judge: Callable[[], bool], seconds: int) -> int:

@@ -147,8 +147,8 @@ def test_folded_cells_open_folded(tmp_path: Path):
     notebook = build.source_notebook(read(write(tmp_path, text)))
     folded = {c.id for c in notebook.cells if c.metadata.get("jupyter", {}).get("source_hidden")}
     code = {c.id for c in notebook.cells if c.cell_type == "code"}
-    assert folded == {i for i in code if i.startswith(("check_", "figure_"))}
-    assert len(folded) == 4
+    assert folded == {i for i in code if i.startswith(("check_", "figure_", "summary_"))}
+    assert len(folded) == 5
 
 
 def test_hints_are_one_cell(tmp_path: Path):

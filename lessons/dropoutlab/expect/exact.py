@@ -16,6 +16,7 @@ from dropoutlab.expect.words import (
     differing,
     digits_until,
     dtype_name,
+    is_short,
     number,
     numpy_of,
     require_numeric,
@@ -74,6 +75,8 @@ def close(
     hint = next((words for wrong, words in suspects if agree(found, wrong, *wide)), hint)
     if np.ndim(found) and np.shape(found) == np.shape(expected):
         a, b = np.asarray(found), np.asarray(expected)
+        if is_short(a) and is_short(b):
+            raise Unmet(*told_apart(b, a), hint)
         off = differing(a, b, rtol, atol)
         at = tuple(int(i) for i in np.argwhere(off)[0])
         place = f"entry {at[0] if len(at) == 1 else at}"
