@@ -250,13 +250,13 @@ def output_mean_and_variance(x, p):
     """The mean and the variance of inverted dropout's output over masks, entry by entry.
 
     x : array; p : probability of dropping
-    Returns two new arrays of x's shape. At p = 1 the output is always 0.
+    Returns two arrays of x's shape. At p = 1 the output is always 0.
     """
     check_probability(p)
     ### BEGIN SOLUTION
     if p == 1:
         return np.zeros_like(x), np.zeros_like(x)
-    return x.copy(), x**2 * p / (1 - p)
+    return x, x**2 * p / (1 - p)
     ### END SOLUTION
 
 # %% [markdown] hint="output_mean_and_variance"
@@ -308,9 +308,9 @@ with expect.case("output_mean_and_variance(x, p=1.0)"):
 
 # %% mistakes="output_mean_and_variance"
 {
-    "mean without the scale": ("x.copy()", "(1 - p) * x"),
-    "survivor's value": ("x.copy()", "x / (1 - p)"),
-    "Return the mean first": ("x.copy(), x**2 * p / (1 - p)", "x**2 * p / (1 - p), x.copy()"),
+    "mean without the scale": ("return x,", "return (1 - p) * x,"),
+    "survivor's value": ("return x,", "return x / (1 - p),"),
+    "Return the mean first": ("x, x**2 * p / (1 - p)", "x**2 * p / (1 - p), x"),
     "variance without the scale": ("p / (1 - p)", "p * (1 - p)"),
     "standard deviation": ("x**2 * p / (1 - p)", "np.abs(x) * np.sqrt(p / (1 - p))"),
     "square of x": ("x**2 *", "x *"),
