@@ -718,7 +718,7 @@ def show_learned(learned, title):
 
 
 learned = characters.learn(list(ways.values()))
-ends = learned["test"][:, :, -1].numpy()
+ends = learned["test"][:, :, -1]
 saved, gained = plot.difference(ends[1], ends[2]), plot.difference(ends[0], ends[1])
 show_learned(learned, f"Dropout saves {gained:.2f} bits,\nlocking {saved:.3f} more")
 print(f"locking saves {saved:.3f} bits on input and output; your guess: {guess}")
@@ -755,7 +755,7 @@ except FileNotFoundError as missing:
     print(f"Shakespeare is left out: {missing}")
 else:
     learned = characters.learn(list(ways.values()), name="tinyshakespeare", most=1_000_000)
-    gained = plot.difference(*learned["test"][:2, :, -1].numpy())
+    gained = plot.difference(*learned["test"][:2, :, -1])
     show_learned(learned, f"With a million characters\ndropout saves {gained:.2f} bits")
 
 # %% [markdown]
@@ -923,7 +923,7 @@ plot.bars(right[:, :, -1].mean(1), labels, axes[1],
           colors=[plot.GREY, plot.ORANGE, plot.BLUE, plot.ORANGE, plot.BLUE, plot.SKY, plot.GREEN])
 axes[1].set(xlabel="named right after 300 updates, %, 5 runs ± s.e.", xlim=(0, 118),
             xticks=(0, 25, 50, 75, 100))
-ends = right[:, :, -1].numpy()
+ends = right[:, :, -1]
 by_name = dict(zip(ways_to_recall, ends, strict=True))
 harm = plot.difference(by_name["no dropout"], by_name["fresh on h"])
 axes[1].set_title(f"Lost by fresh masks on h: {harm:.0f} points")
