@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dropoutlab import data, expect, explore, plot
+from dropoutlab import check_probability, data, expect, explore, plot
 
 # %% [markdown]
 # ## Where we stand
@@ -36,22 +36,9 @@ from dropoutlab import data, expect, explore, plot
 # measured in training mode.** (Without a bug it has about 10 %.)
 
 # %%
-my_guess = 12  # error rate in percent, measured in training mode
-
 torch.set_num_threads(1)  # products this small wait for each other's threads
 X, y, X_test, y_test = (torch.as_tensor(values) for values in data.digits())
 X, X_test = X.flatten(1).float(), X_test.flatten(1).float()
-
-
-class OneMask(nn.Module):
-    """A mask that is drawn when the layer is made, and never again."""
-
-    def __init__(self):
-        super().__init__()
-        self.factor = 2 * (torch.rand(128) >= 0.5)
-
-    def forward(self, h):
-        return h * self.factor if self.training else h
 
 
 def fit(net, epochs=10, after_epoch=lambda: None):
@@ -68,6 +55,24 @@ def error_rate(net):
     with torch.no_grad():
         return 100 * (net(X_test).argmax(1) != y_test).double().mean().item()
 
+# %% guess=true
+my_guess = 12  # error rate in percent, measured in training mode
+
+# %% figure=true
+# Error rates of a network without a bug, with each of four bugs, and without dropout.
+guess = expect.guess(my_guess)
+
+
+class OneMask(nn.Module):
+    """A mask that is drawn when the layer is made, and never again."""
+
+    def __init__(self):
+        super().__init__()
+        self.factor = 2 * (torch.rand(128) >= 0.5)
+
+    def forward(self, h):
+        return h * self.factor if self.training else h
+
 
 def one_run(bug):
     drop = {"one mask for ever": OneMask, "no dropout": nn.Identity}.get(bug, nn.Dropout)
@@ -81,15 +86,22 @@ def one_run(bug):
 
 names = ["no bug", "measured in training mode", "train() forgotten after a test",
          "logits dropped too", "one mask for ever", "no dropout"]
-rates = torch.tensor([[one_run(name) for _ in range(5)] for name in names])
+rates = torch.tensor([[one_run(name) for _ in range(5)] for name in names]).numpy()
+costs = [plot.difference(runs, rates[0]) for runs in rates]
 
 fig, (ax,) = plot.figure(1, height=2.8)
-plot.bars(rates.mean(1).tolist(), names, ax, spread=plot.standard_error(rates.numpy(), 1),
+labels = [names[0], *(f"{name} ({cost:.1f})" for name, cost in zip(names[1:], costs[1:],
+                                                                   strict=True))]
+plot.bars(rates.mean(1), labels, ax, spread=plot.standard_error(rates, 1),
           colors=[plot.BLUE, *4 * [plot.ORANGE], plot.GREY])
-ax.vlines(my_guess, 0.55, 1.45, color=plot.INK, linestyle="--")
+ax.vlines(guess, 0.55, 1.45, color=plot.INK, linestyle="--")
 ax.set(xlabel="error rate on test digits, % (mean of 5 runs ± s.e.; dashed: your guess)",
-       title="Of four silent bugs, one shows clearly in the error rate")
-plot.show(fig, "Error rates of a network without a bug, with four bugs, and without dropout.")
+       xlim=(0, 1.2 * max(guess, rates.mean(1).max())))
+shown = sum(cost.sign > 0 for cost in costs[1:5])
+told = f"{shown} of 4 silent bugs cost more than two standard errors"
+ax.set_title(f"{told} (in brackets: points more than without a bug)")
+plot.show(fig, "Error rates of a network without a bug, with four bugs, and without dropout. "
+               f"{told}; measuring in training mode costs {costs[1]:.1f} points.")
 
 # %% [markdown]
 # Measuring in training mode costs some five points, and anybody would notice. The other three bugs
@@ -146,29 +158,26 @@ print("modes:", [module.training for module in network.modules()])
 class Dropout(nn.Module):
     """Inverted dropout as a module: y = m * x / (1 - p) in training, y = x in evaluation.
 
-    p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p, when it is made.
-        An attribute: a later `layer.p = 0.1` counts from the next call on.
+    p : probability of dropping. An attribute: a later `layer.p = 0.1` counts from the next call on.
     generator : torch.Generator, or None for torch's own; the only source of randomness
     x : tensor of any shape and floating dtype, left as it is; y has its shape, dtype and device
+        (where nothing is dropped, y may be x itself)
     Nothing is kept between calls, the state_dict is empty, and the repr is `Dropout(p=0.5)`.
     """
 
     def __init__(self, p=0.5, generator=None):
+        check_probability(p)
         ### BEGIN SOLUTION
         super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"p must be a probability in [0, 1], not {p}")
         self.p, self.generator = p, generator
         ### END SOLUTION
 
     def forward(self, x):
         ### BEGIN SOLUTION
-        if not self.training or self.p == 0:
+        if not self.training:
             return x
-        if self.p == 1:
-            return x * 0
-        coins = torch.rand(x.shape, generator=self.generator, device=x.device)
-        return x * (coins >= self.p) / (1 - self.p)
+        kept = torch.rand(x.shape, generator=self.generator, device=x.device) >= self.p
+        return x * kept / (1 - self.p) if self.p < 1 else x * 0
         ### END SOLUTION
 
     def extra_repr(self):
@@ -198,7 +207,7 @@ print(network)
 sent = [network.train(row not in (2, 3))(torch.ones(24)).numpy() for row in range(6)]
 fig, (ax,) = plot.figure(1, width=5.5, height=1.9)
 plot.mask(sent, ax).set_yticks([1, 3, 5], ["train", "eval", "train"])
-ax.set(xlabel="unit", title="Your layer: new masks in training, none in evaluation")
+ax.set(xlabel="unit", title="Your layer in six calls")
 plot.show(fig, "Which units send in six calls, two of them in evaluation mode.")
 
 # %% check="Dropout" points=2
@@ -214,6 +223,7 @@ with expect.case("Dropout(0.3, generator)(x) on 20 000 normal numbers",
     expect.only(
         out / x,
         (0, 1 / 0.7),
+        rtol=1e-6,
         hint="a survivor must be x / (1 - p).",
         suspects=[
             (1, "the survivors are not scaled. Divide them by 1 - p."),
@@ -224,19 +234,16 @@ with expect.case("Dropout(0.3, generator)(x) on 20 000 normal numbers",
                 suspects=[(0.7, "a fraction 1 - p is dropped: p is swapped."),
                           (0, "nothing is dropped: every entry is scaled.")])
 
-# %% check="Dropout" points=1
-# Every entry has a coin of its own, every call its own mask, and the coins are the generator's.
-ones = torch.ones(40, 200)
-with expect.case("layer = Dropout(0.5); layer(x) twice, on 40 rows of 200 ones"):
+# %% check="Dropout" points=2
+# Every entry has a coin of its own, fresh at each call, from the generator or from torch's own.
+ones = torch.ones(20, 60)
+with expect.case("Dropout(p, generator)(x) on 20 × 60 ones, 24 times for each of three p"):
+    expect.coins(lambda p, generator: Dropout(p, generator)(ones),
+                 scale=lambda p: 1 / (1 - p), source=expect.generator, none=True)
+with expect.case("layer = Dropout(0.5); layer(x) twice, on 20 × 60 ones"):
     layer = Dropout(0.5)
-    first, second = layer(ones), layer(ones)
-    expect.varies(first, chance=0.5**200, what="rows with different masks",
-                  hint="one mask serves the whole batch. Draw a mask of x's whole shape.")
-    expect.varies([first, second], chance=0.5**8000, what="two different masks",
-                  hint="the mask is kept, or a seed is set inside. Draw a new one in each call.")
-with expect.case("Dropout(0.5, generator)(x) with two generators of seed 7"):
-    first, second = (Dropout(0.5, torch.Generator().manual_seed(7))(ones) for _ in "ab")
-    expect.repeats(first, second, hint="the mask does not come from generator. Hand it on.")
+    expect.varies([layer(ones), layer(ones)], chance=0.5**1200, what="two different masks",
+                  hint="the layer keeps its mask. Draw a new one in each call.")
 
 # %% check="Dropout" points=1
 # The mode: alone, and as a part of a network.
@@ -264,15 +271,34 @@ with expect.case("network = nn.Sequential(nn.Sequential(Dropout(0.6))); network.
                   hint="the network's train() does not reach your layer. Ask `self.training`.")
 
 # %% check="Dropout" points=1
-# What the layer holds, and whether it can be copied and saved.
+# The gradient is dy times the mask and the scale, also where x is 0.
+x = torch.randn(6, 50, generator=expect.generator(), dtype=torch.float64, requires_grad=True)
+dy = torch.randn(6, 50, generator=expect.generator(), dtype=torch.float64)
+lost = [("does not require grad|does not have a grad_fn|not have been used",
+         "the output has lost its history: .data, .detach(), NumPy or no_grad() in forward.")]
+with expect.case("out = Dropout(0.4)(x); out.backward(dy); x.grad", crash=lost):
+    out = Dropout(0.4)(x)
+    out.backward(dy)
+    kept = out.detach() != 0
+    expect.equal("none" if x.grad is None else "there", "there", hint=lost[0][1])
+    expect.close(x.grad, dy * kept / 0.6, rtol=1e-6, hint="dy times the mask and the scale.",
+                 suspects=[(dy, "the gradient goes past the mask."),
+                           (dy * kept, "the gradient goes past the scale.")])
+with expect.case("out = Dropout(0.4)(x); out.sum().backward(); x.grad, where every x is 0",
+                 crash=lost):
+    x = torch.zeros(2000, requires_grad=True)
+    Dropout(0.4)(x).sum().backward()
+    expect.mean(x.grad != 0, 0.6, of=(0, 1),
+                hint="survivors that are 0 have lost their gradient: 0 is not the same as dropped.")
+
+# %% check="Dropout" points=1
+# Nothing is kept between calls: the layer can be saved, loaded and copied.
 with expect.case("len(Dropout(0.3).state_dict())"):
     layer = Dropout(0.3)
     layer(torch.ones(5))
     expect.equal(len(layer.state_dict()), 0,
                  hint="p and the mask are no weights: keep them out of the state_dict, or old "
                       "files no longer load.")
-with expect.case("repr(Dropout(0.3)) == 'Dropout(p=0.3)'"):
-    expect.equal(repr(Dropout(0.3)), "Dropout(p=0.3)", hint="write extra_repr, as `Noise` does.")
 with expect.case("copy.deepcopy(layer)(x) after a step of training",
                  crash=[("deepcopy", "a tensor of the last call stays on self. Keep none.")]):
     x = torch.ones(500, requires_grad=True)
@@ -284,9 +310,25 @@ with expect.case("pickle.loads(pickle.dumps(layer))(x)",
                                                 "made in __init__. Keep plain numbers.")]):
     twin = expect.ask("restored", Dropout(0.3))
     expect.mean(twin(torch.ones(500)) == 0, 0.3, of=(0, 1), hint="the loaded layer differs.")
+with expect.case("bytes that a layer holds after layer(x), 1000 entries, no gradients"):
+    size = expect.ask("saved_bytes", Dropout(0.3), torch.ones(1000))
+    expect.equal(round(int(size) / 1000), 0, hint="the mask, or x or y, stays on self. Keep none.")
 
 # %% check="Dropout" points=1
-# Every floating dtype, any layout in memory, no entries at all.
+# p is 0.5 if not given, stands in the repr, and counts as it is at each call.
+ones = torch.ones(1000)
+with expect.case("repr(Dropout(0.3)) == 'Dropout(p=0.3)'"):
+    expect.equal(repr(Dropout(0.3)), "Dropout(p=0.3)", hint="write extra_repr, as `Noise` does.")
+with expect.case("Dropout().p"):
+    expect.close(Dropout().p, 0.5, hint="without an argument p is 0.5.")
+with expect.case("layer = Dropout(0.1); layer.p = 0.9; layer(x)"):
+    layer = Dropout(0.1)
+    layer.p = 0.9
+    expect.mean(layer(ones) == 0, 0.9, of=(0, 1),
+                hint="a later p does not count: use self.p in forward, no copy of it.")
+
+# %% check="Dropout" points=1
+# Every floating dtype stays as it is, whatever the layout in memory.
 for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
     with expect.case(f"Dropout(0.5)(x) on 1000 ones, {dtype}"):
         out = Dropout(0.5)(torch.ones(1000, dtype=dtype))
@@ -299,361 +341,95 @@ with expect.case("Dropout(0.5)(x) on a transposed matrix",
     x = torch.randn(30, 20, generator=expect.generator(), dtype=torch.float64).t()
     out = Dropout(0.5)(x)
     expect.tensor(out, (20, 30), hint="return a tensor of x's shape.")
-    expect.only(out / x, (0, 2), hint="entries changed their places.")
-with expect.case("Dropout(0.5)(x) on an empty tensor of shape (0, 3)"):
-    expect.tensor(Dropout(0.5)(torch.empty(0, 3)), (0, 3), hint="no entries: none comes out.")
-with expect.case("Dropout(0.001)(x) on 200 000 ones, torch.bfloat16"):
-    out = Dropout(0.001, expect.generator())(torch.ones(200_000, dtype=torch.bfloat16))
-    expect.mean(out == 0, 0.001, of=(0, 1),
-                hint="the coins have x's dtype, which is too coarse for this p. Draw float32.")
+    expect.only(out / x, (0, 2), rtol=1e-6, hint="entries changed their places.")
 
 # %% check="Dropout" points=1
-# Gradients, and gradients of gradients.
-x = torch.randn(6, 50, generator=expect.generator(), dtype=torch.float64, requires_grad=True)
-dy = torch.randn(6, 50, generator=expect.generator(), dtype=torch.float64)
-lost = [("does not require grad|does not have a grad_fn|not have been used",
-         "the output has lost its history: .data, .detach(), NumPy or no_grad() in forward.")]
-with expect.case("out = Dropout(0.4)(x); out.backward(dy); x.grad", crash=lost):
-    out = Dropout(0.4)(x)
-    out.backward(dy)
-    kept = out.detach() != 0
-    expect.equal("none" if x.grad is None else "there", "there", hint=lost[0][1])
-    expect.close(x.grad, dy * kept / 0.6, hint="dy times the mask and the scale.",
-                 suspects=[(dy, "the gradient goes past the mask."),
-                           (dy * kept, "the gradient goes past the scale.")])
-with expect.case("(g,) = torch.autograd.grad((out**3).sum(), x, create_graph=True); g's gradient",
-                 crash=lost):
-    out = Dropout(0.4)(x)
-    (g,) = torch.autograd.grad((out**3).sum(), x, create_graph=True)
-    (again,) = torch.autograd.grad(g.sum(), x)
-    expect.close(again, 6 * out.detach() / 0.36,
-                 hint="the second derivative of (c x)³ is 6 c² (c x), with c = 1 / 0.6 or 0.")
+# The rate is right in low precision too, where p is small.
+for dtype in (torch.bfloat16, torch.float16):
+    for p in (0.001, 0.01):
+        with expect.case(f"Dropout({p}, generator)(x) on a million ones, {dtype}"):
+            out = Dropout(p, expect.generator())(torch.ones(1_000_000, dtype=dtype))
+            expect.mean(out == 0, p, of=(0, 1),
+                        hint="coins of this dtype are too coarse for this p. Draw float32.")
 
 # %% check="Dropout" points=1
-# The ends, what is no probability, and a p that is changed later.
+# At p = 0 nothing is dropped; at p = 1 everything, and 0 / 0 is no 0.
 ones = torch.ones(1000)
 with expect.case("Dropout(0.0)(x) and Dropout(1.0)(x) on ones"):
     expect.close(Dropout(0.0)(ones), ones, hint="at p = 0 nothing is dropped.")
     expect.close(Dropout(1.0)(ones), 0 * ones, hint="at p = 1 every entry is dropped.",
                  suspects=[(0 * ones + float("nan"), "0 / 0 gives NaN at p = 1. Return zeros.")])
-for p in (-0.1, 1.5, float("nan")):
-    with expect.case(f"Dropout({p})"):
-        expect.raises(ValueError, lambda p=p: Dropout(p), mentions="p",
-                      hint="raise ValueError, naming p, if not 0 <= p <= 1. (nn.Dropout "
-                           "accepts NaN.)")
-with expect.case("layer = Dropout(0.1); layer.p = 0.9; layer(x)"):
-    layer = Dropout(0.1)
-    layer.p = 0.9
-    expect.mean(layer(ones) == 0, 0.9, of=(0, 1),
-                hint="a later p does not count: use self.p in forward, no copy of it.")
 
-# %% mistake="Dropout" says="super().__init__()"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
-
-# %% mistake="Dropout" says="lacks the method"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def foward(self, x):
-        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
-
-# %% mistake="Dropout" says="not scaled"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        return x * (torch.rand(x.shape, generator=self.generator) >= self.p)
-
-# %% mistake="Dropout" says="divided by p"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        return x * (torch.rand(x.shape, generator=self.generator) < self.p) / self.p
-
-# %% mistake="Dropout" says="p is swapped"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        return x * torch.empty_like(x).bernoulli_(self.p, generator=self.generator) / (1 - self.p)
-
-# %% mistake="Dropout" says="writes into its input"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        return x.mul_(torch.rand(x.shape, generator=self.generator) >= self.p).div_(1 - self.p)
-
-# %% mistake="Dropout" says="one mask serves the whole batch"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        kept = torch.rand(x.shape[-1], generator=self.generator) >= self.p
-        return x * kept / (1 - self.p)
-
-# %% mistake="Dropout" says="the mask is kept"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator, self.kept = p, generator, None
-
-    def forward(self, x):
-        if self.kept is None:
-            self.kept = torch.rand(x.shape, generator=self.generator) >= self.p
-        return x * self.kept / (1 - self.p)
-
-# %% mistake="Dropout" says="a seed is set inside"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p = p
-
-    def forward(self, x):
-        torch.manual_seed(0)
-        return x * (torch.rand(x.shape) >= self.p) / (1 - self.p)
-
-# %% mistake="Dropout" says="does not come from generator"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p = p
-
-    def forward(self, x):
-        return x * (torch.rand(x.shape) >= self.p) / (1 - self.p)
-
-# %% mistake="Dropout" says="eval() does not switch"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        return F.dropout(x, self.p) if self.generator is None else x * (
-            torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
-
-# %% mistake="Dropout" says="evaluation scales too"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        kept = torch.rand(x.shape, generator=self.generator) >= self.p if self.training else 1
-        return x * kept / (1 - self.p)
-
-# %% mistake="Dropout" says="hides the method"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator, self.eval = p, generator, False
-
-    def forward(self, x):
-        if self.eval:
-            return x
-        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
-
-# %% mistake="Dropout" says="the network's eval() does not reach"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator, self.on = p, generator, True
-
-    def eval(self):
-        self.on = False
+# %% mistakes="Dropout"
+{
+    "super().__init__()": ("        super().__init__()\n", ""),
+    "lacks the method": ("def forward", "def foward"),
+    "not scaled": (" / (1 - self.p)", ""),
+    "divided by p": ("(1 - self.p)", "self.p"),
+    "p is swapped": (">= self.p", "< self.p"),
+    "nothing is dropped: every": ("x * kept", "x"),
+    "writes into its input": ("x * kept", "x.mul_(kept)"),
+    "every row has the same mask": ("x.shape,", "x.shape[-1:],"),
+    "every column has the same mask": ("x.shape,", "(*x.shape[:1], *[1] * (x.dim() - 1)),"),
+    "an exact number is dropped": (">= self.p", ">= self.p\n        "
+        "kept = kept.new_ones(x.shape).flatten().index_fill(0, torch.randperm(x.numel(), "
+        "generator=self.generator)[: round(self.p * x.numel())], False).view(x.shape)"),
+    "do not come from the given generator": ("generator=self.generator, ", ""),
+    "not from a copy": ("= p, generator", "= p, generator and generator.clone_state()"),
+    "a seed is set inside": ("= p, generator", "= p, generator or torch.manual_seed(0)"),
+    "keeps its mask": ("return x * kept",
+                       'kept = self.__dict__.setdefault("kept", kept)\n        return x * kept'),
+    "hides the method": ("= p, generator", "= p, generator\n        self.eval = False"),
+    "eval() does not switch": ("not self.training", "self.p == 0"),
+    "evaluation scales too": ("return x\n", "return x / (1 - self.p)\n"),
+    "evaluation multiplies": ("return x\n", "return x * (1 - self.p)\n"),
+    "the network's eval() does not reach": ("""    def forward(self, x):
+        ### BEGIN SOLUTION
+        if not self.training:""", """    on = True
 
     def train(self, mode=True):
         self.on = True
 
-    def forward(self, x):
-        if not self.on:
-            return x
-        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
-
-# %% mistake="Dropout" says="no weights: keep them out of the state_dict"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.generator = generator
-        self.register_buffer("p", torch.tensor(p, dtype=torch.float64))
+    def eval(self):
+        self.on = False
 
     def forward(self, x):
-        if not self.training:
-            return x
-        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
+        if not self.on:"""),
+    "write extra_repr": ('f"p={self.p}"', '""'),
+    "without an argument p is 0.5": ("p=0.5, generator", "p=0.2, generator"),
+    "a later p does not count": ("    def forward", """    def __setattr__(self, name, value):
+        if name != "p" or not hasattr(self, "p"):
+            super().__setattr__(name, value)
 
-# %% mistake="Dropout" says="write extra_repr"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        if not self.training:
-            return x
-        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
-
-# %% mistake="Dropout" says="stays on self"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        self.y = x
-        if self.training:
-            self.y = x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
-        return self.y
-
-    def extra_repr(self):
-        return f"p={self.p}"
-
-# %% mistake="Dropout" says="cannot be pickled"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p = p
-        self.coins = lambda shape: torch.rand(shape, generator=generator)
-
-    def forward(self, x):
-        return x * (self.coins(x.shape) >= self.p) / (1 - self.p) if self.training else x
-
-    def extra_repr(self):
-        return f"p={self.p}"
-
-# %% mistake="Dropout" says="another dtype"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        kept = (torch.rand(x.shape, generator=self.generator) >= self.p).float()
-        return x * kept / (1 - self.p) if self.training else x
-
-    def extra_repr(self):
-        return f"p={self.p}"
-
-# %% mistake="Dropout" says="has no `view`"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        if not self.training:
-            return x
-        kept = torch.rand(x.numel(), generator=self.generator) >= self.p
-        return (x.view(-1) * kept / (1 - self.p)).view(x.shape)
-
-    def extra_repr(self):
-        return f"p={self.p}"
-
-# %% mistake="Dropout" says="too coarse for this p"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        if not self.training:
-            return x
-        kept = torch.rand(x.shape, generator=self.generator, dtype=x.dtype) >= self.p
-        return x * kept / (1 - self.p)
-
-    def extra_repr(self):
-        return f"p={self.p}"
-
-# %% mistake="Dropout" says="lost its history"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        y = x.detach().clone()
-        if self.training:
-            y[torch.rand(x.shape, generator=self.generator) < self.p] = 0
-            y /= 1 - self.p
-        return y.requires_grad_(x.requires_grad)
-
-    def extra_repr(self):
-        return f"p={self.p}"
-
-# %% mistake="Dropout" says="0 / 0 gives NaN"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        kept = torch.rand(x.shape, generator=self.generator) >= self.p
-        return x * kept / torch.tensor(1 - self.p, dtype=x.dtype) if self.training else x
-
-    def extra_repr(self):
-        return f"p={self.p}"
-
-# %% mistake="Dropout" says="accepts NaN"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        if p < 0 or p > 1:
-            raise ValueError(f"p must be in [0, 1], not {p}")
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        kept = torch.rand(x.shape, generator=self.generator) >= self.p
-        return x * kept / (1 - self.p if self.p < 1 else 1) if self.training else x
-
-    def extra_repr(self):
-        return f"p={self.p}"
-
-# %% mistake="Dropout" says="a later p does not count"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"p must be in [0, 1], not {p}")
-        self.p, self.keep, self.generator = p, 1 - p, generator
-
-    def forward(self, x):
-        if not self.training:
-            return x
-        kept = torch.rand(x.shape, generator=self.generator) < self.keep
-        return x * kept / (self.keep or 1)
-
-    def extra_repr(self):
-        return f"p={self.p}"
+    def forward"""),
+    "no weights: keep them out of the state_dict": ("self.p, self.generator = p, generator",
+        'self.generator = generator\n        self.register_buffer("p", torch.tensor(p).double())'),
+    "a tensor of the last call": ("return x * kept / (1 - self.p) if self.p < 1 else x * 0",
+                                  "self.y = x * kept / (1 - self.p)\n        return self.y"),
+    "cannot be pickled": ("= p, generator", "= p, generator\n        self.keep = lambda: 1 - p"),
+    "stays on self. Keep none": ("return x * kept", "self.kept = kept\n        return x * kept"),
+    "another dtype": (">= self.p", ">= self.p\n        kept = kept.float()"),
+    "has no `view`": ("x * kept", "(x.view(-1) * kept.view(-1)).view(x.shape)"),
+    "too coarse for this p": ("device=x.device", "device=x.device, dtype=x.dtype"),
+    "lost its history": ("return x * kept", "return x.detach() * kept"),
+    "goes past the mask": ("x * kept / (1 - self.p) if",
+                           "x + (x * kept / (1 - self.p) - x).detach() if"),
+    "goes past the scale": ("x * kept / (1 - self.p) if",
+                            "x * kept + (x * kept * self.p / (1 - self.p)).detach() if"),
+    "0 is not the same as dropped": ("x * kept / (1 - self.p) if",
+                                     "torch.where(x * kept == 0, 0, x / (1 - self.p)) if"),
+    "0 / 0 gives NaN": (" if self.p < 1 else x * 0", ""),
+}
 
 # %% correct="Dropout"
 class Dropout(nn.Module):
     def __init__(self, p=0.5, generator=None):
         super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"p must be a probability, not {p}")
         self.p, self.generator = p, generator
 
     def forward(self, x):
-        if not self.training:
-            return x
+        if not self.training or self.p == 0:
+            return x.clone()
         mask = torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
         return x * mask.div_(1 - self.p) if self.p < 1 else torch.zeros_like(x)
 
@@ -664,18 +440,14 @@ class Dropout(nn.Module):
 class Dropout(nn.Module):
     def __init__(self, p: float = 0.5, generator=None):
         super().__init__()
-        if not (p >= 0 and p <= 1):
-            raise ValueError(f"p = {p} is no probability")
-        self.p = p
-        self.generator = generator
+        self.__dict__ |= {"p": p, "generator": generator}
 
     def forward(self, x):
         if self.training is False:
-            return x.clone()
-        keep = 1 - self.p
-        mask = torch.empty(x.shape, dtype=torch.bool, device=x.device)
-        mask.bernoulli_(keep, generator=self.generator)
-        return torch.where(mask, x / (keep or 1), torch.zeros((), dtype=x.dtype, device=x.device))
+            return x
+        dropped = torch.empty(x.shape, dtype=torch.bool, device=x.device)
+        dropped.bernoulli_(self.p, generator=self.generator)
+        return (x / (1 - self.p or 1)).masked_fill(dropped, 0)
 
     def __repr__(self):
         return f"{type(self).__name__}(p={self.p})"
