@@ -24,6 +24,8 @@ machine offers; a Linux of 5.13 or later with user namespaces has all of it, als
 container or virtual machine that allows them. For your own notebook, which you trust:
 `python3 grader grade NN --unsafe`."""
 
+BUILT = "lessons/ is as solutions/ has it."
+
 
 def main(argv: list[str]) -> int:
     """Run one command; return its exit status."""
@@ -52,14 +54,28 @@ def _test(args: argparse.Namespace) -> int:
     return tiers.run(args.tier, args.rest)
 
 
+def _new(args: argparse.Namespace) -> int:
+    from grader.authoring import skeleton
+
+    path = skeleton.new(args.name, SOLUTIONS)
+    print(f"written: {path.relative_to(ROOT)}. It is a whole lesson, to be written over.")
+    print(f"Then: `python3 grader build` and `python3 grader check {args.name[:2]}`.")
+    return 0
+
+
 def _build(args: argparse.Namespace) -> int:
+    from grader.authoring import record
+
+    if not args.check and record.unchanged(ROOT):  # packages that take seconds are not imported
+        print(BUILT)
+        return 0
     from grader.authoring.build import build
 
     changed = build(check=args.check)
     if args.check and changed:
         print(f"not as solutions/ has them: {', '.join(changed)}. Run `python3 grader build`.")
         return 1
-    print(f"built: {', '.join(changed)}" if changed else "lessons/ is as solutions/ has it.")
+    print(f"built: {', '.join(changed)}" if changed else BUILT)
     return 0
 
 
@@ -70,12 +86,34 @@ def _check(args: argparse.Namespace) -> int:
     from grader.grading.choice import chosen
 
     (lesson,) = chosen([args.lesson])
-    with Console().status(f"trying {lesson.name} …"):
-        findings = sorted(trial.trial(lesson, args.seeds or trial.SEEDS, args.exercise))
+    if args.exercise not in ("", *lesson.exercises):
+        raise CourseError(f"{lesson.name} has no exercise `{args.exercise}`.")
+    if args.mutants:
+        from grader.authoring import mutation
+
+        return mutation.command(lesson, args.exercise, args.seeds or mutation.SEEDS)
+    few: list[int] = []
+    count = len(trial.answers(lesson, args.exercise))
+    with Console(stderr=True).status(f"{lesson.name}: {count} answers") as status:
+
+        def say(done: int, of: int, draws: int) -> None:
+            status.update(f"{lesson.name}: {done} of {of} answers tried")
+            if draws:
+                few.append(draws)
+
+        processes, seeds = os.cpu_count() or 1, args.seeds or trial.SEEDS
+        seconds = float("inf") if args.seeds else trial.SECONDS
+        findings = sorted(
+            trial.trial(lesson, seeds, args.exercise, processes=processes, seconds=seconds, say=say)
+        )
     for finding in findings:
         print(f"{lesson.path.name}:{finding.line}: {finding.text}")
-    count = len(lesson.of("mistake", args.exercise or None))
-    print(f"{lesson.name}: {len(findings)} findings, {count} mistakes tried.")
+    print(f"{lesson.name}: {len(findings)} findings, {count} answers tried.")
+    if few:
+        print(
+            f"{len(few)} answers had fewer than {seeds} draws, as their checks take long: "
+            f"{min(few)} at least. `--seeds {seeds}` asks for all."
+        )
     return 1 if findings else 0
 
 
@@ -310,6 +348,7 @@ def _demo(args: argparse.Namespace) -> int:
 COMMANDS = {
     "lab": _lab,
     "test": _test,
+    "new": _new,
     "build": _build,
     "check": _check,
     "grade": _grade,

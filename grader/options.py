@@ -29,6 +29,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         tier.add_argument(f"--{name}", dest="tier", action="store_const", const=name, help=what)
     test.set_defaults(tier="default")
 
+    new = commands.add_parser("new", help="begin a lesson: a small one that passes, to write over")
+    new.add_argument("name", metavar="NN_TOPIC", help='such as "38_dropconnect"')
+
     build = commands.add_parser("build", help="make lessons/ from solutions/")
     build.add_argument("--check", action="store_true", help="only say what would change")
 
@@ -36,6 +39,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     check.add_argument("lesson", metavar="LESSON", help='"13" or a full name')
     check.add_argument("--exercise", default="", metavar="NAME", help="only this one")
     check.add_argument("--seeds", type=positive, metavar="N", help="draws for each answer")
+    check.add_argument("--mutants", action="store_true", help="which small edits go unnoticed?")
 
     grade = commands.add_parser("grade", help="grade your own notebooks where they lie")
     grade.add_argument("lessons", nargs="+", metavar="LESSON", help='"13", a full name, or "all"')

@@ -19,12 +19,13 @@
 
 # %% setup=true
 import math
+from statistics import NormalDist
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from dropoutlab import expect, explore, plot, reproduced, variants
+from dropoutlab import check_probability, expect, explore, plot, reproduced, variants
 
 # %% [markdown]
 # ## Where we stand
@@ -36,12 +37,15 @@ from dropoutlab import expect, explore, plot, reproduced, variants
 # Inverted dropout keeps the mean, so it seems to fit everywhere. Try it in a *self-normalising*
 # network: SELU layers, made so that mean 0 and standard deviation 1 come out of every layer if
 # they go in. Below, random networks of 32 such layers, without dropout and with `F.dropout` at
-# $p=0.1$ after each. **Before you run it, guess: what standard deviation is left after 32 layers
-# with dropout?**
+# $p=0.1$ after each. **Commit yourself first: what standard deviation is left after 32 layers with
+# dropout?**
 
-# %%
+# %% guess=true
 my_guess = 0.7  # standard deviation of the activations after 32 layers with dropout
 
+# %% figure=true
+# Mean and standard deviation through 32 SELU layers, without dropout and with it.
+guess = expect.guess(my_guess)
 torch.set_num_threads(1)  # products this small wait for each other's threads
 
 
@@ -72,11 +76,12 @@ def draw_layers(drops, ax):
 drops = {"no dropout": lambda h: h, "dropout, p = 0.1": lambda h: F.dropout(h, 0.1)}
 fig, (ax,) = plot.figure(1, width=6.5)
 ends = draw_layers(drops, ax)
-ax.plot(32, my_guess, "o", color=plot.INK)
-ax.annotate("your guess ", (32, my_guess), ha="right", va="bottom")
-ax.set_title("Ordinary dropout moves SELU's fixed point")
-plot.show(fig, "Mean and standard deviation over 32 SELU layers: near 0 and 1 without dropout; "
-               "with it both move away.")
+ax.plot(32, guess, "o", color=plot.INK)
+ax.annotate("your guess ", (32, guess), ha="right", va="bottom")
+gap = plot.difference(ends["dropout, p = 0.1"], ends["no dropout"])
+ax.set_title(f"Dropout moves the standard deviation by {gap:.2f}")
+plot.show(fig, "Mean and standard deviation over 32 SELU layers, without dropout and with it. "
+               f"After 32 layers dropout has moved the standard deviation by {gap:.2f}.")
 for name, found in ends.items():
     print(f"{name}: after 32 layers {found.mean():.2f} ± {plot.standard_error(found):.2f}")
 
@@ -129,13 +134,13 @@ def gaussian_dropout(x, p, generator=None, training=True):
     """y = x * n in training, each entry's n normal with mean 1 and variance p / (1 - p).
 
     Nothing is dropped: p is the rate of the coin that has this variance. In evaluation y = x.
-    p : in [0, 1); at p = 1 the variance would be infinite. Else (NaN too) ValueError naming p
+    p : in [0, 1); at p = 1 the variance would be infinite
     generator : torch.Generator, or None for torch's own; the only source of randomness
     x : tensor of any shape and floating dtype, left as it is; y has its shape and dtype
     """
-    ### BEGIN SOLUTION
     if not 0 <= p < 1:
         raise ValueError(f"p must be in [0, 1), not {p}")
+    ### BEGIN SOLUTION
     if not training:
         return x
     noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
@@ -213,41 +218,31 @@ with expect.case("gaussian_dropout(x, 0.3, generator) on 400 rows of 500 threes"
                 suspects=[(0.3, "that is a coin. Draw normal numbers."),
                           (0.42265, "these numbers are uniform. Draw normal ones: randn.")])
 
-# %% check="gaussian_dropout" points=1
-# Where the noise comes from.
-x = torch.ones(40, 50)
-with expect.case("gaussian_dropout(x, 0.5), called twice"):
-    calls = [gaussian_dropout(x, 0.5) for _ in range(2)]
-    expect.varies(calls, chance=0.0, what="two different noises",
-                  hint="each call gives the same: a seed is set inside. Take the generator's.")
-with expect.case("gaussian_dropout(x, 0.5, generator) with two generators of seed 7"):
-    calls = [gaussian_dropout(x, 0.5, torch.Generator().manual_seed(7)) for _ in range(2)]
-    expect.repeats(*calls, hint="the noise does not come from generator. Hand it to torch.randn.")
+# %% check="gaussian_dropout" points=2
+# Each entry has noise of its own, new at each call, from the generator alone.
+with expect.case("which multipliers are among the lowest share p, 24 times for each of three p"):
+    expect.coins(
+        lambda p, generator: gaussian_dropout(torch.ones(20, 60), p, generator)
+        >= 1 + math.sqrt(p / (1 - p)) * NormalDist().inv_cdf(p),
+        source=expect.generator,
+        none=True,
+    )
 
 # %% check="gaussian_dropout" points=1
-# Evaluation, and no noise at p = 0.
+# In evaluation y = x; the dtype stays.
 x = torch.randn(20, 30, generator=expect.generator(), dtype=torch.float64)
 with expect.case("gaussian_dropout(x, 0.4, training=False)"):
     expect.close(gaussian_dropout(x, 0.4, training=False), x,
                  hint="in evaluation the noise is still there. Return x.",
                  suspects=[(x * 0.6, "evaluation multiplies by 1 - p. Return x as it is."),
                            (x / 0.6, "evaluation scales too. Return x as it is.")])
-with expect.case("gaussian_dropout(x, 0)"):
-    expect.close(gaussian_dropout(x, 0), x, hint="at p = 0 the variance is 0: y = x.")
-
-# %% check="gaussian_dropout" points=1
-# What is no rate; dtypes; gradients.
-for p in (-0.1, 1.5, float("nan")):
-    with expect.case(f"gaussian_dropout(x, {p})"):
-        expect.raises(ValueError, lambda p=p: gaussian_dropout(torch.ones(3), p), mentions="p",
-                      hint="refuse it by name: raise ValueError, naming p, unless 0 <= p < 1.")
-with expect.case("gaussian_dropout(x, 1.0)"):
-    expect.raises(ValueError, lambda: gaussian_dropout(torch.ones(3), 1.0), mentions="p",
-                  hint="at p = 1 the variance is infinite. Refuse it too.")
 for dtype in (torch.float32, torch.bfloat16, torch.float64):
     with expect.case(f"gaussian_dropout(x, 0.5), x of {dtype}"):
         expect.tensor(gaussian_dropout(torch.ones(9, dtype=dtype), 0.5), 9, dtype,
                       hint="the noise has another dtype and changes that of y. Draw it in x's.")
+
+# %% check="gaussian_dropout" points=1
+# The gradient of y is the noise.
 with expect.case("out = gaussian_dropout(x, 0.4); out.sum().backward(); x.grad",
                  crash=[("does not require grad|grad_fn",
                          "the output has lost its history: .data, .detach() or no_grad().")]):
@@ -257,116 +252,45 @@ with expect.case("out = gaussian_dropout(x, 0.4); out.sum().backward(); x.grad",
     out.sum().backward()
     expect.close(x.grad, (out / x).detach(), hint="y = x n, so the gradient is the noise n.")
 
-# %% mistake="gaussian_dropout" says="taken as the standard deviation"
-def gaussian_dropout(x, p, generator=None, training=True):
-    if not training:
-        return x
-    return x * (1 + p / (1 - p) * torch.randn(x.shape, generator=generator, dtype=x.dtype))
-
-# %% mistake="gaussian_dropout" says="odds of keeping"
-def gaussian_dropout(x, p, generator=None, training=True):
-    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-    return x * (1 + math.sqrt((1 - p) / p) * noise) if training else x
-
-# %% mistake="gaussian_dropout" says="unscaled coin"
-def gaussian_dropout(x, p, generator=None, training=True):
-    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-    return x * (1 + math.sqrt(p * (1 - p)) * noise) if training else x
-
-# %% mistake="gaussian_dropout" says="the standard deviation is p"
-def gaussian_dropout(x, p, generator=None, training=True):
-    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-    return x * (1 + p * noise) if training else x
-
-# %% mistake="gaussian_dropout" says="the noise is added to x"
-def gaussian_dropout(x, p, generator=None, training=True):
-    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-    return x + math.sqrt(p / (1 - p)) * noise if training else x
-
-# %% mistake="gaussian_dropout" says="x itself is lost"
-def gaussian_dropout(x, p, generator=None, training=True):
-    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-    return x * math.sqrt(p / (1 - p)) * noise if training else x
-
-# %% mistake="gaussian_dropout" says="divided by 1 - p as well"
-def gaussian_dropout(x, p, generator=None, training=True):
-    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-    return x * (1 + math.sqrt(p / (1 - p)) * noise) / (1 - p) if training else x
-
-# %% mistake="gaussian_dropout" says="that is a coin"
-def gaussian_dropout(x, p, generator=None, training=True):
-    if not training:
-        return x
-    return x * (torch.rand(x.shape, generator=generator) >= p).to(x.dtype) / (1 - p)
-
-# %% mistake="gaussian_dropout" says="these numbers are uniform"
-def gaussian_dropout(x, p, generator=None, training=True):
-    noise = 2 * torch.rand(x.shape, generator=generator, dtype=x.dtype) - 1
-    return x * (1 + math.sqrt(3 * p / (1 - p)) * noise) if training else x
-
-# %% mistake="gaussian_dropout" says="one row of noise"
-def gaussian_dropout(x, p, generator=None, training=True):
-    if not training:
-        return x
-    return x * (1 + math.sqrt(p / (1 - p)) * torch.randn(x.shape[-1], generator=generator))
-
-# %% mistake="gaussian_dropout" says="one number multiplies everything"
-def gaussian_dropout(x, p, generator=None, training=True):
-    return x * (1 + math.sqrt(p / (1 - p)) * torch.randn(1)) if training else x
-
-# %% mistake="gaussian_dropout" says="training changes nothing"
-def gaussian_dropout(x, p, generator=None, training=True):
-    if training:
-        return x
-    return x * (1 + math.sqrt(p / (1 - p)) * torch.randn(x.shape, generator=generator))
-
-# %% mistake="gaussian_dropout" says="in evaluation the noise is still there"
-def gaussian_dropout(x, p, generator=None, training=True):
-    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-    return x * (1 + math.sqrt(p / (1 - p)) * noise)
-
-# %% mistake="gaussian_dropout" says="does not come from generator"
-def gaussian_dropout(x, p, generator=None, training=True):
-    return x * (1 + math.sqrt(p / (1 - p)) * torch.randn_like(x)) if training else x
-
-# %% mistake="gaussian_dropout" says="a seed is set inside"
-def gaussian_dropout(x, p, generator=None, training=True):
-    torch.manual_seed(0)
-    return x * (1 + math.sqrt(p / (1 - p)) * torch.randn_like(x)) if training else x
-
-# %% mistake="gaussian_dropout" says="writes into its input"
-def gaussian_dropout(x, p, generator=None, training=True):
-    if training:
-        x *= 1 + math.sqrt(p / (1 - p)) * torch.randn(x.shape, generator=generator)
-    return x
-
-# %% mistake="gaussian_dropout" says="refuse it by name"
-def gaussian_dropout(x, p, generator=None, training=True):
-    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-    return x * (1 + math.sqrt(p / (1 - p)) * noise) if training else x
-
-# %% mistake="gaussian_dropout" says="the variance is infinite"
-def gaussian_dropout(x, p, generator=None, training=True):
-    if not 0 <= p <= 1:
-        raise ValueError("p must lie in [0, 1]")
-    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-    return x * (1 + math.sqrt(p / (1 - p + 1e-12)) * noise) if training else x
-
-# %% mistake="gaussian_dropout" says="has another dtype"
-def gaussian_dropout(x, p, generator=None, training=True):
-    if not 0 <= p < 1:
-        raise ValueError("p must lie in [0, 1)")
-    noise = torch.randn(x.shape, generator=generator, dtype=torch.float64)
-    return x * (1 + math.sqrt(p / (1 - p)) * noise) if training else x
+# %% mistakes="gaussian_dropout"
+{
+    "taken as the standard deviation": ("math.sqrt(p / (1 - p))", "p / (1 - p)"),
+    "odds of keeping": ("p / (1 - p)", "(1 - p) / p"),
+    "unscaled coin": ("p / (1 - p)", "p * (1 - p)"),
+    "the variance is p": ("p / (1 - p)", "p"),
+    "the standard deviation is p": ("math.sqrt(p / (1 - p))", "p"),
+    "the noise is added to x": ("x * (1 + math.sqrt(p / (1 - p)) * noise)",
+                                "x + math.sqrt(p / (1 - p)) * noise"),
+    "the noise has variance 1": ("math.sqrt(p / (1 - p)) * noise", "noise"),
+    "x itself is lost": ("1 + math", "math"),
+    "the mean is 1 - p": ("1 + math", "1 - p + math"),
+    "nothing is scaled by 1 / (1 - p)": ("1 + math", "1 / (1 - p) + math"),
+    "divided by 1 - p as well": ("* noise)", "* noise) / (1 - p)"),
+    "that is a coin": ("(1 + math.sqrt(p / (1 - p)) * noise)",
+                       "((torch.rand(x.shape, generator=generator) >= p) / (1 - p))"),
+    "these numbers are uniform":
+        ("* noise)", "* (torch.rand(x.shape, generator=generator) - 0.5) * 12**0.5)"),
+    "one row of noise serves": ("(x.shape, ", "(x.shape[-1:], "),
+    "units of a sample share": ("(x.shape, ", "((len(x), *[1] * (x.dim() - 1)), "),
+    "one number multiplies everything": ("(x.shape, ", "((1,), "),
+    "are drawn against one another":
+        ("* noise)", "* torch.cat([noise[: len(x) // 2], -noise[: (len(x) + 1) // 2]]))"),
+    "training changes nothing": ("if not training", "if training"),
+    "the noise is still there": ("if not training", "if training is None"),
+    "evaluation multiplies by 1 - p": ("return x\n", "return x * (1 - p)\n"),
+    "evaluation scales too": ("return x\n", "return x / (1 - p)\n"),
+    "do not come from the given generator": ("generator=generator, ", ""),
+    "a seed is set inside": ("noise =", "generator = generator or torch.Generator()\n    noise ="),
+    "writes into its input": ("x * (1", "x.mul_(1"),
+    "has another dtype": ("dtype=x.dtype", "dtype=torch.float64"),
+    "lost its history": ("x * (1", "x.detach() * (1"),
+}
 
 # %% correct="gaussian_dropout"
 def gaussian_dropout(x, p, generator=None, training=True):
-    if p != p or p < 0 or p >= 1:
-        raise ValueError("p is no rate")
     if not training:
         return x.clone()
-    spread = (p / (1 - p)) ** 0.5
-    noise = torch.empty_like(x).normal_(1.0, spread, generator=generator)
+    noise = torch.empty_like(x).normal_(1.0, (p / (1 - p)) ** 0.5, generator=generator)
     return torch.mul(x, noise)
 
 # %% [markdown]
@@ -383,18 +307,15 @@ def dropconnect_linear(x, W, b, p, generator=None, training=True):
     """y[n, j] = sum over i of m[n, j, i] W[j, i] x[n, i] / (1 - p) + b[j]; m drawn in training.
 
     Every weight of every sample is dropped with probability p on its own; b is neither dropped
-    nor scaled. In evaluation y = x Wᵀ + b. At p = 1, y = b. p outside [0, 1] (NaN too):
-    ValueError naming p.
+    nor scaled. In evaluation y = x Wᵀ + b.
+    p : probability of dropping, below 1
     x : (N, in); W : (out, in); b : (out,); all left as they are. Returns a tensor (N, out).
     generator : torch.Generator, or None for torch's own; the only source of randomness
     """
+    check_probability(p)
     ### BEGIN SOLUTION
-    if not 0 <= p <= 1:
-        raise ValueError(f"p must be a probability in [0, 1], not {p}")
-    if not training or p == 0:
+    if not training:
         return x @ W.T + b
-    if p == 1:
-        return x @ (0 * W).T + b
     coins = torch.rand(len(x), *W.shape, generator=generator, device=x.device)
     thinned = W * (coins >= p) / (1 - p)
     return torch.einsum("nji,ni->nj", thinned, x) + b
@@ -451,39 +372,27 @@ with expect.case("dropconnect_linear(x, W, b, 0.3, generator): x = (1, 0, 0), W 
             (0, "whole outputs fall. Mask the weights before they are summed."),
         ],
     )
-    expect.varies(out, chance=1e-300, what="samples with different masks",
-                  hint="one mask serves the whole batch. Draw one for each sample.")
-    expect.varies(out.T, chance=1e-300, what="units that lose different inputs",
-                  hint="all units lose the same input: that is dropout on x. Mask W.")
-    expect.mean(out == 10, 0.3, of=(0, 1), hint="each weight falls with probability p.",
-                suspects=[(0.7, "a share 1 - p of the weights falls: p is swapped.")])
+
+# %% check="dropconnect_linear" points=2
+# Weights 1, 2, 4, 8: the sum tells which stayed. Each weight of each sample has its own coin.
+
+
+def stayed(p, generator):
+    """Whether each of 4 weights of 15 units stayed, for each of 20 samples: (20, 15, 4)."""
+    x, W = torch.ones(20, 4).double(), (2.0 ** torch.arange(4)).double().repeat(15, 1)
+    code = (1 - p) * dropconnect_linear(x, W, torch.zeros(15).double(), p, generator).detach()
+    expect.close(code, code.round(), atol=1e-4, rtol=0, hint="this is no sum of some of the "
+                 "weights, each divided by 1 - p.")
+    return (code.round().long()[..., None] >> torch.arange(4)) & 1
+
+
+with expect.case("dropconnect_linear(x, W, 0, p, generator), 24 times for each of three p"):
+    expect.coins(stayed, axes=("sample", "unit", "input"), source=expect.generator, none=True)
 
 # %% check="dropconnect_linear" points=1
-# Weights 1, 2, 4, 8: the sum tells which of them stayed.
-with expect.case("dropconnect_linear(x, W, b, 0.4): x = 1, W = (1, 2, 4, 8) in each row, b = 0"):
-    W = (2.0 ** torch.arange(4)).double().repeat(3, 1)
-    x, b = torch.ones(3000, 4).double(), torch.zeros(3).double()
-    code = 0.6 * dropconnect_linear(x, W, b, 0.4, expect.generator())
-    expect.close(code, code.round(), atol=1e-6, rtol=0, hint="a sum of some of the weights only.")
-    bits = (code.round().long()[..., None] >> torch.arange(4)) & 1
-    expect.varies(bits.flatten(0, 1).T, chance=1e-300, what="weights of a unit with own coins",
-                  hint="all weights of a unit fall together. Each needs a coin of its own.")
-    for i in range(4):
-        for j in range(i):
-            expect.mean(bits[..., i] & bits[..., j], 0.36, of=(0, 1),
-                        hint="two weights of a unit must fall independently.")
-
-# %% check="dropconnect_linear" points=1
-# Where the coins come from; evaluation.
+# In evaluation all of W is used, as it is.
 draw = expect.generator()
 x, W, b = (torch.randn(s, generator=draw, dtype=torch.float64) for s in ((7, 20), (30, 20), (30,)))
-with expect.case("dropconnect_linear(x, W, b, 0.5), called twice"):
-    calls = [dropconnect_linear(x, W, b, 0.5) for _ in range(2)]
-    expect.varies(calls, chance=1e-300, what="two different results",
-                  hint="each call gives the same: a seed is set inside.")
-with expect.case("dropconnect_linear(x, W, b, 0.5, generator), two generators of seed 7"):
-    calls = [dropconnect_linear(x, W, b, 0.5, torch.Generator().manual_seed(7)) for _ in range(2)]
-    expect.repeats(*calls, hint="the mask does not come from generator. Hand it on.")
 with expect.case("dropconnect_linear(x, W, b, 0.5, training=False)"):
     expect.close(dropconnect_linear(x, W, b, 0.5, training=False), F.linear(x, W, b),
                  hint="in evaluation weights still fall. Use all of W.",
@@ -492,18 +401,9 @@ with expect.case("dropconnect_linear(x, W, b, 0.5, training=False)"):
                            (F.linear(x, W * 2, b), "evaluation scales W. Use it as it is.")])
 
 # %% check="dropconnect_linear" points=1
-# Both ends, what is no probability, and gradients.
+# Gradients pass through the weights that stayed.
 draw = expect.generator()
 x, W, b = (torch.randn(s, generator=draw, dtype=torch.float64) for s in ((7, 4), (6, 4), (6,)))
-for p in (-0.1, 1.5, float("nan")):
-    with expect.case(f"dropconnect_linear(x, W, b, {p})"):
-        expect.raises(ValueError, lambda p=p: dropconnect_linear(x, W, b, p), mentions="p",
-                      hint="raise ValueError, naming p, unless 0 <= p <= 1.")
-with expect.case("dropconnect_linear(x, W, b, 0)"):
-    expect.close(dropconnect_linear(x, W, b, 0), F.linear(x, W, b), hint="nothing falls at p = 0.")
-with expect.case("dropconnect_linear(x, W, b, 1)"):
-    expect.close(dropconnect_linear(x, W, b, 1), b.expand(7, 6),
-                 hint="at p = 1 that divides by 0. Every weight falls, and b is left.")
 with expect.case("out = dropconnect_linear(x, W, b, 0.4); out.sum().backward()",
                  crash=[("does not require grad|grad_fn|NoneType",
                          "the output has lost its history: .data, .detach() or no_grad().")]):
@@ -517,133 +417,37 @@ with expect.case("out = dropconnect_linear(x, W, b, 0.4); out.sum().backward()",
     expect.close((x.grad * x).detach().sum(), product, rtol=1e-6, atol=1e-6,
                  hint="the gradient of x goes through the same mask.")
 
-# %% mistake="dropconnect_linear" says="one mask serves the whole batch"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    if not training:
-        return F.linear(x, W, b)
-    return F.linear(x, W * (torch.rand(W.shape, generator=generator) >= p) / (1 - p), b)
-
-# %% mistake="dropconnect_linear" says="that is dropout on x"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    if not training:
-        return F.linear(x, W, b)
-    return F.linear(x * (torch.rand(x.shape, generator=generator) >= p) / (1 - p), W, b)
-
-# %% mistake="dropconnect_linear" says="whole outputs fall"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    return F.dropout(F.linear(x, W, b), p, training)
-
-# %% mistake="dropconnect_linear" says="not scaled"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    if not training:
-        return F.linear(x, W, b)
-    mask = torch.rand(len(x), *W.shape, generator=generator) >= p
-    return torch.einsum("nji,ni->nj", W * mask, x) + b
-
-# %% mistake="dropconnect_linear" says="divided by p"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    mask = torch.rand(len(x), *W.shape, generator=generator) >= p
-    return torch.einsum("nji,ni->nj", W * mask / p, x) + b if training else F.linear(x, W, b)
-
-# %% mistake="dropconnect_linear" says="p is swapped"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    mask = torch.rand(len(x), *W.shape, generator=generator) < p
-    return torch.einsum("nji,ni->nj", W * mask / (1 - p), x) + b if training else F.linear(x, W, b)
-
-# %% mistake="dropconnect_linear" says="b is scaled too"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    if not training:
-        return F.linear(x, W, b)
-    mask = torch.rand(len(x), *W.shape, generator=generator) >= p
-    return (torch.einsum("nji,ni->nj", W * mask, x) + b) / (1 - p)
-
-# %% mistake="dropconnect_linear" says="b falls too"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    if not training:
-        return F.linear(x, W, b)
-    W, x = torch.cat([W, b[:, None]], 1), torch.cat([x, torch.ones(len(x), 1)], 1)
-    mask = torch.rand(len(x), *W.shape, generator=generator) >= p
-    return torch.einsum("nji,ni->nj", W * mask / (1 - p), x)
-
-# %% mistake="dropconnect_linear" says="b is missing"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    if not training:
-        return x @ W.T
-    mask = torch.rand(len(x), *W.shape, generator=generator) >= p
-    return torch.einsum("nji,ni->nj", W * mask / (1 - p), x)
-
-# %% mistake="dropconnect_linear" says="weights of a unit fall together"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    if not training:
-        return F.linear(x, W, b)
-    mask = torch.rand(len(x), len(W), generator=generator) >= p
-    return x @ W.T * mask / (1 - p) + b
-
-# %% mistake="dropconnect_linear" says="the weights are changed"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    if training:
-        W *= (torch.rand(W.shape, generator=generator) >= p) / (1 - p)
-    return F.linear(x, W, b)
-
-# %% mistake="dropconnect_linear" says="weights still fall"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    mask = torch.rand(len(x), *W.shape, generator=generator) >= p
-    return torch.einsum("nji,ni->nj", W * mask / (1 - p), x) + b
-
-# %% mistake="dropconnect_linear" says="multiplies W by 1 - p"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    if not training:
-        return F.linear(x, W * (1 - p), b)
-    mask = torch.rand(len(x), *W.shape, generator=generator) >= p
-    return torch.einsum("nji,ni->nj", W * mask / (1 - p), x) + b
-
-# %% mistake="dropconnect_linear" says="does not come from generator"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    if not training:
-        return F.linear(x, W, b)
-    return torch.einsum("nji,ni->nj", F.dropout(W.expand(len(x), *W.shape), p), x) + b
-
-# %% mistake="dropconnect_linear" says="follow the shapes"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    if not training:
-        return F.linear(x, W, b)
-    mask = torch.rand(len(x), *W.shape, generator=generator) >= p
-    return x @ (W * mask / (1 - p)) + b
-
-# %% mistake="dropconnect_linear" says="divides by 0"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    if not 0 <= p <= 1:
-        raise ValueError("p must lie in [0, 1]")
-    if not training:
-        return F.linear(x, W, b)
-    mask = torch.rand(len(x), *W.shape, generator=generator) >= p
-    return torch.einsum("nji,ni->nj", W * mask / (1 - p), x) + b
-
-# %% mistake="dropconnect_linear" says="naming p"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    if not training:
-        return F.linear(x, W, b)
-    mask = torch.rand(len(x), *W.shape, generator=generator) >= p
-    return torch.einsum("nji,ni->nj", W * mask / max(1 - p, 1e-9), x) + b
+# %% mistakes="dropconnect_linear"
+{
+    "every sample has the same mask": ("torch.rand(len(x), *W", "torch.rand(1, *W"),
+    "every unit has the same mask": ("*W.shape,", "1, W.shape[1],"),
+    "every input has the same mask": ("*W.shape,", "len(W), 1,"),
+    "whole outputs fall": ('torch.einsum("nji,ni->nj", thinned, x) + b',
+                           "F.dropout(x @ W.T + b, p)"),
+    "training drops nothing": ("if not training", "if training"),
+    "the weights that stay are not scaled": (" / (1 - p)", ""),
+    "the weights are divided by p": ("/ (1 - p)", "/ p"),
+    "p is swapped": (">= p", "< p"),
+    "b is scaled too": ("thinned, x) + b", "thinned, x) + b / (1 - p)"),
+    "b falls too": ("thinned, x) + b", "thinned, x) + b * coins[:, :, 0].round()"),
+    "b is missing": ("thinned, x) + b", "thinned, x)"),
+    "an exact number is dropped for each call and sample":
+        ("coins >= p", "coins.flatten(1).argsort(1).argsort(1).view_as(coins) >= p * W.numel()"),
+    "the weights are changed": ("thinned = W", "W.mul_(coins[0] >= p)\n    thinned = W"),
+    "weights still fall": ("if not training", "if training is None"),
+    "multiplies W by 1 - p": ("return x @ W.T + b", "return x @ ((1 - p) * W).T + b"),
+    "evaluation scales W": ("return x @ W.T + b", "return x @ W.T / (1 - p) + b"),
+    "do not come from the given generator": ("generator=generator, ", ""),
+    "a seed is set inside": ("coins =", "generator = generator or torch.Generator()\n    coins ="),
+    "follow the shapes": ('torch.einsum("nji,ni->nj", thinned, x)', "x @ thinned"),
+    "lost its history": ("thinned, x)", "thinned.detach(), x.detach())"),
+}
 
 # %% correct="dropconnect_linear"
 def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    if p != p or p < 0 or p > 1:
-        raise ValueError("p is no probability")
-    rows = []
-    for sample in x:
-        mask = torch.bernoulli(torch.full_like(W, 1 - p), generator=generator) if training else 1
-        scale = (1 / (1 - p) if p < 1 else 0) if training else 1
-        rows.append((W * mask * scale) @ sample + b)
-    return torch.stack(rows)
-
-# %% correct="dropconnect_linear"
-def dropconnect_linear(x, W, b, p, generator=None, training=True):
-    if not 0 <= p <= 1:
-        raise ValueError("p is no probability")
     keep = torch.ones(len(x), *W.shape, dtype=W.dtype)
     if training:
-        keep = keep.bernoulli_(1 - p, generator=generator) / max(1 - p, 1e-12)
+        keep = keep.bernoulli_(1 - p, generator=generator) / (1 - p)
     return ((W * keep) @ x[:, :, None]).squeeze(2) + b
 
 # %% [markdown]
@@ -666,17 +470,15 @@ def alpha_dropout(x, p, generator=None, training=True):
 
     λ = 1.0507009873554805, α = 1.6732632423543772, and with q = 1 - p
     a = (q + α'² q (1 - q))^(-1/2), b = -a (1 - q) α': where x has mean 0 and variance 1, so has y.
-    At p = 1 zeros, the limit; in evaluation y = x. p outside [0, 1] (NaN too): ValueError naming p.
+    In evaluation y = x.
+    p : probability of dropping, below 1
     x : tensor of any shape and floating dtype, left as it is; y has its shape and dtype
     generator : torch.Generator, or None for torch's own; the only source of randomness
     """
+    check_probability(p)
     ### BEGIN SOLUTION
-    if not 0 <= p <= 1:
-        raise ValueError(f"p must be a probability in [0, 1], not {p}")
     if not training:
         return x
-    if p == 1:
-        return x * 0
     least = -1.0507009873554805 * 1.6732632423543772
     a = (1 - p + least**2 * p * (1 - p)) ** -0.5
     kept = torch.rand(x.shape, generator=generator, device=x.device) >= p
@@ -690,7 +492,7 @@ def alpha_dropout(x, p, generator=None, training=True):
 # First the mixture of $x$ and $\alpha'$ (`torch.where`), then one affine map for all entries.
 
 # %% [markdown] hint="alpha_dropout"
-# `a` and `b` are plain numbers. At $p=1$ `a` would be $1/\sqrt 0$: treat that case by itself.
+# `a` and `b` are plain numbers, the same for all entries.
 
 # %% [markdown]
 # The first figure again, with your function in it:
@@ -699,9 +501,10 @@ def alpha_dropout(x, p, generator=None, training=True):
 drops["your alpha_dropout, p = 0.1"] = lambda h: alpha_dropout(h, 0.1)
 fig, (ax,) = plot.figure(1, width=6.5)
 ends = draw_layers(drops, ax)
-ax.set_title("Alpha dropout leaves SELU's fixed point where it is")
-plot.show(fig, "As in the first figure; with alpha dropout mean and standard deviation stay near 0 "
-               "and 1.")
+gap = plot.difference(ends["your alpha_dropout, p = 0.1"], ends["no dropout"])
+ax.set_title(f"Alpha dropout moves the standard deviation by {gap:.2f}")
+plot.show(fig, "As in the first figure, with your alpha dropout, which moves the standard "
+               f"deviation after 32 layers by {gap:.2f}.")
 for name, found in ends.items():
     print(f"{name}: after 32 layers {found.mean():.2f} ± {plot.standard_error(found):.2f}")
 
@@ -739,13 +542,12 @@ with expect.case("alpha_dropout(x, 0.2, generator) on 100 rows of 200 halves"):
             (0.5 * alone + 0.2 * alone * 1.6732632423543772, "λ is missing: α' = -λα."),
         ],
     )
-    fell = out < 0
-    expect.varies(fell.flatten(), chance=1e-300, what="kept and dropped entries",
-                  hint="one coin falls for all. Draw coins of x's shape.")
-    expect.varies(fell, chance=1e-300, what="rows with different masks",
-                  hint="one mask serves the whole batch. Draw coins of x's shape.")
-    expect.mean(fell, 0.2, of=(0, 1), hint="p is the probability that an entry becomes α'.",
-                suspects=[(0.8, "a share 1 - p is dropped: the comparison is swapped.")])
+
+# %% check="alpha_dropout" points=2
+# Each entry falls by a coin of its own, new at each call, from the generator alone.
+with expect.case("alpha_dropout(x, p, generator) on 20 × 60 halves, 24 times for each of three p"):
+    expect.coins(lambda p, generator: alpha_dropout(torch.full((20, 60), 0.5), p, generator) > 0,
+                 source=expect.generator, none=True)
 
 # %% check="alpha_dropout" points=1
 # Mean 0 and variance 1, as they come in, in one call and through SELU layers.
@@ -765,190 +567,69 @@ with expect.case("six SELU layers with alpha_dropout(h, 0.1)"):
     expect.close(float(h.var()), 1, atol=0.5, hint="the variance moves from layer to layer.")
 
 # %% check="alpha_dropout" points=1
-# The same two values as torch's own, which takes no generator; evaluation; where coins come from.
-draw = expect.generator()
-x = torch.randn(20, 30, generator=draw, dtype=torch.float64)
-with expect.case("alpha_dropout(x, 0.5) on 1000 ones, against F.alpha_dropout"):
-    ones = torch.ones(1000, dtype=torch.float64)
-    own, torchs = alpha_dropout(ones, 0.5), F.alpha_dropout(ones, 0.5, training=True)
-    expect.close(torch.stack([own.min(), own.max()]), torch.stack([torchs.min(), torchs.max()]),
-                 rtol=1e-4, hint="the two values differ from torch's: see a and b.")
-with expect.case("alpha_dropout(x, 0.5, generator) with two generators of seed 7"):
-    calls = [alpha_dropout(x, 0.5, torch.Generator().manual_seed(7)) for _ in range(2)]
-    expect.repeats(*calls, hint="the mask does not come from generator. Draw it with torch.rand.")
-with expect.case("alpha_dropout(x, 0.5), called twice"):
-    expect.varies([alpha_dropout(x, 0.5) for _ in range(2)], chance=1e-150,
-                  what="two different masks", hint="each call gives the same: a seed inside?")
+# In evaluation y = x; the dtype stays.
+x = torch.randn(20, 30, generator=expect.generator(), dtype=torch.float64)
 with expect.case("alpha_dropout(x, 0.4, training=False)"):
     low = -1.7580993408473766
     a = (0.6 + low**2 * 0.24) ** -0.5
     expect.close(alpha_dropout(x, 0.4, training=False), x,
                  hint="in evaluation there is still noise. Return x.",
                  suspects=[(a * x - 0.4 * a * low, "evaluation still maps by a and b. Return x.")])
-
-# %% check="alpha_dropout" points=1
-# Both ends, what is no probability, dtypes, gradients.
-for p in (-0.1, 1.5, float("nan")):
-    with expect.case(f"alpha_dropout(x, {p})"):
-        expect.raises(ValueError, lambda p=p: alpha_dropout(torch.ones(3), p), mentions="p",
-                      hint="raise ValueError, naming p, unless 0 <= p <= 1.")
-x = torch.randn(50, generator=expect.generator(), dtype=torch.float64)
-with expect.case("alpha_dropout(x, 0)"):
-    expect.close(alpha_dropout(x, 0), x, hint="at p = 0 a is 1 and b is 0: y = x.")
-with expect.case("alpha_dropout(x, 1)", crash=[("ZeroDivision", "at p = 1 a is 1 over 0. The "
-                                                                "limit is zeros.")]):
-    expect.close(alpha_dropout(x, 1), 0 * x, hint="at p = 1 a is 1 over 0. The limit is zeros.")
 for dtype in (torch.float32, torch.bfloat16):
     with expect.case(f"alpha_dropout(x, 0.5), x of {dtype}"):
         expect.tensor(alpha_dropout(torch.ones(9, dtype=dtype), 0.5), 9, dtype,
                       hint="y has another dtype than x. Let numbers and booleans meet x alone.")
+
+# %% check="alpha_dropout" points=1
+# The gradient is a where an entry stayed, else 0.
 with expect.case("out = alpha_dropout(x, 0.4); out.sum().backward(); x.grad",
                  crash=[("does not require grad|grad_fn",
                          "the output has lost its history: .data, .detach() or no_grad().")]):
-    x = x.clone().requires_grad_()
+    x = torch.randn(50, generator=expect.generator(), dtype=torch.float64).requires_grad_()
     alpha_dropout(x, 0.4).sum().backward()
     expect.only(x.grad, (0, (0.6 + 1.7580993408473766**2 * 0.24) ** -0.5), rtol=1e-4,
                 hint="the gradient is a where an entry stayed, else 0.")
 
-# %% mistake="alpha_dropout" says="that is ordinary dropout"
-def alpha_dropout(x, p, generator=None, training=True):
-    return F.dropout(x, p, training)
-
-# %% mistake="alpha_dropout" says="the affine map is missing"
-def alpha_dropout(x, p, generator=None, training=True):
-    if not training:
-        return x
-    kept = torch.rand(x.shape, generator=generator) >= p
-    return torch.where(kept, x, -1.0507009873554805 * 1.6732632423543772)
-
-# %% mistake="alpha_dropout" says="becomes 0 first"
-def alpha_dropout(x, p, generator=None, training=True):
-    least = -1.0507009873554805 * 1.6732632423543772
-    a = (1 - p + least**2 * p * (1 - p)) ** -0.5
-    kept = torch.rand(x.shape, generator=generator) >= p
-    return a * (x * kept) - a * p * least if training else x
-
-# %% mistake="alpha_dropout" says="comes out as 0"
-def alpha_dropout(x, p, generator=None, training=True):
-    least = -1.0507009873554805 * 1.6732632423543772
-    a = (1 - p + least**2 * p * (1 - p)) ** -0.5
-    kept = torch.rand(x.shape, generator=generator) >= p
-    return kept * (a * x - a * p * least) if training else x
-
-# %% mistake="alpha_dropout" says="b has the wrong sign"
-def alpha_dropout(x, p, generator=None, training=True):
-    least = -1.0507009873554805 * 1.6732632423543772
-    a = (1 - p + least**2 * p * (1 - p)) ** -0.5
-    kept = torch.rand(x.shape, generator=generator) >= p
-    return a * torch.where(kept, x, least) + a * p * least if training else x
-
-# %% mistake="alpha_dropout" says="b holds q"
-def alpha_dropout(x, p, generator=None, training=True):
-    least = -1.0507009873554805 * 1.6732632423543772
-    a = (1 - p + least**2 * p * (1 - p)) ** -0.5
-    kept = torch.rand(x.shape, generator=generator) >= p
-    return a * torch.where(kept, x, least) - a * (1 - p) * least if training else x
-
-# %% mistake="alpha_dropout" says="b is missing"
-def alpha_dropout(x, p, generator=None, training=True):
-    least = -1.0507009873554805 * 1.6732632423543772
-    a = (1 - p + least**2 * p * (1 - p)) ** -0.5
-    kept = torch.rand(x.shape, generator=generator) >= p
-    return a * torch.where(kept, x, least) if training else x
-
-# %% mistake="alpha_dropout" says="a is missing"
-def alpha_dropout(x, p, generator=None, training=True):
-    least = -1.0507009873554805 * 1.6732632423543772
-    kept = torch.rand(x.shape, generator=generator) >= p
-    return torch.where(kept, x, least) - p * least if training else x
-
-# %% mistake="alpha_dropout" says="swapped in a and b"
-def alpha_dropout(x, p, generator=None, training=True):
-    least = -1.0507009873554805 * 1.6732632423543772
-    a = (p + least**2 * p * (1 - p)) ** -0.5
-    kept = torch.rand(x.shape, generator=generator) >= p
-    return a * torch.where(kept, x, least) - a * (1 - p) * least if training else x
-
-# %% mistake="alpha_dropout" says="a lacks the root"
-def alpha_dropout(x, p, generator=None, training=True):
-    least = -1.0507009873554805 * 1.6732632423543772
-    a = 1 / (1 - p + least**2 * p * (1 - p))
-    kept = torch.rand(x.shape, generator=generator) >= p
-    return a * torch.where(kept, x, least) - a * p * least if training else x
-
-# %% mistake="alpha_dropout" says="a is 1 over that root"
-def alpha_dropout(x, p, generator=None, training=True):
-    least = -1.0507009873554805 * 1.6732632423543772
-    a = math.sqrt(1 - p + least**2 * p * (1 - p))
-    kept = torch.rand(x.shape, generator=generator) >= p
-    return a * torch.where(kept, x, least) - a * p * least if training else x
-
-# %% mistake="alpha_dropout" says="α' is negative"
-def alpha_dropout(x, p, generator=None, training=True):
-    least = 1.0507009873554805 * 1.6732632423543772
-    a = (1 - p + least**2 * p * (1 - p)) ** -0.5
-    kept = torch.rand(x.shape, generator=generator) >= p
-    return a * torch.where(kept, x, least) - a * p * least if training else x
-
-# %% mistake="alpha_dropout" says="λ is missing"
-def alpha_dropout(x, p, generator=None, training=True):
-    least = -1.6732632423543772
-    a = (1 - p + least**2 * p * (1 - p)) ** -0.5
-    kept = torch.rand(x.shape, generator=generator) >= p
-    return a * torch.where(kept, x, least) - a * p * least if training else x
-
-# %% mistake="alpha_dropout" says="a share 1 - p is dropped"
-def alpha_dropout(x, p, generator=None, training=True):
-    least = -1.0507009873554805 * 1.6732632423543772
-    a = (1 - p + least**2 * p * (1 - p)) ** -0.5
-    kept = torch.rand(x.shape, generator=generator) < p
-    return a * torch.where(kept, x, least) - a * p * least if training else x
-
-# %% mistake="alpha_dropout" says="one mask serves the whole batch"
-def alpha_dropout(x, p, generator=None, training=True):
-    least = -1.0507009873554805 * 1.6732632423543772
-    a = (1 - p + least**2 * p * (1 - p)) ** -0.5
-    kept = torch.rand(x.shape[1:], generator=generator) >= p
-    return a * torch.where(kept, x, least) - a * p * least if training else x
-
-# %% mistake="alpha_dropout" says="writes into its input"
-def alpha_dropout(x, p, generator=None, training=True):
-    least = -1.0507009873554805 * 1.6732632423543772
-    if not training:
-        return x
-    a = (1 - p + least**2 * p * (1 - p)) ** -0.5
-    x[torch.rand(x.shape, generator=generator) < p] = least
-    return a * x - a * p * least
-
-# %% mistake="alpha_dropout" says="does not come from generator"
-def alpha_dropout(x, p, generator=None, training=True):
-    return F.alpha_dropout(x, p, training)
-
-# %% mistake="alpha_dropout" says="still maps by a and b"
-def alpha_dropout(x, p, generator=None, training=True):
-    least = -1.0507009873554805 * 1.6732632423543772
-    a = (1 - p + least**2 * p * (1 - p)) ** -0.5
-    if training:
-        x = torch.where(torch.rand(x.shape, generator=generator) >= p, x, least)
-    return a * x - a * p * least
-
-# %% mistake="alpha_dropout" says="a is 1 over 0"
-def alpha_dropout(x, p, generator=None, training=True):
-    if not 0 <= p <= 1:
-        raise ValueError("p must lie in [0, 1]")
-    least = -1.0507009873554805 * 1.6732632423543772
-    a = (1 - p + least**2 * p * (1 - p)) ** -0.5
-    kept = torch.rand(x.shape, generator=generator) >= p
-    return a * torch.where(kept, x, least) - a * p * least if training else x
+# %% mistakes="alpha_dropout"
+{
+    "that is ordinary dropout": ("a * torch.where(kept, x, least) - a * p * least",
+                                 "x * kept / (1 - p)"),
+    "the affine map is missing": ("a * torch.where(kept, x, least) - a * p * least",
+                                  "torch.where(kept, x, least)"),
+    "becomes 0 first": ("torch.where(kept, x, least)", "(x * kept)"),
+    "comes out as 0": ("a * torch.where(kept, x, least) - a * p * least",
+                       "kept * (a * x - a * p * least)"),
+    "b has the wrong sign": ("- a * p", "+ a * p"),
+    "b holds q": ("a * p * least", "a * (1 - p) * least"),
+    "b is missing": (" - a * p * least", ""),
+    "a is missing": ("a = (1 - p + least**2 * p * (1 - p)) ** -0.5", "a = 1"),
+    "swapped in a and b": ("""a = (1 - p + least**2 * p * (1 - p)) ** -0.5
+    kept = torch.rand(x.shape, generator=generator, device=x.device) >= p""",
+        """a = (p + least**2 * p * (1 - p)) ** -0.5
+    kept, p = torch.rand(x.shape, generator=generator) >= p, 1 - p"""),
+    "a lacks the root": ("** -0.5", "** -1"),
+    "a is 1 over that root": ("** -0.5", "** 0.5"),
+    "α' is negative": ("least = -1", "least = 1"),
+    "λ is missing": ("-1.0507009873554805 * 1", "-1"),
+    "training changes nothing": ("if not training", "if training"),
+    "p is swapped": (">= p", "< p"),
+    "every row has the same mask": ("(x.shape, ", "(x.shape[1:], "),
+    "writes into its input": ("return a * torch.where(kept, x, least)",
+                              "x[~kept] = least\n    return a * x"),
+    "do not come from the given generator": ("generator=generator, ", ""),
+    "a seed is set inside": ("kept = ", "generator = generator or torch.Generator()\n    kept = "),
+    "still maps by a and b": ("return x\n", """return ((x + p * 1.7580993408473766)
+                * (1 - p + 1.7580993408473766**2 * p * (1 - p)) ** -0.5)
+"""),
+    "there is still noise": ("if not training", "if training is None"),
+    "x's shape and dtype": ("(kept, x, least)", "(kept, x.float(), least)"),
+    "lost its history": ("(kept, x, least)", "(kept, x.detach(), least)"),
+}
 
 # %% correct="alpha_dropout"
 def alpha_dropout(x, p, generator=None, training=True):
-    if p != p or p < 0 or p > 1:
-        raise ValueError("p is no probability")
     if not training:
         return x.clone()
-    if p == 1:
-        return torch.zeros_like(x)
     q, low = 1 - p, -1.7581
     a = 1 / math.sqrt(q * (1 + low**2 * (1 - q)))
     m = torch.empty_like(x).bernoulli_(q, generator=generator)
@@ -1063,54 +744,27 @@ with expect.case("standout_probability(x, W, 0, 0)"):
                  hint="α = β = 0 is dropout with p = 1/2.")
     expect.unchanged(x, torch.tensor([[-2000.0], [0.0], [2000.0]]))
 
-# %% mistake="standout_probability" says="probability of dropping"
-def standout_probability(x, W, alpha, beta):
-    return 1 - torch.sigmoid(alpha * (x @ W.T) + beta)
-
-# %% mistake="standout_probability" says="β is multiplied by α"
-def standout_probability(x, W, alpha, beta):
-    return torch.sigmoid(alpha * (x @ W.T + beta))
-
-# %% mistake="standout_probability" says="belong inside the sigmoid"
-def standout_probability(x, W, alpha, beta):
-    return alpha * torch.sigmoid(x @ W.T) + beta
-
-# %% mistake="standout_probability" says="α and β are exchanged"
-def standout_probability(x, W, alpha, beta):
-    return torch.sigmoid(beta * (x @ W.T) + alpha)
-
-# %% mistake="standout_probability" says="the sigmoid is missing"
-def standout_probability(x, W, alpha, beta):
-    return alpha * (x @ W.T) + beta
-
-# %% mistake="standout_probability" says="cut off at 0 and 1"
-def standout_probability(x, W, alpha, beta):
-    return (alpha * (x @ W.T) + beta).clip(0, 1)
-
-# %% mistake="standout_probability" says="softmax lets units compete"
-def standout_probability(x, W, alpha, beta):
-    return (alpha * (x @ W.T) + beta).softmax(-1)
-
-# %% mistake="standout_probability" says="relu comes first"
-def standout_probability(x, W, alpha, beta):
-    return torch.sigmoid(alpha * torch.relu(x @ W.T) + beta)
-
-# %% mistake="standout_probability" says="x meets it transposed"
-def standout_probability(x, W, alpha, beta):
-    return torch.sigmoid(alpha * (x @ W) + beta)
-
-# %% mistake="standout_probability" says="rows and columns are exchanged"
-def standout_probability(x, W, alpha, beta):
-    return torch.sigmoid(alpha * (W @ x.T) + beta)
-
-# %% mistake="standout_probability" says="added to each weight"
-def standout_probability(x, W, alpha, beta):
-    return torch.sigmoid(x @ (alpha * W + beta).T)
-
-# %% mistake="standout_probability" says="exp overflows"
-def standout_probability(x, W, alpha, beta):
-    e = torch.exp(alpha * (x @ W.T) + beta)
-    return e / (1 + e)
+# %% mistakes="standout_probability"
+{
+    "probability of dropping": ("torch.sigmoid(", "1 - torch.sigmoid("),
+    "β is multiplied by α": ("(x @ W.T) + beta", "(x @ W.T + beta)"),
+    "belong inside the sigmoid": ("torch.sigmoid(alpha * (x @ W.T) + beta)",
+                                  "alpha * torch.sigmoid(x @ W.T) + beta"),
+    "α and β are not used": ("alpha * (x @ W.T) + beta", "x @ W.T"),
+    "α and β are exchanged": ("alpha * (x @ W.T) + beta", "beta * (x @ W.T) + alpha"),
+    "the sigmoid is missing": ("torch.sigmoid(alpha * (x @ W.T) + beta)",
+                               "alpha * (x @ W.T) + beta"),
+    "cut off at 0 and 1": ("torch.sigmoid(alpha * (x @ W.T) + beta)",
+                           "(alpha * (x @ W.T) + beta).clip(0, 1)"),
+    "softmax lets units compete": ("torch.sigmoid(alpha * (x @ W.T) + beta)",
+                                   "(alpha * (x @ W.T) + beta).softmax(1)"),
+    "relu comes first": ("(x @ W.T)", "(x @ W.T).relu()"),
+    "x meets it transposed": ("W.T", "W"),
+    "rows and columns are exchanged": ("x @ W.T", "W @ x.T"),
+    "added to each weight": ("alpha * (x @ W.T) + beta", "x @ (alpha * W + beta).T"),
+    "exp overflows": ("torch.sigmoid(alpha * (x @ W.T) + beta)",
+                      "(e := torch.exp(alpha * (x @ W.T) + beta)) / (1 + e)"),
+}
 
 # %% correct="standout_probability"
 def standout_probability(x, W, alpha, beta):
@@ -1131,11 +785,10 @@ def scheduled_rate(step, total, p, kind):
 
     kind : "constant": p throughout; "linear": from 0 at step 0 to p at step `total`;
         "curriculum": 1 - θ(step), θ(t) = (1 - θ̄) exp(-γ t) + θ̄, θ̄ = 1 - p, γ = 10 / total
-    p outside [0, 1] (NaN too): ValueError naming p. Another kind: ValueError naming kind.
+    Another kind: ValueError naming kind.
     """
+    check_probability(p)
     ### BEGIN SOLUTION
-    if not 0 <= p <= 1:
-        raise ValueError(f"p must be a probability in [0, 1], not {p}")
     if kind == "constant":
         return p
     if kind == "linear":
@@ -1175,8 +828,7 @@ with expect.case("scheduled_rate(200, 1000, 0.4, 'curriculum')"):
         (0.6 * e + 0.4, "p is put for θ̄, and θ is returned. θ̄ = 1 - p; return 1 - θ."),
         (1 - e, "p is missing: the curve ends at 1."),
         (0.4 * (1 - math.exp(-0.2)), "γ is 1 / T. It is 10 / T."),
-        (0.4 * (1 - math.exp(-2000)), "γ is 10. It is 10 / total."),
-        (0.4, "the step plays no part."),
+        (0.4, "the rate is p already: γ is 10 / total, not 10, and multiplies the step."),
         (0.08, "that is the straight line."),
     ])
 with expect.case("scheduled_rate(step, 50, 0.7, 'curriculum') for step 0 to 50"):
@@ -1204,83 +856,37 @@ with expect.case("scheduled_rate(step, 40, 0.6, 'constant') for steps 0, 10 and 
                  suspects=[(torch.full((3,), 0.4), "constant returns 1 - p. It drops: p.")])
 
 # %% check="scheduled_rate" points=1
-# What is refused.
-for p in (-0.1, 1.5, float("nan")):
-    for kind in ("constant", "linear", "curriculum"):
-        with expect.case(f"scheduled_rate(1, 10, {p}, {kind!r})"):
-            expect.raises(ValueError, lambda p=p, kind=kind: scheduled_rate(1, 10, p, kind),
-                          mentions="p", hint="raise ValueError, naming p, unless 0 <= p <= 1.")
+# An unknown kind is refused.
 with expect.case("scheduled_rate(1, 10, 0.5, 'Linear')"):
-    expect.raises(ValueError, lambda: scheduled_rate(1, 10, 0.5, "Linear"), mentions="kind",
+    expect.raises(ValueError, lambda: scheduled_rate(1, 10, 0.5, "Linear"),
+                  mentions=("kind", "Linear"),
                   hint="a kind that is not known must not pass in silence.")
 
-# %% mistake="scheduled_rate" says="Return 1 - θ."
-def scheduled_rate(step, total, p, kind):
-    return {"constant": p, "linear": p * step / total,
-            "curriculum": p * math.exp(-10 * step / total) + 1 - p}[kind]
-
-# %% mistake="scheduled_rate" says="falls from p to 0"
-def scheduled_rate(step, total, p, kind):
-    return {"constant": p, "linear": p * step / total,
-            "curriculum": p * math.exp(-10 * step / total)}[kind]
-
-# %% mistake="scheduled_rate" says="p is put for θ̄. θ̄ keeps"
-def scheduled_rate(step, total, p, kind):
-    return {"constant": p, "linear": p * step / total,
-            "curriculum": 1 - ((1 - p) * math.exp(-10 * step / total) + p)}[kind]
-
-# %% mistake="scheduled_rate" says="and θ is returned"
-def scheduled_rate(step, total, p, kind):
-    return {"constant": p, "linear": p * step / total,
-            "curriculum": (1 - p) * math.exp(-10 * step / total) + p}[kind]
-
-# %% mistake="scheduled_rate" says="γ is 1 / T"
-def scheduled_rate(step, total, p, kind):
-    return {"constant": p, "linear": p * step / total,
-            "curriculum": p * (1 - math.exp(-step / total))}[kind]
-
-# %% mistake="scheduled_rate" says="γ is 10."
-def scheduled_rate(step, total, p, kind):
-    return {"constant": p, "linear": p * step / total,
-            "curriculum": p * (1 - math.exp(-10 * step))}[kind]
-
-# %% mistake="scheduled_rate" says="p is missing"
-def scheduled_rate(step, total, p, kind):
-    return {"constant": p, "linear": p * step / total,
-            "curriculum": 1 - math.exp(-10 * step / total)}[kind]
-
-# %% mistake="scheduled_rate" says="the line falls"
-def scheduled_rate(step, total, p, kind):
-    return {"constant": p, "linear": p * (1 - step / total),
-            "curriculum": p * (1 - math.exp(-10 * step / total))}[kind]
-
-# %% mistake="scheduled_rate" says="step // total"
-def scheduled_rate(step, total, p, kind):
-    return {"constant": p, "linear": p * (step // total),
-            "curriculum": p * (1 - math.exp(-10 * step / total))}[kind]
-
-# %% mistake="scheduled_rate" says="the line ends at 1"
-def scheduled_rate(step, total, p, kind):
-    return {"constant": p, "linear": step / total,
-            "curriculum": p * (1 - math.exp(-10 * step / total))}[kind]
-
-# %% mistake="scheduled_rate" says="naming p"
-def scheduled_rate(step, total, p, kind):
-    return {"constant": p, "linear": p * step / total,
-            "curriculum": p * (1 - math.exp(-10 * step / total))}[kind]
-
-# %% mistake="scheduled_rate" says="must not pass in silence"
-def scheduled_rate(step, total, p, kind):
-    if not 0 <= p <= 1:
-        raise ValueError("p must lie in [0, 1]")
-    if kind == "curriculum":
-        return p * (1 - math.exp(-10 * step / total))
-    return p if kind == "constant" else p * step / total
+# %% mistakes="scheduled_rate"
+{
+    "Return 1 - θ.": ("p * (1 - math.exp(-10 * step / total))",
+                      "p * math.exp(-10 * step / total) + 1 - p"),
+    "falls from p to 0": ("(1 - math.exp(-10 * step / total))", "math.exp(-10 * step / total)"),
+    "p is put for θ̄. θ̄ keeps": ("p * (1 - math", "(1 - p) * (1 - math"),
+    "and θ is returned": ("p * (1 - math.exp(-10 * step / total))",
+                          "(1 - p) * math.exp(-10 * step / total) + p"),
+    "γ is 1 / T": ("-10 * step", "-step"),
+    "the rate is p already": ("-10 * step / total", "-10 * step"),
+    "p is missing": ("p * (1 - math", "(1 - math"),
+    "that is the straight line": ("p * (1 - math.exp(-10 * step / total))", "p * (step / total)"),
+    "it rises at each step": ("(1 - math.exp(-10 * step / total))",
+                              "(1 - math.exp(-10 * max(step, step and 2) / total))"),
+    "the line falls": ("p * step / total", "p * (1 - step / total)"),
+    "of the probability to keep": ("p * step / total", "1 - p * step / total"),
+    "step // total": ("p * step / total", "p * (step // total)"),
+    "the line ends at 1": ("p * step / total", "step / total"),
+    "not divided by total": ("p * step / total", "p * step"),
+    "constant returns 1 - p": ("return p\n", "return 1 - p\n"),
+    "must not pass in silence": ('raise ValueError(f"kind {kind!r} is unknown")', "return p"),
+}
 
 # %% correct="scheduled_rate"
 def scheduled_rate(step, total, p, kind):
-    if p != p or p < 0 or p > 1:
-        raise ValueError("p is no probability")
     share = {
         "constant": lambda t: 1.0,
         "linear": lambda t: t,
@@ -1300,13 +906,9 @@ def scheduled_rate(step, total, p, kind):
 
 # %% exercise="layer_rates"
 def layer_rates(p, depth):
-    """The drop rate l / depth · p of each of the layers l = 1, …, depth, as a list.
-
-    p outside [0, 1] (NaN too): ValueError naming p.
-    """
+    """The drop rate l / depth · p of each of the layers l = 1, …, depth, as a list."""
+    check_probability(p)
     ### BEGIN SOLUTION
-    if not 0 <= p <= 1:
-        raise ValueError(f"p must be a probability in [0, 1], not {p}")
     return [p * layer / depth for layer in range(1, depth + 1)]
     ### END SOLUTION
 
@@ -1345,53 +947,22 @@ with expect.case("layer_rates(0.6, 4)"):
 with expect.case("layer_rates(0.3, 1)"):
     expect.close(float(layer_rates(0.3, 1)[0]), 0.3, hint="a single layer has rate p.")
 
-# %% check="layer_rates" points=1
-# What is no probability.
-for p in (-0.1, 1.5, float("nan")):
-    with expect.case(f"layer_rates({p}, 3)"):
-        expect.raises(ValueError, lambda p=p: layer_rates(p, 3), mentions="p",
-                      hint="raise ValueError, naming p, unless 0 <= p <= 1.")
-
-# %% mistake="layer_rates" says="counted from 0"
-def layer_rates(p, depth):
-    return [p * layer / depth for layer in range(depth)]
-
-# %% mistake="layer_rates" says="divides by depth - 1"
-def layer_rates(p, depth):
-    return torch.linspace(0, p, depth)
-
-# %% mistake="layer_rates" says="the rates fall. Late"
-def layer_rates(p, depth):
-    return [p * (depth - layer) / depth for layer in range(depth)]
-
-# %% mistake="layer_rates" says="survival probabilities"
-def layer_rates(p, depth):
-    return [1 - p * layer / depth for layer in range(1, depth + 1)]
-
-# %% mistake="layer_rates" says="all layers have rate p"
-def layer_rates(p, depth):
-    return [p] * depth
-
-# %% mistake="layer_rates" says="the input is no layer"
-def layer_rates(p, depth):
-    return [p * layer / depth for layer in range(depth + 1)]
-
-# %% mistake="layer_rates" says="p is shared out"
-def layer_rates(p, depth):
-    return [p / depth] * depth
-
-# %% mistake="layer_rates" says="the rates fall from 1 to p"
-def layer_rates(p, depth):
-    return [1 - layer / depth * (1 - p) for layer in range(1, depth + 1)]
-
-# %% mistake="layer_rates" says="naming p"
-def layer_rates(p, depth):
-    return [p * layer / depth for layer in range(1, depth + 1)]
+# %% mistakes="layer_rates"
+{
+    "counted from 0": ("range(1, depth + 1)", "range(depth)"),
+    "divides by depth - 1": ("p * layer / depth for layer in range(1, depth + 1)",
+                             "p * layer / max(depth - 1, 1) for layer in range(depth)"),
+    "the rates fall. Late": ("range(1, depth + 1)", "range(depth, 0, -1)"),
+    "survival probabilities": ("[p * layer", "[1 - p * layer"),
+    "all layers have rate p": ("p * layer / depth", "p"),
+    "the input is no layer": ("range(1, depth + 1)", "range(depth + 1)"),
+    "p is shared out": ("p * layer / depth", "p / depth"),
+    "the rates fall from 1 to p": ("p * layer / depth", "1 - layer / depth * (1 - p)"),
+    "taken for the probability to survive": ("p * layer", "(1 - p) * layer"),
+}
 
 # %% correct="layer_rates"
 def layer_rates(p, depth):
-    if p != p or p < 0 or p > 1:
-        raise ValueError("p is no probability")
     return torch.linspace(p / depth, p, depth, dtype=torch.float64).tolist()
 
 # %% [markdown]
@@ -1414,12 +985,12 @@ def layer_rates(p, depth):
 def variance_shift(p, mean=0.0, variance=1.0):
     """Variance in training / variance in evaluation of a unit behind inverted dropout.
 
-    p : in [0, 1); at p = 1 the ratio is infinite. Else (NaN too) ValueError naming p
+    p : in [0, 1); at p = 1 the ratio is infinite
     mean, variance : of the unit before dropout, numbers or tensors of one shape; variance > 0
     """
-    ### BEGIN SOLUTION
     if not 0 <= p < 1:
         raise ValueError(f"p must be in [0, 1), not {p}")
+    ### BEGIN SOLUTION
     return ((variance + mean**2) / (1 - p) - mean**2) / variance
     ### END SOLUTION
 
@@ -1466,66 +1037,27 @@ with expect.case("variance_shift(0.3, mean, variance) for four units"):
     expect.close(variance_shift(0.3, c, v), ((v + c**2) / 0.7 - c**2) / v, rtol=1e-6,
                  hint="mean and variance may be tensors.")
 
-# %% check="variance_shift" points=1
-# What is refused.
-for p in (-0.1, 1.5, float("nan")):
-    with expect.case(f"variance_shift({p})"):
-        expect.raises(ValueError, lambda p=p: variance_shift(p), mentions="p",
-                      hint="raise ValueError, naming p, unless 0 <= p < 1.")
-with expect.case("variance_shift(1.0)"):
-    expect.raises(ValueError, lambda: variance_shift(1.0), mentions="p",
-                  hint="at p = 1 the ratio is infinite. Refuse it too.")
-
-# %% mistake="variance_shift" says="evaluation over training"
-def variance_shift(p, mean=0.0, variance=1.0):
-    return variance / ((variance + mean**2) / (1 - p) - mean**2)
-
-# %% mistake="variance_shift" says="that is 1 / p"
-def variance_shift(p, mean=0.0, variance=1.0):
-    return ((variance + mean**2) / p - mean**2) / variance
-
-# %% mistake="variance_shift" says="the noise alone"
-def variance_shift(p, mean=0.0, variance=1.0):
-    return p / (1 - p) * (variance + mean**2) / variance
-
-# %% mistake="variance_shift" says="is squared"
-def variance_shift(p, mean=0.0, variance=1.0):
-    return ((variance + mean**2) / (1 - p) ** 2 - mean**2) / variance
-
-# %% mistake="variance_shift" says="ratio of standard deviations"
-def variance_shift(p, mean=0.0, variance=1.0):
-    return (((variance + mean**2) / (1 - p) - mean**2) / variance) ** 0.5
-
-# %% mistake="variance_shift" says="the mean plays no part"
-def variance_shift(p, mean=0.0, variance=1.0):
-    return 1 / (1 - p)
-
-# %% mistake="variance_shift" says="that is the mean square"
-def variance_shift(p, mean=0.0, variance=1.0):
-    return (variance + mean**2) / (1 - p) / variance
-
-# %% mistake="variance_shift" says="c is not squared"
-def variance_shift(p, mean=0.0, variance=1.0):
-    return ((variance + mean) / (1 - p) - mean) / variance
-
-# %% mistake="variance_shift" says="divide by the variance in evaluation"
-def variance_shift(p, mean=0.0, variance=1.0):
-    return (variance + mean**2) / (1 - p) - mean**2
-
-# %% mistake="variance_shift" says="naming p"
-def variance_shift(p, mean=0.0, variance=1.0):
-    return ((variance + mean**2) / (1 - p) - mean**2) / variance
-
-# %% mistake="variance_shift" says="Refuse it too"
-def variance_shift(p, mean=0.0, variance=1.0):
-    if not 0 <= p <= 1:
-        raise ValueError("p must lie in [0, 1]")
-    return ((variance + mean**2) / max(1 - p, 1e-12) - mean**2) / variance
+# %% mistakes="variance_shift"
+{
+    "evaluation over training": ("((variance + mean**2) / (1 - p) - mean**2) / variance",
+                                 "variance / ((variance + mean**2) / (1 - p) - mean**2)"),
+    "that is 1 / p": ("/ (1 - p)", "/ p"),
+    "the noise alone": ("((variance + mean**2) / (1 - p) - mean**2)",
+                        "p / (1 - p) * (variance + mean**2)"),
+    "is squared": ("/ (1 - p)", "/ (1 - p) ** 2"),
+    "that is (1 - p)²": ("/ (1 - p)", "* (1 - p) ** 2"),
+    "ratio of standard deviations": ("mean**2) / variance", "mean**2) ** 0.5 / variance**0.5"),
+    "the mean was kept": (" / (1 - p)", ""),
+    "the mean plays no part": ("((variance + mean**2) / (1 - p) - mean**2) / variance",
+                               "1 / (1 - p)"),
+    "that is the mean square": (" - mean**2", ""),
+    "c is not squared": ("((variance + mean**2) / (1 - p) - mean**2)",
+                         "((variance + mean) / (1 - p) - mean)"),
+    "divide by the variance in evaluation": (" / variance", ""),
+}
 
 # %% correct="variance_shift"
 def variance_shift(p, mean=0.0, variance=1.0):
-    if p != p or p < 0 or p >= 1:
-        raise ValueError("p is no rate")
     noise = p / (1 - p) * (variance + mean * mean)
     return 1 + noise / variance
 
@@ -1536,7 +1068,8 @@ def variance_shift(p, mean=0.0, variance=1.0):
 # unit's own mean and variance. Hollow bars: the same networks, batch norm's statistics estimated
 # anew with dropout off. What that saves is the price of the *shift*; the rest is the noise's.
 
-# %%
+# %% figure=true
+# The ratio of variances by layer, and the error with old and with new statistics.
 X, y = variants.images(1000, seed=0)
 X_test, y_test = variants.images(2000, seed=2)
 settings = {
@@ -1570,8 +1103,9 @@ for (name, found), color in zip(ratios.items(), colors, strict=True):
                   marker="o", markersize=4, capsize=2, label=name)
     if "each" in name:
         left.plot(range(1, 7), predicted[name], ":", color=color)
+first, last = (ratios["p = 0.3 before each"][k].mean().item() for k in (0, 5))
 left.set(xlabel="layer", ylabel="variance, training / evaluation", ylim=(0.8, 4.6),
-         title="The shift grows with depth …")
+         title=f"p = 0.3: from {first:.1f} in layer 1 to {last:.1f} in layer 6")
 left.legend(fontsize=8, ncols=2, loc="upper left")
 for shift, (runs, label) in enumerate(((before, "running statistics"), (after, "re-estimated"))):
     runs = np.array(runs)
@@ -1582,9 +1116,10 @@ for shift, (runs, label) in enumerate(((before, "running statistics"), (after, "
     right.bar_label(drawn, fmt="%.0f", padding=2)
 right.set(xticks=range(4), ylabel="error rate on new images, %", ylim=(0, 60),
           xticklabels=["none", "0.1\nbefore\neach", "0.3\nbefore\neach", "0.3\nbehind\nthe last"],
-          title="… and costs error only where it is large")
+          title="New statistics change the error by\n"
+                + ", ".join(f"{plot.difference(after[k], before[k]):.1f}" for k in (1, 2)))
 plot.show(fig, "Left: variance ratio by layer for four nets. Right: their errors, before and after "
-          "the statistics of batch norm are estimated anew.")
+          "the statistics of batch norm are estimated anew; the title has p = 0.1, then 0.3.")
 
 # %% [markdown]
 # In the first layer your formula is exact; further up the ratio is larger, since a layer that meets
@@ -1599,13 +1134,16 @@ plot.show(fig, "Left: variance ratio by layer for four nets. Right: their errors
 # One task: the same images, two hidden layers of 128 units, five seeds. Every noise stands on
 # hidden units, or on the weights that leave them, and has variance $p/q = 1/3$ on average over
 # steps and layers (standout begins there, and then goes where it likes). Only the last row has
-# alpha dropout at the *rate* 0.25, at four times the noise. **Before you run it, guess: how
-# many points lie between the best and the worst of the seven noises in ReLU networks?** (About
-# half a minute.)
+# alpha dropout at the *rate* 0.25, at four times the noise. **Commit yourself first: how many
+# points lie between the best and the worst of the seven noises in ReLU networks?** (About half a
+# minute.)
 
-# %%
+# %% guess=true
 my_spread = 3.0  # points of error between the best and the worst of the seven noises
 
+# %% figure=true
+# Twelve kinds of noise at one variance: the errors of five networks each.
+guess = expect.guess(my_spread)
 P, STEPS = 0.25, 1000  # the noise of a factor has variance P / (1 - P) = 1/3 in every row
 
 
@@ -1678,14 +1216,18 @@ ax.scatter(errors.mean(1), place[:, 0], s=36, color=color, zorder=3)
 for row, runs in enumerate(errors):
     ax.text(19, row, f"{runs.mean():.1f} ± {plot.standard_error(runs):.2f}", va="center")
 best = errors[1:8].mean(1).min()
-ax.axvspan(best, best + my_spread, ymin=4 / 12, ymax=11 / 12, color=plot.PALE, zorder=-1)
-ax.annotate("your guess", (best + my_spread, 6.9), ha="right", color=plot.GREY)
+ax.axvspan(best, best + guess, ymin=4 / 12, ymax=11 / 12, color=plot.PALE, zorder=-1)
+ax.annotate("your guess", (best + guess, 6.9), ha="right", color=plot.GREY)
+noisy = errors[1:8].mean(1)
+typical = plot.standard_error(errors[1:8], 1).mean()
+told = f"Best to worst of seven noises: {np.ptp(noisy):.1f} points (each ± {typical:.1f})"
 for row, last in ((0, 7.4), (8, 11.4)):
     ax.plot([errors[row].mean()] * 2, [row, last], ":", color=plot.GREY, zorder=0)
 ax.set(yticks=place[:, 0], yticklabels=list(rows), ylim=(11.6, -0.6), xlim=(12, 20.2),
        xlabel="error rate on 2000 new images, % (5 networks each, mean ± s.e.)",
-       title="At equal variance the noise's form hardly matters in ReLU networks")
-plot.show(fig, "Error rates of twelve variants: those with noise lie together below those without.")
+       title=told)
+plot.show(fig, f"Error rates of twelve variants, those with one noise variance beside those "
+               f"without noise. {told}")
 
 # %% [markdown]
 # In ReLU networks each of the seven noises takes about a point of error away, and they differ from
@@ -1774,8 +1316,8 @@ for ax, (damage, levels, label) in zip(axes, (
     nothing = [(damage(level)(clean) - clean).square().mean().sqrt() for level in levels]
     ax.plot(levels, nothing, "--", color=plot.GREY, label="the damaged image itself")
     ax.set(xlabel=label, ylim=(0, 0.35))
-axes[0].set(ylabel="r.m.s. error of a pixel", title="It mends the damage that it was trained on …")
-axes[1].set_title("… not another, and not for nothing")
+axes[0].set(ylabel="r.m.s. error of a pixel", title="Masking noise, as in training")
+axes[1].set_title("Gaussian noise, not met in training")
 axes[0].legend(fontsize=8)
 plot.show(fig, "Reconstruction error against damage, for three autoencoders; each is best near the "
           "damage it was trained on.")

@@ -65,9 +65,8 @@ def _joined(path: Path) -> str:
     return re.sub(r"\\\n\s*", "", path.read_text(encoding="utf-8"))
 
 
-def test_every_lesson_tells_its_question_and_time():
-    """Has each lesson a question in bold and its minutes, from which the table is made?"""
-    assert not [it.name for it in LESSONS if not it.question.endswith("?") or not it.minutes]
+def test_every_part_has_lessons():
+    """Has each part that is named a lesson?"""
     assert list(by_part(LESSONS)) == list(PARTS)
 
 

@@ -25,7 +25,8 @@ LAYERS = [
     {"__main__"},
 ]
 """Folders and modules of grader/, from the ground up; none imports from a layer above its own."""
-CONFIGURATION = {"__init__", "nbgrader_config"}  # Jupyter's programs read it; it imports nothing
+CONFIGURATION = {"__init__", "jupyter_lab_config", "nbgrader_config"}
+"""Jupyter's programs read them; they import nothing of ours."""
 
 
 def part(module: str) -> str:

@@ -11,7 +11,8 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -22,8 +23,9 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.utils import compute_checksum
 
+from dropoutlab.expect import page
 from grader import course
-from grader.authoring import contents
+from grader.authoring import contents, record
 from grader.authoring.lesson import GUESS, Cell, Lesson
 from grader.authoring.reading import read_all
 from grader.errors import LessonError
@@ -36,33 +38,38 @@ KEPT = COURSE / "kept"
 def build(say: Callable[[str], None] = print, *, check: bool = False) -> list[str]:
     """Make every lesson's notebooks and the table of README.md; return the names of what changed.
 
-    With `check` nothing is written: the names are of what a build would change.
+    Only lessons are made whose text, or whose notebook, is not as the last build left it (see
+    `record`). With `check` all are made anew, elsewhere, and nothing is written: the names are of
+    what a build would change.
     """
     lessons = read_all(SOLUTIONS)
     if not lessons:
         raise LessonError(f"{SOLUTIONS} holds no lesson: a lesson is a file NN_topic.py.")
-    with tempfile.TemporaryDirectory() as folder:
-        fresh = generate(lessons, Path(folder))
-        changed = [n for n, made in fresh.items() if _bytes(released(n)) != _bytes(made)]
     overview = ROOT / "README.md"
-    text = _bytes(overview).decode()
+    text = record.plain(overview).decode()
     listed = contents.with_table(text, lessons)
     stale = [overview.name] if listed != text else []
-    strays = {p.name for p in LESSONS.glob("[0-9][0-9]_*")} - fresh.keys()
+    strays = sorted({p.name for p in LESSONS.glob("[0-9][0-9]_*")} - {it.name for it in lessons})
     if check:
-        return [*changed, *stale, *sorted(strays)]
-    for name in changed:
-        kept = keep(released(name))
-        if kept:
+        with tempfile.TemporaryDirectory() as folder:
+            fresh = generate(lessons, Path(folder)).items()
+            changed = [n for n, made in fresh if record.plain(released(n)) != record.plain(made)]
+        return [*changed, *stale, *strays]
+    old = record.stale(ROOT)
+    before = {name: record.plain(released(name)) for name in old}
+    for name in old:
+        if kept := keep(released(name)):
             say(f"{name}: a learner had worked here; that notebook is now {kept}.")
-    for name in sorted(strays):
+    for name in strays:
         say(f"lessons/{name} has no text file in solutions/: remove it, or write the file.")
-    generate(lessons, ROOT)
+    generate([lesson for lesson in lessons if lesson.name in old], ROOT)
     if stale:
         try:
             overview.write_text(listed, encoding="utf-8", newline="\n")
         except PermissionError:  # on a hub it is root's
             say(f"{overview} lists the lessons as they were: this account may not write there.")
+    record.write(ROOT)
+    changed = [name for name in old if record.plain(released(name)) != before[name]]
     return [*changed, *stale]
 
 
@@ -73,8 +80,10 @@ def released(name: str) -> Path:
 
 def generate(lessons: list[Lesson], root: Path) -> dict[str, Path]:
     """Write source notebooks below `root`, let nbgrader release them; return the releases."""
+    made: dict[str, Path] = {}
+    if not lessons:
+        return made
     api = course.nbgrader(root)
-    made = {}
     for lesson in lessons:
         source = root / ".course" / "source" / lesson.name / f"{lesson.name}.ipynb"
         source.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +115,8 @@ def source_notebook(lesson: Lesson, *, guessed: bool = False) -> NotebookNode:
     """
     taken: set[str] = set()
     cells = []
-    for cell in _pages_cells(lesson.cells):
+    marks = _marks(lesson)
+    for cell in _pages_cells(lesson):
         new = new_markdown_cell if cell.markdown else new_code_cell
         metadata: dict[str, Any] = {"jupyter": {"source_hidden": True}} if cell.folded else {}
         identity = _identity(cell, taken)
@@ -126,6 +136,8 @@ def source_notebook(lesson: Lesson, *, guessed: bool = False) -> NotebookNode:
         source = _hide(cell.source) if cell.hidden else cell.source
         if cell.kind == "guess" and not guessed:
             source = _asked(source)
+        if cell.kind == "check":
+            source += f"\n{next(marks)}"
         cells.append(new(source, id=identity, metadata=metadata))
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     return new_notebook(
@@ -134,9 +146,39 @@ def source_notebook(lesson: Lesson, *, guessed: bool = False) -> NotebookNode:
     )
 
 
-def _pages_cells(cells: Iterable[Cell]) -> Iterator[Cell]:
+def _marks(lesson: Lesson) -> Iterator[str]:
+    """The last line of each check, from which a kernel knows what it is worth."""
+    done: Counter[str] = Counter()
+    for check in lesson.of("check"):
+        done[check.name] += 1
+        checks = len(lesson.of("check", check.name))
+        total = sum(worth(lesson, check.name))
+        number = done[check.name]
+        yield page.mark(check.name, number, checks, check.points, total, check.hidden)
+
+
+def worth(lesson: Lesson, name: str) -> tuple[int, int]:
+    """The points of an exercise or answer: of checks that a learner can run, and of the rest."""
+    cells = [cell for cell in lesson.cells if cell.name == name]
+    seen = sum(cell.points for cell in cells if cell.kind == "check" and not cell.hidden)
+    return seen, sum(cell.points for cell in cells) - seen
+
+
+def _summary(lesson: Lesson) -> Cell:
+    """The last cell: a table of the learner's points, and where to go on."""
+    names = [cell.name for cell in lesson.cells if cell.kind in ("exercise", "answer")]
+    rows = "".join(f'    "{name}": {worth(lesson, name)},\n' for name in names)
+    source = (
+        f'# Your points, and where to go on.\nexpect.summary("{lesson.name[:2]}", {{\n{rows}}})'
+    )
+    return Cell("summary", "", source, 0)
+
+
+def _pages_cells(lesson: Lesson) -> Iterator[Cell]:
     """The cells of the page: mistakes and other answers left out, an exercise's hints in one."""
-    shown = (cell for cell in cells if cell.kind not in ("mistake", "correct"))
+    shown = [cell for cell in lesson.cells if cell.kind not in ("mistake", "correct")]
+    if lesson.points:
+        shown.append(_summary(lesson))
     for (kind, _), group in groupby(shown, key=lambda cell: (cell.kind, cell.name)):
         if kind != "hint":
             yield from group
@@ -209,8 +251,3 @@ def _touched(notebook: Path) -> bool:
         if cell.get("outputs") or not same:
             return True
     return False
-
-
-def _bytes(path: Path) -> bytes:
-    """What a file holds, with the line ends that git keeps; nothing where there is none."""
-    return path.read_bytes().replace(b"\r\n", b"\n") if path.exists() else b""

@@ -55,7 +55,17 @@ class Cell:
     @property
     def folded(self) -> bool:
         """Whether a page shows its first line alone: what is not meant to be read first."""
-        return self.kind in ("check", "figure")
+        return self.kind in ("check", "figure", "summary")
+
+    @property
+    def question(self) -> str:
+        """The first question in bold on lines of its own; "" where there is none."""
+        return _first(r"^\*\*(.+?)\*\*$", self.source)
+
+    @property
+    def minutes(self) -> str:
+        """The minutes that it names as a lesson's first cell does; "" where it names none."""
+        return _first(r"^\*(\d+) minutes", self.source)
 
 
 @dataclass(frozen=True)
@@ -77,13 +87,13 @@ class Lesson:
 
     @property
     def question(self) -> str:
-        """The question that opens it, in bold below the title; "" where there is none."""
-        return _first(r"^\*\*(.+?)\*\*$", self.cells[0].source)
+        """The question that opens it."""
+        return self.cells[0].question
 
     @property
     def minutes(self) -> str:
-        """How long it takes, as its first cell says; "" where that says nothing."""
-        return _first(r"^\*(\d+) minutes", self.cells[0].source)
+        """How long it takes."""
+        return self.cells[0].minutes
 
     def of(self, kind: str, name: str | None = None) -> list[Cell]:
         return [c for c in self.cells if c.kind == kind and name in (None, c.name)]

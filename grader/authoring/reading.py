@@ -27,7 +27,6 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +116,6 @@ def _with_references(cell: Cell, folder: Path, faults: list[Fault]) -> Cell:
     return replace(cell, source=re.sub(r"\{\{(\w+)\}\}", link, cell.source))
 
 
-@cache
 def _heading(path: Path) -> str:
     """The title of a lesson's text file."""
     found = re.search(r"^# # +(\S.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)

@@ -6,9 +6,11 @@ import ast
 import builtins
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 from grader.authoring.lesson import BEGIN, END, GUESS, REGION, Cell, is_question
 from grader.authoring.names import bound, used
+from grader.paths import LESSONS
 
 Fault = tuple[int, str]
 """The line of a lesson's text, and a sentence that says what to do."""
@@ -17,7 +19,7 @@ Fault = tuple[int, str]
 def faults(cells: list[Cell]) -> list[Fault]:
     """What is wrong with a lesson's cells: first with single ones, then with what they tell."""
     found = [*_of_exercises(cells), *_of_hints(cells), *_of_names(cells), *_of_titles(cells)]
-    found += _of_guesses(cells)
+    found += [*_of_guesses(cells), *_of_opening(cells), *_of_figures(cells)]
     return found or [*_of_crossing(cells), *_leaks(cells)]
 
 
@@ -61,6 +63,43 @@ def _of_guesses(cells: list[Cell]) -> list[Fault]:
     return faults
 
 
+def _of_opening(cells: list[Cell]) -> list[Fault]:
+    """The first cell has what the table of lessons shows: a question, and the minutes."""
+    opening, faults = cells[0], []
+    if not opening.question.endswith("?"):
+        faults.append((opening.line + 1, "no question opens the lesson: write `**…?**`, in bold."))
+    if not opening.minutes:
+        fault = "the time that it takes is missing: write `*45 minutes. Before: …*`."
+        faults.append((opening.line + 1, fault))
+    return faults
+
+
+EXPLORER = re.compile(r"explore\.(\w+)\(")
+
+
+def _of_figures(cells: list[Cell]) -> list[Fault]:
+    """There is a figure, and one explorer, of what the learner wrote."""
+    last, faults = cells[-1].line, []
+    runs = [c for c in cells if c.kind in ("demonstration", "figure")]
+    if not any("plot.show(" in cell.source for cell in runs):
+        faults.append((last, "no figure: end a cell with `plot.show(fig, what is seen)`."))
+    explorers = [c for c in cells if c.kind == "demonstration" and EXPLORER.match(c.source)]
+    if not explorers:
+        remedy = "write `explore.NAME(function)` as a cell of its own"
+        faults.append((last, f"no explorer: {remedy}."))
+    for cell in explorers[1:]:
+        faults.append((cell.line, f"a second explorer: the first is in line {explorers[0].line}."))
+    exercises = {cell.name for cell in cells if cell.kind == "exercise"}
+    for cell in explorers:
+        name = EXPLORER.match(cell.source)[1]  # type: ignore[index]
+        if not (LESSONS / "dropoutlab" / "explore" / f"{name}.py").exists():
+            file = f"lessons/dropoutlab/explore/{name}.py"
+            faults.append((cell.line + 1, f"no explorer is named `{name}`: write {file}."))
+        if not used(cell.source) & exercises:
+            faults.append((cell.line + 1, "hand the explorer a function that the learner wrote."))
+    return faults
+
+
 def _of_exercises(cells: list[Cell]) -> list[Fault]:
     """Each exercise has markers, checks and mistakes; each of those has its exercise."""
     faults = []
@@ -89,10 +128,24 @@ def _of_exercises(cells: list[Cell]) -> list[Fault]:
     for name, cell in exercises.items():
         if not any(c.kind == "check" and c.name == name for c in cells):
             faults.append((cell.line, f'exercise="{name}" has no check="{name}".'))
-        mistaken = any(c.kind == "mistake" and c.name == name for c in cells)
-        if not mistaken and not is_question(cell):
-            faults.append((cell.line, f'exercise="{name}" has no mistake="{name}".'))
+        if not is_question(cell):
+            faults += _of_answers(cell, [c for c in cells if c.name == name])
     return faults
+
+
+def _of_answers(exercise: Cell, cells: list[Cell]) -> Iterator[Fault]:
+    """An exercise has three mistakes, each with its own diagnosis, and another right answer."""
+    name, said = exercise.name, set()
+    for cell in cells:
+        if cell.kind == "mistake" and cell.says in said:
+            yield cell.line, f"{cell.says!r} is said twice: give each mistake its own words."
+        if cell.kind == "mistake":
+            said.add(cell.says)
+    if len(said) < 3:
+        count = f"{len(said)} different mistakes" if said else "no mistakes"
+        yield exercise.line, f'exercise="{name}" has {count}: write three.'
+    if not any(cell.kind == "correct" for cell in cells):
+        yield exercise.line, f'exercise="{name}" has no correct="{name}", another right answer.'
 
 
 def _of_names(cells: list[Cell]) -> list[Fault]:

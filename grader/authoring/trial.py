@@ -1,7 +1,7 @@
 """A lesson tried without a kernel: do its checks accept what is right, and bite where they should?
 
-`python3 grader check 13` tries one lesson in seconds. Each finding is a line, with the line of
-the lesson's text that it is about.
+`python3 grader check 13` tries one lesson in seconds, an answer on each core. Each finding is a
+line, with the line of the lesson's text that it is about.
 """
 
 from __future__ import annotations
@@ -11,21 +11,31 @@ import contextlib
 import functools
 import io
 import linecache
+import math
+import multiprocessing
+import random
 import re
+import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 from dropoutlab import expect
-from grader.authoring.lesson import REGION, Cell, Lesson, is_question
+from grader.authoring import stock
+from grader.authoring.lesson import REGION, Cell, Lesson
 
 Names = dict[str, Any]
 
-SEEDS = 60
-"""How many draws each answer is judged by; an answer whose checks draw nothing, by one."""
+UNWRITTEN = 'NotImplementedError("not written yet")'
+SEEDS, SECONDS = 60, 20
+"""How many draws each answer is judged by, unless they take more seconds of processor time; a check
+that draws nothing judges it once."""
 
 
 @dataclass(frozen=True, order=True)
@@ -40,7 +50,10 @@ def execute(source: str, names: Names, file: str) -> None:
     """Run a cell's text in `names`; tracebacks can quote its lines."""
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     with contextlib.redirect_stdout(io.StringIO()):
-        exec(compile(source, file, "exec"), names)
+        exec(_compiled(source, file), names)
+
+
+_compiled = functools.lru_cache(1000)(functools.partial(compile, mode="exec"))
 
 
 def stage(lesson: Lesson, **replaced: str) -> Names:
@@ -70,89 +83,235 @@ def verdict(check: Cell, names: Names) -> expect.Unmet | None:
 
 def stub(exercise: Cell) -> str:
     """An exercise's text as it is released."""
+    return REGION.sub(
+        lambda region: region[0][: region[0].index("#")] + f"raise {UNWRITTEN}", exercise.source
+    )
 
 
-    def cleared(region: re.Match[str]) -> str:
-        indent = region[0][: len(region[0]) - len(region[0].lstrip(" "))]
-        return f'{indent}raise NotImplementedError("not written yet")'
+@dataclass(frozen=True)
+class Answer:
+    """One answer to an exercise: a stub, a right one, a mistake, or a stock wrong answer."""
 
-    return REGION.sub(cleared, exercise.source)
+    kind: str
+    exercise: Cell
+    source: str
+    line: int
+    says: str = ""
+    """Of a mistake, words of its diagnosis; of a stock wrong answer, its name in `stock`."""
 
 
-def trial(lesson: Lesson, seeds: int = SEEDS, only: str = "") -> Iterator[Finding]:
-    """What is found when each answer of a lesson (or of the exercise `only`) is judged."""
-    reached: set[str] = set()
+def answers(lesson: Lesson, only: str = "") -> list[Answer]:
+    """Every answer that a lesson is tried with, or those to the exercise `only`."""
+    found = []
+    for exercise in lesson.of("exercise", only or None):
+        name, line, source = exercise.name, exercise.line, exercise.source
+        found.append(Answer("stub", exercise, stub(exercise), line))
+        found.append(Answer("solution", exercise, source, line))
+        found += [
+            Answer(cell.kind, exercise, cell.source, cell.line, cell.says)
+            for kind in ("correct", "mistake")
+            for cell in lesson.of(kind, name)
+        ]
+        if stock.applies(exercise):
+            found += [Answer("stock", exercise, source, line, says) for says in stock.CHANGES]
+    return found
+
+
+def trial(
+    lesson: Lesson,
+    seeds: int = SEEDS,
+    only: str = "",
+    *,
+    processes: int = 1,
+    seconds: float = math.inf,
+    say: Callable[[int, int, int], None] = lambda done, of, draws: None,
+) -> Iterator[Finding]:
+    """What is found when each answer of a lesson (or of the exercise `only`) is judged.
+
+    An answer that takes more `seconds` of processor time is judged by fewer draws, two at least.
+    `say(done, of, draws)` hears of each answer, and how many draws it had where they were fewer.
+    """
+    all_of_it = answers(lesson, only)
+    judge = functools.partial(judged, lesson, seeds, seconds)
+    reached: dict[str, set[str]] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        stage(lesson)  # what it imports is imported once, before processes are forked
+    with _mapped(processes) as over:
+        for done, (answer, (findings, hints, draws)) in enumerate(
+            zip(all_of_it, over(judge, all_of_it), strict=True), start=1
+        ):
+            say(done, len(all_of_it), draws)
+            reached.setdefault(answer.exercise.name, set()).update(hints)
+            yield from findings
+    for name, hints in reached.items():
+        yield from _unreached(lesson, name, hints)
+
+
+@contextlib.contextmanager
+def _mapped(processes: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """A `map` over so many processes, where they can be forked; each computes in one thread."""
+    torch = sys.modules.get("torch")
+    if processes < 2 or sys.platform != "linux" or (torch and torch.cuda.is_initialized()):
+        yield map
+        return
+    if torch:
+        torch.set_num_threads(1)  # threads that wait for one another take longer than one
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        try:
+            yield pool.map
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def judged(
+    lesson: Lesson, seeds: int, seconds: float, answer: Answer
+) -> tuple[list[Finding], set[str], int]:
+    """What is found of one answer, the hints that it brought out, and its draws if too few."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a learner's kernel warns, and runs on
-        for exercise in lesson.of("exercise"):
-            if only in ("", exercise.name):
-                yield from _exercise(lesson, exercise, seeds, reached)
-                yield from _unreached(lesson, exercise.name, reached)
+        names = stage(lesson, **{answer.exercise.name: answer.source})
+        bench = Bench(names, lesson.of("check", answer.exercise.name), seeds, seconds)
+        if answer.kind == "stub":
+            return list(_stub(bench)), set(), 0
+        if answer.kind in ("solution", "correct"):
+            return list(_right(answer, bench)), set(), bench.few
+        wrong = None
+        if answer.kind == "stock":
+            name, change = answer.exercise.name, stock.CHANGES[answer.says]
+            names[name] = wrong = stock.Wrong(names[name], change)
+        count = _wrong(answer, bench)
+    if wrong is not None and not wrong.acted:
+        return [], set(), 0
+    return list(count.findings(answer)), count.hints, bench.few
 
 
-def _exercise(lesson: Lesson, exercise: Cell, seeds: int, reached: set[str]) -> Iterator[Finding]:
-    name = exercise.name
-    checks = lesson.of("check", name)
-    for check in checks:
-        unmet = verdict(check, stage(lesson, **{name: stub(exercise)}))
+class Bench:
+    """The names that an answer gave, and its checks; a check that draws nothing is run once."""
+
+    def __init__(self, names: Names, checks: list[Cell], seeds: int, seconds: float):
+        self.names, self.checks, self.seeds, self.seconds = names, checks, seeds, seconds
+        self.few = 0
+        """How many draws there were, where time allowed no more."""
+        self._settled: dict[int, expect.Unmet | None] = {}
+        self._drew = False
+
+    def verdict(self, check: Cell, seed: int) -> expect.Unmet | None:
+        """What the check says for this seed."""
+        if check.line not in self._settled:
+            with _randomness(seed) as drew:
+                unmet = verdict(check, self.names)
+            if drew():
+                self._drew = True
+                return unmet
+            self._settled[check.line] = unmet
+        return self._settled[check.line]
+
+    def first(self, seed: int) -> tuple[Cell, expect.Unmet] | None:
+        """The first check that is not content, and what it says."""
+        told = ((check, self.verdict(check, seed)) for check in self.checks)
+        return next(((check, unmet) for check, unmet in told if unmet is not None), None)
+
+    def draws(self) -> Iterator[int]:
+        """As many seeds as wanted; one where no check draws anything for it."""
+        began = time.process_time()
+        for seed in range(self.seeds):
+            if seed >= 2 and time.process_time() - began > self.seconds:
+                self.few = seed
+                return
+            self._drew = False
+            yield seed
+            if not self._drew:
+                return
+
+
+@contextlib.contextmanager
+def _randomness(seed: int) -> Iterator[Callable[[], bool]]:
+    """Seed all that an answer may draw from; yields a function that tells if it drew inside."""
+    torch = sys.modules.get("torch")
+    random.seed(seed)
+    np.random.seed(seed)
+    if torch:
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed takes far longer
+    made = np.random.default_rng
+    fresh: list[None] = []
+
+    def default_rng(seed: Any = None) -> np.random.Generator:
+        if seed is None:
+            fresh.append(seed)
+        return made(seed)
+
+    def state() -> tuple[Any, ...]:
+        numpys: Any = np.random.get_state()
+        own = torch.default_generator.get_state().numpy().tobytes() if torch else b""
+        return random.getstate(), numpys[1].tobytes(), numpys[2], own
+
+    before = state()
+    with expect.seeded(seed) as drawn, mock.patch.object(np.random, "default_rng", default_rng):
+        yield lambda: bool(drawn() or fresh or state() != before)
+
+
+def _stub(bench: Bench) -> Iterator[Finding]:
+    """A stub is not written yet, and each check says so."""
+    for check in bench.checks:
+        unmet = bench.verdict(check, 0)
         if unmet is None or unmet.found != "not written yet":
-            yield Finding(check.line, f"of the stub of `{name}` this check says: {_told(unmet)}")
-    for answer in (exercise, *lesson.of("correct", name)):
-        names = stage(lesson, **{name: answer.source})
-        for check in checks:
-            for seed, unmet in _draws(functools.partial(verdict, check, names), seeds):
-                if unmet is not None:
-                    what = "the solution" if answer is exercise else f"line {answer.line}"
-                    text = f"refuses {what} of `{name}` (seed {seed}): {_told(unmet)}"
-                    yield Finding(check.line, text)
-                    break
-    for mistake in lesson.of("mistake", name):
-        yield from _mistake(lesson, mistake, checks, seeds, reached)
-    if not is_question(exercise) and not lesson.of("correct", name):
-        yield Finding(exercise.line, f'`{name}` has no correct="{name}", another right answer.')
+            told = f"of the stub of `{check.name}` this check says: {_told(unmet)}"
+            yield Finding(check.line, told)
 
 
-def _mistake(
-    lesson: Lesson, mistake: Cell, checks: list[Cell], seeds: int, reached: set[str]
-) -> Iterator[Finding]:
-    """A mistake is caught whatever the draw, and its own words are the first."""
-    names = stage(lesson, **{mistake.name: mistake.source})
+def _right(answer: Answer, bench: Bench) -> Iterator[Finding]:
+    """A right answer is accepted by each check, whatever the draw."""
+    what = "the solution" if answer.kind == "solution" else f"line {answer.line}"
+    for check in bench.checks:
+        for seed in bench.draws():
+            unmet = bench.verdict(check, seed)
+            if unmet is not None:
+                text = f"refuses {what} of `{check.name}` (seed {seed}): {_told(unmet)}"
+                yield Finding(check.line, text)
+                break
 
-    def first() -> tuple[Cell, expect.Unmet] | None:
-        judged = ((check, verdict(check, names)) for check in checks)
-        return next(((check, unmet) for check, unmet in judged if unmet is not None), None)
 
-    count, missed, others, hidden = 0, 0, "", False
-    for _, caught in _draws(first, seeds):
-        count += 1
+@dataclass
+class Count:
+    """What the checks said of a wrong answer over its draws."""
+
+    draws: int = 0
+    missed: int = 0
+    others: str = ""
+    hidden: bool = False
+    hints: set[str] = field(default_factory=set)
+
+    def findings(self, answer: Answer) -> Iterator[Finding]:
+        """A wrong answer is caught whatever the draw, and a mistake's own words come first."""
+        where = f"`{answer.exercise.name}`, mistake {answer.says!r}"
+        missed = f"every check accepts it, {self.missed} times of {self.draws}."
+        if answer.kind == "stock":
+            where = f"`{answer.exercise.name}`, stock wrong answer {answer.says!r}"
+            missed = f"it passes, {self.missed} times of {self.draws}."
+        if self.missed:
+            yield Finding(answer.line, f"{where}: {missed}")
+        if self.others and answer.kind == "mistake":
+            yield Finding(answer.line, f"{where} is told instead: {self.others}")
+        if self.hidden:
+            yield Finding(answer.line, f"{where}: only a hidden check notices it.")
+
+
+def _wrong(answer: Answer, bench: Bench) -> Count:
+    count = Count()
+    for seed in bench.draws():
+        count.draws += 1
+        caught = bench.first(seed)
         if caught is None:
-            missed += 1
+            count.missed += 1
             continue
         check, unmet = caught
-        reached.add(unmet.hint)
-        hidden |= check.hidden
-        if mistake.says not in str(unmet):
-            others = others or _told(unmet)
-    where = f"`{mistake.name}`, mistake {mistake.says!r}"
-    if missed:
-        yield Finding(mistake.line, f"{where}: every check accepts it, {missed} times of {count}.")
-    if others:
-        yield Finding(mistake.line, f"{where} is told instead: {others}")
-    if hidden:
-        yield Finding(mistake.line, f"{where}: only a hidden check notices it.")
-
-
-def _draws(judge: Callable[[], Any], seeds: int) -> Iterator[tuple[int, Any]]:
-    """Each seed with what was judged; one seed where nothing was drawn."""
-    import torch
-
-    for seed in range(seeds):
-        np.random.seed(seed)  # for answers that draw from elsewhere
-        torch.manual_seed(seed)
-        with expect.seeded(seed) as drawn:
-            yield seed, judge()
-        if drawn() == 0:
-            return
+        count.hints.add(unmet.hint)
+        count.hidden |= check.hidden
+        if answer.says not in str(unmet):
+            count.others = count.others or _told(unmet)
+    return count
 
 
 def _unreached(lesson: Lesson, name: str, reached: set[str]) -> Iterator[Finding]:

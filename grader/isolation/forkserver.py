@@ -79,7 +79,7 @@ def preload() -> None:
 
     from dropoutlab import data, explore, plot, train  # noqa: F401
 
-    for name in explore.__all__:
+    for name in explore.names():
         getattr(explore, name)
 
     # Torch looks up once, in /proc, what the processor can do; a player has no /proc.

@@ -19,8 +19,9 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 
+from dropoutlab.expect.page import unmarked
 from grader import course
-from grader.authoring.build import source_notebook
+from grader.authoring.build import source_notebook, worth
 from grader.authoring.contents import by_part
 from grader.authoring.lesson import Lesson
 from grader.paths import ROOT
@@ -121,6 +122,8 @@ def page(
         cell.metadata = NotebookNode(tags=["exercise"] if role.get("solution") else [])
         if role.get("grade") and not role.get("solution"):
             cell = new_markdown_cell(_check(cell.source, role["points"], cell.id in hidden))
+        elif cell.id.startswith("summary_"):
+            cell = new_markdown_cell(_points(lesson))
         elif cell.cell_type == "code" and not role.get("solution"):
             drawn = enumerate(outputs[cell.id], 1)
             place = f"{lesson.name}/{cell.id}"
@@ -147,7 +150,7 @@ def cleared(lesson: Lesson) -> NotebookNode:
 
 def _check(source: str, points: int, hidden: bool) -> str:
     """A graded cell, folded; its opening comment says what it asks."""
-    lines = source.splitlines()
+    lines = unmarked(source).splitlines()
     body = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
     asks = " ".join(line.lstrip("# ") for line in lines[:body])
     worth = f"{points} point{'s' if points > 1 else ''}"
@@ -160,6 +163,14 @@ def _check(source: str, points: int, hidden: bool) -> str:
         f'<details class="check"><summary><span>Check, {worth}.</span> {asks}</summary>\n\n'
         f"```python\n{code}\n```\n\n</details>"
     )
+
+
+def _points(lesson: Lesson) -> str:
+    """What each exercise is worth, in place of the table of a learner's own points."""
+    names = [cell.name for cell in lesson.cells if cell.kind in ("exercise", "answer")]
+    rows = [f"| `{name}` | {sum(worth(lesson, name))} |" for name in names]
+    head = [f"**{lesson.points} points**", "", "| exercise | points |", "| --- | ---: |"]
+    return "\n".join([*head, *rows])
 
 
 def _output(output: NotebookNode, picture: str, folder: Path) -> NotebookNode:

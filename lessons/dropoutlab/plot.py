@@ -1,7 +1,8 @@
 """Drawing: the course's palette and style, and pictures that two lessons or more draw.
 
 Importing this module sets matplotlib's style. Colours are those of Okabe and Ito (2008),
-which survive colour blindness; figures keep a white ground, so they read in a dark theme.
+which survive colour blindness. Figures have a white ground and say so; in a dark theme the browser
+turns their lightness round and leaves the hues (`explore/explorer.css`), or keeps the ground.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
-INK, GREY, PALE = "#222222", "#8A8A8A", "#E6E6E6"
+INK, GREY, PALE = "#222222", "#707070", "#E6E6E6"
 KEPT, DROPPED = BLUE, PALE
 """The colours of a kept and of a dropped unit, in every figure."""
+GROUND = {"needs_background": "light"}
+"""Metadata of an output, for JupyterLab: its picture is made for a light ground."""
 
 matplotlib.rcParams.update(
     {
@@ -61,7 +64,7 @@ def png(fig: Figure, dpi: int = 144) -> bytes:
 def show(fig: Figure, says: str) -> None:
     """Display a figure below the cell; `says` tells what it shows, for who cannot see it."""
     width = round(fig.get_size_inches()[0] * 96)
-    display(Image(png(fig), format="png", width=width, alt=says))
+    display(Image(png(fig), format="png", width=width, alt=says), metadata=GROUND)
 
 
 def mask(values: np.ndarray, ax: Axes) -> Axes:

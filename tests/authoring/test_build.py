@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 import rehearsal
 from curriculum import LESSONS, each_lesson
 from dropoutlab import expect
-from grader.authoring import build, contents
+from grader.authoring import build, contents, record
 from grader.authoring.edits import MARKER
 from grader.authoring.lesson import REGION, Lesson
 from grader.authoring.reading import read, read_all
@@ -24,6 +24,10 @@ pytestmark = pytest.mark.xdist_group("build")  # all releases are built once
 GOOD = '''\
 # %% [markdown]
 # # 9.8 · A lesson
+#
+# **Is it twice?**
+#
+# *5 minutes.*
 
 # %% setup=true
 import numpy as np
@@ -66,6 +70,16 @@ def double(x):
     "twice.": ("x + x", "x"),
     "twice nothing.": ("+ 0.0", "+ 0.5"),
 }
+
+# %% correct="double"
+def double(x):
+    return 2 * x
+
+# %%
+plot.show(fig, "Twice.")
+
+# %%
+explore.scaled(double)
 
 # %% question="sure" points=1
 # Are you
@@ -133,8 +147,8 @@ def test_folded_cells_open_folded(tmp_path: Path):
     notebook = build.source_notebook(read(write(tmp_path, text)))
     folded = {c.id for c in notebook.cells if c.metadata.get("jupyter", {}).get("source_hidden")}
     code = {c.id for c in notebook.cells if c.cell_type == "code"}
-    assert folded == {i for i in code if i.startswith(("check_", "figure_"))}
-    assert len(folded) == 4
+    assert folded == {i for i in code if i.startswith(("check_", "figure_", "summary_"))}
+    assert len(folded) == 5
 
 
 def test_hints_are_one_cell(tmp_path: Path):
@@ -207,7 +221,7 @@ FAULTS = {
     "no points": (('"sure" points=1', '"sure"'), '# %% question="sure"', "points"),
     "no number of points": (('"sure" points=1', '"sure" points="1"'),
                             '# %% question="sure"', "points"),
-    "empty cell": (("", "\n# %%\n"), "\n# %%\n", "empty"),
+    "empty cell": (("", "\n# %% figure=true\n"), "\n# %% figure=true\n", "empty"),
     "no Python": (("rows = [np", "rows = = [np"), "rows = =", "not Python"),
     "code before the first cell": (("# %% [mark", "import os\n# %% [mark"), "import os",
                                    "before the first"),
@@ -297,6 +311,23 @@ FAULTS = {
     "one option twice": (("- [ ] no", "- [ ] yes"), '# %% question="sure"', "not one right option"),
     "a question with code": (("# Are you", "x = 1\n# Are you"), '# %% question="sure"',
                              "comments only"),
+    "no question opens it": (("**Is it twice?**", "**It is.**"), "# # 9.8", "no question opens"),
+    "no time": (("*5 minutes.*", "*Short.*"), "# # 9.8", "the time that it takes is missing"),
+    "no figure": (('plot.show(fig, "Twice.")', "1 + 1"), "# %% [markdown] answer", "no figure"),
+    "no explorer": (("explore.scaled(double)", "double(2.0)"), "# %% [markdown] answer",
+                    "no explorer: write `explore.NAME(function)`"),
+    "a second explorer": (("", "\n# %%\nexplore.scaled(double)  # again\n"),
+                          "\nexplore.scaled(double)  # again", "a second explorer"),
+    "an explorer that is not there": (("explore.scaled", "explore.nosuch"), "explore.nosuch",
+                                      "write lessons/dropoutlab/explore/nosuch.py"),
+    "an explorer of something else": (("scaled(double)", "scaled(len)"), "explore.scaled(len)",
+                                      "a function that the learner wrote"),
+    "two mistakes": (('    "twice nothing.": ("+ 0.0", "+ 0.5"),\n', ""), '# %% exercise="double"',
+                     "has 2 different mistakes: write three"),
+    "one diagnosis for two": (('says="twice"', 'says="twice."'), '    "twice.": (',
+                              "'twice.' is said twice"),
+    "no other right answer": (('# %% correct="double"', '# %% mistake="double" says="2"'),
+                              '# %% exercise="double"', 'has no correct="double"'),
     "a question without a hint": (("# Hint: yes.", "# Yes."), '# %% question="sure"', "no hint"),
 }  # fmt: skip
 
@@ -309,7 +340,7 @@ def test_a_fault_is_refused_by_line(fault: str, tmp_path: Path):
     assert text != GOOD
     with pytest.raises(LessonError) as refused:
         read(write(tmp_path, text))
-    line = line_of(text, at) + (at == "\n# %%\n")
+    line = line_of(text, at) + (at == "\n# %% figure=true\n")
     said = [row for row in str(refused.value).splitlines() if words in row]
     assert said and re.match(rf"98_lesson\.py:{line}: .*\.$", said[0]), f"{line}: {refused.value}"
 
@@ -548,6 +579,43 @@ def test_a_build_loses_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert "hours of work" in kept.read_text()
     assert (path.parent / "mine" / "scratch.txt").read_text() == "hours of work"
     assert len(said) == 2 and str(kept) in said[0] and "97_gone" in said[1]
+
+
+def test_only_what_changed_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Is a lesson built again when its text, its notebook or a title it names changed, else not?"""
+    for name, folder in {"ROOT": "", "SOLUTIONS": "solutions", "LESSONS": "lessons"}.items():
+        monkeypatch.setattr(build, name, tmp_path / folder)
+    (tmp_path / "solutions").mkdir()
+    one = write(tmp_path / "solutions", GOOD)
+    two = one.with_name("97_other.py")
+    two.write_text(GOOD.replace("# # 9.8 · A", "# # 9.7 · A").replace("Once.", "{{lesson}}."))
+    built: list[str] = []
+    made = build.generate
+
+    def generate(lessons: list[Lesson], root: Path) -> dict[str, Path]:
+        built[:] = [lesson.name for lesson in lessons]
+        return made(lessons, root)
+
+    monkeypatch.setattr(build, "generate", generate)
+    assert not record.unchanged(tmp_path)
+    assert build.build() == built == ["97_other", "98_lesson"]
+    assert record.unchanged(tmp_path)
+    assert build.build() == built == []
+
+    one.write_text(one.read_text().replace("    return x\n", "    return 3 * x\n"))  # a mistake
+    assert not record.unchanged(tmp_path)
+    assert build.build() == [] and built == ["98_lesson"]
+    one.write_text(one.read_text().replace("A lesson", "Another lesson"))
+    assert build.build() == built == ["97_other", "98_lesson"]
+    released = build.released("97_other")
+    was = released.read_bytes()
+    released.write_bytes(was.replace(b"Are you", b"Am I"))
+    assert build.build(check=True) == ["97_other"] and not record.unchanged(tmp_path)
+    assert build.build() == ["97_other"] == built and released.read_bytes() == was
+    (tmp_path / ".course" / "source" / "98_lesson" / "98_lesson.ipynb").unlink()
+    assert build.build() == [] and built == ["98_lesson"] and record.unchanged(tmp_path)
+    (tmp_path / "lessons" / "96_gone").mkdir()
+    assert not record.unchanged(tmp_path), "which a build has something to say of"
 
 
 @pytest.mark.slow

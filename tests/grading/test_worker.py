@@ -49,8 +49,8 @@ def test_a_failed_check_has_four_fields():
     graded = grade(RIGHT | {"scale": mistake.source})
     assert graded.points == FULL_POINTS - LESSON.of("check", "scale")[0].points
     (message,) = messages(graded)
-    assert (message.case, message.expected) == ("scale([1, 2, -4], 3)", "entry 0 = 3")
-    assert message.found.startswith("entry 0 = 4") and mistake.says in message.hint
+    assert (message.case, message.expected) == ("scale([1, 2, -4], 3)", "[3, 6, -12]")
+    assert message.found.startswith("[4, ") and mistake.says in message.hint
     assert len(message.text.splitlines()) == 4
     cells = nbformat.reads(graded.notebook, as_version=4).cells
     shown = {cell.id: cell.metadata[FIELDS] for cell in cells if FIELDS in cell.metadata}

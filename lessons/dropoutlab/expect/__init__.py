@@ -45,6 +45,8 @@ from dropoutlab.expect.frame import (
     seeded,
     unwritten,
 )
+from dropoutlab.expect.page import start as _start
+from dropoutlab.expect.page import summary
 from dropoutlab.expect.random import ALPHA, binomial_interval, mean, repeats, varies
 
 __all__ = [
@@ -72,8 +74,11 @@ __all__ = [
     "repeats",
     "rng",
     "seeded",
+    "summary",
     "tensor",
     "unchanged",
     "unwritten",
     "varies",
 ]
+
+_start()

@@ -16,6 +16,7 @@ from dropoutlab.expect.words import (
     differing,
     digits_until,
     dtype_name,
+    is_short,
     number,
     numpy_of,
     require_numeric,
@@ -74,6 +75,8 @@ def close(
     hint = next((words for wrong, words in suspects if agree(found, wrong, *wide)), hint)
     if np.ndim(found) and np.shape(found) == np.shape(expected):
         a, b = np.asarray(found), np.asarray(expected)
+        if is_short(a) and is_short(b):
+            raise Unmet(*told_apart(b, a), hint)
         off = differing(a, b, rtol, atol)
         at = tuple(int(i) for i in np.argwhere(off)[0])
         place = f"entry {at[0] if len(at) == 1 else at}"
@@ -97,7 +100,7 @@ def only(
     if strange.size == 0:
         return
     for wrong, words in suspects:
-        if np.isclose(strange, wrong, rtol=1e-9, atol=1e-12, equal_nan=True).any():
+        if np.isclose(strange, wrong, rtol=max(rtol, 1e-9), atol=1e-12, equal_nan=True).any():
             raise Unmet(expected, f"the value {number(wrong)}", words)
     digits = digits_until(lambda d: number(strange[0], d) not in [number(v, d) for v in allowed])
     raise Unmet(expected, f"the value {number(strange[0], digits)}", hint)

@@ -9,7 +9,15 @@ import numpy as np
 
 from dropoutlab.expect.exact import Suspects
 from dropoutlab.expect.frame import Unmet
-from dropoutlab.expect.words import agree, digits_until, numpy_of, require_numeric, rounding
+from dropoutlab.expect.words import (
+    agree,
+    differing,
+    digits_until,
+    is_tensor,
+    numpy_of,
+    require_numeric,
+    rounding,
+)
 
 ALPHA = 1e-9
 """The probability with which one random test rejects a right answer, at most."""
@@ -73,10 +81,15 @@ def varies(draws: Iterable[Any], *, chance: float, what: str, hint: str) -> None
     """
     if chance > ALPHA:
         raise ValueError(f"right draws agree with probability {chance:.1e}: take more of them")
-    draws = list(draws)
-    for draw in draws:
-        require_numeric(draw, what)
-    if all(agree(draw, draws[0], 0, 0) for draw in draws[1:]):
+    whole = numpy_of(draws) if is_tensor(draws) else draws
+    if isinstance(whole, np.ndarray) and whole.ndim and whole.dtype.kind in "biufc":
+        draws, same = whole, not differing(whole[1:], whole[:-1], 0, 0).any()  # all at once
+    else:
+        draws = list(draws)
+        for draw in draws:
+            require_numeric(draw, what)
+        same = all(agree(draw, draws[0], 0, 0) for draw in draws[1:])
+    if same:
         raise Unmet(what, f"{len(draws)} times the same", hint)
 
 

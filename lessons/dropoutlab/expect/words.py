@@ -92,7 +92,7 @@ def describe(value: Any, digits: int = 4) -> str:
     if isinstance(value, np.ndarray):
         if value.ndim == 0:
             return f"{number(value[()], digits)} (an array of shape ())"
-        if value.size <= 8 and value.dtype.kind in "biuf":
+        if is_short(value):
             entries = np.array2string(
                 value, separator=", ", formatter={"all": lambda entry: number(entry, digits)}
             )
@@ -107,6 +107,11 @@ def describe(value: Any, digits: int = 4) -> str:
     if isinstance(value, list | tuple | dict | set):
         return f"a {type(value).__name__} of {len(value)}"
     return f"an object of type {type(value).__name__}"
+
+
+def is_short(value: np.ndarray) -> bool:
+    """Whether all entries of an array can be said in a line."""
+    return value.size <= 8 and value.dtype.kind in "biuf"
 
 
 def told_apart(first: Any, second: Any) -> tuple[str, str]:

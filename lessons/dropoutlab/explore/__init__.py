@@ -1,4 +1,4 @@
-"""Explorers: one for each lesson, made of `Explorer`, a picture that answers to sliders.
+"""Explorers, one for each lesson: `explore.NAME(function)` is the function NAME of NAME.py here.
 
 An explorer is imported when it is first asked for: some need torch, which takes seconds.
 """
@@ -6,41 +6,27 @@ An explorer is imported when it is first asked for: some need torch, which takes
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from dropoutlab.explore.explorer import Explorer, Picture, slider
 
-__all__ = [
-    "Explorer",
-    "Picture",
-    "coadaptation",
-    "enough_seeds",
-    "learning_curves",
-    "learning_weights",
-    "maps",
-    "masks_over_time",
-    "members",
-    "noise",
-    "penalty",
-    "philox",
-    "places",
-    "preactivation",
-    "same_input",
-    "sampled_functions",
-    "scaled",
-    "scaling",
-    "slider",
-    "thinned_digit",
-]
+__all__ = ["Explorer", "Picture", "slider"]
+
+
+def names() -> list[str]:
+    """The explorers that there are."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return [f.stem for f in files if f"\ndef {f.stem}(" in f.read_text(encoding="utf-8")]
 
 
 def __getattr__(name: str) -> Any:
     """The explorer of this name, from the module of this name, whose place it takes here."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name.startswith("_") or name not in names():
+        raise AttributeError(f"there is no explorer {name}: dropoutlab/explore/{name}.py makes one")
     globals()[name] = explorer = getattr(import_module(f"{__name__}.{name}"), name)
     return explorer
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, *names()]

@@ -46,7 +46,7 @@ class Still(widgets.VBox):
         bundle = super()._repr_mimebundle_(**how)
         shown, more = bundle if isinstance(bundle, tuple) else (bundle, {})
         still = {"image/png": {"alt": self.picture.says, "width": self.picture.width}}
-        return shown | {"image/png": self.picture.png}, more | still
+        return shown | {"image/png": self.picture.png}, more | still | plot.GROUND
 
 
 class Explorer(Still):
