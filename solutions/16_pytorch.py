@@ -89,17 +89,18 @@ names = ["no bug", "measured in training mode", "train() forgotten after a test"
 rates = torch.tensor([[one_run(name) for _ in range(5)] for name in names]).numpy()
 costs = [plot.difference(runs, rates[0]) for runs in rates]
 
-fig, (ax,) = plot.figure(1, height=2.8)
+fig, (ax,) = plot.figure(1, height=3)
 labels = [names[0], *(f"{name} ({cost:.1f})" for name, cost in zip(names[1:], costs[1:],
                                                                    strict=True))]
 plot.bars(rates.mean(1), labels, ax, spread=plot.standard_error(rates, 1),
           colors=[plot.BLUE, *4 * [plot.ORANGE], plot.GREY])
 ax.vlines(guess, 0.55, 1.45, color=plot.INK, linestyle="--")
-ax.set(xlabel="error rate on test digits, % (mean of 5 runs ± s.e.; dashed: your guess)",
+ax.set(xlabel="error rate on test digits, % (mean of 5 runs ± s.e.; dashed: your guess)\n"
+              "in brackets: points more than without a bug",
        xlim=(0, 1.2 * max(guess, rates.mean(1).max())))
 shown = sum(cost.sign > 0 for cost in costs[1:5])
-told = f"{shown} of 4 silent bugs cost more than two standard errors"
-ax.set_title(f"{told} (in brackets: points more than without a bug)")
+told = f"{shown} of 4 silent bugs: a cost above two standard errors"
+ax.set_title(told)
 plot.show(fig, "Error rates of a network without a bug, with four bugs, and without dropout. "
                f"{told}; measuring in training mode costs {costs[1]:.1f} points.")
 
@@ -898,7 +899,7 @@ ax.set(xlabel="p_input (dashed: your guess)", ylabel="error rate, %\n(5 runs ± 
        ylim=(0, None), xticks=input_rates)
 gaps = [plot.difference(runs, errors[0]) for runs in errors[1:]]
 told = ", ".join(f"{gap:.1f} at {p}" for gap, p in zip(gaps, input_rates[1:], strict=True))
-ax.set_title(f"Points more than at p_input = 0: {told}")
+ax.set_title(f"Against 0, p_input = 0.2 costs {gaps[1]:.1f} points")
 plot.show(fig, "Error rate on test digits against the input's drop rate; points more than at 0: "
                f"{told}.")
 

@@ -48,9 +48,9 @@ def saved_bytes(call: Callable[..., Any], *args: Any) -> int:
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         result = call(*args)
-    todo, seen = [getattr(result, "grad_fn", None)], {None}
+    todo, seen = [getattr(result, "grad_fn", None)], set()
     while todo:
-        if (node := todo.pop()) not in seen:
+        if (node := todo.pop()) is not None and node not in seen:
             seen.add(node)
             note(getattr(node, "__dict__", {}))  # PyTorch's own have none
             todo += [before for before, _ in node.next_functions]
