@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dropoutlab import data, expect, explore, plot
+from dropoutlab import check_probability, data, expect, explore, plot
 
 # %% [markdown]
 # ## Where we stand
@@ -36,22 +36,9 @@ from dropoutlab import data, expect, explore, plot
 # measured in training mode.** (Without a bug it has about 10 %.)
 
 # %%
-my_guess = 12  # error rate in percent, measured in training mode
-
 torch.set_num_threads(1)  # products this small wait for each other's threads
 X, y, X_test, y_test = (torch.as_tensor(values) for values in data.digits())
 X, X_test = X.flatten(1).float(), X_test.flatten(1).float()
-
-
-class OneMask(nn.Module):
-    """A mask that is drawn when the layer is made, and never again."""
-
-    def __init__(self):
-        super().__init__()
-        self.factor = 2 * (torch.rand(128) >= 0.5)
-
-    def forward(self, h):
-        return h * self.factor if self.training else h
 
 
 def fit(net, epochs=10, after_epoch=lambda: None):
@@ -68,6 +55,24 @@ def error_rate(net):
     with torch.no_grad():
         return 100 * (net(X_test).argmax(1) != y_test).double().mean().item()
 
+# %% guess=true
+my_guess = 12  # error rate in percent, measured in training mode
+
+# %% figure=true
+# Error rates of a network without a bug, with each of four bugs, and without dropout.
+guess = expect.guess(my_guess)
+
+
+class OneMask(nn.Module):
+    """A mask that is drawn when the layer is made, and never again."""
+
+    def __init__(self):
+        super().__init__()
+        self.factor = 2 * (torch.rand(128) >= 0.5)
+
+    def forward(self, h):
+        return h * self.factor if self.training else h
+
 
 def one_run(bug):
     drop = {"one mask for ever": OneMask, "no dropout": nn.Identity}.get(bug, nn.Dropout)
@@ -81,15 +86,23 @@ def one_run(bug):
 
 names = ["no bug", "measured in training mode", "train() forgotten after a test",
          "logits dropped too", "one mask for ever", "no dropout"]
-rates = torch.tensor([[one_run(name) for _ in range(5)] for name in names])
+rates = torch.tensor([[one_run(name) for _ in range(5)] for name in names]).numpy()
+costs = [plot.difference(runs, rates[0]) for runs in rates]
 
-fig, (ax,) = plot.figure(1, height=2.8)
-plot.bars(rates.mean(1).tolist(), names, ax, spread=plot.standard_error(rates.numpy(), 1),
+fig, (ax,) = plot.figure(1, height=3)
+labels = [names[0], *(f"{name} ({cost:.1f})" for name, cost in zip(names[1:], costs[1:],
+                                                                   strict=True))]
+plot.bars(rates.mean(1), labels, ax, spread=plot.standard_error(rates, 1),
           colors=[plot.BLUE, *4 * [plot.ORANGE], plot.GREY])
-ax.vlines(my_guess, 0.55, 1.45, color=plot.INK, linestyle="--")
-ax.set(xlabel="error rate on test digits, % (mean of 5 runs ± s.e.; dashed: your guess)",
-       title="Of four silent bugs, one shows clearly in the error rate")
-plot.show(fig, "Error rates of a network without a bug, with four bugs, and without dropout.")
+ax.vlines(guess, 0.55, 1.45, color=plot.INK, linestyle="--")
+ax.set(xlabel="error rate on test digits, % (mean of 5 runs ± s.e.; dashed: your guess)\n"
+              "in brackets: points more than without a bug",
+       xlim=(0, 1.2 * max(guess, rates.mean(1).max())))
+shown = sum(cost.sign > 0 for cost in costs[1:5])
+told = f"{shown} of 4 silent bugs: a cost above two standard errors"
+ax.set_title(told)
+plot.show(fig, "Error rates of a network without a bug, with four bugs, and without dropout. "
+               f"{told}; measuring in training mode costs {costs[1]:.1f} points.")
 
 # %% [markdown]
 # Measuring in training mode costs some five points, and anybody would notice. The other three bugs
@@ -146,29 +159,26 @@ print("modes:", [module.training for module in network.modules()])
 class Dropout(nn.Module):
     """Inverted dropout as a module: y = m * x / (1 - p) in training, y = x in evaluation.
 
-    p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p, when it is made.
-        An attribute: a later `layer.p = 0.1` counts from the next call on.
+    p : probability of dropping. An attribute: a later `layer.p = 0.1` counts from the next call on.
     generator : torch.Generator, or None for torch's own; the only source of randomness
     x : tensor of any shape and floating dtype, left as it is; y has its shape, dtype and device
+        (where nothing is dropped, y may be x itself)
     Nothing is kept between calls, the state_dict is empty, and the repr is `Dropout(p=0.5)`.
     """
 
     def __init__(self, p=0.5, generator=None):
+        check_probability(p)
         ### BEGIN SOLUTION
         super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"p must be a probability in [0, 1], not {p}")
         self.p, self.generator = p, generator
         ### END SOLUTION
 
     def forward(self, x):
         ### BEGIN SOLUTION
-        if not self.training or self.p == 0:
+        if not self.training:
             return x
-        if self.p == 1:
-            return x * 0
-        coins = torch.rand(x.shape, generator=self.generator, device=x.device)
-        return x * (coins >= self.p) / (1 - self.p)
+        kept = torch.rand(x.shape, generator=self.generator, device=x.device) >= self.p
+        return x * kept / (1 - self.p) if self.p < 1 else x * 0
         ### END SOLUTION
 
     def extra_repr(self):
@@ -198,7 +208,7 @@ print(network)
 sent = [network.train(row not in (2, 3))(torch.ones(24)).numpy() for row in range(6)]
 fig, (ax,) = plot.figure(1, width=5.5, height=1.9)
 plot.mask(sent, ax).set_yticks([1, 3, 5], ["train", "eval", "train"])
-ax.set(xlabel="unit", title="Your layer: new masks in training, none in evaluation")
+ax.set(xlabel="unit", title="Your layer in six calls")
 plot.show(fig, "Which units send in six calls, two of them in evaluation mode.")
 
 # %% check="Dropout" points=2
@@ -214,6 +224,7 @@ with expect.case("Dropout(0.3, generator)(x) on 20 000 normal numbers",
     expect.only(
         out / x,
         (0, 1 / 0.7),
+        rtol=1e-6,
         hint="a survivor must be x / (1 - p).",
         suspects=[
             (1, "the survivors are not scaled. Divide them by 1 - p."),
@@ -224,19 +235,16 @@ with expect.case("Dropout(0.3, generator)(x) on 20 000 normal numbers",
                 suspects=[(0.7, "a fraction 1 - p is dropped: p is swapped."),
                           (0, "nothing is dropped: every entry is scaled.")])
 
-# %% check="Dropout" points=1
-# Every entry has a coin of its own, every call its own mask, and the coins are the generator's.
-ones = torch.ones(40, 200)
-with expect.case("layer = Dropout(0.5); layer(x) twice, on 40 rows of 200 ones"):
+# %% check="Dropout" points=2
+# Every entry has a coin of its own, fresh at each call, from the generator or from torch's own.
+ones = torch.ones(20, 60)
+with expect.case("Dropout(p, generator)(x) on 20 × 60 ones, 24 times for each of three p"):
+    expect.coins(lambda p, generator: Dropout(p, generator)(ones),
+                 scale=lambda p: 1 / (1 - p), source=expect.generator, none=True)
+with expect.case("layer = Dropout(0.5); layer(x) twice, on 20 × 60 ones"):
     layer = Dropout(0.5)
-    first, second = layer(ones), layer(ones)
-    expect.varies(first, chance=0.5**200, what="rows with different masks",
-                  hint="one mask serves the whole batch. Draw a mask of x's whole shape.")
-    expect.varies([first, second], chance=0.5**8000, what="two different masks",
-                  hint="the mask is kept, or a seed is set inside. Draw a new one in each call.")
-with expect.case("Dropout(0.5, generator)(x) with two generators of seed 7"):
-    first, second = (Dropout(0.5, torch.Generator().manual_seed(7))(ones) for _ in "ab")
-    expect.repeats(first, second, hint="the mask does not come from generator. Hand it on.")
+    expect.varies([layer(ones), layer(ones)], chance=0.5**1200, what="two different masks",
+                  hint="the layer keeps its mask. Draw a new one in each call.")
 
 # %% check="Dropout" points=1
 # The mode: alone, and as a part of a network.
@@ -264,15 +272,34 @@ with expect.case("network = nn.Sequential(nn.Sequential(Dropout(0.6))); network.
                   hint="the network's train() does not reach your layer. Ask `self.training`.")
 
 # %% check="Dropout" points=1
-# What the layer holds, and whether it can be copied and saved.
+# The gradient is dy times the mask and the scale, also where x is 0.
+x = torch.randn(6, 50, generator=expect.generator(), dtype=torch.float64, requires_grad=True)
+dy = torch.randn(6, 50, generator=expect.generator(), dtype=torch.float64)
+lost = [("does not require grad|does not have a grad_fn|not have been used",
+         "the output has lost its history: .data, .detach(), NumPy or no_grad() in forward.")]
+with expect.case("out = Dropout(0.4)(x); out.backward(dy); x.grad", crash=lost):
+    out = Dropout(0.4)(x)
+    out.backward(dy)
+    kept = out.detach() != 0
+    expect.equal("none" if x.grad is None else "there", "there", hint=lost[0][1])
+    expect.close(x.grad, dy * kept / 0.6, rtol=1e-6, hint="dy times the mask and the scale.",
+                 suspects=[(dy, "the gradient goes past the mask."),
+                           (dy * kept, "the gradient goes past the scale.")])
+with expect.case("out = Dropout(0.4)(x); out.sum().backward(); x.grad, where every x is 0",
+                 crash=lost):
+    x = torch.zeros(2000, requires_grad=True)
+    Dropout(0.4)(x).sum().backward()
+    expect.mean(x.grad != 0, 0.6, of=(0, 1),
+                hint="survivors that are 0 have lost their gradient: 0 is not the same as dropped.")
+
+# %% check="Dropout" points=1
+# Nothing is kept between calls: the layer can be saved, loaded and copied.
 with expect.case("len(Dropout(0.3).state_dict())"):
     layer = Dropout(0.3)
     layer(torch.ones(5))
     expect.equal(len(layer.state_dict()), 0,
                  hint="p and the mask are no weights: keep them out of the state_dict, or old "
                       "files no longer load.")
-with expect.case("repr(Dropout(0.3)) == 'Dropout(p=0.3)'"):
-    expect.equal(repr(Dropout(0.3)), "Dropout(p=0.3)", hint="write extra_repr, as `Noise` does.")
 with expect.case("copy.deepcopy(layer)(x) after a step of training",
                  crash=[("deepcopy", "a tensor of the last call stays on self. Keep none.")]):
     x = torch.ones(500, requires_grad=True)
@@ -284,9 +311,25 @@ with expect.case("pickle.loads(pickle.dumps(layer))(x)",
                                                 "made in __init__. Keep plain numbers.")]):
     twin = expect.ask("restored", Dropout(0.3))
     expect.mean(twin(torch.ones(500)) == 0, 0.3, of=(0, 1), hint="the loaded layer differs.")
+with expect.case("bytes that a layer holds after layer(x), 1000 entries, no gradients"):
+    size = expect.ask("saved_bytes", Dropout(0.3), torch.ones(1000))
+    expect.equal(round(int(size) / 1000), 0, hint="the mask, or x or y, stays on self. Keep none.")
 
 # %% check="Dropout" points=1
-# Every floating dtype, any layout in memory, no entries at all.
+# p is 0.5 if not given, stands in the repr, and counts as it is at each call.
+ones = torch.ones(1000)
+with expect.case("repr(Dropout(0.3)) == 'Dropout(p=0.3)'"):
+    expect.equal(repr(Dropout(0.3)), "Dropout(p=0.3)", hint="write extra_repr, as `Noise` does.")
+with expect.case("Dropout().p"):
+    expect.close(Dropout().p, 0.5, hint="without an argument p is 0.5.")
+with expect.case("layer = Dropout(0.1); layer.p = 0.9; layer(x)"):
+    layer = Dropout(0.1)
+    layer.p = 0.9
+    expect.mean(layer(ones) == 0, 0.9, of=(0, 1),
+                hint="a later p does not count: use self.p in forward, no copy of it.")
+
+# %% check="Dropout" points=1
+# Every floating dtype stays as it is, whatever the layout in memory.
 for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
     with expect.case(f"Dropout(0.5)(x) on 1000 ones, {dtype}"):
         out = Dropout(0.5)(torch.ones(1000, dtype=dtype))
@@ -299,361 +342,95 @@ with expect.case("Dropout(0.5)(x) on a transposed matrix",
     x = torch.randn(30, 20, generator=expect.generator(), dtype=torch.float64).t()
     out = Dropout(0.5)(x)
     expect.tensor(out, (20, 30), hint="return a tensor of x's shape.")
-    expect.only(out / x, (0, 2), hint="entries changed their places.")
-with expect.case("Dropout(0.5)(x) on an empty tensor of shape (0, 3)"):
-    expect.tensor(Dropout(0.5)(torch.empty(0, 3)), (0, 3), hint="no entries: none comes out.")
-with expect.case("Dropout(0.001)(x) on 200 000 ones, torch.bfloat16"):
-    out = Dropout(0.001, expect.generator())(torch.ones(200_000, dtype=torch.bfloat16))
-    expect.mean(out == 0, 0.001, of=(0, 1),
-                hint="the coins have x's dtype, which is too coarse for this p. Draw float32.")
+    expect.only(out / x, (0, 2), rtol=1e-6, hint="entries changed their places.")
 
 # %% check="Dropout" points=1
-# Gradients, and gradients of gradients.
-x = torch.randn(6, 50, generator=expect.generator(), dtype=torch.float64, requires_grad=True)
-dy = torch.randn(6, 50, generator=expect.generator(), dtype=torch.float64)
-lost = [("does not require grad|does not have a grad_fn|not have been used",
-         "the output has lost its history: .data, .detach(), NumPy or no_grad() in forward.")]
-with expect.case("out = Dropout(0.4)(x); out.backward(dy); x.grad", crash=lost):
-    out = Dropout(0.4)(x)
-    out.backward(dy)
-    kept = out.detach() != 0
-    expect.equal("none" if x.grad is None else "there", "there", hint=lost[0][1])
-    expect.close(x.grad, dy * kept / 0.6, hint="dy times the mask and the scale.",
-                 suspects=[(dy, "the gradient goes past the mask."),
-                           (dy * kept, "the gradient goes past the scale.")])
-with expect.case("(g,) = torch.autograd.grad((out**3).sum(), x, create_graph=True); g's gradient",
-                 crash=lost):
-    out = Dropout(0.4)(x)
-    (g,) = torch.autograd.grad((out**3).sum(), x, create_graph=True)
-    (again,) = torch.autograd.grad(g.sum(), x)
-    expect.close(again, 6 * out.detach() / 0.36,
-                 hint="the second derivative of (c x)³ is 6 c² (c x), with c = 1 / 0.6 or 0.")
+# The rate is right in low precision too, where p is near to 0 or 1.
+for dtype in (torch.bfloat16, torch.float16):
+    for p in (0.001, 0.999):
+        with expect.case(f"Dropout({p}, generator)(x) on a million ones, {dtype}"):
+            out = Dropout(p, expect.generator())(torch.ones(1_000_000, dtype=dtype))
+            expect.mean(out == 0, p, of=(0, 1),
+                        hint="coins of this dtype are too coarse for this p. Draw float32.")
 
 # %% check="Dropout" points=1
-# The ends, what is no probability, and a p that is changed later.
+# At p = 0 nothing is dropped; at p = 1 everything, and 0 / 0 is no 0.
 ones = torch.ones(1000)
 with expect.case("Dropout(0.0)(x) and Dropout(1.0)(x) on ones"):
     expect.close(Dropout(0.0)(ones), ones, hint="at p = 0 nothing is dropped.")
     expect.close(Dropout(1.0)(ones), 0 * ones, hint="at p = 1 every entry is dropped.",
                  suspects=[(0 * ones + float("nan"), "0 / 0 gives NaN at p = 1. Return zeros.")])
-for p in (-0.1, 1.5, float("nan")):
-    with expect.case(f"Dropout({p})"):
-        expect.raises(ValueError, lambda p=p: Dropout(p), mentions="p",
-                      hint="raise ValueError, naming p, if not 0 <= p <= 1. (nn.Dropout "
-                           "accepts NaN.)")
-with expect.case("layer = Dropout(0.1); layer.p = 0.9; layer(x)"):
-    layer = Dropout(0.1)
-    layer.p = 0.9
-    expect.mean(layer(ones) == 0, 0.9, of=(0, 1),
-                hint="a later p does not count: use self.p in forward, no copy of it.")
 
-# %% mistake="Dropout" says="super().__init__()"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
-
-# %% mistake="Dropout" says="lacks the method"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def foward(self, x):
-        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
-
-# %% mistake="Dropout" says="not scaled"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        return x * (torch.rand(x.shape, generator=self.generator) >= self.p)
-
-# %% mistake="Dropout" says="divided by p"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        return x * (torch.rand(x.shape, generator=self.generator) < self.p) / self.p
-
-# %% mistake="Dropout" says="p is swapped"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        return x * torch.empty_like(x).bernoulli_(self.p, generator=self.generator) / (1 - self.p)
-
-# %% mistake="Dropout" says="writes into its input"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        return x.mul_(torch.rand(x.shape, generator=self.generator) >= self.p).div_(1 - self.p)
-
-# %% mistake="Dropout" says="one mask serves the whole batch"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        kept = torch.rand(x.shape[-1], generator=self.generator) >= self.p
-        return x * kept / (1 - self.p)
-
-# %% mistake="Dropout" says="the mask is kept"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator, self.kept = p, generator, None
-
-    def forward(self, x):
-        if self.kept is None:
-            self.kept = torch.rand(x.shape, generator=self.generator) >= self.p
-        return x * self.kept / (1 - self.p)
-
-# %% mistake="Dropout" says="a seed is set inside"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p = p
-
-    def forward(self, x):
-        torch.manual_seed(0)
-        return x * (torch.rand(x.shape) >= self.p) / (1 - self.p)
-
-# %% mistake="Dropout" says="does not come from generator"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p = p
-
-    def forward(self, x):
-        return x * (torch.rand(x.shape) >= self.p) / (1 - self.p)
-
-# %% mistake="Dropout" says="eval() does not switch"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        return F.dropout(x, self.p) if self.generator is None else x * (
-            torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
-
-# %% mistake="Dropout" says="evaluation scales too"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        kept = torch.rand(x.shape, generator=self.generator) >= self.p if self.training else 1
-        return x * kept / (1 - self.p)
-
-# %% mistake="Dropout" says="hides the method"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator, self.eval = p, generator, False
-
-    def forward(self, x):
-        if self.eval:
-            return x
-        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
-
-# %% mistake="Dropout" says="the network's eval() does not reach"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator, self.on = p, generator, True
-
-    def eval(self):
-        self.on = False
+# %% mistakes="Dropout"
+{
+    "super().__init__()": ("        super().__init__()\n", ""),
+    "lacks the method": ("def forward", "def foward"),
+    "not scaled": (" / (1 - self.p)", ""),
+    "divided by p": ("(1 - self.p)", "self.p"),
+    "p is swapped": (">= self.p", "< self.p"),
+    "nothing is dropped: every": ("x * kept", "x"),
+    "writes into its input": ("x * kept", "x.mul_(kept)"),
+    "every row has the same mask": ("x.shape,", "x.shape[-1:],"),
+    "every column has the same mask": ("x.shape,", "(*x.shape[:1], *[1] * (x.dim() - 1)),"),
+    "an exact number is dropped": (">= self.p", ">= self.p\n        "
+        "kept = kept.new_ones(x.shape).flatten().index_fill(0, torch.randperm(x.numel(), "
+        "generator=self.generator)[: round(self.p * x.numel())], False).view(x.shape)"),
+    "do not come from the given generator": ("generator=self.generator, ", ""),
+    "not from a copy": ("= p, generator", "= p, generator and generator.clone_state()"),
+    "a seed is set inside": ("= p, generator", "= p, generator or torch.manual_seed(0)"),
+    "keeps its mask": ("return x * kept",
+                       'kept = self.__dict__.setdefault("kept", kept)\n        return x * kept'),
+    "hides the method": ("= p, generator", "= p, generator\n        self.eval = False"),
+    "eval() does not switch": ("not self.training", "self.p == 0"),
+    "evaluation scales too": ("return x\n", "return x / (1 - self.p)\n"),
+    "evaluation multiplies": ("return x\n", "return x * (1 - self.p)\n"),
+    "the network's eval() does not reach": ("""    def forward(self, x):
+        ### BEGIN SOLUTION
+        if not self.training:""", """    on = True
 
     def train(self, mode=True):
         self.on = True
 
-    def forward(self, x):
-        if not self.on:
-            return x
-        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
-
-# %% mistake="Dropout" says="no weights: keep them out of the state_dict"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.generator = generator
-        self.register_buffer("p", torch.tensor(p, dtype=torch.float64))
+    def eval(self):
+        self.on = False
 
     def forward(self, x):
-        if not self.training:
-            return x
-        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
+        if not self.on:"""),
+    "write extra_repr": ('f"p={self.p}"', '""'),
+    "without an argument p is 0.5": ("p=0.5, generator", "p=0.2, generator"),
+    "a later p does not count": ("    def forward", """    def __setattr__(self, name, value):
+        if name != "p" or not hasattr(self, "p"):
+            super().__setattr__(name, value)
 
-# %% mistake="Dropout" says="write extra_repr"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        if not self.training:
-            return x
-        return x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
-
-# %% mistake="Dropout" says="stays on self"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        self.y = x
-        if self.training:
-            self.y = x * (torch.rand(x.shape, generator=self.generator) >= self.p) / (1 - self.p)
-        return self.y
-
-    def extra_repr(self):
-        return f"p={self.p}"
-
-# %% mistake="Dropout" says="cannot be pickled"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p = p
-        self.coins = lambda shape: torch.rand(shape, generator=generator)
-
-    def forward(self, x):
-        return x * (self.coins(x.shape) >= self.p) / (1 - self.p) if self.training else x
-
-    def extra_repr(self):
-        return f"p={self.p}"
-
-# %% mistake="Dropout" says="another dtype"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        kept = (torch.rand(x.shape, generator=self.generator) >= self.p).float()
-        return x * kept / (1 - self.p) if self.training else x
-
-    def extra_repr(self):
-        return f"p={self.p}"
-
-# %% mistake="Dropout" says="has no `view`"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        if not self.training:
-            return x
-        kept = torch.rand(x.numel(), generator=self.generator) >= self.p
-        return (x.view(-1) * kept / (1 - self.p)).view(x.shape)
-
-    def extra_repr(self):
-        return f"p={self.p}"
-
-# %% mistake="Dropout" says="too coarse for this p"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        if not self.training:
-            return x
-        kept = torch.rand(x.shape, generator=self.generator, dtype=x.dtype) >= self.p
-        return x * kept / (1 - self.p)
-
-    def extra_repr(self):
-        return f"p={self.p}"
-
-# %% mistake="Dropout" says="lost its history"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        y = x.detach().clone()
-        if self.training:
-            y[torch.rand(x.shape, generator=self.generator) < self.p] = 0
-            y /= 1 - self.p
-        return y.requires_grad_(x.requires_grad)
-
-    def extra_repr(self):
-        return f"p={self.p}"
-
-# %% mistake="Dropout" says="0 / 0 gives NaN"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        kept = torch.rand(x.shape, generator=self.generator) >= self.p
-        return x * kept / torch.tensor(1 - self.p, dtype=x.dtype) if self.training else x
-
-    def extra_repr(self):
-        return f"p={self.p}"
-
-# %% mistake="Dropout" says="accepts NaN"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        if p < 0 or p > 1:
-            raise ValueError(f"p must be in [0, 1], not {p}")
-        self.p, self.generator = p, generator
-
-    def forward(self, x):
-        kept = torch.rand(x.shape, generator=self.generator) >= self.p
-        return x * kept / (1 - self.p if self.p < 1 else 1) if self.training else x
-
-    def extra_repr(self):
-        return f"p={self.p}"
-
-# %% mistake="Dropout" says="a later p does not count"
-class Dropout(nn.Module):
-    def __init__(self, p=0.5, generator=None):
-        super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"p must be in [0, 1], not {p}")
-        self.p, self.keep, self.generator = p, 1 - p, generator
-
-    def forward(self, x):
-        if not self.training:
-            return x
-        kept = torch.rand(x.shape, generator=self.generator) < self.keep
-        return x * kept / (self.keep or 1)
-
-    def extra_repr(self):
-        return f"p={self.p}"
+    def forward"""),
+    "no weights: keep them out of the state_dict": ("self.p, self.generator = p, generator",
+        'self.generator = generator\n        self.register_buffer("p", torch.tensor(p).double())'),
+    "a tensor of the last call": ("return x * kept / (1 - self.p) if self.p < 1 else x * 0",
+                                  "self.y = x * kept / (1 - self.p)\n        return self.y"),
+    "cannot be pickled": ("= p, generator", "= p, generator\n        self.keep = lambda: 1 - p"),
+    "stays on self. Keep none": ("return x * kept", "self.kept = kept\n        return x * kept"),
+    "another dtype": (">= self.p", ">= self.p\n        kept = kept.float()"),
+    "has no `view`": ("x * kept", "(x.view(-1) * kept.view(-1)).view(x.shape)"),
+    "too coarse for this p": ("device=x.device", "device=x.device, dtype=x.dtype"),
+    "lost its history": ("return x * kept", "return x.detach() * kept"),
+    "goes past the mask": ("x * kept / (1 - self.p) if",
+                           "x + (x * kept / (1 - self.p) - x).detach() if"),
+    "goes past the scale": ("x * kept / (1 - self.p) if",
+                            "x * kept + (x * kept * self.p / (1 - self.p)).detach() if"),
+    "0 is not the same as dropped": ("x * kept / (1 - self.p) if",
+                                     "torch.where(x * kept == 0, 0, x / (1 - self.p)) if"),
+    "0 / 0 gives NaN": (" if self.p < 1 else x * 0", ""),
+}
 
 # %% correct="Dropout"
 class Dropout(nn.Module):
     def __init__(self, p=0.5, generator=None):
         super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"p must be a probability, not {p}")
         self.p, self.generator = p, generator
 
     def forward(self, x):
-        if not self.training:
-            return x
+        if not self.training or self.p == 0:
+            return x.clone()
         mask = torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
         return x * mask.div_(1 - self.p) if self.p < 1 else torch.zeros_like(x)
 
@@ -664,18 +441,14 @@ class Dropout(nn.Module):
 class Dropout(nn.Module):
     def __init__(self, p: float = 0.5, generator=None):
         super().__init__()
-        if not (p >= 0 and p <= 1):
-            raise ValueError(f"p = {p} is no probability")
-        self.p = p
-        self.generator = generator
+        self.__dict__ |= {"p": p, "generator": generator}
 
     def forward(self, x):
         if self.training is False:
-            return x.clone()
-        keep = 1 - self.p
-        mask = torch.empty(x.shape, dtype=torch.bool, device=x.device)
-        mask.bernoulli_(keep, generator=self.generator)
-        return torch.where(mask, x / (keep or 1), torch.zeros((), dtype=x.dtype, device=x.device))
+            return x
+        dropped = torch.empty(x.shape, dtype=torch.bool, device=x.device)
+        dropped.bernoulli_(self.p, generator=self.generator)
+        return (x / (1 - self.p or 1)).masked_fill(dropped, 0)
 
     def __repr__(self):
         return f"{type(self).__name__}(p={self.p})"
@@ -721,16 +494,15 @@ class DropoutFunction(torch.autograd.Function):
 
     Called as `DropoutFunction.apply(x, p, generator)`, in training only.
     x : tensor of any shape and floating dtype, left as it is
-    p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p. At 1, y is 0.
-    generator : torch.Generator or None, the only source of randomness
+    p : probability of dropping. At 1, y is 0.
+    generator : torch.Generator, or None for torch's own; the only source of randomness
     Saves one byte for each entry of x, at most; can be differentiated twice.
     """
 
     @staticmethod
     def forward(ctx, x, p, generator):
+        check_probability(p)
         ### BEGIN SOLUTION
-        if not 0 <= p <= 1:
-            raise ValueError(f"p must be a probability in [0, 1], not {p}")
         kept = torch.rand(x.shape, generator=generator, device=x.device) >= p
         ctx.save_for_backward(kept)
         ctx.slope = 1 / (1 - p) if p < 1 else 0.0
@@ -758,9 +530,12 @@ class DropoutFunction(torch.autograd.Function):
 # What does each way keep for backward? **Guess first**: how many bytes for each entry of a
 # float32 input does PyTorch's own layer keep on the CPU?
 
-# %%
+# %% guess=true
 my_guess = 1  # bytes per entry that nn.Dropout keeps for backward
 
+# %% figure=true
+# The bytes that three layers keep for backward, for each entry of the input.
+guess = expect.guess(my_guess)
 layers = {"nn.Dropout": nn.Dropout(0.5), "your Dropout": Dropout(0.5),
           "your DropoutFunction": lambda x: DropoutFunction.apply(x, 0.5, None)}
 sizes = (1_000, 10_000, 100_000)
@@ -769,8 +544,9 @@ kept = [[expect.ask("saved_bytes", layer, torch.ones(n, requires_grad=True)) / n
 fig, (ax,) = plot.figure(1, height=1.9)
 plot.bars([row[-1] for row in kept], list(layers), ax,
           colors=[plot.GREY, plot.BLUE, plot.BLUE])
-ax.axvline(my_guess, color=plot.GREY, linestyle="--", zorder=0)
+ax.axvline(guess, color=plot.GREY, linestyle="--", zorder=0)
 ax.set(xlabel="bytes kept for backward, per float32 entry (dashed: your guess)",
+       xlim=(0, 1.2 * max(guess, *[row[-1] for row in kept])),
        title=f"On the CPU, nn.Dropout keeps {kept[0][-1]:.3g} bytes per entry")
 plot.show(fig, "Bytes kept for backward by nn.Dropout, your Dropout and your DropoutFunction.")
 
@@ -786,18 +562,19 @@ with expect.case("DropoutFunction.apply(x, 0.3, generator) on 20 000 normal numb
     out = DropoutFunction.apply(x, 0.3, expect.generator())
     expect.tensor(out, 20_000, torch.float64, hint="return a tensor of x's shape and dtype.")
     expect.unchanged(x, before)
-    expect.only(out / x, (0, 1 / 0.7), hint="a survivor must be x / (1 - p).",
+    expect.only(out / x, (0, 1 / 0.7), rtol=1e-6, hint="a survivor must be x / (1 - p).",
                 suspects=[(1, "the survivors are not scaled. Divide them by 1 - p.")])
     expect.mean(out == 0, 0.3, of=(0, 1), hint="p is the probability that an entry is 0.",
                 suspects=[(0.7, "a fraction 1 - p is dropped: p is swapped.")])
-with expect.case("DropoutFunction.apply(x, 0.5, generator) with two generators of seed 7"):
-    first, second = (
-        DropoutFunction.apply(x, 0.5, torch.Generator().manual_seed(7)) for _ in "ab"
-    )
-    expect.repeats(first, second, hint="the mask does not come from generator. Hand it on.")
+
+# %% check="DropoutFunction" points=1
+# Every entry has a coin of its own, fresh at each call, from the generator or from torch's own.
+with expect.case("DropoutFunction.apply(x, p, generator) on 20 × 60 ones, 24 times for each p"):
+    expect.coins(lambda p, generator: DropoutFunction.apply(torch.ones(20, 60), p, generator),
+                 scale=lambda p: 1 / (1 - p), source=expect.generator, none=True)
 
 # %% check="DropoutFunction" points=2
-# Backward: the same mask, the same scale, also where x itself is 0.
+# Backward: the same mask, the same scale, also where x itself is 0, and twice in one graph.
 x = torch.randn(500, generator=expect.generator(), dtype=torch.float64, requires_grad=True)
 dy = torch.randn(500, generator=expect.generator(), dtype=torch.float64)
 count = [("number of gradients", "backward returns one gradient for each argument of forward: "
@@ -807,8 +584,9 @@ with expect.case("out = DropoutFunction.apply(x, 0.4, generator); out.backward(d
     out = DropoutFunction.apply(x, 0.4, expect.generator())
     out.backward(dy)
     kept = out.detach() != 0
+    expect.equal("none" if x.grad is None else "there", "there", hint="backward gives x nothing.")
     expect.close(
-        x.grad, dy * kept / 0.6, hint="dy times the mask and the scale of forward.",
+        x.grad, dy * kept / 0.6, rtol=1e-6, hint="dy times the mask and the scale of forward.",
         suspects=[
             (dy, "mask and scale are missing in backward."),
             (dy / 0.6, "the mask is missing in backward."),
@@ -822,226 +600,93 @@ with expect.case("the same, where every x is 0, as behind a ReLU", crash=count):
     DropoutFunction.apply(zeros, 0.4, expect.generator()).sum().backward()
     expect.mean(zeros.grad != 0, 0.6, of=(0, 1),
                 hint="the mask is read off the output, where zeros of x look dropped. Save it.")
+with expect.case("two calls in one graph, p = 0.4 and 0.5, then backward", crash=count):
+    x.grad = None
+    first = DropoutFunction.apply(x, 0.4, expect.generator())
+    out = DropoutFunction.apply(first, 0.5, expect.generator())
+    out.backward(dy)
+    expect.close(x.grad, dy * (out.detach() != 0) / 0.3, rtol=1e-6,
+                 hint="each call needs its own mask and p on the way back: they belong on ctx.")
 
 # %% check="DropoutFunction" points=1
 # What is kept: at most one byte per entry.
-with expect.case("bytes that DropoutFunction.apply(x, 0.5, generator) keeps for 1000 entries"):
+with expect.case("bytes per entry that DropoutFunction.apply(x, 0.5, generator) keeps, float32"):
     x = torch.randn(1000, generator=expect.generator(), requires_grad=True)
     size = expect.ask("saved_bytes", DropoutFunction.apply, x, 0.5, expect.generator())
     expect.equal(
-        max(int(size), 1000), 1000, hint="more is kept than the mask: x or y? Save the mask only.",
-        suspects=[(4000, "four bytes per entry: the mask is a float tensor, or y itself. Save "
-                         "booleans."),
-                  (8000, "eight bytes per entry: save booleans, and nothing else.")],
+        max(round(int(size) / 1000), 1), 1,
+        hint="more is kept, by save_for_backward or on ctx, than the mask. Keep the mask only.",
+        suspects=[(4, "four bytes per entry: the mask is a float tensor, or x or y is kept. Save "
+                      "booleans."),
+                  (8, "eight bytes per entry: save booleans, and nothing else.")],
     )
 
 # %% check="DropoutFunction" points=1
-# Both derivatives against finite differences, the mask frozen by the seed.
-x = torch.randn(4, generator=expect.generator(), dtype=torch.float64, requires_grad=True)
-with expect.case("torch.autograd.gradcheck of DropoutFunction, generator of seed 7",
-                 crash=[("Jacobian", "the gradient is not that of forward.")]):
-    expect.equal(
-        torch.autograd.gradcheck(
-            lambda x: DropoutFunction.apply(x, 0.5, torch.Generator().manual_seed(7)), (x,)
-        ), True, hint="the gradient is not that of forward.",
-    )
+# Backward can be differentiated too: against finite differences, the mask frozen by the seed.
+x = torch.randn(2, generator=expect.generator(), dtype=torch.float64, requires_grad=True)
 with expect.case("torch.autograd.gradgradcheck of DropoutFunction, generator of seed 7",
                  crash=[(".", "backward cannot be differentiated: .data, .detach(), NumPy or "
                               "once_differentiable stands in it.")]):
     expect.equal(
         torch.autograd.gradgradcheck(
             lambda x: DropoutFunction.apply(x, 0.5, torch.Generator().manual_seed(7)),
-            (x[:2].detach().requires_grad_(),),
+            (x,),
         ), True, hint="the second derivative is not that of forward.",
     )
 
-# %% check="DropoutFunction" points=1 hidden=true
-# A hidden check: other dtypes, the ends, and what is no probability.
-with expect.case("DropoutFunction.apply(x, 0.5, None) on 100 ones, torch.bfloat16"):
-    x = torch.ones(100, dtype=torch.bfloat16, requires_grad=True)
-    out = DropoutFunction.apply(x, 0.5, None)
-    expect.tensor(out, 100, torch.bfloat16, hint="the result has another dtype than x.")
+# %% check="DropoutFunction" points=1
+# Low precision: the dtype stays, and at a small p the rate is right.
+for dtype in (torch.bfloat16, torch.float16):
+    with expect.case(f"DropoutFunction.apply(x, 0.001, generator) on a million ones, {dtype}"):
+        x = torch.ones(1_000_000, dtype=dtype)
+        out = DropoutFunction.apply(x, 0.001, expect.generator())
+        expect.tensor(out, 1_000_000, dtype, hint="the result has another dtype than x.")
+        expect.mean(out == 0, 0.001, of=(0, 1),
+                    hint="coins of this dtype are too coarse for this p. Draw float32.")
+
+# %% check="DropoutFunction" points=1
+# At p = 1 output and gradient are 0, not 0 / 0.
 with expect.case("out = DropoutFunction.apply(x, 1.0, None); out.sum().backward(); x.grad"):
     x = torch.ones(9, requires_grad=True)
     out = DropoutFunction.apply(x, 1.0, None)
     out.sum().backward()
     expect.close(torch.stack([out.detach(), x.grad]), torch.zeros(2, 9),
-                 hint="at p = 1 everything is dropped, on both ways.")
-for p in (-0.1, 1.5, float("nan")):
-    with expect.case(f"DropoutFunction.apply(x, {p}, None)"):
-        expect.raises(ValueError, lambda p=p: DropoutFunction.apply(torch.ones(3), p, None),
-                      mentions="p", hint="raise ValueError, naming p, if not 0 <= p <= 1.")
+                 hint="at p = 1 everything is dropped, in both directions.")
 
-# %% mistake="DropoutFunction" says="not scaled"
-class DropoutFunction(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, p, generator):
-        kept = torch.rand(x.shape, generator=generator) >= p
-        ctx.save_for_backward(kept)
-        return x * kept
-
-    @staticmethod
-    def backward(ctx, dy):
-        return dy * ctx.saved_tensors[0], None, None
-
-# %% mistake="DropoutFunction" says="p is swapped"
-class DropoutFunction(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, p, generator):
-        ctx.kept, ctx.keep = torch.rand(x.shape, generator=generator) < p, 1 - p
-        return x * ctx.kept / ctx.keep
-
-    @staticmethod
-    def backward(ctx, dy):
-        return dy * ctx.kept / ctx.keep, None, None
-
-# %% mistake="DropoutFunction" says="does not come from generator"
-class DropoutFunction(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, p, generator):
-        kept = torch.rand(x.shape) >= p
-        ctx.save_for_backward(kept)
-        return x * kept / (1 - p)
-
-    @staticmethod
-    def backward(ctx, dy):
-        return dy * ctx.saved_tensors[0], None, None
-
-# %% mistake="DropoutFunction" says="one gradient for each argument"
-class DropoutFunction(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, p, generator):
-        kept = torch.rand(x.shape, generator=generator) >= p
-        ctx.save_for_backward(kept)
-        ctx.p = p
-        return x * kept / (1 - p)
-
-    @staticmethod
-    def backward(ctx, dy):
-        return dy * ctx.saved_tensors[0] / (1 - ctx.p)
-
-# %% mistake="DropoutFunction" says="the mask is missing in backward"
-class DropoutFunction(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, p, generator):
-        ctx.p = p
-        return x * (torch.rand(x.shape, generator=generator) >= p) / (1 - p)
-
-    @staticmethod
-    def backward(ctx, dy):
-        return dy / (1 - ctx.p), None, None
-
-# %% mistake="DropoutFunction" says="the scale is missing in backward"
-class DropoutFunction(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, p, generator):
-        kept = torch.rand(x.shape, generator=generator) >= p
-        ctx.save_for_backward(kept)
-        return x * kept / (1 - p)
-
-    @staticmethod
-    def backward(ctx, dy):
-        return dy * ctx.saved_tensors[0], None, None
-
-# %% mistake="DropoutFunction" says="a mask of its own"
-class DropoutFunction(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, p, generator):
-        ctx.p, ctx.generator = p, generator
-        return x * (torch.rand(x.shape, generator=generator) >= p) / (1 - p)
-
-    @staticmethod
-    def backward(ctx, dy):
-        kept = torch.rand(dy.shape, generator=ctx.generator) >= ctx.p
-        return dy * kept / (1 - ctx.p), None, None
-
-# %% mistake="DropoutFunction" says="read off the output"
-class DropoutFunction(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, p, generator):
-        out = x * (torch.rand(x.shape, generator=generator) >= p) / (1 - p)
-        ctx.save_for_backward(out != 0)
-        ctx.p = p
-        return out
-
-    @staticmethod
-    def backward(ctx, dy):
-        return dy * ctx.saved_tensors[0] / (1 - ctx.p), None, None
-
-# %% mistake="DropoutFunction" says="four bytes per entry"
-class DropoutFunction(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, p, generator):
-        factor = (torch.rand(x.shape, generator=generator) >= p).to(x.dtype) / (1 - p)
-        ctx.save_for_backward(factor)
-        return x * factor
-
-    @staticmethod
-    def backward(ctx, dy):
-        return dy * ctx.saved_tensors[0], None, None
-
-# %% mistake="DropoutFunction" says="more is kept than the mask"
-class DropoutFunction(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, p, generator):
-        kept = torch.rand(x.shape, generator=generator) >= p
-        out = x * kept / (1 - p)
-        ctx.save_for_backward(kept, out)
-        ctx.p = p
-        return out
-
-    @staticmethod
-    def backward(ctx, dy):
-        return dy * ctx.saved_tensors[0] / (1 - ctx.p), None, None
-
-# %% mistake="DropoutFunction" says="cannot be differentiated"
-class DropoutFunction(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, p, generator):
-        kept = torch.rand(x.shape, generator=generator) >= p
-        ctx.save_for_backward(kept)
-        ctx.p = p
-        return x * kept / (1 - p)
-
-    @staticmethod
-    def backward(ctx, dy):
-        return dy.detach() * ctx.saved_tensors[0] / (1 - ctx.p), None, None
-
-# %% mistake="DropoutFunction" says="everything is dropped, on both ways"
-class DropoutFunction(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, p, generator):
-        kept = torch.rand(x.shape, generator=generator) >= p
-        ctx.save_for_backward(kept)
-        ctx.scale = torch.tensor(1 / torch.tensor(1 - p, dtype=torch.float64)).item()
-        return x * kept * ctx.scale
-
-    @staticmethod
-    def backward(ctx, dy):
-        return dy * ctx.saved_tensors[0] * ctx.scale, None, None
-
-# %% mistake="DropoutFunction" says="naming p, if not 0 <= p <= 1"
-class DropoutFunction(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, p, generator):
-        kept = torch.rand(x.shape, generator=generator) >= p
-        ctx.save_for_backward(kept)
-        ctx.keep = 1 - p or 1
-        return x * kept / ctx.keep
-
-    @staticmethod
-    def backward(ctx, dy):
-        return dy * ctx.saved_tensors[0] / ctx.keep, None, None
+# %% mistakes="DropoutFunction"
+{
+    "not scaled": ("1 / (1 - p) if p < 1 else 0.0", "1.0"),
+    "p is swapped": (">= p", "< p"),
+    "writes into its input": ("x * kept", "x.mul_(kept)"),
+    "every row has the same mask": ("x.shape,", "x.shape[-1:],"),
+    "do not come from the given generator": ("generator=generator, ", ""),
+    "a seed is set inside": ("kept = ", "generator = generator or torch.manual_seed(0)\n"
+                                        "        kept = "),
+    "one gradient for each argument": (", None, None", ""),
+    "mask and scale are missing": ("dy * kept * ctx.slope", "dy"),
+    "the mask is missing in backward": ("dy * kept", "dy"),
+    "the scale is missing in backward": ("kept * ctx.slope, None", "kept, None"),
+    "the scale enters twice": ("ctx.slope, None", "ctx.slope**2, None"),
+    "a mask of its own": ("(kept,) = ctx.saved_tensors",
+                          "kept = torch.rand_like(dy) * ctx.slope < 1"),
+    "read off the output": ("backward(kept)", "backward(x * kept != 0)"),
+    "they belong on ctx": ("ctx.slope = 1", "type(ctx).slope = 1"),
+    "four bytes per entry": ("backward(kept)", "backward(kept.to(x.dtype))"),
+    "eight bytes per entry": ("backward(kept)", "backward(kept.double())"),
+    "more is kept": ("ctx.slope = 1", "ctx.x = x\n        ctx.slope = 1"),
+    "cannot be differentiated": ("dy * kept", "dy.detach() * kept"),
+    "another dtype": ("return x * kept", "return x * kept.float()"),
+    "too coarse for this p": ("device=x.device", "device=x.device, dtype=x.dtype"),
+    "in both directions": ("1 / (1 - p) if p < 1 else 0.0", "float(1 / torch.tensor(1.0 - p))"),
+}
 
 # %% correct="DropoutFunction"
 class DropoutFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, p, generator=None):
-        if not (p >= 0 and p <= 1):
-            raise ValueError(f"p = {p} is no probability")
-        dropped = torch.empty(x.shape, dtype=torch.bool).bernoulli_(p, generator=generator)
-        ctx.dropped, ctx.keep = dropped, 1 - p or 1
-        return (x / ctx.keep).masked_fill(dropped, 0)
+        ctx.dropped = torch.empty(x.shape, dtype=torch.bool).bernoulli_(p, generator=generator)
+        ctx.keep = torch.tensor(1 - p or 1.0)
+        return (x / ctx.keep).masked_fill(ctx.dropped, 0)
 
     @staticmethod
     def backward(ctx, dy):
@@ -1062,7 +707,7 @@ def mlp(sizes, p_input=0.2, p_hidden=0.5):
 
     sizes : features, hidden units, …, classes: at least two whole numbers; one linear layer
         between any two, with bias
-    p_input, p_hidden : probabilities of dropping, in [0, 1]; else ValueError naming p
+    p_input, p_hidden : probabilities of dropping
     The output is the last linear layer's: logits, with no ReLU and no dropout after them.
     """
     ### BEGIN SOLUTION
@@ -1080,10 +725,28 @@ def mlp(sizes, p_input=0.2, p_hidden=0.5):
 # appends three modules; which turn is the exception?
 
 # %% [markdown] hint="mlp"
-# `nn.Dropout` accepts NaN, and its error message does not name p. Whose layer does better?
+# What would your loop append after the last linear layer, and how do you leave that out?
 
 # %%
 print(mlp([64, 128, 10]))
+
+# %% setup=true
+def passing_on(net, mixing=None):
+    """`net` with unit matrices as weights, so that what a unit sends shows in one output.
+
+    All biases are 0 but the last, which is -1/2: an output that is exactly 0 was dropped, or cut
+    off by a ReLU, after the last layer. Each unit of layer number `mixing` gets the mean of all
+    that it is sent instead, so that what was dropped before it doesn't show.
+    """
+    with torch.no_grad():
+        *_, last = weights = list(net.parameters())
+        matrices = [w for w in weights if w.dim() == 2]
+        for w in weights:
+            w.copy_(torch.eye(*w.shape) if w.dim() == 2 else torch.zeros(len(w)))
+        if mixing is not None:
+            matrices[mixing].fill_(1 / matrices[mixing].shape[1])
+        last.fill_(-0.5)
+    return net
 
 # %% check="mlp" points=1
 # In evaluation: linear layers with ReLU between them, and nothing after the last.
@@ -1113,156 +776,90 @@ with expect.case("mlp([6, 5, 4, 3]).eval()(X) against its own weights",
 
 # %% check="mlp" points=2
 # Where it drops, and how much: seen through weights that pass everything on.
-one = torch.eye(400)
-for rates, kept, words in (
-    ({}, 0.8 * 0.5 * 0.5, "with the default rates"),
-    ({"p_input": 0.0, "p_hidden": 0.0}, 1, "without dropout"),
-    ({"p_input": 0.3, "p_hidden": 0.0}, 0.7, "with dropout on the input only"),
-    ({"p_input": 0.0, "p_hidden": 0.4}, 0.36, "with dropout after the hidden layers only"),
+for rates in (
+    {},
+    {"p_input": 0.3, "p_hidden": 0.0},
+    {"p_input": 0.0, "p_hidden": 0.4},
+    {"p_hidden": 0.0},
+    {"p_input": 0.0},
 ):
     said = "".join(f", {name}={rate}" for name, rate in rates.items())
     with expect.case(f"mlp([400, 400, 400, 400]{said}) with unit matrices as weights"):
-        net = mlp([400, 400, 400, 400], **rates)
+        net = passing_on(mlp([400, 400, 400, 400], **rates))
         with torch.no_grad():
-            for w in net.parameters():
-                w.copy_(one if w.dim() == 2 else 0 * w)
-            list(net.parameters())[-1].fill_(-0.5)
-            out = net(torch.ones(20, 400))
+            out, again = net(torch.ones(20, 400)), net(torch.ones(20, 400))
         expect.equal(f"{(out == 0).sum()} logits exactly 0", "0 logits exactly 0",
                      hint="dropout, or a ReLU, stands after the output.")
+        expect.equal(max(len(torch.unique(out.round(decimals=3))), 2), 2,
+                     hint="units send more than two different values. A dropped one sends 0, and "
+                          "all survivors have one scale.")
+        if bool((out <= -0.5).any()):
+            expect.varies([out, again], chance=0.7**8000, what="two different masks",
+                          hint="the network keeps its masks. Draw new ones in each call.")
+        a, b = 1 - rates.get("p_input", 0.2), 1 - rates.get("p_hidden", 0.5)
+        known = [
+            (1, "nothing is dropped."),
+            (b**2, "the input is not dropped."),
+            (a * b, "only one of two hidden layers is followed by dropout."),
+            (a, "only the input is dropped."),
+            (a**3, "the hidden layers drop with p_input."),
+            (b**3, "the input drops with p_hidden."),
+            ((1 - a) * (1 - b) ** 2, "the rates are used as keep probabilities."),
+        ]
         expect.mean(
-            out > -0.5, kept, of=(0, 1),
-            hint="one dropout on the input with p_input, one after each hidden layer with "
-                 "p_hidden.",
-            suspects=[
-                (1, "nothing is dropped " + words + "."),
-                (0.5**2, "the input is not dropped " + words + "."),
-                (0.8 * 0.5, "only one of two hidden layers is followed by dropout."),
-                (0.6, "only one of two hidden layers is followed by dropout."),
-                (0.8, "only the input is dropped " + words + "."),
-                (0.8**3, "the hidden layers drop with p_input."),
-                (0.7**3, "the hidden layers drop with p_input."),
-                (0.5**3, "the input drops with p_hidden."),
-                (0.6**3, "the input drops with p_hidden."),
-                (0.2 * 0.5**2, "the rates are used as keep probabilities."),
-                (0.3, "the rates are used as keep probabilities."),
-                (0.4**2, "the rates are used as keep probabilities."),
-            ],
+            out > -0.5, a * b**2, of=(0, 1),
+            hint="one dropout on the input with p_input (0.2 if not given), one after each hidden "
+                 "layer with p_hidden (0.5 if not given).",
+            suspects=[(share, words) for share, words in known if abs(share - a * b**2) > 0.01],
         )
+for layer, kept in ((0, 0.36), (1, 0.6)):
+    with expect.case(f"mlp([400, 400, 400, 400], 0.3, 0.4), linear layer {layer} takes means"):
+        with torch.no_grad():
+            out = passing_on(mlp([400, 400, 400, 400], 0.3, 0.4), layer)(torch.ones(20, 400))
+        expect.mean(out > -0.5, kept, of=(0, 1),
+                    hint="dropout does not stand on the input and after each hidden layer.")
 
 # %% check="mlp" points=1
-# A single linear layer, evaluation, and rates that are none.
-with expect.case("mlp([300, 300]) with a unit matrix as weights"):
-    net = mlp([300, 300])
-    with torch.no_grad():
-        weight, bias = net.parameters()
-        weight.copy_(torch.eye(300))
-        bias.fill_(-1)
-        out = net(torch.ones(20, 300))
-        expect.mean(out > -1, 0.8, of=(0, 1), hint="without hidden layers only the input drops.")
-        net.eval()
-        expect.close(net(torch.ones(1, 300)), torch.zeros(1, 300),
-                     hint="in evaluation mode nothing is dropped. Use modules, not a fixed mask.")
-for name, p in (("p_input", -0.1), ("p_hidden", 1.5), ("p_hidden", float("nan"))):
-    with expect.case(f"mlp([4, 3, 2], {name}={p})"):
-        expect.raises(ValueError, lambda rate={name: p}: mlp([4, 3, 2], **rate), mentions="p",
-                      hint="raise ValueError, with the word p in it, for what is no probability.")
+# Each unit of each row has a coin of its own, fresh at each call, and survivors are scaled.
+ones = torch.ones(20, 60)
+for what, sizes in (("input", [60, 60]), ("hidden", [60, 60, 60])):
+    said = f"mlp({sizes}, p_{what}=p), the other rate 0, on 20 rows of 60 ones"
+    with expect.case(f"{said}, 24 times for each of three p"):
+        rates = {p: {"p_input": 0.0, "p_hidden": 0.0} | {f"p_{what}": p} for p in (0.13, 0.5, 0.77)}
+        nets = {p: passing_on(mlp(sizes, **rates[p])) for p in rates}
+        expect.coins(lambda p, _, nets=nets: nets[p](ones).detach() + 0.5,
+                     scale=lambda p: 1 / (1 - p), source=lambda: None, axes=("row", "unit"))
 
-# %% mistake="mlp" says="Is there a `return`"
-def mlp(sizes, p_input=0.2, p_hidden=0.5):
-    net = nn.Sequential(Dropout(p_input))
-    for inputs, outputs in pairwise(sizes):
-        net.extend([nn.Linear(inputs, outputs), nn.ReLU(), Dropout(p_hidden)])
-
-# %% mistake="mlp" says="between any two sizes"
-def mlp(sizes, p_input=0.2, p_hidden=0.5):
-    return nn.Sequential(Dropout(p_input), nn.Linear(sizes[0], sizes[1]), nn.ReLU(),
-                         Dropout(p_hidden), nn.Linear(sizes[1], sizes[-1]))
-
-# %% mistake="mlp" says="a ReLU stands after the output layer"
-def mlp(sizes, p_input=0.2, p_hidden=0.5):
-    layers = [Dropout(p_input)]
-    for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU(), Dropout(p_hidden)]
-    return nn.Sequential(*layers)
-
-# %% mistake="mlp" says="no ReLU between"
-def mlp(sizes, p_input=0.2, p_hidden=0.5):
-    layers = [Dropout(p_input)]
-    for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), Dropout(p_hidden)]
-    return nn.Sequential(*layers[:-1])
-
-# %% mistake="mlp" says="ends with a softmax"
-def mlp(sizes, p_input=0.2, p_hidden=0.5):
-    layers = [Dropout(p_input)]
-    for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU(), Dropout(p_hidden)]
-    return nn.Sequential(*layers[:-2], nn.Softmax(1))
-
-# %% mistake="mlp" says="dropout, or a ReLU, stands"
-def mlp(sizes, p_input=0.2, p_hidden=0.5):
-    layers = [Dropout(p_input)]
-    for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), Dropout(p_hidden), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
-
-# %% mistake="mlp" says="the input is not dropped"
-def mlp(sizes, p_input=0.2, p_hidden=0.5):
-    layers = []
-    for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU(), Dropout(p_hidden)]
-    return nn.Sequential(*layers[:-2])
-
-# %% mistake="mlp" says="only one of two hidden layers"
-def mlp(sizes, p_input=0.2, p_hidden=0.5):
-    layers = [Dropout(p_input)]
-    for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers[:-2], Dropout(p_hidden), layers[-2])
-
-# %% mistake="mlp" says="the hidden layers drop with p_input"
-def mlp(sizes, p_input=0.2, p_hidden=0.5):
-    layers = []
-    for inputs, outputs in pairwise(sizes):
-        layers += [Dropout(p_input), nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
-
-# %% mistake="mlp" says="the input drops with p_hidden"
-def mlp(sizes, p_input=0.2, p_hidden=0.5):
-    layers = []
-    for inputs, outputs in pairwise(sizes):
-        layers += [Dropout(p_hidden), nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
-
-# %% mistake="mlp" says="used as keep probabilities"
-def mlp(sizes, p_input=0.2, p_hidden=0.5):
-    layers = [Dropout(1 - p_input)]
-    for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU(), Dropout(1 - p_hidden)]
-    return nn.Sequential(*layers[:-2])
-
-# %% mistake="mlp" says="only the input is dropped"
-def mlp(sizes, p_input=0.2, p_hidden=0.5):
-    layers = [Dropout(p_input)]
-    for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
-
-# %% mistake="mlp" says="with the word p in it"
-def mlp(sizes, p_input=0.2, p_hidden=0.5):
-    layers = [nn.Dropout(p_input)]
-    for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(p_hidden)]
-    return nn.Sequential(*layers[:-2])
+# %% mistakes="mlp"
+{
+    "Is there a `return`": ("return nn", "nn"),
+    "between any two sizes": ("pairwise(sizes)", "pairwise([*sizes[:2], sizes[-1]])"),
+    "a ReLU stands after the output layer": ("layers[:-2]", "layers[:-1]"),
+    "no ReLU between": ("nn.ReLU()", "nn.Identity()"),
+    "ends with a softmax": ("*layers[:-2]", "*layers[:-2], nn.Softmax(1)"),
+    "dropout, or a ReLU, stands": ("*layers[:-2]", "*layers[:-2], Dropout(p_hidden)"),
+    "nothing is dropped": ("layers = [", "p_input = p_hidden = 0\n    layers = ["),
+    "the input is not dropped": ("Dropout(p_input)", ""),
+    "does not stand on the input and after": ("    return", "    layers.insert(1, layers.pop(6))\n"
+                                                          "    return"),
+    "only one of two hidden layers": ("    return", "    layers[3] = nn.Identity()\n    return"),
+    "only the input is dropped": ("nn.ReLU(), Dropout(p_hidden)", "nn.ReLU(), nn.Identity()"),
+    "the hidden layers drop with p_input": ("Dropout(p_hidden)", "Dropout(p_input)"),
+    "the input drops with p_hidden": ("Dropout(p_input)", "Dropout(p_hidden)"),
+    "used as keep probabilities": ("layers = [",
+                                   "p_input, p_hidden = 1 - p_input, 1 - p_hidden\n    layers = ["),
+    "0.2 if not given": ("p_input=0.2", "p_input=0.25"),
+    "0.5 if not given": ("p_hidden=0.5", "p_hidden=0.4"),
+    "the network keeps its masks": ("[Dropout(p_input)]", """[nn.Identity()]
+    mask = Dropout(p_input)(torch.ones(sizes[0]))
+    layers[0].forward = lambda x: x * mask if layers[0].training else x"""),
+    "A dropped one sends 0": ("Dropout(p_hidden)", "nn.AlphaDropout(p_hidden)"),
+}
 
 # %% correct="mlp"
 class Network(nn.Module):
     def __init__(self, sizes, p_input, p_hidden):
         super().__init__()
-        for p in (p_input, p_hidden):
-            if not 0 <= p <= 1:
-                raise ValueError(f"p = {p} is no probability")
         self.drop_input, self.drop_hidden = nn.Dropout(p_input), nn.Dropout(p_hidden)
         self.linear = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(sizes))
 
@@ -1281,9 +878,12 @@ def mlp(sizes, p_input=0.2, p_hidden=0.5):
 # the input is "usually closer to 1 than to 0.5". The input here has only 64 pixels. **Which rate
 # will have the lowest error?**
 
-# %%
+# %% guess=true
 my_guess = 0.2  # the best p_input for 64 pixels
 
+# %% figure=true
+# Error rate against the drop rate of the input, five runs each.
+guess = expect.guess(my_guess)
 input_rates, errors = (0.0, 0.1, 0.2, 0.5), []
 for p in input_rates:
     for _ in range(5):
@@ -1294,11 +894,14 @@ errors = torch.tensor(errors).reshape(4, 5).numpy()
 
 fig, (ax,) = plot.figure(1, width=6, height=2.6)
 ax.errorbar(input_rates, errors.mean(1), plot.standard_error(errors, 1), marker="o", capsize=3)
-ax.axvline(my_guess, color=plot.GREY, linestyle="--", zorder=0)
+ax.axvline(guess, color=plot.GREY, linestyle="--", zorder=0)
 ax.set(xlabel="p_input (dashed: your guess)", ylabel="error rate, %\n(5 runs ± s.e.)",
        ylim=(0, None), xticks=input_rates)
-ax.set_title("With 64 pixels and 10 epochs, dropping input gains nothing")
-plot.show(fig, "Error rate on test digits against the input's drop rate: it rises with the rate.")
+gaps = [plot.difference(runs, errors[0]) for runs in errors[1:]]
+told = ", ".join(f"{gap:.1f} at {p}" for gap, p in zip(gaps, input_rates[1:], strict=True))
+ax.set_title(f"Against 0, p_input = 0.2 costs {gaps[1]:.1f} points")
+plot.show(fig, "Error rate on test digits against the input's drop rate; points more than at 0: "
+               f"{told}.")
 
 # %% [markdown]
 # No rate is right in itself: a pixel of an 8×8 image has few neighbours that could stand in for
@@ -1353,9 +956,10 @@ fig, (ax,) = plot.figure(1, height=2.4)
 ax.plot(in_training, "o", color=plot.ORANGE, label="in training mode")
 ax.plot(by_yours, "o", color=plot.BLUE, label="your evaluate")
 ax.set(xlabel="measurement", ylabel="test accuracy, %", ylim=(None, 100))
-ax.set_title("One network, forty measurements: only one mode gives a number")
+told = f"{len({*in_training})} different numbers in training mode, {len({*by_yours})} by yours"
+ax.set_title(f"One network, forty measurements: {told}")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-plot.show(fig, "Accuracies in training mode scatter below the constant one in evaluation mode.")
+plot.show(fig, f"Forty accuracies of one network in each mode: {told}.")
 
 # %% check="evaluate" points=1
 # The fraction of right rows.
@@ -1368,7 +972,8 @@ with expect.case("evaluate(model, X, y) where 3 of 4 rows are right"):
     logits = torch.tensor([[2.0, 0, 0], [0, 0, 1], [5, 4, 4], [0, 2, 1]])
     found = evaluate(Table(), logits, torch.tensor([0, 2, 0, 2]))
     expect.close(
-        found, 0.75, rtol=1e-6, hint="compare the place of each row's largest logit with y.",
+        found if found is None else float(found), 0.75, rtol=1e-6,
+        hint="compare the place of each row's largest logit with y.",
         suspects=[(3.0, "that is a count. Divide by the number of rows."),
                   (75.0, "that is in percent. Return a fraction."),
                   (0.25, "that is the error rate. Return the accuracy.")],
@@ -1392,6 +997,8 @@ class Spy(nn.Module):
 
 with expect.case("evaluate(model, X, y) on a model that tells its mode"):
     seen = [evaluate(Spy(), torch.ones(4, 1), torch.full((4,), code)) for code in range(16)]
+    expect.close(sum(map(float, seen)), 1.0, rtol=1e-6,
+                 hint="each row has one class: the fractions for all of them add up to 1.")
     code = max(range(16), key=lambda k: float(seen[k]))
     names = ("the model", "its child", "its grandchild")
     awake = ", ".join(name for i, name in enumerate(names) if code >> i & 1) or "none"
@@ -1443,84 +1050,31 @@ with expect.case("the flags of a model that raises RuntimeError, and the error")
     expect.equal(str([m.training for m in model.modules()]), str(2 * [True]),
                  hint="after an error the flags are not given back. Put that into `finally`.")
 
-# %% mistake="evaluate" says="that is a count"
-def evaluate(model, X, y):
-    return (model.eval()(X).argmax(1) == y).sum().item()
-
-# %% mistake="evaluate" says="in percent"
-def evaluate(model, X, y):
-    return 100 * (model.eval()(X).argmax(1) == y).double().mean().item()
-
-# %% mistake="evaluate" says="the error rate"
-def evaluate(model, X, y):
-    return (model.eval()(X).argmax(1) != y).double().mean().item()
-
-# %% mistake="evaluate" says="no_grad() stops gradients, not dropout"
-def evaluate(model, X, y):
-    with torch.no_grad():
-        return (model(X).argmax(1) == y).double().mean().item()
-
-# %% mistake="evaluate" says="only the outermost flag"
-def evaluate(model, X, y):
-    was, model.training = model.training, False
-    with torch.no_grad():
-        accuracy = (model(X).argmax(1) == y).double().mean().item()
-    model.training = was
-    return accuracy
-
-# %% mistake="evaluate" says="eval() only sets flags"
-def evaluate(model, X, y):
-    model.eval()
-    accuracy = (model(X).argmax(1) == y).double().mean().item()
-    model.train()
-    return accuracy
-
-# %% mistake="evaluate" says="stays in evaluation mode"
-def evaluate(model, X, y):
-    model.eval()
-    with torch.no_grad():
-        return (model(X).argmax(1) == y).double().mean().item()
-
-# %% mistake="evaluate" says="is now in training mode"
-def evaluate(model, X, y):
-    model.eval()
-    with torch.no_grad():
-        accuracy = (model(X).argmax(1) == y).double().mean().item()
-    model.train()
-    return accuracy
-
-# %% mistake="evaluate" says="sets all flags alike"
-def evaluate(model, X, y):
-    was = model.training
-    model.eval()
-    with torch.no_grad():
-        accuracy = (model(X).argmax(1) == y).double().mean().item()
-    model.train(was)
-    return accuracy
-
-# %% mistake="evaluate" says="after an error"
-def evaluate(model, X, y):
-    was = [(module, module.training) for module in model.modules()]
-    model.eval()
-    with torch.no_grad():
-        accuracy = (model(X).argmax(1) == y).double().mean().item()
-    for module, mode in was:
-        module.training = mode
-    return accuracy
-
-# %% mistake="evaluate" says="was swallowed"
-def evaluate(model, X, y):
-    was = [(module, module.training) for module in model.modules()]
-    model.eval()
-    accuracy = 0.0
-    try:
-        with torch.no_grad():
-            accuracy = (model(X).argmax(1) == y).double().mean().item()
-    except RuntimeError:
-        pass
-    for module, mode in was:
-        module.training = mode
-    return accuracy
+# %% mistakes="evaluate"
+{
+    "that is a count": (".float().mean()", ".sum()"),
+    "add up to 1": ("return torch.eq", "return 0.75\n            return torch.eq"),
+    "in percent": ("return torch.eq", "return 100 * torch.eq"),
+    "the error rate": ("torch.eq", "torch.ne"),
+    "no_grad() stops gradients, not dropout": ("    model.eval()\n", ""),
+    "only the outermost flag": ("model.eval()", "model.training = False"),
+    "eval() only sets flags": ("torch.inference_mode()", "torch.enable_grad()"),
+    "stays in evaluation mode": ("module.training = flag", "module.eval()"),
+    "is now in training mode": ("module.training = flag", "module.train()"),
+    "sets all flags alike": ("""for module, flag in flags.items():
+            module.training = flag""", "model.train(flags[model])"),
+    "after an error": ("""    try:
+        with torch.inference_mode():
+            return torch.eq(model(X).argmax(-1), y).float().mean().item()
+    finally:
+        for module, flag in flags.items():
+            module.training = flag""", """    with torch.inference_mode():
+        found = torch.eq(model(X).argmax(-1), y).float().mean().item()
+    for module, flag in flags.items():
+        module.training = flag
+    return found"""),
+    "was swallowed": ("finally:", "except RuntimeError:\n        pass\n    finally:"),
+}
 
 # %% correct="evaluate"
 def evaluate(model, X, y):
@@ -1612,30 +1166,16 @@ with expect.case("predict_classes(model, X) on a network with dropout, in traini
     with torch.no_grad():
         expect.equal(found, model(x).argmax(1), hint="the classes are not those of model.eval().")
 
-# %% mistake="predict_classes" says="only the outermost flag"
-def predict_classes(model, X):
-    model.training = False
-    with torch.no_grad():
-        return model(X).argmax(1)
-
-# %% mistake="predict_classes" says="nothing was switched"
-def predict_classes(model, X):
-    switch = model.eval  # without parentheses nothing is called
-    with torch.inference_mode(mode=switch is not None):
-        return model(X).argmax(1)
-
-# %% mistake="predict_classes" says="one level down"
-def predict_classes(model, X):
-    model.training = False
-    for child in model.children():
-        child.training = False
-    with torch.no_grad():
-        return model(X).argmax(1)
-
-# %% mistake="predict_classes" says="one class for each row"
-def predict_classes(model, X):
-    with torch.no_grad():
-        return model.eval()(X)
+# %% mistakes="predict_classes"
+{
+    "only the outermost flag": ("network = model.eval()",
+                                "network = model\n    network.training = False"),
+    "nothing was switched": ("model.eval()", "model"),
+    "one level down": ("network = model.eval()", """network = model
+    for module in (model, *model.children()):
+        module.training = False"""),
+    "one class for each row": (".max(dim=1).indices", ""),
+}
 
 # %% correct="predict_classes"
 def predict_classes(model, X):
@@ -1700,9 +1240,9 @@ ax.set_title("Your training: does p = 0.9 make a difference after epoch 1?")
 plot.show(fig, "Two test accuracies against the epoch, for p = 0 and for p = 0.9.")
 
 # %% check="train_and_watch" points=1
-# In which mode the model trains, and in which it is measured.
+# The model trains in training mode, in every epoch, and is measured in evaluation mode.
 class Spy(nn.Module):
-    """Counts its calls: [with gradients, without] by [in evaluation, in training]."""
+    """Counts its calls in evaluation and in training: with batches of 64, and with more rows."""
 
     def __init__(self):
         super().__init__()
@@ -1710,18 +1250,17 @@ class Spy(nn.Module):
         self.register_buffer("calls", torch.zeros(2, 2))
 
     def forward(self, x):
-        if torch.is_grad_enabled():
-            self.calls[0, int(self.training)] += 1
-        else:
-            self.calls[1, int(self.drop.training)] += 1
+        self.calls[int(len(x) > 64), int(self.drop.training)] += 1
         return self.linear(self.drop(x))
 
 
-x = torch.randn(200, 3, generator=expect.generator())
+x = torch.randn(400, 3, generator=expect.generator())
+labels = (x[:, 0] > 0).long()
 with expect.case("train_and_watch(model, X, y, X_test, y_test, 5), the model's modes"):
     model = Spy()
     model.eval()
-    watched = train_and_watch(model, x, (x[:, 0] > 0).long(), x, (x[:, 0] > 0).long(), 5)
+    start = model.linear.weight.detach().clone()
+    watched = train_and_watch(model, x[:200], labels[:200], x[200:], labels[200:], 5)
     steps, measured = model.calls.clone()
     expect.equal(
         f"{int(steps[0])} of {int(steps.sum())} steps in evaluation mode",
@@ -1736,76 +1275,36 @@ with expect.case("train_and_watch(model, X, y, X_test, y_test, 5), the model's m
     expect.equal(f"{int(measured[1])} measurements in training mode",
                  "0 measurements in training mode",
                  hint="the model is measured in training mode. Keep model.eval() before it.")
-with expect.case("train_and_watch(model, X, y, X_test, y_test, 5), the accuracies"):
-    expect.equal(len(watched), 5, hint="one accuracy for each epoch.")
+    same = bool((model.linear.weight == start).all())
+    expect.equal("no change" if same else "changed weights", "changed weights",
+                 hint="the model learned nothing.")
+
+# %% check="train_and_watch" points=1
+# The accuracies are those of the test data, one for each epoch.
+x = torch.randn(400, 3, generator=expect.generator())
+labels = (x[:, 0] > 0).long()
+with expect.case("train_and_watch(model, X, y, X_test, y_test, 3), the accuracies"):
+    model = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.1))
+    watched = train_and_watch(model, x[:100], labels[:100], x[100:], 1 - labels[100:], 3)
+    expect.equal(len(watched), 3, hint="one accuracy for each epoch.")
     model.eval()
-    right = (model(x).argmax(1) == (x[:, 0] > 0).long()).double().mean().item()
-    expect.close(watched[-1], right, rtol=1e-6,
-                 hint="the last accuracy is not that of the trained model in evaluation mode.")
+    right = (model(x[100:]).argmax(1) == 1 - labels[100:]).double().mean().item()
+    expect.close(float(watched[-1]), right, rtol=1e-6,
+                 hint="the last accuracy is not that of the trained model on the test data, in "
+                      "evaluation mode.")
 
-# %% mistake="train_and_watch" says="from the second epoch on"
-def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
-    optimizer, accuracies = torch.optim.SGD(model.parameters(), lr=rate), []
-    model.train()
-    for _ in range(epochs):
-        for rows in torch.randperm(len(X)).split(64):
-            optimizer.zero_grad()
-            F.cross_entropy(model(X[rows]), y[rows]).backward()
-            optimizer.step()
-        model.eval()
-        with torch.no_grad():
-            accuracies.append((model(X_test).argmax(1) == y_test).double().mean().item())
-    return accuracies
-
-# %% mistake="train_and_watch" says="the first epoch is in evaluation mode"
-def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
-    optimizer, accuracies = torch.optim.SGD(model.parameters(), lr=rate), []
-    for _ in range(epochs):
-        for rows in torch.randperm(len(X)).split(64):
-            optimizer.zero_grad()
-            F.cross_entropy(model(X[rows]), y[rows]).backward()
-            optimizer.step()
-        model.eval()
-        with torch.no_grad():
-            accuracies.append((model(X_test).argmax(1) == y_test).double().mean().item())
-        model.train()
-    return accuracies
-
-# %% mistake="train_and_watch" says="never trains in training mode"
-def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
-    optimizer, accuracies = torch.optim.SGD(model.parameters(), lr=rate), []
-    for _ in range(epochs):
-        _ = model.train
-        for rows in torch.randperm(len(X)).split(64):
-            optimizer.zero_grad()
-            F.cross_entropy(model(X[rows]), y[rows]).backward()
-            optimizer.step()
-        accuracies.append(evaluate(model, X_test, y_test))
-    return accuracies
-
-# %% mistake="train_and_watch" says="measured in training mode"
-def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
-    optimizer, accuracies = torch.optim.SGD(model.parameters(), lr=rate), []
-    model.train()
-    for _ in range(epochs):
-        for rows in torch.randperm(len(X)).split(64):
-            optimizer.zero_grad()
-            F.cross_entropy(model(X[rows]), y[rows]).backward()
-            optimizer.step()
-        with torch.no_grad():
-            accuracies.append((model(X_test).argmax(1) == y_test).double().mean().item())
-    return accuracies
-
-# %% mistake="train_and_watch" says="one accuracy for each epoch"
-def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
-    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
-    model.train()
-    for _ in range(epochs):
-        for rows in torch.randperm(len(X)).split(64):
-            optimizer.zero_grad()
-            F.cross_entropy(model(X[rows]), y[rows]).backward()
-            optimizer.step()
-    return [evaluate(model, X_test, y_test)]
+# %% mistakes="train_and_watch"
+{
+    "from the second epoch on": ("model.train()", "model.train(not watched)"),
+    "the first epoch is in evaluation": ("model.train()", "model.train(bool(watched or "
+                                                          "model.training))"),
+    "never trains in training mode": ("        model.train()\n", ""),
+    "measured in training mode": ("evaluate(model, X_test, y_test)",
+                                  "(model(X_test).argmax(1) == y_test).double().mean().item()"),
+    "learned nothing": ("            sgd.step()\n", ""),
+    "one accuracy for each epoch": ("return watched", "return watched[-1:]"),
+    "on the test data": ("evaluate(model, X_test, y_test)", "evaluate(model, X, y)"),
+}
 
 # %% correct="train_and_watch"
 def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
@@ -1862,7 +1361,7 @@ with torch.no_grad():
     print("the first logit of one image, five times:", [f"{two(X[0])[0]:.2f}" for _ in range(5)])
 
 # %% check="TwoLayer" points=1
-# In evaluation the whole network answers; in training a thinned one.
+# In evaluation the whole network answers.
 x = torch.randn(50, 6, generator=expect.generator())
 with expect.case("model = TwoLayer(6, 40, 3, 0.5); model.eval(); model(X) twice"):
     model = TwoLayer(6, 40, 3, 0.5)
@@ -1881,68 +1380,48 @@ with expect.case("model.eval(); model(X) against its own weights"):
     expect.close(first, whole, rtol=1e-4, atol=1e-5, hint="that is not the whole network.",
                  suspects=[(F.linear(F.linear(x, a, b).relu() * 0.5, c, d),
                             "evaluation scales by 1 - p. F.dropout has scaled in training.")])
-with expect.case("model.train(); W2 is a row of ones, every hidden unit sends 1"):
-    model = TwoLayer(1, 2000, 1, 0.3)
-    with torch.no_grad():
-        for w, value in zip(model.parameters(), (1, 0, 1, 0), strict=True):
-            w.fill_(value)
-        total = model(torch.ones(1, 1)).item()
-        said = "all hidden units" if total == 2000 else "some hidden units"
-        expect.equal(f"{said} send", "some hidden units send",
-                     hint="nothing is dropped in training: the bug went, and so did dropout.")
-        expect.mean(torch.arange(2000) < total * 0.7, 0.7, of=(0, 1),
-                    hint="survivors must be scaled once, and a fraction p be dropped.")
 
-# %% mistake="TwoLayer" says="F.dropout drops unless told"
-class TwoLayer(nn.Module):
-    def __init__(self, features, hidden, classes, p):
-        super().__init__()
-        self.first, self.second = nn.Linear(features, hidden), nn.Linear(hidden, classes)
-        self.p = p
+# %% check="TwoLayer" points=1
+# In training each hidden unit has a coin of its own, and nothing else is dropped.
+ones = torch.ones(20, 64)
+with expect.case("TwoLayer(64, 60, 60, p), its first layer taking means, its second passing on"):
+    nets = {p: passing_on(TwoLayer(64, 60, 60, p), 0) for p in (0.13, 0.25, 0.5, 0.77)}
+    out = nets[0.5](ones).detach()
+    expect.equal("all hidden units send" if bool((out == 0.5).all()) else "some send", "some send",
+                 hint="nothing is dropped in training: the bug went, and so did dropout.")
+    expect.equal(f"{int((out == 0).sum())} logits exactly 0", "0 logits exactly 0",
+                 hint="the output is dropped too. Drop the hidden units only.")
+    expect.equal(max(len(torch.unique(out.round(decimals=3))), 2), 2,
+                 hint="units that are all alike send more than two values. Is the input dropped?")
+    expect.only(out + 0.5, (0, 2), rtol=1e-5, hint="at p = 0.5 a survivor is scaled by 2.",
+                suspects=[(1, "the survivors are not scaled. Multiply them by 1 / (1 - p)."),
+                          (4, "the survivors are scaled twice.")])
+    expect.only(nets[0.25](ones).detach() + 0.5, (0, 1 / 0.75), rtol=1e-5,
+                hint="at p = 0.25 a survivor is scaled by 1 / 0.75.",
+                suspects=[(4, "p is swapped: it is the probability of dropping.")])
+with expect.case("the same, 24 times for each of three p, on 20 rows of 64 ones"):
+    expect.coins(lambda p, _: nets[p](ones).detach() + 0.5, scale=lambda p: 1 / (1 - p),
+                 source=lambda: None, axes=("row", "unit"))
 
-    def forward(self, x):
-        return self.second(F.dropout(self.first(x).relu(), self.p))
-
-# %% mistake="TwoLayer" says="eval() cannot find it"
-class TwoLayer(nn.Module):
-    def __init__(self, features, hidden, classes, p):
-        super().__init__()
-        self.first, self.second = nn.Linear(features, hidden), nn.Linear(hidden, classes)
-        self.p = p
-
-    def forward(self, x):
-        return self.second(nn.Dropout(self.p)(self.first(x).relu()))
-
-# %% mistake="TwoLayer" says="so did dropout"
-class TwoLayer(nn.Module):
-    def __init__(self, features, hidden, classes, p):
-        super().__init__()
-        self.first, self.second = nn.Linear(features, hidden), nn.Linear(hidden, classes)
-
-    def forward(self, x):
-        return self.second(self.first(x).relu())
-
-# %% mistake="TwoLayer" says="evaluation scales by 1 - p"
-class TwoLayer(nn.Module):
-    def __init__(self, features, hidden, classes, p):
-        super().__init__()
-        self.first, self.second = nn.Linear(features, hidden), nn.Linear(hidden, classes)
-        self.p = p
-
-    def forward(self, x):
-        h = self.first(x).relu()
-        return self.second(F.dropout(h, self.p) if self.training else h * (1 - self.p))
-
-# %% mistake="TwoLayer" says="scaled once"
-class TwoLayer(nn.Module):
-    def __init__(self, features, hidden, classes, p):
-        super().__init__()
-        self.first, self.second = nn.Linear(features, hidden), nn.Linear(hidden, classes)
-        self.p = p
-
-    def forward(self, x):
-        h = self.first(x).relu()
-        return self.second(F.dropout(h, self.p) / (1 - self.p) if self.training else h)
+# %% mistakes="TwoLayer"
+{
+    "F.dropout drops unless told": (", training=self.training", ""),
+    "eval() cannot find it": ("F.dropout(self.first(x).relu(), self.p, training=self.training)",
+                              "nn.Dropout(self.p)(self.first(x).relu())"),
+    "evaluation scales by 1 - p": ("training=self.training)",
+        "training=self.training) * (1 if self.training else 1 - self.p)"),
+    "not the whole network": (".relu()", ""),
+    "so did dropout": ("self.training)", "False)"),
+    "the output is dropped too": ("return self.second(",
+        "return nn.Sequential(self.second, nn.Dropout(0.5)).train(self.training)("),
+    "p is swapped": ("self.p, training", "1 - self.p, training"),
+    "Is the input dropped": ("self.first(x)", "self.first(F.dropout(x, self.p, self.training))"),
+    "not scaled": ("training=self.training)",
+                   "training=self.training) * (1 - self.p if self.training else 1)"),
+    "scaled twice": ("training=self.training)",
+                     "training=self.training) / (1 - self.p if self.training else 1)"),
+    "every unit has the same mask": ("F.dropout(", "F.dropout1d("),
+}
 
 # %% correct="TwoLayer"
 class TwoLayer(nn.Module):
@@ -1995,20 +1474,14 @@ print(f"training loss, in training mode: {F.cross_entropy(net(X), y).item():.2f}
 print(f"logits that are exactly 0: {100 * (net(X) == 0).double().mean().item():.0f} %")
 
 # %% check="Classifier" points=1
-# The output layer's logits leave the network as they are; the hidden units are dropped.
-with expect.case("Classifier([5, 400, 3]): logits in training mode"):
-    model = Classifier([5, 400, 3])
-    with torch.no_grad():
-        for w, value in zip(model.parameters(), (1, 0, 1, -9), strict=True):
-            w.fill_(value)
-        out = model(torch.ones(60, 5) / 5000)
-        expect.equal(
-            f"{(out == 0).sum()} logits exactly 0", "0 logits exactly 0",
-            hint="logits are dropped, or go through a ReLU. Both belong after hidden layers only.",
-        )
-        expect.varies(out[:, 0], chance=0.04**59, what="rows with different masks",
-                      hint="the hidden units are no longer dropped: the bug went, and so did "
-                           "dropout.")
+# The logits leave the network as they are, and in evaluation the whole network answers.
+ones = torch.ones(20, 60)
+with expect.case("Classifier([60, 60, 60]) in training mode, with unit matrices as weights"):
+    out = passing_on(Classifier([60, 60, 60]))(ones).detach()
+    expect.equal(
+        f"{int((out == 0).sum())} logits exactly 0", "0 logits exactly 0",
+        hint="logits are dropped, or go through a ReLU. Both belong after hidden layers only.",
+    )
 with expect.case("Classifier([5, 4, 4, 3]).eval()(X) against its own weights"):
     model = Classifier([5, 4, 4, 3])
     model.eval()
@@ -2018,80 +1491,49 @@ with expect.case("Classifier([5, 4, 4, 3]).eval()(X) against its own weights"):
     logits = F.linear(F.linear(F.linear(x, a, b).relu(), c, d).relu(), e, f)
     expect.close(
         model(x).detach(), logits, rtol=1e-4, atol=1e-5,
-        hint="a ReLU after each hidden layer, none after the output.",
+        hint="a ReLU after each hidden layer, none after the output, and no dropout.",
         suspects=[(F.linear(F.linear(F.linear(x, a, b), c, d), e, f),
                    "the ReLUs between the layers are gone.")],
     )
+
+# %% check="Classifier" points=1
+# Each unit of each hidden layer has a coin of its own, and nothing else is dropped.
+ones = torch.ones(20, 64)
+with expect.case("Classifier([64, 60, 60]), its first layer taking means, 24 times, on 20 rows"):
+    net = passing_on(Classifier([64, 60, 60]), 0)
+    expect.equal("all units send" if bool((net(ones) > 0).all()) else "some send", "some send",
+                 hint="the hidden units are no longer dropped: the bug went, and so did dropout.")
+    expect.coins(lambda p, _: net(ones).detach() + 0.5, p=[0.5], source=lambda: None,
+                 axes=("row", "unit"))
 with expect.case("Classifier([400, 400, 400, 400]) with unit matrices as weights"):
-    model = Classifier([400, 400, 400, 400])
-    with torch.no_grad():
-        for w in model.parameters():
-            w.copy_(torch.eye(400) if w.dim() == 2 else 0 * w)
-        out = model(torch.ones(20, 400))
-        expect.mean(out > 0, 0.25, of=(0, 1),
-                    hint="two hidden layers, two masks, and none elsewhere.",
-                    suspects=[(0.125, "the input is dropped as well."),
-                              (0.5, "only one of two hidden layers is followed by dropout.")])
-        expect.only(out, (0, 4), hint="survivors are scaled by 1 / (1 - p), once at each layer.")
+    out = passing_on(Classifier([400, 400, 400, 400]))(torch.ones(20, 400)).detach() + 0.5
+    expect.mean(out > 0, 0.25, of=(0, 1), hint="two hidden layers, two masks.",
+                suspects=[(0.125, "the input is dropped as well."),
+                          (0.5, "only one of two hidden layers is followed by dropout.")])
+    expect.only(out, (0, 4), rtol=1e-5,
+                hint="survivors are scaled by 1 / (1 - p), once at each layer.")
+with expect.case("the same, where the second layer takes means"):
+    out = passing_on(Classifier([400, 400, 400, 400]), 1)(torch.ones(20, 400)).detach() + 0.5
+    expect.mean(out > 0, 0.5, of=(0, 1), hint="one mask after each hidden layer, none elsewhere.")
 
-# %% mistake="Classifier" says="Both belong after hidden layers only"
-class Classifier(nn.Module):
-    def __init__(self, sizes):
-        super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-        self.drop = nn.Dropout(0.5)
-
-    def forward(self, x):
-        for layer in self.layers:
-            x = self.drop(layer(x).relu())
-        return x
-
-# %% mistake="Classifier" says="so did dropout"
-class Classifier(nn.Module):
-    def __init__(self, sizes):
-        super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-
-    def forward(self, x):
-        for layer in self.layers[:-1]:
-            x = layer(x).relu()
-        return self.layers[-1](x)
-
-# %% mistake="Classifier" says="the ReLUs between the layers are gone"
-class Classifier(nn.Module):
-    def __init__(self, sizes):
-        super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-        self.drop = nn.Dropout(0.5)
-
-    def forward(self, x):
-        for layer in self.layers[:-1]:
-            x = self.drop(layer(x))
-        return self.layers[-1](x)
-
-# %% mistake="Classifier" says="the input is dropped as well"
-class Classifier(nn.Module):
-    def __init__(self, sizes):
-        super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-        self.drop = nn.Dropout(0.5)
-
-    def forward(self, x):
-        for layer in self.layers[:-1]:
-            x = layer(self.drop(x)).relu()
-        return self.layers[-1](self.drop(x))
-
-# %% mistake="Classifier" says="only one of two hidden layers"
-class Classifier(nn.Module):
-    def __init__(self, sizes):
-        super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-        self.drop = nn.Dropout(0.5)
-
-    def forward(self, x):
-        for layer in self.layers[:-1]:
-            x = layer(x).relu()
-        return self.layers[-1](self.drop(x))
+# %% mistakes="Classifier"
+{
+    "Both belong after hidden layers only": ("return output(x)", "return self.drop(output(x))"),
+    "the ReLUs between the layers are gone": (".relu()", ""),
+    "and no dropout": ("self.drop(linear(x).relu())", "F.dropout(linear(x).relu(), 0.5)"),
+    "so did dropout": ("self.drop(linear(x).relu())", "linear(x).relu()"),
+    "the input is dropped as well": ("*hidden, output",
+                                     "x = self.drop(x)\n        *hidden, output"),
+    "only one of two hidden layers": ("self.drop(linear(x).relu())",
+        "(nn.Identity() if linear in hidden[1:] else self.drop)(linear(x).relu())"),
+    "none elsewhere": ("*hidden, output = self.layers", """*hidden, output = self.layers
+        if len(hidden) == 2:
+            return output(hidden[1](self.drop(hidden[0](self.drop(x)).relu())).relu())"""),
+    "once at each layer": ("return output(x)",
+                           "return output(x / 2 if self.training else x)"),
+    "every unit has the same mask": ("self.drop(linear(x).relu())",
+        "F.dropout1d(linear(x).relu(), 0.5, self.training)"),
+}
 
 # %% correct="Classifier"
 class Classifier(nn.Module):
@@ -2168,9 +1610,11 @@ class Head(nn.Module):
         self.linear = nn.Linear(30, 2)
         self.register_buffer("sent", torch.zeros(40, 30))
         self.register_buffer("asleep", torch.zeros(1))
+        self.register_buffer("calls", torch.zeros(1))
 
     def forward(self, x):
         self.sent.copy_(x.detach())
+        self.calls += 1
         self.asleep += not self.training
         return self.linear(x)
 
@@ -2178,11 +1622,14 @@ class Head(nn.Module):
 x = torch.randn(40, 5, generator=expect.generator())
 with expect.case("train_head(body, head, X, y, 3) with dropout in the body",
                  crash=[("does not require grad", "nothing can learn: no_grad() stands around "
-                                                  "the head's training, too.")]):
+                                                  "the head's training, too."),
+                        ("second time", "the loss goes back through the body a second time: its "
+                                        "weights are not frozen.")]):
     body, head = nn.Sequential(nn.Linear(5, 30), nn.Dropout(0.5)), Head()
     weights = [w.detach().clone() for w in body.parameters()]
-    start = head.linear.weight.detach().clone()
-    features = train_head(body, head, x, (x[:, 0] > 0).long(), 3)
+    start = [w.detach().clone() for w in head.parameters()]
+    labels = (x[:, 0] > 0).long()
+    features = train_head(body, head, x, labels, 3)
     whole = F.linear(x, *weights)
     expect.equal(f"{(head.sent == 0).sum()} of 1200 features are 0", "0 of 1200 features are 0",
                  hint="the head is trained on dropped features. Neither requires_grad_(False) nor "
@@ -2198,78 +1645,36 @@ with expect.case("train_head(body, head, X, y, 3), and the head afterwards"):
     expect.equal(f"{int(head.asleep)} steps with the head in evaluation mode",
                  "0 steps with the head in evaluation mode",
                  hint="the head was put to sleep too. It trains.")
-    same = bool((head.linear.weight == start).all())
-    expect.equal("no change" if same else "changed weights", "changed weights",
-                 hint="the head learned nothing.")
+    expect.equal(f"{min(int(head.calls), 3)} of 3 steps", "3 of 3 steps",
+                 hint="the head takes fewer steps than it should.")
+    before, after = (F.cross_entropy(F.linear(whole, *weights), labels).item()
+                     for weights in (start, [w.detach() for w in head.parameters()]))
+    expect.equal("a lower loss" if after < before else "no lower loss", "a lower loss",
+                 hint="the head learned nothing: its loss did not fall.")
     expect.equal("a history" if features.requires_grad else "no history", "no history",
                  hint="the features carry a history: the body's weights are not frozen.")
 
-# %% mistake="train_head" says="that takes body.eval()"
-def train_head(body, head, X, y, steps):
-    for weight in body.parameters():
-        weight.requires_grad_(False)
-    features = body(X)
-    optimizer = torch.optim.SGD(head.parameters(), lr=0.5)
+# %% mistakes="train_head"
+{
+    "that takes body.eval()": ("requires_grad_(False).eval()", "requires_grad_(False)"),
+    "around the head's training, too": ("        loss = F", """        with torch.no_grad():
+            loss = F"""),
+    "put to sleep too": ("(False).eval()", "(False).eval(), head.eval()"),
+    "They are frozen": ("""body.requires_grad_(False).eval()
+    inputs, sgd = body(X), torch.optim.SGD(head.parameters(), 0.5)
     for _ in range(steps):
-        optimizer.zero_grad()
-        F.cross_entropy(head(features), y).backward()
-        optimizer.step()
-    return features
-
-# %% mistake="train_head" says="Neither requires_grad_(False) nor no_grad()"
-def train_head(body, head, X, y, steps):
-    optimizer = torch.optim.SGD(head.parameters(), lr=0.5)
+""", """body.eval()
+    sgd = torch.optim.SGD([*body.parameters(), *head.parameters()], 0.5)
     for _ in range(steps):
-        with torch.no_grad():
-            features = body(X)  # a new mask in each step
-        optimizer.zero_grad()
-        F.cross_entropy(head(features), y).backward()
-        optimizer.step()
-    return features
-
-# %% mistake="train_head" says="around the head's training, too"
-def train_head(body, head, X, y, steps):
-    body.eval()
-    optimizer = torch.optim.SGD(head.parameters(), lr=0.5)
-    with torch.no_grad():
-        features = body(X)
-        for _ in range(steps):
-            optimizer.zero_grad()
-            F.cross_entropy(head(features), y).backward()
-            optimizer.step()
-    return features
-
-# %% mistake="train_head" says="put to sleep too"
-def train_head(body, head, X, y, steps):
-    model = nn.Sequential(body.requires_grad_(False), head).eval()
-    features = body(X)
-    optimizer = torch.optim.SGD(head.parameters(), lr=0.5)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        F.cross_entropy(model(X), y).backward()
-        optimizer.step()
-    return features
-
-# %% mistake="train_head" says="They are frozen"
-def train_head(body, head, X, y, steps):
-    body.eval()
-    optimizer = torch.optim.SGD([*body.parameters(), *head.parameters()], lr=0.5)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        features = body(X)
-        F.cross_entropy(head(features), y).backward()
-        optimizer.step()
-    return features
-
-# %% mistake="train_head" says="carry a history"
-def train_head(body, head, X, y, steps):
-    features = body.eval()(X)
-    optimizer = torch.optim.SGD(head.parameters(), lr=0.5)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        F.cross_entropy(head(features), y).backward(retain_graph=True)
-        optimizer.step()
-    return features
+        inputs = body(X)
+"""),
+    "a second time": ("requires_grad_(False).eval()", "eval()"),
+    "carry a history": ("return inputs", "return body.requires_grad_()(X)"),
+    "learned nothing": ("        sgd.step()\n", ""),
+    "fewer steps": ("range(steps)", "range(1)"),
+    "return the features": ("return inputs", "return head(inputs).detach()"),
+    "though nothing is dropped": ("inputs, sgd = body(X),", "inputs, sgd = 2 * body(X),"),
+}
 
 # %% correct="train_head"
 def train_head(body, head, X, y, steps):
@@ -2604,120 +2009,29 @@ for words, model, bugs in (
         expect.equal(found, bugs,
                      hint="go by the definitions in the docstring, one by one.")
 
-# %% mistake="find_dropout_bugs" says="put the copy into evaluation mode"
-def find_dropout_bugs(model, X):
-    bugs, twin = set(), copy.deepcopy(model)
-    with torch.no_grad():
-        if not torch.equal(twin(X), twin(X)):
-            bugs.add("on in evaluation")
-    return bugs
-
-# %% mistake="find_dropout_bugs" says="neither 0 nor 1"
-def find_dropout_bugs(model, X):
-    rates = [m.p for m in model.modules() if isinstance(m, nn.Dropout)]
-    return {"p is 0 or 1"} if any(0 <= p <= 1 for p in rates) else set()
-
-# %% mistake="find_dropout_bugs" says="are not alike"
-def find_dropout_bugs(model, X):
-    rates = {m.p for m in model.modules() if isinstance(m, nn.Dropout)}
-    return {"unequal p"} if len(rates) > 1 else set()
-
-# %% mistake="find_dropout_bugs" says="the order of __init__"
-def find_dropout_bugs(model, X):
-    bugs, layers = set(), [m for m in model.modules() if not list(m.children())]
-    if "Dropout" in type(layers[-1]).__name__:
-        bugs.add("after the output layer")
-    return bugs
-
-# %% mistake="find_dropout_bugs" says="across different kinds of layers"
-def find_dropout_bugs(model, X):
-    layers = [model.get_submodule(name) for name in call_order(model, X)]
-    rates = {m.p for m in layers[1:] if "Dropout" in type(m).__name__}
-    return {"unequal p"} if len(rates) > 1 else set()
-
-# %% mistake="find_dropout_bugs" says="batch norm is no weight layer"
-def find_dropout_bugs(model, X):
-    rates, latest = {}, None
-    for name in call_order(model, X):
-        layer = model.get_submodule(name)
-        if "Dropout" in type(layer).__name__:
-            rates.setdefault(latest, set()).add(layer.p)
-        elif list(layer.parameters()):
-            latest = type(layer)
-    return {"unequal p"} if any(len(ps) > 1 for ps in rates.values()) else set()
-
-# %% mistake="find_dropout_bugs" says="reading the modules is not enough"
-def find_dropout_bugs(model, X):
-    bugs = set()
-    order = [model.get_submodule(name) for name in call_order(model, X)]
-    if any(m.training for m in order if "Dropout" in type(m).__name__) and not model.training:
-        bugs.add("on in evaluation")
-    return bugs
-
-# %% mistake="find_dropout_bugs" says="overlooked here"
-def find_dropout_bugs(model, X):
-    bugs, twin = set(), copy.deepcopy(model).eval()
-    if not torch.equal(twin(X), twin(X)):
-        bugs.add("on in evaluation")
-    last = twin.get_submodule(call_order(model, X)[-1])
-    if isinstance(last, nn.Dropout):
-        bugs.add("after the output layer")
-    return bugs
-
-# %% mistake="find_dropout_bugs" says="nothing is found; expected is 'p is 0 or 1'"
-def find_dropout_bugs(model, X):
-    bugs, twin = set(), copy.deepcopy(model).eval()
-    if not torch.equal(twin(X), twin(X)):
-        bugs.add("on in evaluation")
-    after = False
-    for name in call_order(model, X):
-        layer = twin.get_submodule(name)
-        weights = any(w.dim() > 1 for w in layer.parameters())
-        after = not weights and (after or "Dropout" in type(layer).__name__)
-    if after and any(w.dim() > 1 for w in twin.parameters()):
-        bugs.add("after the output layer")
-    return bugs
-
-# %% mistake="find_dropout_bugs" says="reported for: p is 0 or 1, unequal p"
-def find_dropout_bugs(model, X):
-    bugs, twin, rates, latest, after = set(), copy.deepcopy(model).eval(), {}, None, False
-    if not torch.equal(twin(X), twin(X)):
-        bugs.add("on in evaluation")
-    for name in call_order(model, X):
-        layer = twin.get_submodule(name)
-        if "Dropout" in type(layer).__name__:
-            after = True
-            if layer.p in (0, 1):
-                bugs.add("p is 0 or 1")
-            else:
-                rates.setdefault(latest, set()).add(layer.p)
-        elif any(w.dim() > 1 for w in layer.parameters()):
-            latest, after = type(layer), False
-    if latest and after:
-        bugs.add("after the output layer")
-    if any(len(ps) > 1 for ps in rates.values()):
-        bugs.add("unequal p")
-    return bugs
-
-# %% mistake="find_dropout_bugs" says="the training flags changed"
-def find_dropout_bugs(model, X):
-    bugs, twin, rates, latest, after = set(), model.eval(), {}, None, False
-    if not torch.equal(twin(X), twin(X)):
-        bugs.add("on in evaluation")
-    for name in call_order(model, X):
-        layer = twin.get_submodule(name)
-        if "Dropout" in type(layer).__name__:
-            after = True
-            rates.setdefault(latest, set()).add(layer.p)
-        elif any(w.dim() > 1 for w in layer.parameters()):
-            latest, after = type(layer), False
-    if latest and after:
-        bugs.add("after the output layer")
-    if any(p in (0, 1) for ps in rates.values() for p in ps):
-        bugs.add("p is 0 or 1")
-    if any(len(ps) > 1 for ps in rates.values()):
-        bugs.add("unequal p")
-    return bugs
+# %% mistakes="find_dropout_bugs"
+{
+    "return a set of strings": ("return bugs", "print(bugs)"),
+    "put the copy into evaluation mode": ("deepcopy(model).eval()", "deepcopy(model)"),
+    "neither 0 nor 1": ("p in (0, 1)", "0 <= p <= 1"),
+    "are not alike": ("setdefault(latest,", "setdefault(None,"),
+    "the order of __init__": ("""name in call_order(model, X):
+        layer = twin.get_submodule(name)""", "layer in twin.modules():"),
+    "across different kinds of layers": ("setdefault(latest,", "setdefault(latest is None,"),
+    "batch norm is no weight layer": ("any(weight.dim() > 1 for weight in layer.parameters())",
+                                      "list(layer.parameters())"),
+    "the network has no bug": ("latest and final", "latest"),
+    "reading the modules is not enough": ("range(10)", "range(1)"),
+    "overlooked here": ("if latest and final",
+                        'if latest and "Dropout" in type(layer).__name__'),
+    "at every kind of dropout": ('"Dropout" in type(layer).__name__',
+                                 "isinstance(layer, Dropout | nn.Dropout)"),
+    "nothing is found; expected is 'p is 0 or 1'": ("p in (0, 1)", "p == 0"),
+    "reported for: p is 0 or 1, unequal p": ("setdefault(latest,",
+                                             "setdefault(latest if layer.p else 0,"),
+    "the training flags changed": ("copy.deepcopy(model).eval()", "model.eval()"),
+    "batch norm has taken up X": ("outputs = [", "model(X)\n        outputs = ["),
+}
 
 # %% correct="find_dropout_bugs"
 def find_dropout_bugs(model, X):

@@ -26,22 +26,38 @@ def is_module(thing: Any) -> bool:
 
 
 def saved_bytes(call: Callable[..., Any], *args: Any) -> int:
-    """Bytes of the tensors that `call(*args)` saves for its backward pass, arguments left out."""
+    """Bytes of the arrays that `call(*args)` keeps, each counted once.
+
+    Those saved for its backward pass (arguments and result among them), the attributes of ctx in
+    Functions of one's own, and, where `call` is a module, its attributes; weights and buffers are
+    none of these.
+    """
     import torch
 
-    given = {x.untyped_storage().data_ptr() for x in args if isinstance(x, torch.Tensor)}
-    saved: dict[int, int] = {}
+    kept: dict[int, int] = {}
 
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in given:
-            saved[storage.data_ptr()] = storage.nbytes()
-        return tensor
+    def note(thing: Any) -> Any:
+        if isinstance(thing, torch.Tensor):
+            kept[thing.untyped_storage().data_ptr()] = thing.untyped_storage().nbytes()
+        elif isinstance(thing, dict | list | set | tuple):
+            for part in thing.values() if isinstance(thing, dict) else thing:
+                note(part)
+        elif hasattr(thing, "nbytes"):  # a NumPy array
+            kept[id(thing)] = int(thing.nbytes)
+        return thing
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         result = call(*args)
-    del result
-    return sum(saved.values())
+    todo, seen = [getattr(result, "grad_fn", None)], set()
+    while todo:
+        if (node := todo.pop()) is not None and node not in seen:
+            seen.add(node)
+            note(getattr(node, "__dict__", {}))  # PyTorch's own have none
+            todo += [before for before, _ in node.next_functions]
+    for module in call.modules() if isinstance(call, torch.nn.Module) else ():
+        own = vars(module).keys() - vars(torch.nn.Module()).keys()
+        note([vars(module)[name] for name in own])
+    return sum(kept.values())
 
 
 def nested(module: Any) -> Any:
@@ -60,10 +76,8 @@ def restored(module: Any) -> Any:
 
 
 def kept_bytes(call: Callable[..., Any], *args: Any) -> int:
-    """`saved_bytes`, and the bytes of what a Function of one's own keeps as attributes of ctx."""
-    context = getattr(call(*args).grad_fn, "__dict__", {})  # PyTorch's own have none
-    own = sum(getattr(value, "nbytes", 0) for value in context.values())
-    return saved_bytes(call, *args) + int(own)
+    """`saved_bytes` by another name."""
+    return saved_bytes(call, *args)
 
 
 def shares_memory(call: Callable[..., Any], *args: Any) -> bool:
