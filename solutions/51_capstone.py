@@ -302,7 +302,8 @@ with expect.case("prepare(X, y, rng) of 40 rows, column 1 always 5, in X_train a
     "share is that of validation": ("validating, training =", "training, validating ="),
     "rows are in both parts":
         ("centre,", "training = rng.permutation(order)[len(validating) :]\n    centre,"),
-    "missing or doubled": ("centre,", "training = rng.choice(training, len(training))\n    centre,"),
+    "missing or doubled":
+        ("centre,", "training = rng.choice(training, len(training))\n    centre,"),
     "not shuffled": ("rng.permutation(len(X))", "np.arange(len(X))"),
     "rows and labels are parted": ("order = rng", "X = rng.permutation(X)\n    order = rng"),
     "a seed is set inside": ("rng.permutation", "np.random.default_rng(0).permutation"),
@@ -928,7 +929,8 @@ def honest_gain(error, rates, seeds, fresh):
     ### BEGIN SOLUTION
     means = [np.mean([error(p, seed, "validation") for seed in seeds]) for p in rates]
     rate = rates[int(np.argmin(means))]
-    gains = np.array([error(0.0, seed, "test") - error(rate, seed, "test") for seed in fresh])
+    before, after = (np.array([error(p, seed, "test") for seed in fresh]) for p in (0.0, rate))
+    gains = before - after
     return rate, gains.mean(), gains.std(ddof=1) / np.sqrt(len(gains))
     ### END SOLUTION
 
@@ -945,43 +947,55 @@ def honest_gain(error, rates, seeds, fresh):
 # %% check="honest_gain" points=3
 # Chosen by the mean on validation rows, measured on test rows with fresh seeds, in pairs.
 draw = expect.rng()
-rates, seeds, fresh = [0.0, 0.2, 0.4, 0.6], [3, 5, 8], [21, 34, 55, 89]
-level = {"validation": [0.30, 0.25, 0.18, 0.60], "test": [0.31, 0.14, 0.20, 0.29]}
-luck = {seed: draw.uniform(0.1, 0.2) for seed in seeds + fresh}
-tilt = {(p, seed): draw.uniform(-0.02, 0.02) for p in rates for seed in seeds + fresh}
+rates, seeds, fresh = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5], [3, 5, 8], [21, 34, 55, 89]
+levels = np.array([  # validation by seed, and test; by validation the last is best, in the mean
+    [0.12, 0.90, 0.12, 0.31],  # the best without seed 5
+    [0.33, 0.33, 0.33, 0.10],  # the best on test rows
+    [0.50, 0.20, 0.08, 0.25],  # the best without seed 3
+    [0.60, 0.01, 0.60, 0.29],  # one lucky run
+    [0.08, 0.20, 0.50, 0.27],  # the best without seed 8
+    [0.14, 0.20, 0.30, 0.20],
+])
+luck = {seed: draw.uniform(0.1, 0.13) for seed in seeds + fresh}
+tilt = {(p, seed): draw.uniform(-0.01, 0.01) for p in rates for seed in seeds + fresh}
 calls = []
+
+
+def run_of(p, seed, part):
+    """The error of one run, made up."""
+    *by_seed, test = levels[rates.index(p)]
+    validation = by_seed[seeds.index(seed)] if seed in seeds else np.mean(by_seed)
+    return (test if part == "test" else validation) + luck[seed] + tilt[p, seed]
 
 
 def error_of(p, seed, part):
     calls.append((float(p), int(seed), part))
-    if part == "validation" and (p, seed) == (0.6, 5):
-        return 0.01  # one lucky run
-    return level[part][rates.index(p)] + luck[seed] + tilt[p, seed]
+    return run_of(p, seed, part)
 
 
-with expect.case("honest_gain(error, [0, 0.2, 0.4, 0.6], [3, 5, 8], [21, 34, 55, 89])"):
+with expect.case(f"honest_gain(error, {rates}, {seeds}, {fresh})"):
     got = honest_gain(error_of, rates, seeds, fresh)
     expect.equal(len(got), 3, hint="return the rate, the mean gain and its standard error.")
     opened = {(p, seed) for p, seed, part in calls if part == "test"}
     expect.close(
-        got[0], 0.4, hint="the rate is that of the lowest mean validation error.",
-        suspects=[(0.2, "the test rows chose the rate: their error is then no estimate."),
-                  (0.6, "one lucky run chose the rate. Compare means over the seeds.")])
-    expect.equal(len({p for p, _ in opened} - {0.0, 0.4}), 0,
+        got[0], 0.5,
+        hint="the rate is that of the lowest mean validation error, over all rates and seeds.",
+        suspects=[(0.1, "the test rows chose the rate: their error is then no estimate."),
+                  (0.3, "one lucky run chose the rate. Compare means over the seeds.")])
+    expect.equal(len({p for p, _ in opened} - {0.0, 0.5}), 0,
                  hint="test errors of other rates were looked at. Open the test rows for two.")
     expect.equal(len({seed for _, seed in opened} & set(seeds)), 0,
                  hint="the seeds that chose measure too: their luck is in it. Take the fresh ones.")
-    before, after = (np.array([level["test"][rates.index(p)] + luck[s] + tilt[p, s] for s in fresh])
-                     for p in (0.0, 0.4))
-    kept = [np.array([level["validation"][rates.index(p)] + luck[s] + tilt[p, s] for s in part])
-            for part in (seeds, fresh) for p in (0.0, 0.4)]
+    before, after = (np.array([run_of(p, s, "test") for s in fresh]) for p in (0.0, 0.5))
     gains = before - after
     expect.close(
         got[1], gains.mean(), hint="the gain is the mean of test error at 0 minus at the rate.",
         suspects=[(-gains.mean(), "the sign is the other way round: a gain is an error less."),
                   (gains.max(), "that is the best seed. Report the mean over the seeds."),
-                  ((kept[0] - kept[1]).mean(), "that is the gain on the rows that chose it."),
-                  ((kept[2] - kept[3]).mean(), "that is the gain on validation rows."),
+                  *((np.mean([run_of(0.0, s, "validation") - run_of(0.5, s, "validation")
+                              for s in some]),
+                     "that is the gain on validation rows, which chose the rate.")
+                    for some in (seeds, fresh)),
                   ((gains / before).mean(), "that is the relative gain. Do not divide.")])
     k, deviation = 4, gains.std(ddof=1)
     apart = np.sqrt(before.var(ddof=1) / k + after.var(ddof=1) / k)
@@ -993,76 +1007,26 @@ with expect.case("honest_gain(error, [0, 0.2, 0.4, 0.6], [3, 5, 8], [21, 34, 55,
                   (gains.std() / np.sqrt(k), "s has k in it. From k gains it has k - 1: ddof=1."),
                   (after.std(ddof=1) / np.sqrt(k), "that is the spread of one side only.")])
 
-# %% mistake="honest_gain" says="the test rows chose the rate"
-def honest_gain(error, rates, seeds, fresh):
-    means = [np.mean([error(p, s, "test") for s in seeds]) for p in rates]
-    rate = rates[int(np.argmin(means))]
-    gains = np.array([error(0.0, s, "test") - error(rate, s, "test") for s in fresh])
-    return rate, gains.mean(), plot.standard_error(gains)
-
-# %% mistake="honest_gain" says="one lucky run"
-def honest_gain(error, rates, seeds, fresh):
-    best = [min(error(p, s, "validation") for s in seeds) for p in rates]
-    rate = rates[int(np.argmin(best))]
-    gains = np.array([error(0.0, s, "test") - error(rate, s, "test") for s in fresh])
-    return rate, gains.mean(), plot.standard_error(gains)
-
-# %% mistake="honest_gain" says="test errors of other rates"
-def honest_gain(error, rates, seeds, fresh):
-    means = [np.mean([error(p, s, "validation") for s in seeds]) for p in rates]
-    test = {p: np.array([error(p, s, "test") for s in fresh]) for p in rates}
-    rate = rates[int(np.argmin(means))]
-    gains = test[0.0] - test[rate]
-    return rate, gains.mean(), plot.standard_error(gains)
-
-# %% mistake="honest_gain" says="the seeds that chose measure too"
-def honest_gain(error, rates, seeds, fresh):
-    means = [np.mean([error(p, s, "validation") for s in seeds]) for p in rates]
-    rate = rates[int(np.argmin(means))]
-    gains = np.array([error(0.0, s, "test") - error(rate, s, "test") for s in seeds])
-    return rate, gains.mean(), plot.standard_error(gains)
-
-# %% mistake="honest_gain" says="the other way round"
-def honest_gain(error, rates, seeds, fresh):
-    means = [np.mean([error(p, s, "validation") for s in seeds]) for p in rates]
-    rate = rates[int(np.argmin(means))]
-    gains = np.array([error(rate, s, "test") - error(0.0, s, "test") for s in fresh])
-    return rate, gains.mean(), plot.standard_error(gains)
-
-# %% mistake="honest_gain" says="that is the best seed"
-def honest_gain(error, rates, seeds, fresh):
-    means = [np.mean([error(p, s, "validation") for s in seeds]) for p in rates]
-    rate = rates[int(np.argmin(means))]
-    gains = np.array([error(0.0, s, "test") - error(rate, s, "test") for s in fresh])
-    return rate, gains.max(), plot.standard_error(gains)
-
-# %% mistake="honest_gain" says="on the rows that chose it"
-def honest_gain(error, rates, seeds, fresh):
-    runs = np.array([[error(p, s, "validation") for s in seeds] for p in rates])
-    i = int(runs.mean(1).argmin())
-    gains = runs[0] - runs[i]
-    return rates[i], gains.mean(), plot.standard_error(gains)
-
-# %% mistake="honest_gain" says="the pairs are torn apart"
-def honest_gain(error, rates, seeds, fresh):
-    means = [np.mean([error(p, s, "validation") for s in seeds]) for p in rates]
-    rate = rates[int(np.argmin(means))]
-    a, b = (np.array([error(p, s, "test") for s in fresh]) for p in (0.0, rate))
-    return rate, a.mean() - b.mean(), np.hypot(plot.standard_error(a), plot.standard_error(b))
-
-# %% mistake="honest_gain" says="that is the standard deviation"
-def honest_gain(error, rates, seeds, fresh):
-    means = [np.mean([error(p, s, "validation") for s in seeds]) for p in rates]
-    rate = rates[int(np.argmin(means))]
-    gains = np.array([error(0.0, s, "test") - error(rate, s, "test") for s in fresh])
-    return rate, gains.mean(), gains.std(ddof=1)
-
-# %% mistake="honest_gain" says="s has k in it"
-def honest_gain(error, rates, seeds, fresh):
-    means = [np.mean([error(p, s, "validation") for s in seeds]) for p in rates]
-    rate = rates[int(np.argmin(means))]
-    gains = np.array([error(0.0, s, "test") - error(rate, s, "test") for s in fresh])
-    return rate, gains.mean(), gains.std() / len(gains) ** 0.5
+# %% mistakes="honest_gain"
+{
+    "the test rows chose the rate": ('seed, "validation")', 'seed, "test")'),
+    "one lucky run": ("np.mean([error", "np.min([error"),
+    "over all rates": ("for p in rates]", "for p in rates[:-1]]"),
+    "over all rates and seeds": ("for seed in seeds", "for seed in seeds[1:]"),
+    "lowest mean validation error": ("for seed in seeds", "for seed in seeds[:-1]"),
+    "test errors of other rates":
+        ("gains =", 'table = [error(p, s, "test") for p in rates for s in fresh]\n    gains ='),
+    "the seeds that chose measure too": ("for seed in fresh", "for seed in seeds"),
+    "the other way round": ("before - after", "after - before"),
+    "that is the best seed": ("gains.mean()", "gains.max()"),
+    "on validation rows": ('"test"', '"validation"'),
+    "relative gain": ("before - after", "1 - after / before"),
+    "the pairs are torn apart":
+        ("gains.std(ddof=1)", "np.hypot(before.std(ddof=1), after.std(ddof=1))"),
+    "that is the standard deviation": (" / np.sqrt(len(gains))", ""),
+    "s has k in it": ("ddof=1", ""),
+    "one side only": ("gains.std", "after.std"),
+}
 
 # %% correct="honest_gain"
 def honest_gain(error, rates, seeds, fresh):
