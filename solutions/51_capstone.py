@@ -126,7 +126,7 @@ plot.bars(runs.mean(1), ["60 rows: mean of ten seeds", "60 rows: best of ten see
 ax.axvline(runs[0].mean() - guess, 0.5, color=plot.INK, linestyle="--")
 looks, lasts = plot.difference(runs[0], runs[1]), plot.difference(runs[2], runs[3])
 ax.set(xlabel="error rate, % (12 worlds ± s.e.; dashed: the best one, by your guess)",
-       title=f"Mean − best of ten: {looks:.1f} points on 60 rows, {lasts:.1f} on the others")
+       title=f"Gain of the best: {looks:.1f} points; on other rows {lasts:.1f}")
 plot.show(fig, "Bars: the mean error of ten equal networks and that of the best one, on the 60 "
                "rows that chose it and on 940 other rows; a line marks your guess.")
 
