@@ -460,6 +460,12 @@ for b in (2, 3):
                             hint=f"pixels {way}, {step} apart: what falls is no {b} × {b} square.")
 
 # %% check="dropblock" points=1
+# At block_size 1 it is the dropout of single pixels, each with a coin of its own.
+with expect.case("dropblock(x, p, 1, generator) on 4 × 5 maps of 10 × 12 ones"):
+    expect.coins(lambda p, generator: dropblock(torch.ones(4, 5, 10, 12), p, 1, generator),
+                 axes=("image", "map", "row", "column"), source=expect.generator)
+
+# %% check="dropblock" points=1
 # What is kept is x / (1 - p), in a new tensor, and maps need not be square.
 maps = 1 + torch.rand(60, 4, 5, 7, generator=expect.generator(), dtype=torch.float64)
 before = maps.clone()
@@ -500,6 +506,10 @@ with expect.case("dropblock(x, 0.6, 3, training=False)"):
     "every map has the same mask": ("rand(N, C", "rand(N, 1"),
     "a seed is set inside": ("=generator,", "=torch.Generator().manual_seed(0),"),
     "do not come from the given": (" generator=generator,", ""),
+    "an exact number is dropped": (
+        "torch.rand(N, C, H + edge, W + edge, generator=generator, device=x.device) < gamma",
+        """torch.randperm(N * C * (H + edge) * (W + edge), generator=generator) + 0.5
+    falls = (falls < gamma * len(falls)).reshape(N, C, H + edge, W + edge)"""),
     "those that hang over are missing":
         ("falls.float()", "F.pad(falls[..., edge:H, edge:W].float(), [edge] * 4)"),
     "squares also begin outside":
