@@ -158,7 +158,7 @@ def _own(
     for k in sorted(shared, reverse=True):
         for mask in masks.values():
             if (mask != mask.take([0], k + 1)).any():
-                hint = f"each {names[k]} has a coin of its own. Here one serves them all."
+                hint = f"each {names[k]} has a coin of its own, where one should serve them all."
                 raise Unmet(f"one coin for every {names[k]}", "some kept and some dropped", hint)
         masks = {rate: mask.take(0, k + 1) for rate, mask in masks.items()}
     left = [name for k, name in enumerate(names) if k not in shared]
@@ -388,7 +388,7 @@ def _scatter(
     """Numbers dropped along some axes scatter as those of B(n, p) do."""
     counts = (~mask).sum(axes)
     n, m = mask.size // counts.size, counts.size
-    if n < 2 or m < 2:
+    if n < 2 or m < 2 or share in (0, 1):
         return
     scores, low, high = _scores(n, share, m, alpha)
     total = int(scores[counts].sum())
