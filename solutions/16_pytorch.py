@@ -732,7 +732,7 @@ print(mlp([64, 128, 10]))
 
 # %% setup=true
 def passing_on(net, mixing=None):
-    """`net` with unit matrices as weights, so that what a unit sends shows in one output.
+    """`net` in training mode, with unit matrices as weights: what a unit sends is one output.
 
     All biases are 0 but the last, which is -1/2: an output that is exactly 0 was dropped, or cut
     off by a ReLU, after the last layer. Each unit of layer number `mixing` gets the mean of all
@@ -746,7 +746,7 @@ def passing_on(net, mixing=None):
         if mixing is not None:
             matrices[mixing].fill_(1 / matrices[mixing].shape[1])
         last.fill_(-0.5)
-    return net
+    return net.train()  # while `weights` holds them: a grader sends them to the learner's process
 
 # %% check="mlp" points=1
 # In evaluation: linear layers with ReLU between them, and nothing after the last.
