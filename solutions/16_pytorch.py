@@ -849,7 +849,7 @@ for what, sizes in (("input", [60, 60]), ("hidden", [60, 60, 60])):
     "used as keep probabilities": ("layers = [",
                                    "p_input, p_hidden = 1 - p_input, 1 - p_hidden\n    layers = ["),
     "0.2 if not given": ("p_input=0.2", "p_input=0.25"),
-    "0.5 if not given": ("p_hidden=0.5", "p_hidden=0.4"),
+    "0.5 if not given": ("p_hidden=0.5", "p_hidden=0.25"),
     "the network keeps its masks": ("[Dropout(p_input)]", """[nn.Identity()]
     mask = Dropout(p_input)(torch.ones(sizes[0]))
     layers[0].forward = lambda x: x * mask if layers[0].training else x"""),
