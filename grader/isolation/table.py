@@ -116,6 +116,9 @@ class Table:
             if sys.getrefcount(self.objects[number]) > 2:
                 continue
             thing = self.objects[number]
+            state = self._state(thing, 0)
+            if state and _snapshot(state) != self.known[number]:
+                continue  # the check changed it and let go of it: the other end must hear of that
             del self.numbers[id(thing)]
             if isinstance(thing, torch.Tensor) and not thing.is_leaf and number % 2:
                 self.objects[number] = HISTORY
