@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from dropoutlab import explore
 from grader.authoring.lesson import BEGIN, END, GUESS, REGION, Cell, is_question
 from grader.authoring.names import bound, used
 from grader.paths import LESSONS
@@ -86,7 +87,7 @@ def _of_figures(cells: list[Cell]) -> list[Fault]:
     explorers = [c for c in cells if c.kind == "demonstration" and EXPLORER.match(c.source)]
     if not explorers:
         remedy = "write `explore.NAME(function)` as a cell of its own"
-        faults.append((last, f"no explorer: {remedy}."))
+        faults.append((last, f"no explorer: {remedy}. There are {', '.join(explore.names())}."))
     for cell in explorers[1:]:
         faults.append((cell.line, f"a second explorer: the first is in line {explorers[0].line}."))
     exercises = {cell.name for cell in cells if cell.kind == "exercise"}

@@ -223,8 +223,8 @@ def test_what_a_check_changes_and_lets_go_of_is_changed_there(learner: Learner):
     """Do parameters that a check fills, and then keeps no name for, arrive filled?"""
     layer = learner.Layer()
     with torch.no_grad():
-        list(layer.parameters())[0].fill_(3.0)
-    assert float(list(layer.parameters())[0].detach().flatten()[0]) == 3.0
+        next(iter(layer.parameters())).fill_(3.0)
+    assert float(next(iter(layer.parameters())).detach().flatten()[0]) == 3.0
 
 
 def test_a_liar_arrives_as_what_it_is(learner: Learner):

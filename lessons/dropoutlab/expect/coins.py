@@ -68,7 +68,8 @@ def coins(
 ) -> None:
     """`draw(p, generator)` gives an array whose zeros were dropped, each by a fair coin of its own.
 
-    draw : calls the learner's function with ones; anything that is not 0 survived
+    draw : calls the learner's function with ones; anything that is not 0 survived. All calls at
+        one p need `LEAST` coins together, as 24 masks of 20 x 60 have
     p : the rates that are tried
     shared : axes along which one coin serves (as for whole channels); along all others each
         entry has its own
@@ -92,8 +93,10 @@ def coins(
             _scaled(draw(rate, source()), rate, scale(rate), masks[rate])
     _dropping(masks)
     masks = _own(masks, names, {k % len(shape) for k in shared})
-    if min(mask.size for mask in masks.values()) < LEAST:
-        raise ValueError(f"fewer than {LEAST} coins at each p: take a larger array or more calls")
+    if (count := min(mask.size for mask in masks.values())) < LEAST:
+        found = f"{count} coins, in {calls} masks of shape {shape}"
+        hint = "these masks are too small to be judged. Are they of x's whole shape?"
+        raise Unmet(f"at least {LEAST} coins at each p", found, hint)
     _fresh(masks, draw, source)
     _repeated(draw, p, source)
     kept = [name for k, name in enumerate(names) if k not in {j % len(shape) for j in shared}]
