@@ -227,8 +227,8 @@ with expect.case("attention(q, k, v, p=0.3): v is the identity, so that the weig
 
 # %% check="attention" points=2
 # Each weight has a coin of its own, from the generator.
-equal, seen = torch.zeros(4, 3, 16, 16).double(), torch.eye(16).double().expand(4, 3, 16, 16)
-with expect.case("attention(q, k, v, p, generator) with 4 × 3 × 16 × 16 equal weights, 24 times"):
+equal, seen = torch.zeros(3, 2, 8, 8).double(), torch.eye(8).double().expand(3, 2, 8, 8)
+with expect.case("attention(q, k, v, p, generator) with 3 × 2 × 8 × 8 equal weights, 24 times"):
     expect.coins(
         lambda p, generator: attention(equal, equal, seen, p, generator),
         axes=("image", "head", "token that reads", "token that is read"),
@@ -820,22 +820,22 @@ for branch, silent in (("attention", "mlp.2"), ("MLP", "out")):
 # Every entry of both branches has a coin of its own, which falls with probability p_residual.
 def added_by_branches(p):
     """What falls in each branch: the attention's adds 1 everywhere, the MLP's 2."""
-    block = Block(20, 2, 0.0, p)
+    block = Block(16, 2, 0.0, p)
     ends = {"out": 1.0, "mlp.2": 2.0}
     state = block.state_dict()
     block.load_state_dict(state | {f"{name}.weight": 0 * state[f"{name}.weight"] for name in ends}
-                          | {f"{name}.bias": torch.full((20,), value)
+                          | {f"{name}.bias": torch.full((16,), value)
                              for name, value in ends.items()})
-    both = block(torch.zeros(12, 7, 20)).detach()
+    both = block(torch.zeros(8, 8, 16)).detach()
     both = (3 * both / both.max().clamp(min=1e-9)).round()  # whatever the scale
-    return torch.stack([both % 2, both // 2])
+    return torch.stack([both % 2, both // 2]).flatten(1, 2)
 
 
-with expect.case("Block(20, 2, 0.0, p_residual) whose branches add 1 and 2, 24 times for three p",
+with expect.case("Block(16, 2, 0.0, p_residual) whose branches add 1 and 2, 24 times for three p",
                  crash=[("KeyError", "keep the modules that __init__ makes, under their names.")]):
     expect.coins(
         lambda p, _: added_by_branches(p),
-        axes=("branch", "image", "token", "channel"),
+        axes=("branch", "token", "channel"),
         source=lambda: None,
     )
 
@@ -850,19 +850,19 @@ def weights_of(p):
     state["qkv.weight"][32:] = torch.eye(16)[:8].repeat(2, 1)
     state["out.weight"] = torch.eye(16)
     block.load_state_dict(state)
-    x = torch.eye(16).double()[:8].expand(20, 8, 16)
-    heard = (block(x) - x).detach().reshape(20, 8, 2, 8)
-    return 8 * heard * (heard.abs() > 1e-3)
+    x = torch.eye(16).double()[:8].expand(16, 8, 16)
+    heard = (block(x) - x).detach()
+    return (8 * heard * (heard.abs() > 1e-3)).reshape(-1, 16)
 
 
 with expect.case("Block(16, 2, 0.5, 0.0)(x) twice, in training mode",
                  crash=[("KeyError", "keep the modules that __init__ makes, under their names.")]):
-    expect.varies([weights_of(0.5), weights_of(0.5)], chance=0.5**2000, what="different masks",
+    expect.varies([weights_of(0.5), weights_of(0.5)], chance=0.5**384, what="different masks",
                   hint="attention weights never fall in training. Is p_attention handed on?")
 with expect.case("Block(16, 2, p_attention, 0.0): its attention weights, 24 times for three p"):
     expect.coins(
         lambda p, _: weights_of(p),
-        axes=("image", "token that reads", "head", "token that is read"),
+        axes=("token that reads", "weight"),
         scale=lambda p: 1 / (1 - p),
         source=lambda: None,
     )
@@ -901,7 +901,7 @@ with expect.case("Block(16, 2, p_attention, 0.0): its attention weights, 24 time
         "F.dropout(self.norm_1(x), self.p_residual, self.training)"),
     "what survives is divided by p": ("F.dropout(branch, self.p_residual, self.training)",
         "(F.dropout(branch, 1 - self.p_residual) if self.training else branch)"),
-    "image and the next share a coin": ("F.dropout(branch, self.p_residual, self.training)",
+    "further on share a coin": ("F.dropout(branch, self.p_residual, self.training)",
         "branch * F.dropout(torch.ones_like(branch[:1]), self.p_residual, self.training)"),
     "every branch has the same mask":
         ("x = x + F.dropout(branch, self.p_residual, self.training)\n"
@@ -909,8 +909,9 @@ with expect.case("Block(16, 2, p_attention, 0.0): its attention weights, 24 time
          "mask = F.dropout(torch.ones_like(x), self.p_residual, self.training)\n"
          "        x = x + mask * branch\n        return x + mask * self.mlp(self.norm_2(x))"),
     "Is p_attention handed on": ("self.p_attention, ", ""),
-    "the same mask. Draw": ("mixed = attention(q, k, v, self.p_attention, training=self.training)",
-        "mixed = attention(q, k, F.dropout(v, self.p_attention, self.training))"),
+    "token that reads and the next share a coin":
+        ("mixed = attention(q, k, v, self.p_attention, training=self.training)",
+         "mixed = attention(q, k, F.dropout(v, self.p_attention, self.training))"),
     "keep the modules": ("nn.Sequential(", "nn.Sequential(nn.Dropout(p_residual), "),
 }
 
