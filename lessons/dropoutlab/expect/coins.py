@@ -418,7 +418,7 @@ def _lasting(mask: np.ndarray) -> bool:
     return bool(np.ptp(first) and np.ptp(second) and np.corrcoef(first, second)[0, 1] > 0.3)
 
 
-STEPS = 2**19
+STEPS = 2**17
 """Length of the distribution that `_scores` sums; more would be finer and slower."""
 
 
