@@ -69,7 +69,7 @@ class Work:
 WORK = {
     "anna": Work(START, "scale", 0),
     "ben": Work(START, "scale", 1),
-    "chloe": Work(MASKS, "bernoulli_mask", 0),
+    "chloe": Work(MASKS, "bernoulli_mask", 2),
 }
 
 
@@ -328,10 +328,10 @@ def test_only_the_instructor_has_formgrader(desks: dict[str, Desk], stage: Stage
 
 @pytest.mark.parametrize("name", WORK)
 def test_a_learner_errs_reads_the_hint_and_mends(worked: dict, name: str):
-    """Does the check name the mistake, say ok when it is mended, and Validate agree?"""
+    """Does the check name the mistake, say so when it is mended, and Validate agree?"""
     said = worked[name]
     assert WORK[name].hint in said["first"]
-    assert said["second"].startswith("ok") and WORK[name].hint not in said["second"]
+    assert said["second"].startswith("✓") and WORK[name].hint not in said["second"]
     assert (
         WORK[name].check not in said["validated"]
     )  # other exercises are named: they are unwritten
