@@ -344,7 +344,7 @@ large_secret = 4711.0
 with expect.case("scale of a large number"):
     expect.close(scale(np.array([large_secret]), 2), np.array([9422.0]), hint="any number.")
 
-# %% mistake="scale" says="factor is added"'''
+# %% mistakes="scale"'''
 
 
 def rewritten(place: Path, old: str, new: str) -> Lesson:
@@ -367,7 +367,7 @@ def test_another_lesson_is_another_task(few: Path, tmp_path: Path):
 
 def test_feedback_never_shows_a_hidden_check(tmp_path: Path):
     """Is no line of a hidden check in the feedback of those who fail it, in whatever way?"""
-    lesson = rewritten(tmp_path, '# %% mistake="scale" says="factor is added"', HIDDEN)
+    lesson = rewritten(tmp_path, '# %% mistakes="scale"', HIDDEN)
     place = tmp_path / "class"
     released = assign(lesson, place, course.folder(place))[0]
     raises = "def scale(x, factor):\n    raise ValueError(x)"
