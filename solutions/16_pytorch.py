@@ -701,6 +701,24 @@ class DropoutFunction(torch.autograd.Function):
 #
 # ## Exercise: `mlp`
 
+# %% setup=true
+def passing_on(net, mixing=None):
+    """`net` in training mode, with unit matrices as weights: what a unit sends is one output.
+
+    All biases are 0 but the last, which is -1/2: an output that is exactly 0 was dropped, or cut
+    off by a ReLU, after the last layer. Each unit of layer number `mixing` gets the mean of all
+    that it is sent instead, so that what was dropped before it doesn't show.
+    """
+    with torch.no_grad():
+        *_, last = weights = list(net.parameters())
+        matrices = [w for w in weights if w.dim() == 2]
+        for w in weights:
+            w.copy_(torch.eye(*w.shape) if w.dim() == 2 else torch.zeros(len(w)))
+        if mixing is not None:
+            matrices[mixing].fill_(1 / matrices[mixing].shape[1])
+        last.fill_(-0.5)
+    return net.train()  # while `weights` holds them: a grader sends them to the learner's process
+
 # %% exercise="mlp"
 def mlp(sizes, p_input=0.2, p_hidden=0.5):
     """A ReLU network with dropout on its input and after each hidden layer, as a module.
@@ -729,24 +747,6 @@ def mlp(sizes, p_input=0.2, p_hidden=0.5):
 
 # %%
 print(mlp([64, 128, 10]))
-
-# %% setup=true
-def passing_on(net, mixing=None):
-    """`net` in training mode, with unit matrices as weights: what a unit sends is one output.
-
-    All biases are 0 but the last, which is -1/2: an output that is exactly 0 was dropped, or cut
-    off by a ReLU, after the last layer. Each unit of layer number `mixing` gets the mean of all
-    that it is sent instead, so that what was dropped before it doesn't show.
-    """
-    with torch.no_grad():
-        *_, last = weights = list(net.parameters())
-        matrices = [w for w in weights if w.dim() == 2]
-        for w in weights:
-            w.copy_(torch.eye(*w.shape) if w.dim() == 2 else torch.zeros(len(w)))
-        if mixing is not None:
-            matrices[mixing].fill_(1 / matrices[mixing].shape[1])
-        last.fill_(-0.5)
-    return net.train()  # while `weights` holds them: a grader sends them to the learner's process
 
 # %% check="mlp" points=1
 # In evaluation: linear layers with ReLU between them, and nothing after the last.
