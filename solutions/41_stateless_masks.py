@@ -19,7 +19,6 @@
 import math
 import time
 import warnings
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -763,7 +762,7 @@ x = torch.ones(10_000, requires_grad=True)
 layers = {"nn.Dropout": nn.Dropout(0.5),
           "your SeededDropout": lambda x: SeededDropout.apply(x, 0.5, 7)}
 for name, layer in layers.items():
-    print(f"{name}: {expect.ask('kept_bytes', layer, x) / len(x):g} bytes for each entry")
+    print(f"{name}: {expect.ask('saved_bytes', layer, x) / len(x):g} bytes for each entry")
 for name, layer in layers.items():
     start = time.perf_counter()
     for _ in range(20):
@@ -828,7 +827,7 @@ with expect.case("two layers, seeds 9 and 10, in one graph; backward after both"
 # What is kept: nothing.
 with expect.case("bytes that SeededDropout.apply(x, 0.5, 7) keeps for 1000 entries"):
     x = torch.randn(1000, generator=expect.generator(), requires_grad=True)
-    size = expect.ask("kept_bytes", SeededDropout.apply, x, 0.5, 7)
+    size = expect.ask("saved_bytes", SeededDropout.apply, x, 0.5, 7)
     expect.equal(
         int(size), 0, hint="a tensor is kept, saved or as an attribute of ctx.",
         suspects=[(1000, "one byte per entry: the mask is kept. Make it anew in backward."),
@@ -1161,35 +1160,10 @@ print(f"{100 * equal:g} % of 2000 words agree with your philox_4x32")
 # *entry*. And "the dtype of $x$ will do for the arithmetic": in bfloat16 a scale of $1/(1-p)$ has
 # three digits. Load, convert to `tl.float32`, compute, and let the store convert back.
 #
-# The index line, the launch and the `autograd.Function` are given. The next cell is for the checks:
-# `reading` says where an interpreted kernel loads from behind a tensor's end (a GPU would read what
-# lies there, or stop), and `kept_by` is the mask that a kernel must have.
+# The index line, the launch and the `autograd.Function` are given.
 
 # %% setup=true
-@contextmanager
-def reading(*tensors):
-    """Kernels that the interpreter runs inside load from these tensors alone."""
-    if not gpu.INTERPRETED:
-        yield
-        return
-    from triton.runtime.interpreter import interpreter_builder as builder
-
-    ends = [(x.data_ptr(), x.data_ptr() + x.numel() * x.element_size()) for x in tensors]
-    load = builder.create_masked_load
-
-    def inside(pointers, mask, *rest):
-        asked = pointers.data[mask.data]
-        if not np.any([(low <= asked) & (asked < high) for low, high in ends], axis=0).all():
-            raise IndexError("the kernel loads what is not there: it needs a mask where it loads")
-        return load(pointers, mask, *rest)
-
-    builder.create_masked_load = inside
-    try:
-        yield
-    finally:
-        builder.create_masked_load = load
-
-
+# For the checks: the mask that a kernel must have.
 def kept_by(sent, p, word):
     """Which entries are kept at these words: by the coins of seeded_mask or, where `sent` comes
     nearer to it, by those of tl.rand, which makes 31 bits of a word or of its complement."""
@@ -1223,7 +1197,7 @@ def dropout_triton(x, p, seed, block=1024):
     check_probability(p)
     home, x, n = x.device, x.contiguous().to(gpu.DEVICE), x.numel()
     scale = 1 / (1 - p) if p < 1 else 0.0
-    with gpu.guarded(x, block) as y, reading(x):
+    with gpu.guarded(x, block, reads=[x]) as y:
         dropout_kernel[(triton.cdiv(n, block),)](x, y, n, p, scale, seed, BLOCK=block)
     return y.to(home)
 
@@ -1377,7 +1351,7 @@ def dropout_kernel(x, y, n, p, scale, seed, BLOCK: tl.constexpr):
 
 def dropout_triton(x, p, seed, block=1024):
     home, x, n = x.device, x.contiguous().to(gpu.DEVICE), x.numel()
-    with gpu.guarded(x, block) as y, reading(x):
+    with gpu.guarded(x, block, reads=[x]) as y:
         scale = 1 / (1 - p) if p < 1 else 0.0
         dropout_kernel[(triton.cdiv(n, block),)](x, y, n, p, scale, seed, BLOCK=block)
     return y.to(home)
@@ -1438,7 +1412,7 @@ class BiasDropoutResidual(torch.autograd.Function):
         ctx.p, ctx.seed = p, seed
         home, n, scale = x.device, x.numel(), 1 / (1 - p) if p < 1 else 0.0
         x, bias, residual = (t.contiguous().to(gpu.DEVICE) for t in (x, bias, residual))
-        with gpu.guarded(x, block) as z, reading(x, bias, residual):
+        with gpu.guarded(x, block, reads=[x, bias, residual]) as z:
             bias_dropout_residual_kernel[(triton.cdiv(n, block),)](
                 x, bias, residual, z, n, len(bias), p, scale, seed, BLOCK=block
             )
@@ -1634,7 +1608,7 @@ class BiasDropoutResidual(torch.autograd.Function):
     def forward(ctx, x, bias, residual, p, seed, block=1024):
         ctx.p, ctx.seed, scale = p, seed, 1 / (1 - p) if p < 1 else 0.0
         x, bias, residual = (t.contiguous().to(gpu.DEVICE) for t in (x, bias, residual))
-        with gpu.guarded(x, block) as z, reading(x, bias, residual):
+        with gpu.guarded(x, block, reads=[x, bias, residual]) as z:
             bias_dropout_residual_kernel[(triton.cdiv(x.numel(), block),)](
                 x, bias, residual, z, x.numel(), len(bias), p, scale, seed, BLOCK=block
             )

@@ -32,6 +32,9 @@ BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 REGION = re.compile(rf"^[ \t]*{BEGIN}\n(.*?)^[ \t]*{END}$", re.MULTILINE | re.DOTALL)
 
 
+HEADING = re.compile(r"^# # +(\S.*)$", re.MULTILINE)
+"""The line of a lesson's text that holds its title."""
+
 GUESS = re.compile(r"(my_\w+) = (\S.*?)(  # \S.*)")
 """The one line of a guess: a name, the author's own guess, and what it is a guess of."""
 

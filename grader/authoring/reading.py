@@ -33,7 +33,7 @@ from typing import Any
 import jupytext
 
 from grader.authoring import edits, questions, rules
-from grader.authoring.lesson import Cell, Lesson, number
+from grader.authoring.lesson import HEADING, Cell, Lesson, number
 from grader.authoring.rules import Fault
 from grader.errors import LessonError
 
@@ -118,7 +118,7 @@ def _with_references(cell: Cell, folder: Path, faults: list[Fault]) -> Cell:
 
 def _heading(path: Path) -> str:
     """The title of a lesson's text file."""
-    found = re.search(r"^# # +(\S.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    found = HEADING.search(path.read_text(encoding="utf-8"))
     return found[1].strip() if found else path.stem
 
 

@@ -13,6 +13,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+from grader.authoring.lesson import HEADING
+
 GRADER = Path(__file__).resolve().parent.parent
 CODE = (
     *sorted(Path(__file__).parent.glob("*.py")),
@@ -22,7 +24,6 @@ CODE = (
 )
 """The files that a notebook follows from, besides its own text."""
 PACKAGES = ("jupytext", "nbconvert", "nbformat", "nbgrader")
-HEADING = re.compile(r"^# # +(\S.*)$", re.MULTILINE)
 
 
 def stale(root: Path) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from grader.authoring.lesson import FORMER, number
 from grader.errors import CourseError
 
-TAKEN = {"np", "expect", "explore", "plot"}
+TAKEN = {"np", "check_probability", "expect", "explore", "plot"}
 """Names that the skeleton imports, which its exercise must not have."""
 
 
@@ -57,7 +57,7 @@ TEMPLATE = '''\
 # %% setup=true
 import numpy as np
 
-from dropoutlab import expect, explore, plot
+from dropoutlab import check_probability, expect, explore, plot
 
 # %% [markdown]
 # ## A question from before
@@ -109,6 +109,7 @@ def TOPIC(x, p, rng):
     rng : np.random.Generator, the only source of randomness
     Returns a new array of x's shape and dtype.
     """
+    check_probability(p)
     ### BEGIN SOLUTION
     keep = rng.random(x.shape) >= p
     return x * keep / (1 - p)
@@ -125,35 +126,15 @@ def TOPIC(x, p, rng):
 
 # %% check="TOPIC" points=2
 # Every entry has a coin of its own: fresh at each call, and from rng alone.
-rng = expect.rng()
-with expect.case("TOPIC(x, p=0.5, rng) on 40 rows of 50 ones, eight times"):
-    out = np.array([TOPIC(np.ones((40, 50)), 0.5, rng) for _ in range(8)])
-    expect.array(out, (8, 40, 50), hint="return an array of x's shape.")
-    expect.varies(out[0], chance=0.5**50, what="rows with different masks",
-                  hint="one mask serves all rows. Draw a mask of x's whole shape.")
-    expect.varies(out[0].T, chance=0.5**40, what="columns with different masks",
-                  hint="each row is dropped as a whole. Draw a mask of x's whole shape.")
-    expect.varies(out, chance=0.5**2000, what="another mask at each call",
-                  hint="each call makes the same mask: a seed is set inside. Draw from rng.")
-    expect.varies((out[0] != 0).sum(1), chance=0.12**39, what="numbers that vary by row",
-                  hint="an exact number is dropped in each row. Let each entry fall on its own.")
-    expect.varies((out != 0).sum((1, 2)), chance=0.02**7, what="numbers that vary by call",
-                  hint="an exact number is dropped. Let each entry fall on its own.")
-with expect.case("TOPIC(x, p=0.5, rng) with two generators of seed 7"):
-    first = TOPIC(np.ones(200), 0.5, np.random.default_rng(7))
-    second = TOPIC(np.ones(200), 0.5, np.random.default_rng(7))
-    expect.repeats(first, second, hint="the mask does not come from rng. Use rng's own methods.")
+with expect.case("TOPIC(x, p, rng) on 20 × 60 ones, 24 times for each of three p"):
+    expect.coins(lambda p, rng: TOPIC(np.ones((20, 60)), p, rng), scale=lambda p: 1 / (1 - p))
 
 # %% check="TOPIC" points=2
-# Each entry is 0 or x / (1 - p), and a fraction p of them is 0.
+# Each entry is 0 or x / (1 - p).
 x = expect.rng().normal(size=(200, 100))
 with expect.case("TOPIC(x, p=0.2, rng) on 20 000 normal numbers"):
     out = TOPIC(x.copy(), 0.2, expect.rng())
-    expect.only(out / x, (0, 1.25), hint="a survivor must be x / (1 - p).", suspects=[
-        (1, "the survivors are not scaled. Divide them by 1 - p."),
-    ])
-    expect.mean(out == 0, 0.2, of=(0, 1), hint="p is the probability that an entry is 0.",
-                suspects=[(0.8, "p is swapped: it is the probability of dropping.")])
+    expect.only(out / x, (0, 1.25), hint="a survivor must be x / (1 - p).")
 
 # %% check="TOPIC" points=1
 # The input stays as it was, and the output has its dtype.
@@ -168,12 +149,13 @@ with expect.case("TOPIC(x, p=0.5, rng) on 8 ones in float32"):
 
 # %% mistakes="TOPIC"
 {
-    "one mask serves all rows": ("x.shape)", "x.shape[-1])"),
-    "each row is dropped as a whole": ("x.shape)", "x.shape[:1] + (1,) * (x.ndim - 1))"),
+    "every row has the same mask": ("x.shape)", "x.shape[-1:])"),
+    "every column has the same mask": ("x.shape)", "x.shape[:1] + (1,) * (x.ndim - 1))"),
     "a seed is set inside": ("rng.random", "np.random.default_rng(0).random"),
-    "does not come from rng": ("rng.random", "np.random.default_rng().random"),
+    "do not come from the given generator": ("rng.random", "np.random.default_rng().random"),
     "not scaled": (" / (1 - p)", ""),
     "p is swapped": (">= p", "< p"),
+    "a survivor must be x / (1 - p)": ("x * keep", "1.0 * keep"),
     "writes into its input": ("return x * keep", "x *= keep\\n    return x"),
     "another dtype": ("x * keep", "x.astype(float) * keep"),
 }

@@ -191,14 +191,17 @@ def _shared(axis: int) -> Callable[[np.ndarray], np.ndarray]:
 def _in_place(wrong: Wrong, given: Arguments) -> Any:
     """The result is written into the input too."""
     x, returned = next(iter(given.values())), wrong.right(given)
-    out = returned[0] if isinstance(returned, tuple) and returned else returned
-    if _array(x) and type(out) is type(x) and out.shape == x.shape and out.dtype == x.dtype:
-        wrong.acted = True
-        if _tensor(x):
-            x.data.copy_(out.detach())
-        elif x.flags.writeable:
-            x[...] = out
-    return returned
+
+    def change(out: Any) -> Any:
+        if _array(x) and type(out) is type(x) and out.shape == x.shape and out.dtype == x.dtype:
+            wrong.acted = True
+            if _tensor(x):
+                x.data.copy_(out.detach())
+            elif x.flags.writeable:
+                x[...] = out
+        return out
+
+    return _result(returned, change)
 
 
 def _input(wrong: Wrong, given: Arguments) -> Any:

@@ -10,10 +10,11 @@ import contextlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 
 from dropoutlab import expect
@@ -50,16 +51,44 @@ else:
 
 
 @contextlib.contextmanager
-def guarded(like: torch.Tensor, block: int) -> Iterator[torch.Tensor]:
+def guarded(
+    like: torch.Tensor, block: int, *, reads: Sequence[torch.Tensor] = ()
+) -> Iterator[torch.Tensor]:
     """A new contiguous tensor as `like`; an interpreted kernel that writes behind it is told.
 
-    The interpreter does what it is told, and would write into other objects' memory.
+    So is one that loads from elsewhere than `reads`, where they are given. The interpreter does
+    what it is told, and would use other objects' memory.
     """
     if not INTERPRETED:  # to fill it would cost a third of the bandwidth
         yield torch.empty_like(like, memory_format=torch.contiguous_format)
         return
     n, marker = like.numel(), 77.0
     room = torch.full((n + block,), marker, dtype=like.dtype, device=like.device)
-    yield room[:n].view(like.shape)
+    with _reading(reads):
+        yield room[:n].view(like.shape)
     if not (room[n:] == marker).all():
         raise IndexError("the kernel wrote behind the last entry: it needs a mask where it stores")
+
+
+@contextlib.contextmanager
+def _reading(tensors: Sequence[torch.Tensor]) -> Iterator[None]:
+    """Let interpreted kernels load from these tensors alone; from any where there are none."""
+    if not tensors:
+        yield
+        return
+    from triton.runtime.interpreter import interpreter_builder as builder
+
+    ends = [(x.data_ptr(), x.data_ptr() + x.numel() * x.element_size()) for x in tensors]
+    load = builder.create_masked_load
+
+    def inside(pointers: Any, mask: Any, *rest: Any) -> Any:
+        asked = pointers.data[mask.data]
+        if not np.any([(low <= asked) & (asked < high) for low, high in ends], axis=0).all():
+            raise IndexError("the kernel loads what is not there: it needs a mask where it loads")
+        return load(pointers, mask, *rest)
+
+    builder.create_masked_load = inside
+    try:
+        yield
+    finally:
+        builder.create_masked_load = load

@@ -75,11 +75,6 @@ def restored(module: Any) -> Any:
     return twin
 
 
-def kept_bytes(call: Callable[..., Any], *args: Any) -> int:
-    """`saved_bytes` by another name."""
-    return saved_bytes(call, *args)
-
-
 def shares_memory(call: Callable[..., Any], *args: Any) -> bool:
     """Whether what `call(*args)` returns holds the memory of an argument, so that both change."""
     import numpy as np

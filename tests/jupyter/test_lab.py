@@ -22,7 +22,7 @@ import pytest
 from nbformat.sign import NotebookNotary
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image, ImageColor
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from tornado.websocket import websocket_connect
 
 from curriculum import named
@@ -126,24 +126,6 @@ def server(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     server.wait()
     yield server
     server.stop()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=options)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(MINUTE)
-    expect.set_options(timeout=MINUTE)
-    yield page
-    page.close()
 
 
 def _open(page: Page, server: Server, lesson: str) -> None:

@@ -38,15 +38,14 @@ from dropoutlab.expect.frame import (
     asking,
     case,
     generator,
-    guess,
     learners_line,
     needs,
     rng,
     seeded,
     unwritten,
 )
+from dropoutlab.expect.page import guess, summary
 from dropoutlab.expect.page import start as _start
-from dropoutlab.expect.page import summary
 from dropoutlab.expect.random import ALPHA, binomial_interval, mean, repeats, varies
 
 __all__ = [

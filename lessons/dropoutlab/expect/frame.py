@@ -93,7 +93,7 @@ def _crashed(error: BaseException, what: str, crash: Iterable[tuple[str, str]]) 
         return Unmet("an answer", "not written yet", hint, what)
     where = learners_line(error)
     if isinstance(error, NameError) and not where:
-        name = getattr(error, "name", None) or str(error).partition("'")[2].partition("'")[0]
+        name = missing(error)
         hint = f"run the cell that defines `{name}`, then this one."
         return Unmet(f"`{name}` to be defined", message, hint, what)
     if where:
@@ -104,6 +104,11 @@ def _crashed(error: BaseException, what: str, crash: Iterable[tuple[str, str]]) 
         hint = "what came back does not fit: is it of the kind and shape that the docstring says?"
     hint = next((words for pattern, words in crash if re.search(pattern, message)), hint)
     return Unmet("no error", message + where, hint, what)
+
+
+def missing(error: NameError) -> str:
+    """The name that is not defined; an error from another process has it in its words only."""
+    return getattr(error, "name", None) or str(error).partition("'")[2].partition("'")[0]
 
 
 def unwritten(error: BaseException) -> bool:
@@ -148,20 +153,6 @@ def learners_line(error: BaseException) -> str:
             place = place or f", line {number} of the cell, in {code.co_name}"
             return f"{place}: `{text}`" if text else place
     return ""
-
-
-class Waiting(Exception):
-    """A figure waits for a guess (IPython shows the sentence only)."""
-
-    def _render_traceback_(self) -> list[str]:
-        return [str(self)]
-
-
-def guess(given: Any) -> Any:
-    """The learner's guess, for the figure that answers it; until there is one, the figure waits."""
-    if given is ... or given is None:
-        raise Waiting("Write your guess in the cell above first: this figure answers it.")
-    return given
 
 
 _seeds: Iterator[int] | None = None

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from dropoutlab.expect import frame
-from dropoutlab.expect.frame import LeftOut, Unmet, Voice, message_of, unwritten
+from dropoutlab.expect.frame import LeftOut, Unmet, Voice, message_of, missing, unwritten
 
 MARK = re.compile(
     r"\n# (?P<name>\w+), check (?P<number>\d+) of \d+(?P<hidden>, hidden)?:"
@@ -61,6 +61,20 @@ def summary(lesson: str, exercises: dict[str, tuple[int, int]]) -> None:
     """
     if isinstance(frame.voice, Page):
         frame.voice.summary(lesson, exercises)
+
+
+class Waiting(Exception):
+    """A figure waits for a guess (IPython shows the sentence only)."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
+def guess(given: Any) -> Any:
+    """The learner's guess, for the figure that answers it; until there is one, the figure waits."""
+    if given is ... or given is None:
+        raise Waiting("Write your guess in the cell above first: this figure answers it.")
+    return given
 
 
 def start() -> None:
@@ -211,10 +225,9 @@ class Page(Voice):
                 return "Not written yet: put your answer in place of the dots."
             name = code.co_qualname.partition(".<locals>")[0].removesuffix(".__init__")
             return f"Write `{name}` above first."
-        if isinstance(error, NameError):
-            name = getattr(error, "name", None) or str(error).partition("'")[2].partition("'")[0]
-            if code.co_filename == cell:  # not within a function of another cell
-                return f"`{name}` is not defined (line {number}). Run the cell that defines it."
+        if isinstance(error, NameError) and code.co_filename == cell:  # no function of another cell
+            name = missing(error)
+            return f"`{name}` is not defined (line {number}). Run the cell that defines it."
         return ""
 
     @property
