@@ -702,6 +702,7 @@ class DropoutFunction(torch.autograd.Function):
 # ## Exercise: `mlp`
 
 # %% setup=true
+# For the checks: a network in which an output shows what a unit sent.
 def passing_on(net, mixing=None):
     """`net` in training mode, with unit matrices as weights: what a unit sends is one output.
 

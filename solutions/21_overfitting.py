@@ -128,6 +128,7 @@ for step in range(3):
     print(f"step {step}: loss {loss.item():.3f}")
 
 # %% setup=true
+# For the checks: a layer that notes what it sees.
 class Noted(nn.Module):
     """A linear layer that notes each row it sees, for the checks of train_epoch: its number (the
     last feature), the number of the batch, whether in training mode, and the logits it gave."""

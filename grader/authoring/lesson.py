@@ -57,8 +57,12 @@ class Cell:
 
     @property
     def folded(self) -> bool:
-        """Whether a page shows its first line alone: what is not meant to be read first."""
-        return self.kind in ("check", "figure", "summary")
+        """Whether a page shows its first line alone: what is not meant to be read first.
+
+        Of the setup cells that is what serves checks, and begins with a comment.
+        """
+        aside = self.kind == "setup" and self.source.startswith("# ")
+        return aside or self.kind in ("check", "figure", "summary")
 
     @property
     def question(self) -> str:
