@@ -139,7 +139,7 @@ for row, kept in enumerate(masks.sum(1)):
     ax.text(40.6, row + 0.5, f"{kept:.0f}", va="center")
 ax.text(40.6, -0.5, "kept", va="center", color=plot.GREY)
 ax.set(xlabel="unit", ylabel="example")
-ax.set_title(f"Your masks at p = {p}: each example thins the layer in its own way")
+ax.set_title(f"Your masks at p = {p}")
 plot.show(fig, "Twelve rows of forty units, kept ones blue, with the number kept beside each row.")
 
 # %% check="bernoulli_mask" points=1
@@ -157,11 +157,11 @@ for shape in (5_000, (20,), (2, 3, 400)):
         expect.only(
             mask,
             (0, 1),
-            hint="these look like the uniform numbers themselves. Compare them with p.",
+            hint="a mask holds 0 and 1 only: compare the uniform numbers with p.",
             suspects=[(1 / 0.7, "the survivors are scaled. A mask holds 0 and 1 only.")],
         )
         expect.array(mask, shape, float, hint="return a float array of the given shape: a "
-                     "comparison gives booleans, some draws integers. Make them floats.")
+                     "comparison gives booleans, some methods of rng integers. Make them floats.")
 
 # %% check="bernoulli_mask" points=3
 # Every unit has a coin of its own, fresh at each call, from rng alone, and p drops.
@@ -169,7 +169,7 @@ with expect.case("bernoulli_mask((20, 60), p, rng), 24 times for each of three p
     expect.coins(lambda p, rng: bernoulli_mask((20, 60), p, rng), axes=("row", "column"))
 
 # %% check="bernoulli_mask" points=1
-# Both ends are probabilities too; what is no probability is refused.
+# Both ends are allowed; anything that isn't a probability raises an error.
 for p, all_are in ((0.0, 1), (1.0, 0)):
     with expect.case(f"bernoulli_mask(1000, p={p}, rng)",
                      crash=[("ValueError", f"p = {p} is a probability. Allow both ends.")]):
@@ -189,7 +189,8 @@ with expect.case("bernoulli_mask(3, p=nan, rng)"):
 {
     "p is swapped": (">= p)", "< p)"),
     "half are dropped, whatever p is": (">= p)", ">= 0.5)"),
-    "uniform numbers themselves": ("(rng.random(shape) >= p).astype(float)", "rng.random(shape)"),
+    "compare the uniform numbers with p":
+        ("(rng.random(shape) >= p).astype(float)", "rng.random(shape)"),
     "survivors are scaled": (".astype(float)", " / (1 - p)"),
     "one coin decides for the whole array": ("rng.random(shape)", "np.full(shape, rng.random())"),
     "every row has the same mask":
@@ -314,7 +315,7 @@ with expect.case("apply_mask(x, mask) with x in float32 and the mask in float64"
                  hint="the result has another dtype than x. Convert the mask to x's.")
 
 # %% check="apply_mask" points=1
-# A mask of another shape is refused, and not broadcast.
+# A mask of another shape raises an error.
 for shape in ((64,), (1, 64), (100, 1)):
     with expect.case(f"apply_mask(x, mask) with x of shape (100, 64), the mask {shape}"):
         expect.raises(ValueError, lambda s=shape: apply_mask(np.ones((100, 64)), np.ones(s)),
@@ -416,11 +417,11 @@ ax.set(xlabel="thinned network (■ kept, □ dropped; your guess is orange)")
 ax.set(ylabel="% of draws: your formula,\n5 runs of 1 000 (mean ± sd)")
 likeliest = "".join("■" if m else "□" for m in all_masks[order[0]])
 often = 100 * np.array(drawn)[:, order[0]]
-told = (f"{likeliest} has {100 * chance.max():.0f} %, and was drawn in "
-        f"{often.mean():.0f} ± {often.std(ddof=1):.0f} %")
-ax.set_title(f"The likeliest: {told}")
+told = (f"probability {100 * chance.max():.0f} %, drawn {often.mean():.0f} ± "
+        f"{often.std(ddof=1):.0f} % of the time")
+ax.set_title(f"The likeliest mask, {likeliest}: {told}")
 plot.show(fig, "All 16 masks by probability, with how often each was drawn. "
-               f"The likeliest: {told}.")
+               f"The likeliest, {likeliest}: {told}.")
 
 # %% check="mask_probability" points=1
 # Over all masks of six units the probabilities sum to one.
@@ -557,10 +558,11 @@ plot.show(fig, "The share of trainings that repeat a mask, against the number of
                f"two p. With 20 units at p = 0.5 it is {told}.")
 
 # %% [markdown]
-# About 38 %, not 0.1 %. It is the birthday problem: a thousand draws make half a million *pairs*,
-# and each pair has a chance of one in a million. At $p = 0.2$ the masks are less evenly likely,
-# so repeats last longer: unequal coins leave fewer masks in practice. But both curves come down,
-# because $2^n$ outgrows everything. In a layer of a few hundred units, unless $p$ is close to 0 or
+# The exact value is 38 %, far more than most people guess. It is the birthday problem: a thousand
+# draws make half a million *pairs*, and each pair has a chance of one in a million. At $p = 0.2$
+# the masks are less evenly likely, so repeats last longer: unequal coins leave fewer masks in
+# practice. But both curves come down, because $2^n$ outgrows everything. In a layer of a few
+# hundred units, unless $p$ is close to 0 or
 # 1, every example of every epoch trains a network that was never drawn before and will not be
 # drawn again. How such networks can learn anything is a question for {{ensemble}}: they share their
 # weights.
@@ -617,6 +619,8 @@ for p, color in ((0.2, plot.GREEN), (0.5, plot.BLUE), (0.8, plot.PINK)):
     for _ in range(5):
         kept = [bernoulli_mask((200, n), p, rng).sum(1) for n in sizes]
         scatter.append([100 * np.std(k) / np.mean(k) for k in kept])
+    if p == 0.5:
+        at_4096 = np.array(scatter)[:, -1]
     ax.errorbar(sizes, np.mean(scatter, 0), np.std(scatter, 0, ddof=1), color=color, fmt="o",
                 markersize=4, capsize=2, label=f"p = {p}")
 ax.plot(4096, guess, "X", color=plot.ORANGE, markersize=10, label="your guess")
@@ -625,15 +629,14 @@ ax.set_xticks(sizes, [f"{n}" for n in sizes])
 ax.set_yticks([1, 10, 100], ["1", "10", "100"])
 ax.minorticks_off()
 ax.set(ylabel="standard deviation / mean, %\n(5 runs of 200 masks: mean ± sd)")
-slopes = [np.polyfit(np.log(sizes), np.log(run), 1)[0] for run in scatter]
-told = f"{np.mean(slopes):.2f} ± {plot.standard_error(slopes):.2f}"
-ax.set_title(f"At p = {p} the relative scatter goes as n to the power {told}")
+told = f"{at_4096.mean():.1f} ± {at_4096.std(ddof=1):.1f} %"
+ax.set_title(f"4 096 units at p = 0.5 scatter by {told} (you said {guess} %)")
 ax.legend()
 plot.show(fig, "Relative scatter against the number of units, both logarithmic, for three p; "
-               f"the slope at p = {p} is {told}.")
+               f"for 4 096 units at p = 0.5 it is {told}.")
 
 # %% check="kept_mean_and_std" points=1
-# The mean.
+# The mean is exact.
 for n, p, exact in ((100, 0.2, 80), (10, 0.25, 7.5), (64, 0.5, 32)):
     with expect.case(f"kept_mean_and_std({n}, p={p}), the mean",
                      crash=[("unpack", "return two numbers, the mean and then the other.")]):
@@ -651,7 +654,7 @@ for n, p, exact in ((100, 0.2, 80), (10, 0.25, 7.5), (64, 0.5, 32)):
         )
 
 # %% check="kept_mean_and_std" points=2
-# The standard deviation.
+# The standard deviation is exact.
 for n, p, exact in ((100, 0.2, 4), (400, 0.1, 6), (64, 0.5, 4)):
     with expect.case(f"kept_mean_and_std({n}, p={p}), the standard deviation",
                      crash=[("unpack", "return two numbers, the mean and then the other.")]):
@@ -782,7 +785,7 @@ for convention, value, drops, meaning in (
         expect.close(to_drop_probability(value, convention), drops, hint=meaning)
 
 # %% check="to_drop_probability" points=1
-# An unknown convention is refused.
+# An unknown convention raises a ValueError.
 for convention in ("paper-2012", "caffe"):
     with expect.case(f"to_drop_probability(0.3, {convention!r})"):
         expect.raises(ValueError, lambda c=convention: to_drop_probability(0.3, c),
@@ -853,7 +856,7 @@ ax.plot(list(guess.values()), [1, 3], "X", color=plot.GREY, markersize=9, label=
 ax.set(xlim=(0, 1.25 * max(runs.max(), *guess.values())))
 ax.set(xlabel="error rate on test digits, % (mean of 5 runs ± standard error)")
 costs = [plot.difference(runs[i + 1], runs[i]) for i in (0, 2)]
-told = f"Read wrongly, 0.75 costs {costs[0]:.1f} points and 0.9 {costs[1]:.1f}"
+told = f"Points of error by the wrong reading: 0.75 {costs[0]:.1f}, 0.9 {costs[1]:.1f}"
 ax.set_title(told)
 ax.legend(loc="upper right")
 plot.show(fig, f"Error rates of four networks, each number read rightly and wrongly. {told}.")

@@ -143,7 +143,7 @@ right.barh(range(12), np.sum(out, axis=1), color=plot.BLUE)
 right.axvline(30, color=plot.ORANGE)
 right.annotate("whole ", (30, 0), ha="right", va="center", color=plot.ORANGE)
 right.set(xlabel="sum of the row", yticks=[], xlim=(0, 32), ylim=(11.5, -0.5))
-right.set_title(f"No row adds up to 30: the mean is {np.mean(np.sum(out, axis=1)):.1f}")
+right.set_title(f"Sum of each row: the mean is {np.mean(np.sum(out, axis=1)):.1f}")
 plot.show(fig, "Your masks of thirty units at p = 0.5, and the sum of what survives in each.")
 
 # %% check="dropout_train" points=1
@@ -423,9 +423,9 @@ ax.invert_yaxis()
 ax.set_xlabel("distance of the outputs from their mean over masks (5 networks ± standard error)")
 ax.set_xlim(0, 1.2 * max(mean) + max(error))
 least = list(choices)[int(np.argmin(mean))]
-ax.set_title(f"The least distance: {least}")
+ax.set_title(f"Closest to the mean over masks: {least}")
 plot.show(fig, "Distance of test outputs from the mean over masks, for four ways of scaling; the "
-               f"least is that of {least}.")
+               f"closest is {least!r}.")
 
 # %% check="scaled_network" points=2
 # Each output at test time is its mean over all 64 masks of 6 hidden units.
@@ -665,14 +665,15 @@ def preactivation_variance(w, x, p):
 # %% [markdown]
 # Now see the whole distribution. Your `dropout_train` draws $z$; the dark curve is a normal
 # distribution with *your* mean and variance. Two random units, and one from a trained network:
-# the right digit's output unit, with 128 hidden units as inputs. In each title stands how far
-# the distribution function is from the normal one at its worst, over 20 such units with
-# their standard deviation (drawing 4 000 masks makes about 0.01 of it).
+# the right digit's output unit, with 128 hidden units as inputs. Each title gives the largest gap
+# between z's distribution function and the normal one (mean ± standard deviation over 20 units).
+# About 0.01 of it comes from drawing only 4 000 masks.
 #
-# **Commit yourself first: with how many inputs is $z$ within 0.05 of normal?**
+# **Commit yourself first: how large is that gap with 12 inputs?** (0 is normal, 1 as far as can
+# be.)
 
 # %% guess=true
-my_guess = 30  # inputs
+my_guess = 0.3  # the largest gap to the normal distribution function, with 12 inputs
 
 # %% figure=true
 # The distribution of z over masks beside your normal curve, for 3, 12 and 128 inputs.
@@ -708,8 +709,9 @@ for ax, n in zip(axes, (3, 12, 128), strict=True):
     ax.plot(grid, norm.pdf(grid, mean, spread), color=plot.INK)
     ax.set(xlabel="pre-activation z", yticks=[])
     named = f"{n} inputs" if n < 128 else "128 inputs, trained"
-    ax.set_title(f"{named}:\noff by {np.mean(far):.2f} ± {np.std(far, ddof=1):.2f}")
-axes[0].set_ylabel(f"density over masks\n(you said {guess} inputs)")
+    said = f" (you: {guess})" if n == 12 else ""
+    ax.set_title(f"{named}:\noff by {np.mean(far):.2f} ± {np.std(far, ddof=1):.2f}{said}")
+axes[0].set_ylabel("density over masks")
 plot.show(fig, "Histograms of z over masks for 3, 12 and 128 inputs, each with your normal curve.")
 
 # %% [markdown]
@@ -769,8 +771,8 @@ plot.show(fig, "Root mean square of what the output layer receives, thinned, who
 # $\mathbb E[\operatorname{relu}(z)]$. These are not the same: under a mask that makes $z$
 # negative the thinned unit sends 0, not a negative number that could cancel.
 #
-# How much does the scaled unit miss, at $p=0.5$, by the number of its inputs? Three kinds of
-# units: some whose inputs pull mostly one way, some whose inputs pull both ways, and the 128
+# How much does the scaled unit miss, at $p=0.5$, depending on the number of its inputs? Three kinds
+# of units: some whose inputs pull mostly one way, some whose inputs pull both ways, and the 128
 # hidden units of networks trained on the digits with half of the *pixels* dropped.
 # **Commit yourself**: with 256 inputs that pull both ways, what share is missed?
 

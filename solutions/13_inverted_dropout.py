@@ -68,7 +68,7 @@ for ax, measure, unit in zip(axes, (0, 1), ("error rate, %", "log loss, nats"), 
     ax.set_xlabel(f"{unit}, 5 runs ± s.e.")
 right = runs[1, :, 0].mean() + guess
 axes[0].axvline(right, color=plot.GREY, linestyle="--")
-axes[0].set(title=f"Forgetting costs {costs[0]:.1f} points", xlim=(0, max(right, 10) * 1.2))
+axes[0].set(title=f"Forgetting: {costs[0]:.1f} points", xlim=(0, max(right, 10) * 1.2))
 axes[0].annotate("your guess ", (right, 0.5), ha="right", va="center", color=plot.GREY)
 axes[1].set_title(f"… and {costs[1]:.2f} nats")
 plot.show(fig, f"Error rate and log loss with the scaling forgotten and applied. Forgetting adds "
@@ -361,7 +361,7 @@ ax.set(xlabel="drop probability p", ylabel="standard deviation / mean")
 ratio = np.mean(np.array(measured["inverted"]) / np.array(measured["standard"]), axis=0)
 excess = plot.difference(ratio, 1)
 told = f"{1 + excess.mean:.3f} ± {excess.error:.3f}"
-ax.set_title(f"You said: {guess}. Noise of inverted over standard: {told}")
+ax.set_title(f"Inverted dropout is {told} times as noisy (you said: {guess})")
 ax.legend()
 plot.show(fig, "Standard deviation over mean against p, for both kinds of dropout and by your "
                f"formula. The ratio of the two kinds, averaged over p, is {told}.")

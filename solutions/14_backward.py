@@ -28,26 +28,26 @@ from dropoutlab import check_probability, data, expect, explore, plot, train
 # %% [markdown]
 # ## Where we stand
 #
-# {{inverted_dropout}} settled the way forward: drop, scale the survivors, and every output has the
-# right mean. A network learns on the way *back*, and dropout stands in that way too. What if it is
+# {{inverted_dropout}} settled the forward pass: drop, scale the survivors, and every output has the
+# right mean. A network learns in the *backward* pass, and dropout is part of it too. What if it is
 # done wrong there?
 #
-# Below, small networks learn the digits with the right way forward at $p=0.5$ and five ways
-# back. One uses a fresh mask, so about half of the hidden units that learn were not even there.
+# Below, small networks learn the digits with the right forward pass at $p=0.5$ and five backward
+# passes. One uses a fresh mask, so about half of the hidden units that learn were not even there.
 # In a sixth, for comparison, the hidden layer never learns at all.
-# **Commit yourself first: what is the error rate with a fresh mask on the way back?** (Blind
+# **Commit yourself first: what is the error rate with a fresh mask in the backward pass?** (Blind
 # guessing has 90 %.)
 
 # %% guess=true
-my_guess = 60  # error rate in percent, with a fresh mask on the way back
+my_guess = 60  # error rate in percent, with a fresh mask in the backward pass
 
 # %% figure=true
-# Error rates and gradients of five ways back, and of a hidden layer that never learns.
+# Error rates and gradients of five backward passes, and of a hidden layer that never learns.
 guess = expect.guess(my_guess)
 
 
 def gradients(net, X, T, kept, back):
-    """Factors `kept` on the way forward, factors `back` on the way back."""
+    """Factors `kept` in the forward pass, factors `back` in the backward pass."""
     h = np.tanh(X @ net["W1"].T)
     sent = h * kept
     error = 2 * (sent @ net["W2"].T - T) / len(X)  # of the squared distance to the targets T
@@ -89,12 +89,13 @@ for ax, runs in zip(axes, (wrong, off), strict=True):
 axes[0].axvline(guess, color=plot.GREY, linestyle="--")
 axes[0].annotate("your guess ", (guess, 3.5), ha="right", va="center", color=plot.GREY)
 costs, astray = plot.difference(wrong[1], wrong[0]), plot.difference(off[1])
-axes[0].set(title=f"A fresh mask costs {costs:.1f} points …", xlim=(0, max(guess, 20) * 1.2),
+axes[0].set(title=f"A fresh mask: {costs:.1f} points …", xlim=(0, max(guess, 20) * 1.2),
             xlabel="error rate, %, 5 runs ± s.e.")
 axes[1].set(title=f"… with a gradient {astray.mean:.0f} ± {astray.error:.0f} % off", yticks=[],
             xlim=(0, 130), xlabel="error of W1's gradient, % of its length")
-plot.show(fig, "Error rates of six ways back, and how far their gradients are off. A fresh mask "
-               f"costs {costs:.1f} points, with a gradient {astray.mean:.0f} % off.")
+plot.show(fig, "Error rates of six backward passes, and how far their gradients are off. A "
+               f"fresh mask changes the error by {costs:.1f} points, with a gradient "
+               f"{astray.mean:.0f} % off.")
 
 # %% [markdown]
 # A gradient that is off by three quarters of its length costs about one point of error rate,
@@ -124,8 +125,8 @@ plot.show(fig, "Error rates of six ways back, and how far their gradients are of
 # \frac{\partial y_i}{\partial x_i}. $$
 #
 # What arrives from behind, `dy`, is multiplied by the layer's own slope. For a ReLU the slope is
-# 1 where $x_i > 0$ and 0 elsewhere. On the way back the layer no longer sees $x$, so the way
-# forward leaves a *cache*: whatever the way back will need, and no more.
+# 1 where $x_i > 0$ and 0 elsewhere. In the backward pass the layer no longer sees $x$, so
+# the forward pass leaves a *cache*: whatever the backward pass will need, and no more.
 
 # %%
 def relu_forward(x):
@@ -144,8 +145,8 @@ print("backward", relu_backward(np.array([10.0, 10.0, -4.0]), cache))
 # ## Exercise: `dropout_forward`
 #
 # This is {{inverted_dropout}}'s function, and one thing more: it leaves a cache. What goes into it
-# is your choice. "The way back can simply draw the mask again" is how one gets a fresh mask, the
-# second bar of the figure above.
+# is your choice. "The backward pass can simply draw the mask again" is how one gets a fresh mask,
+# the second bar of the figure above.
 
 # %% exercise="dropout_forward"
 def dropout_forward(x, p, rng, training):
@@ -174,7 +175,7 @@ def dropout_forward(x, p, rng, training):
 # Uniform numbers of x's whole shape, compared with `p`, give the mask. Which side survives?
 
 # %% [markdown] hint="dropout_forward"
-# Evaluation needs a cache as well: what would have to lie in it, so that the way back need not
+# Evaluation needs a cache as well: what would have to lie in it, so that the backward pass need not
 # ask whether it was training?
 
 # %% check="dropout_forward" points=1
@@ -255,7 +256,7 @@ def dropout_forward(x, p, rng, training=True):
 #
 # "A dropped unit sends 0, so its gradient takes care of itself": no. What arrives from behind
 # knows nothing of the mask; it tells how the loss *would* change if $y_i$ did. And "the scale
-# belongs to the way forward": no, the slope of $x_i/(1-p)$ is not 1.
+# belongs to the forward pass": no, the slope of $x_i/(1-p)$ is not 1.
 
 # %% exercise="dropout_backward"
 def dropout_backward(dy, cache):
@@ -294,7 +295,7 @@ for ax, values, what in ((above, out, "your y, for x = 1"),
     ax.bar(range(40), values, color=plot.BLUE)
     ax.plot(np.flatnonzero(out == 0), np.zeros(np.sum(out == 0)), "x", color=plot.ORANGE,
             markersize=5, clip_on=False)
-    ax.set(xlabel="unit (cross: dropped on the way forward)", ylim=(0, 2), title=what)
+    ax.set(xlabel="unit (cross: dropped in the forward pass)", ylim=(0, 2), title=what)
 above.set_ylabel("value")
 plot.show(fig, "Forty outputs and forty gradients, with the dropped units marked in both.")
 
@@ -322,8 +323,8 @@ with expect.case("dx = dropout_backward(dy, cache) after dropout_forward(x, 0.4,
             (dy * kept / scale, "divided by the scale: the slope of a survivor is 1 / (1 - p)."),
             (dy * ~kept * scale, "the mask is turned over: the dropped entries get it all."),
             (dy * out, "that is dy times the output y. The slope does not depend on x."),
-            (dy * (dx != 0) * scale, "another mask: it was drawn anew on the way back."),
-            (dy * (dx != 0), "another mask: it was drawn anew on the way back."),
+            (dy * (dx != 0) * scale, "another mask: it was drawn anew in the backward pass."),
+            (dy * (dx != 0), "another mask: it was drawn anew in the backward pass."),
         ],
     )
     expect.unchanged(given, dy)
@@ -494,8 +495,8 @@ def numerical_gradient(f, x, eps=1e-5):
 
 # %% [markdown]
 # How small should $\epsilon$ be? Below, a loss stands behind your dropout layer, and your
-# `numerical_gradient` is held against your `dropout_backward`, for five masks. "The smaller
-# the better" is what most of us believe. **Commit yourself first.**
+# `numerical_gradient` is held against your `dropout_backward`, for five masks. **Commit yourself
+# first: which $\epsilon$ gives the smallest error?**
 
 # %% guess=true
 my_guess = 1e-11  # the eps with the smallest error
@@ -565,7 +566,7 @@ with expect.case("numerical_gradient(np.prod, x), and x afterwards"):
                  hint="an entry is still shifted while the next one is tried. Undo each shift.")
 
 # %% check="numerical_gradient" points=1
-# Any shape; and the eps that is given.
+# It works for any shape, and uses the eps that is given.
 x = expect.rng().uniform(1, 2, size=(2, 3))
 rows = np.repeat(3 * np.sum(x**2, axis=1, keepdims=True), 3, axis=1)
 with expect.case("numerical_gradient(lambda z: np.sum(z**3), x) on 2 × 3 numbers"):
@@ -883,18 +884,18 @@ class Dropout:
 # %% [markdown]
 # ## A whole network
 #
-# Now alone. For a batch of $n$ rows $x$ with classes $y$:
+# Now write it yourself. For a batch of $n$ rows $x$ with classes $y$:
 #
 # $$ h = \operatorname{relu}(W_1 x + b_1), \quad s = \text{dropout}(h), \quad z = W_2 s + b_2,
 # \quad L = \frac1n \sum -\log \operatorname{softmax}(z)_y . $$
 #
-# One result to start the way back from: $\partial L/\partial z$ is
+# One result to start the backward pass from: $\partial L/\partial z$ is
 # $(\operatorname{softmax}(z) - \text{one-hot}(y))/n$, row by row. From there, walk back through
 # the lines above, and look at every step's shape.
 #
 # ## Exercise: `mlp_loss_and_gradients`
 #
-# Two traps. The way back meets *two* gates, dropout's and the ReLU's, and must pass both. And
+# Two traps. The backward pass meets *two* gates, dropout's and the ReLU's, and must pass both. And
 # $\log$ of a softmax that has underflowed to 0 is $-\infty$: a single image that the network is
 # sure of, wrongly, ruins the loss.
 
@@ -1050,7 +1051,8 @@ with expect.case("mlp_loss_and_gradients(params, X, y, 0.25, rng), one row, 600 
     largest = np.argmax(np.abs(found["b2"]))
     sent = found["W2"][largest] / found["b2"][largest]
     kept = sent[on] != 0
-    none_dropped = [(1, "W2's gradient needs what was sent to it: the output of dropout, not h.")]
+    none_dropped = [(1, "nothing was dropped from what W2's gradient uses. Is dropout between h "
+                        "and z, in training mode, and the gradient taken from its output, not h?")]
     expect.only(
         sent[on] / h[on], (0, 1 / (1 - p)), rtol=1e-6,
         hint="what W2 receives is relu(W1 x + b1) after dropout, and nothing else is dropped.",
@@ -1072,15 +1074,15 @@ with expect.case("mlp_loss_and_gradients(params, X, y, 0.25, rng), one row, 600 
         found["b1"], leaf["b1"].grad.numpy(),
         hint="b1: go back through dropout, then through the ReLU.",
         suspects=[
-            (arrived * on, "b1: the way back has no dropout mask; dropped units learn nothing."),
+            (arrived * on, "b1: the backward pass has no dropout mask. It needs that of forward."),
             (arrived * on / (1 - p), "b1: dropped units get a gradient; they learn nothing."),
-            (arrived * keeps, "b1: the scale 1 / (1 - p) is missing on the way back."),
-            (arrived * keeps / (1 - p) ** 2, "b1: the way back is scaled twice."),
-            (arrived * on * (found["b1"] != 0) / (1 - p), "b1: a fresh mask on the way back."),
+            (arrived * keeps, "b1: the scale 1 / (1 - p) is missing in the backward pass."),
+            (arrived * keeps / (1 - p) ** 2, "b1: the backward pass is scaled twice."),
+            (arrived * on * (found["b1"] != 0) / (1 - p), "b1: a fresh mask in the backward pass."),
         ],
     )
     expect.close(found["W1"], leaf["W1"].grad.numpy(),
-                 hint="W1's gradient is not what b1's would make one expect: at_b1.T @ X.")
+                 hint="b1's gradient is right, W1's is not. What W1 multiplies is X.")
 
 # %% check="mlp_loss_and_gradients" points=1
 # In a batch each row has a mask of its own, and all randomness is rng's.
@@ -1092,14 +1094,18 @@ with expect.case("mlp_loss_and_gradients(params, X, y, 0.5, rng) on 60 equal row
     loss, found = mlp_loss_and_gradients(net, batch, labels, 0.5, rng)
     expect.equal(int(np.sum(found["b1"] == 0)), 0,
                  hint="units without any gradient: one mask serves the whole batch.")
-    again = mlp_loss_and_gradients(net, batch, labels, 0.5, rng)[0]
-    expect.varies([loss, again], chance=1e-12, what="two different losses with the same rng",
-                  hint="each call has the same mask: a seed is set inside. Draw from rng.")
-with expect.case("mlp_loss_and_gradients(params, X, y, 0.5, rng) with two generators of seed 7"):
-    first, second = (
-        mlp_loss_and_gradients(net, batch, labels, 0.5, np.random.default_rng(7))[0] for _ in "ab"
-    )
-    expect.repeats(first, second, hint="the mask does not come from rng. Hand rng on.")
+
+
+def sent(p, rng):
+    """Which of 600 hidden units sent something, read off W2's gradient for one row."""
+    net = {"W1": np.ones((600, 1)), "b1": np.zeros(600)}
+    net |= {"W2": np.zeros((3, 600)), "b2": np.zeros(3)}
+    found = mlp_loss_and_gradients(net, np.ones((1, 1)), np.zeros(1, int), p, rng)[1]
+    return found["W2"][0] / found["b2"][0]
+
+
+with expect.case("mlp_loss_and_gradients(params, X, y, p, rng), one row, 24 times for three p"):
+    expect.coins(sent, axes=["hidden unit"])
 
 # %% check="mlp_loss_and_gradients" points=1
 # With dropout, a batch: central differences of your own loss, to 1e-7.
@@ -1168,7 +1174,7 @@ with expect.case("mlp_loss_and_gradients(params, X, y, 0.0, rng) with logits of 
     "b2: the sign is wrong": ("error /= len(y)", "error /= -len(y)"),
     "subtract 1 from the softmax": ("    error[rows, y] -= 1\n", ""),
     "the ReLU's gate is missing": (" * (h > 0)", ""),
-    "the output of dropout, not h": ("error.T @ sent", "error.T @ h"),
+    "taken from its output, not h": ("error.T @ sent", "error.T @ h"),
     "the survivors are not scaled": ("rng, True)", "rng, True)\n    sent = sent * (1 - p)"),
     "nothing else is dropped": ("h = np.max", """X = dropout_forward(X, p, rng, True)[0]
     h = np.max"""),
@@ -1177,19 +1183,20 @@ with expect.case("mlp_loss_and_gradients(params, X, y, 0.0, rng) with logits of 
     sent = sent * (rng.random(h.shape) >= p)"""),
     "not that of the thinned network": ("-log_q[rows, y].mean()",
         'train.log_loss(train.softmax(h @ params["W2"].T + params["b2"]), y)'),
-    "the way back has no dropout mask": ('dropout_backward(error @ params["W2"], cache)',
+    "the backward pass has no dropout mask": ('dropout_backward(error @ params["W2"], cache)',
                                          '(error @ params["W2"])'),
     "dropped units get a gradient; they": ('dropout_backward(error @ params["W2"], cache)',
                                            '(error @ params["W2"]) / (1 - p)'),
-    "is missing on the way back": ('dropout_backward(error @ params["W2"], cache)',
+    "is missing in the backward pass": ('dropout_backward(error @ params["W2"], cache)',
                                    '(error @ params["W2"]) * (sent > 0)'),
-    "the way back is scaled twice": ("cache) * (h", "cache) / (1 - p) * (h"),
-    "a fresh mask on the way back": ('dropout_backward(error @ params["W2"], cache)',
+    "the backward pass is scaled twice": ("cache) * (h", "cache) / (1 - p) * (h"),
+    "a fresh mask in the backward pass": ('dropout_backward(error @ params["W2"], cache)',
                                      'dropout_forward(error @ params["W2"], p, rng, True)[0]'),
     "one mask serves the whole batch": ("sent, cache = dropout_forward(h, p, rng, True)",
         "factor, cache = dropout_forward(0 * h[:1] + 1, p, rng, True)\n    sent = h * factor"),
     "a seed is set inside": ("h, p, rng, True", "h, p, np.random.default_rng(0), True"),
-    "does not come from rng": ("h, p, rng, True", "h, p, np.random.default_rng(), True"),
+    "do not come from the given generator": ("h, p, rng, True",
+                                             "h, p, np.random.default_rng(), True"),
     "not that of your own loss": ("at_h.T @ X", "at_h.T @ (X if p == 0 or len(X) == 1 else X / 2)"),
     "exp overflows": ("""    z = z - z.max(1, keepdims=True)
     log_q = z - np.log(np.exp(z)""", "    log_q = np.log(np.exp(z) / np.exp(z)"),
@@ -1304,14 +1311,15 @@ ax.annotate("your guess  ", (0.5, guess), ha="right", va="bottom")
 ax.set(xlabel="drop probability p", ylabel="angle, degrees", xlim=(0.05, 1), ylim=(0, 90),
        xticks=rates)
 away, apart = (plot.difference(angles[:, rates.index(0.5), k]) for k in (1, 2))
-told = (f"{away.mean:.0f} ± {away.error:.0f}° from the whole network's gradient, "
-        f"{apart.mean:.0f} ± {apart.error:.0f}° from another")
-ax.set_title(f"At p = 0.5 an average is {told}")
-plot.show(fig, f"Angles between gradients against p. At p = 0.5 an average over masks is {told}.")
+told = (f"{away.mean:.0f} ± {away.error:.0f}° off the whole network's (its halves: "
+        f"{apart.mean:.0f} ± {apart.error:.0f}° apart)")
+ax.set_title(f"At p = 0.5 the average over 300 masks is {told}")
+plot.show(fig, "Angles between gradients against p. At p = 0.5 the average over 300 masks is "
+               f"{told}.")
 
 # %% [markdown]
 # From $p=0.3$ on, two independent averages agree much better with each other (grey) than with the
-# whole network (blue), so the gap is no noise. It cannot close: an average of gradients is the
+# whole network (blue), so the gap is not noise. It cannot close: an average of gradients is the
 # gradient of the average, and what is averaged here is the loss of the *thinned* networks. Dropout
 # follows *another* loss, and follows it without bias. What that loss is made of is {{regulariser}}.
 #
@@ -1333,7 +1341,7 @@ explore.learning_weights(mlp_loss_and_gradients)
 # Put one of the strings in place of each `...`.
 
 # %% question="dropped_answer" points=1
-# One image in the step, and a hidden unit is dropped. Zero gradient have the weights:
+# The step sees one image, and a hidden unit is dropped. Which weights get no gradient?
 #
 # - [ ] to the unit
 # - [ ] from the unit
@@ -1380,7 +1388,7 @@ explore.learning_weights(mlp_loss_and_gradients)
 # ## What we found
 #
 # - Backward is `dy` times the same mask and the same scale; in evaluation, `dy`.
-# - Networks with a wrong way back learned nearly as well as with the right one. Only comparing
+# - Networks with a wrong backward pass learned nearly as well as with the right one. Only comparing
 #   gradients tells.
 # - Freeze the mask, and central differences prove a random network's gradient to $10^{-7}$ and
 #   better; $\epsilon$ between $10^{-6}$ and $10^{-5}$ serves best.

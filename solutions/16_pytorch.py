@@ -27,8 +27,9 @@ from dropoutlab import check_probability, data, expect, explore, plot
 # %% [markdown]
 # ## Where we stand
 #
-# {{backward}} wrote dropout's two directions by hand. PyTorch takes the way back off your hands and
-# ships the layer as well, so `nn.Dropout(0.5)` is all one writes. What is left to do wrong?
+# {{backward}} wrote dropout's two directions by hand. PyTorch takes the backward pass off your
+# hands and ships the layer as well, so `nn.Dropout(0.5)` is all one writes. What is left to do
+# wrong?
 #
 # Below, a network with two hidden layers learns the digits: without a bug, with one of four bugs
 # that raise neither an error nor a warning, and without dropout.
@@ -454,10 +455,10 @@ class Dropout(nn.Module):
         return f"{type(self).__name__}(p={self.p})"
 
 # %% [markdown]
-# ## The way back, by hand
+# ## The backward pass, by hand
 #
 # Autograd wrote the backward pass for you, from the lines of `forward`. For that it keeps what
-# these lines leave behind. When you know better what the way back needs, you can write both
+# these lines leave behind. When you know better what the backward pass needs, you can write both
 # directions, as in {{backward}}, and hand them to autograd as a `Function`. Here is {{backward}}'s
 # ReLU. `ctx` carries the cache, and `backward` returns one gradient for *each* argument of
 # `forward`, `None` where there is none to give.
@@ -490,7 +491,7 @@ print(example.grad)
 
 # %% exercise="DropoutFunction"
 class DropoutFunction(torch.autograd.Function):
-    """y = m * x / (1 - p), and on the way back dx = m * dy / (1 - p).
+    """y = m * x / (1 - p), and in the backward pass dx = m * dy / (1 - p).
 
     Called as `DropoutFunction.apply(x, p, generator)`, in training only.
     x : tensor of any shape and floating dtype, left as it is
@@ -606,7 +607,7 @@ with expect.case("two calls in one graph, p = 0.4 and 0.5, then backward", crash
     out = DropoutFunction.apply(first, 0.5, expect.generator())
     out.backward(dy)
     expect.close(x.grad, dy * (out.detach() != 0) / 0.3, rtol=1e-6,
-                 hint="each call needs its own mask and p on the way back: they belong on ctx.")
+                 hint="each call needs its own mask and p to go backward: they belong on ctx.")
 
 # %% check="DropoutFunction" points=1
 # What is kept: at most one byte per entry.

@@ -124,7 +124,7 @@ with expect.case("locked_dropout(x, p, generator) on ones (3, 20, 60), 24 times 
     )
 
 # %% check="locked_dropout" points=1
-# In evaluation the identity; x is left as it was.
+# In evaluation x comes back unchanged, and x itself is left alone.
 x = torch.randn(4, 5, 6, generator=expect.generator())
 before = x.clone()
 for p in (0.6, 1.0):
@@ -149,7 +149,7 @@ with expect.case("locked_dropout(x, p=0.01, generator) on a million ones, torch.
                 hint="the uniform numbers are too coarse: bfloat16 has 8 bits. Draw in float32.")
 
 # %% check="locked_dropout" points=1
-# The gradient passes the mask and the scale.
+# The gradient goes through the mask and the scale.
 with expect.case("locked_dropout(x, p=0.5).sum().backward(); x.grad"):
     x = torch.ones(3, 4, 50, dtype=torch.float64, requires_grad=True)
     out = locked_dropout(x, 0.5)
@@ -238,8 +238,8 @@ fig, (ax,) = plot.figure(1, height=2.6)
 plot.mask(left_over.T.numpy(), ax)
 ax.set_xticks([k + 0.5 for k in range(len(sentence))], sentence, rotation=45, ha="right")
 ax.tick_params(length=0)
-ax.set(ylabel="feature", aspect="auto", title="Your mask: a word falls everywhere or nowhere")
-plot.show(fig, "Your word dropout on a sentence: whole columns are dropped, equal words alike.")
+ax.set(ylabel="feature", aspect="auto", title="Your mask, word by word")
+plot.show(fig, "Your word dropout on a sentence: a column for each place, a row for each feature.")
 
 # %% check="embedding_dropout" points=1
 # What is left of a word is weight / (1 - p), and of a dropped one zeros.
@@ -247,6 +247,8 @@ table = torch.ones(4001, 1, dtype=torch.float64)
 table[0] = 7
 with expect.case("embedding_dropout(weight, tokens, p=0.3) on 4000 words whose vector is 1"):
     out = embedding_dropout(table, torch.arange(1, 4001), 0.3, expect.generator())
+    expect.tensor(out, (4000, 1), torch.float64, hint="return a row for each token, of weight's "
+                  "dtype.")
     expect.only(out, (0, 1 / 0.7), rtol=1e-6, hint="what is left of a word is weight / (1 - p).",
                 suspects=[(1, "the survivors are not scaled. Divide them by 1 - p."),
                           (7, "a dropped word becomes word 0. Its vector should be zeros."),
@@ -269,7 +271,7 @@ with expect.case("embedding_dropout(weight, tokens, p, generator), 200 words at 
 table = torch.randn(30, 4, generator=expect.generator())
 before, places = table.clone(), torch.arange(30).view(5, 6)
 with expect.case("weight after embedding_dropout(weight, tokens, p=0.5)"):
-    embedding_dropout(table, places, 0.5)
+    embedding_dropout(table, torch.arange(30), 0.5)
     expect.unchanged(table, before, hint="the table itself loses its words. Work on a new one.")
 with expect.case("embedding_dropout(weight, tokens, p=0.5, training=False)"):
     expect.close(embedding_dropout(table, places, 0.5, None, False), table[places],
@@ -281,6 +283,8 @@ with expect.case("embedding_dropout(weight, tokens, p=0.5, training=False)"):
 with expect.case("embedding_dropout(weight, tokens, 0.5).sum().backward(); weight.grad"):
     table = torch.ones(40, 3, dtype=torch.float64, requires_grad=True)
     out = embedding_dropout(table, torch.arange(40), 0.5)
+    expect.varies(out.detach()[:, 0], chance=2 * 0.5**40, what="some words dropped, some kept",
+                  hint="all words are kept, or all are dropped.")
     out.sum().backward()
     expect.close(table.grad, out.detach(), hint="the gradient is not the mask with its scale.")
 with expect.case("embedding_dropout(weight, tokens, 0.5) of a single token"):
@@ -534,7 +538,8 @@ with expect.case("VariationalLSTM(60, 60, p) whose gates hear only x, 24 times f
         lambda p, _: listening(p, 60)(torch.full((1, 20, 60), 0.5).double())[0][0].detach() > 1e-9,
         axes=("sequence", "feature"),
         source=lambda: None,
-        suspects=[(lambda p: 1 - (1 - p) ** 2, "each gate has masks of its own. All share two.")],
+        suspects=[(lambda p: 1 - (1 - p) ** 2,
+                   "each gate has masks of its own. All four should share m_x and m_h.")],
     )
 
 # %% check="VariationalLSTM" points=2
@@ -569,7 +574,8 @@ with expect.case("VariationalLSTM(60, 60, p) whose gates hear only h, 24 times f
         lambda p, _: remembering(p, 60)(x, (x + 0.5, x))[0][0].detach() > 1e-9,
         axes=("sequence", "unit"),
         source=lambda: None,
-        suspects=[(lambda p: 1 - (1 - p) ** 2, "each gate has masks of its own. All share two.")],
+        suspects=[(lambda p: 1 - (1 - p) ** 2,
+                   "each gate has masks of its own. All four should share m_x and m_h.")],
     )
 
 # %% check="VariationalLSTM" points=1
@@ -719,9 +725,10 @@ def show_learned(learned, title):
 
 learned = characters.learn(list(ways.values()))
 ends = learned["test"][:, :, -1]
-saved, gained = plot.difference(ends[1], ends[2]), plot.difference(ends[0], ends[1])
-show_learned(learned, f"Dropout saves {gained:.2f} bits,\nlocking {saved:.3f} more")
-print(f"locking saves {saved:.3f} bits on input and output; your guess: {guess}")
+locking, helped = plot.difference(ends[2], ends[1]), plot.difference(ends[1], ends[0])
+show_learned(learned, f"Bits: dropout {helped:.2f},\nlocking {locking:.3f}")
+print(f"locking changes the test by {locking:.3f} bits on input and output; you guessed a saving "
+      f"of {guess}")
 print(f"without dropout, best of the {learned['test'].shape[2]} looks: "
       f"{learned['test'][0].min(1).mean():.3f}")
 
@@ -755,16 +762,17 @@ except FileNotFoundError as missing:
     print(f"Shakespeare is left out: {missing}")
 else:
     learned = characters.learn(list(ways.values()), name="tinyshakespeare", most=1_000_000)
-    gained = plot.difference(*learned["test"][:2, :, -1])
-    show_learned(learned, f"With a million characters\ndropout saves {gained:.2f} bits")
+    none, fresh_ones = learned["test"][:2, :, -1]
+    helped = plot.difference(fresh_ones, none)
+    show_learned(learned, f"With a million characters\nbits by dropout: {helped:.2f}")
 
 # %% [markdown]
 # ## Where is the memory?
 #
 # The first figure masked the only place where anything was kept. An LSTM keeps what it knows in
 # the cell $c_t$, and none of these masks touches the cell: a mask on $h_{t-1}$ makes the gates
-# hear badly for one step, and that is all. So there is a prediction: fresh masks do harm where
-# they stand on the path that carries the memory, and nowhere else.
+# hear badly for one step, and that is all. So it should matter *where* a mask stands: on the path
+# that carries the memory, or beside it.
 #
 # To test it we need one more way to drop, made for that path.
 #
@@ -811,8 +819,8 @@ ax.plot([0, 40], [0, 40], color=plot.GREY, linestyle="--")
 ax.annotate("the new value", (30, 30), xytext=(-8, 6), textcoords="offset points", ha="right",
             color=plot.GREY)
 ax.set(xlabel="time step", ylabel="value of a unit")
-ax.set_title("Your zoneout, p = 0.7: late, but never lost")
-plot.show(fig, "Six units follow a rising value in steps: they lag behind and are never zeroed.")
+ax.set_title("Your zoneout, p = 0.7")
+plot.show(fig, "Six units under your zoneout, and the rising value that they are given.")
 
 # %% check="zoneout" points=1
 # Each entry is the old or the new one, as it is.
@@ -836,7 +844,9 @@ with expect.case("zoneout(h_old, h_new, p=0.2) with h_old = 2 and h_new = 5 ever
 with expect.case("zoneout(h_old, h_new, p, generator), 0 old, 1 new, 24 times for three p"):
     old, new = torch.zeros(20, 60), torch.ones(20, 60)
     expect.coins(lambda p, generator: zoneout(old.clone(), new.clone(), p, generator),
-                 source=expect.generator, none=True)
+                 source=expect.generator, none=True,
+                 suspects=[(lambda p: 1 - p, "p is swapped: the old value stays with "
+                                             "probability p.")])
 
 # %% check="zoneout" points=1
 # Evaluation is the mean over masks.
@@ -925,8 +935,8 @@ axes[1].set(xlabel="named right after 300 updates, %, 5 runs ± s.e.", xlim=(0, 
             xticks=(0, 25, 50, 75, 100))
 ends = right[:, :, -1]
 by_name = dict(zip(ways_to_recall, ends, strict=True))
-harm = plot.difference(by_name["no dropout"], by_name["fresh on h"])
-axes[1].set_title(f"Lost by fresh masks on h: {harm:.0f} points")
+lost = [name for name, runs in by_name.items() if runs.mean() < 25]
+axes[1].set_title(f"Below 25 %: {', '.join(lost) or 'none'}")
 plot.show(fig, "Symbols named right over 30 steps, in the end: " + ", ".join(
     f"{name} {runs.mean():.0f} %" for name, runs in by_name.items()) + ".")
 

@@ -273,7 +273,7 @@ with expect.case("out = gaussian_dropout(x, 0.4); out.sum().backward(); x.grad",
     "one row of noise serves": ("(x.shape, ", "(x.shape[-1:], "),
     "units of a sample share": ("(x.shape, ", "((len(x), *[1] * (x.dim() - 1)), "),
     "one number multiplies everything": ("(x.shape, ", "((1,), "),
-    "are drawn against one another":
+    "are drawn as opposites":
         ("* noise)", "* torch.cat([noise[: len(x) // 2], -noise[: (len(x) + 1) // 2]]))"),
     "training changes nothing": ("if not training", "if training"),
     "the noise is still there": ("if not training", "if training is None"),

@@ -32,9 +32,9 @@ from dropoutlab.gpu import tl, triton
 # %% [markdown]
 # ## Where we stand
 #
-# The way back through dropout needs the mask of the way there, so something must stay in memory
-# between the two. In {{pytorch}} you measured how much: on the CPU, PyTorch keeps four bytes for
-# each entry.
+# The backward pass through dropout needs the mask of the forward pass, so something must stay in
+# memory between the two. In {{pytorch}} you measured how much: on the CPU, PyTorch keeps four bytes
+# for each entry.
 #
 # Now take one layer of a transformer: 8 texts of 1024 tokens, 1024 features wide, 16 heads. It
 # drops attention weights ($8 \times 16 \times 1024 \times 1024$ of them) and twice the
@@ -699,8 +699,8 @@ class SeededDropout(torch.autograd.Function):
 # %% [markdown]
 # What does each layer keep, and does the gradient stay right where a framework runs the forward
 # pass *again*? **Activation checkpointing** does: it throws away what lies inside a block, and
-# recomputes it on the way back. If the second run draws another mask, the gradient belongs to a
-# network that was never run. `checkpoint` therefore puts the state of PyTorch's own generators
+# recomputes it in the backward pass. If the second run draws another mask, the gradient belongs to
+# a network that was never run. `checkpoint` therefore puts the state of PyTorch's own generators
 # back, unless it is told not to. **Predict first**: for which of these four is the gradient wrong?
 #
 # - (a) `F.dropout`
@@ -1377,9 +1377,9 @@ class TritonDropout(torch.autograd.Function):
 #
 # ## Exercise: `bias_dropout_residual_kernel`
 #
-# This time you write the kernel's body alone, and the way back. "The residual is dropped with the
-# rest": then nothing of the stream would get past this layer. And "the gradient needs a kernel of
-# its own": which of your functions gives $dx$ already? The bias is one row for all rows of $x$,
+# This time you write the kernel's body alone, and the backward pass. "The residual is dropped with
+# the rest": then nothing of the stream would get past this layer. And "the gradient needs a kernel
+# of its own": which of your functions gives $dx$ already? The bias is one row for all rows of $x$,
 # so the gradients of all rows add up in it.
 
 # %% exercise="bias_dropout_residual_kernel"
@@ -1666,8 +1666,8 @@ class BiasDropoutResidual(torch.autograd.Function):
 
 # %% [markdown] answer="checkpointed_masks" points=2
 # ### BEGIN SOLUTION
-# *Marking guide.* One point: the block runs a second time on the way back and draws a new mask,
-# because only the state of PyTorch's own generators is put back; so the gradient belongs to
+# *Marking guide.* One point: the block runs a second time in the backward pass and draws a new
+# mask, because only the state of PyTorch's own generators is put back; so the gradient belongs to
 # another thinned network than the one whose loss was computed. It has the right shape and a
 # plausible size, so nothing fails. One point: a mend (PyTorch's own generator, the generator's
 # state put back by hand, or a mask made from a seed), and a measurement (compare the gradient with

@@ -126,7 +126,9 @@ class Difference(NamedTuple):
 
     def __format__(self, spec: str) -> str:
         spec = spec or ".2g"
-        return f"{self.mean:+{spec}} ± {self.error:{spec}}"
+        mean = f"{self.mean:+{spec}}"
+        mean = mean if float(mean) else f"{0.0:{spec}}"  # no "-0.0"
+        return f"{mean} ± {self.error:{spec}}"
 
     def says(self, *, more: str, less: str, same: str) -> str:
         """The sentence that holds: for a mean above 0, below 0, or too near to 0 to tell."""

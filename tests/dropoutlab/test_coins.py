@@ -74,25 +74,25 @@ WRONG: dict[str, tuple[Coins, str]] = {
     ),
     "halves": (
         lambda p, rng: keeps(np.tile(rng.random((20, 30)), (1, 2)), p),
-        "half of them further on share a coin",
+        "half the array away share a coin",
     ),
     "antithetic neighbours": (
         lambda p, rng: keeps(np.stack([u := rng.random(X.size // 2), 1 - u], -1), p),
-        "are drawn against one another",
+        "are drawn as opposites",
     ),
     "antithetic halves": (
         lambda p, rng: keeps(np.concatenate([u := rng.random(X.size // 2), 1 - u]), p),
-        "are drawn against one another",
+        "are drawn as opposites",
     ),
     "antithetic mirror": (
         lambda p, rng: keeps(np.concatenate([u := rng.random(X.size // 2), 1 - u[::-1]]), p),
-        "mirror image are drawn against one another",
+        "mirror image are drawn as opposites",
     ),
     "rolled": (
         lambda p, rng: (
             np.stack([np.roll(row, 7 * k) for row in [rng.random(60)] for k in range(20)]) >= p
         ),
-        "coins are shared|share a coin|against one another",
+        "coins are shared|share a coin|as opposites",
     ),
     "one mask": (
         lambda p, rng: np.broadcast_to(rng.random(60) >= p, X.shape),

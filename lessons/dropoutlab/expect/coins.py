@@ -162,7 +162,7 @@ def _own(
         for mask in masks.values():
             if (mask != mask.take([0], k + 1)).any():
                 hint = f"each {names[k]} has a coin of its own, where one should serve them all."
-                raise Unmet(f"one coin for every {names[k]}", "some kept and some dropped", hint)
+                raise Unmet(f"the same coin for each {names[k]}", "some kept, some dropped", hint)
         masks = {rate: mask.take(0, k + 1) for rate, mask in masks.items()}
     left = [name for k, name in enumerate(names) if k not in shared]
     for count in range(len(left), 0, -1):
@@ -171,7 +171,8 @@ def _own(
                 where = " and every ".join(left[k] for k in some)
                 whole = "one coin decides for the whole array"
                 said = whole if count == len(left) > 1 else f"every {where} has the same mask"
-                hint = f"{said}. Draw coins of the whole shape."
+                own = " and ".join(left)
+                hint = f"{said}. Draw a coin for each {own}."
                 raise Unmet(f"coins of its own for every {where}", said, hint)
     return masks
 
@@ -198,7 +199,7 @@ def _fresh(masks: dict[float, np.ndarray], draw: Draw, source: Callable[[], Any]
             hint = (
                 "each call with one generator makes the same mask: draw from it, not from a copy."
             )
-        raise Unmet("another mask at each call", f"{len(mask)} times the same", hint)
+        raise Unmet("another mask at each call", f"the same mask {len(mask)} times", hint)
 
 
 def _repeated(draw: Draw, p: Sequence[float], source: Callable[[], Any]) -> None:
@@ -280,6 +281,10 @@ def _rates(
     return []
 
 
+def _a(name: str) -> str:
+    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
+
+
 Halves = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -288,13 +293,13 @@ def _pairs(shape: Sequence[int], names: Sequence[str]) -> Iterator[tuple[str, Ha
     for k, n in enumerate(shape):
         half, odd = n // 2, 2 * ((n - 1) // 2)
         halves = {
-            f"a {names[k]} and the next": (range(0, 2 * half, 2), range(1, 2 * half, 2)),
-            f"a {names[k]} and the one after it": (range(1, odd, 2), range(2, odd + 1, 2)),
-            f"a {names[k]} and the one half of them further on": (
+            f"{_a(names[k])} and the next": (range(0, 2 * half, 2), range(1, 2 * half, 2)),
+            f"{_a(names[k])} and the one after it": (range(1, odd, 2), range(2, odd + 1, 2)),
+            f"{_a(names[k])} and the one half the array away": (
                 range(half),
                 range(half, 2 * half),
             ),
-            f"a {names[k]} and its mirror image": (range(half), range(n - 1, n - 1 - half, -1)),
+            f"{_a(names[k])} and its mirror image": (range(half), range(n - 1, n - 1 - half, -1)),
         }
         for name, (first, second) in list(halves.items())[: 4 if n > 2 else n - 1]:
             yield name, partial(_along, axis=k, first=first, second=second)
@@ -339,7 +344,7 @@ def _agreements(
         if k > high:
             hint = f"{name} share a coin. Each needs its own."
         else:
-            hint = f"{name} are drawn against one another (as u and 1 - u are). Draw each anew."
+            hint = f"{name} are drawn as opposites (from u and 1 - u). Draw each independently."
         yield Finding(
             0 if strong else 6,
             f"at p = {p:g}, {name} alike in {chance:.3f} ± {width:.3f} of the pairs",

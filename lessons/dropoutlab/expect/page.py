@@ -227,7 +227,9 @@ class Page(Voice):
             return f"Write `{name}` above first."
         if isinstance(error, NameError) and code.co_filename == cell:  # no function of another cell
             name = missing(error)
-            return f"`{name}` is not defined (line {number}). Run the cell that defines it."
+            return (
+                f"`{name}` is not defined (line {number}). Run its cell, or look at its spelling."
+            )
         return ""
 
     @property
