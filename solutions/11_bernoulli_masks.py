@@ -165,8 +165,10 @@ for shape in (5_000, (20,), (2, 3, 400)):
 
 # %% check="bernoulli_mask" points=3
 # Every unit has a coin of its own, fresh at each call, from rng alone, and p drops.
-with expect.case("bernoulli_mask((20, 60), p, rng), 24 times for each of three p"):
+with expect.case("bernoulli_mask((20, 60), p, rng), 24 times for each of four p"):
     expect.coins(lambda p, rng: bernoulli_mask((20, 60), p, rng), axes=("row", "column"))
+with expect.case("bernoulli_mask((4, 6, 50), p, rng), 24 times for each of four p"):
+    expect.coins(lambda p, rng: bernoulli_mask((4, 6, 50), p, rng))
 
 # %% check="bernoulli_mask" points=1
 # Both ends are allowed; anything that isn't a probability raises an error.
@@ -205,7 +207,7 @@ with expect.case("bernoulli_mask(3, p=nan, rng)"):
     "shape may be a plain int": ("rng.random(shape)", "rng.random((*shape,))"),
     "Make them floats": (".astype(float)", ""),
     "Allow both ends": ("0 <= p <= 1", "0 <= p < 1"),
-    "p = 0 keeps all units": ("not 0 <= p <= 1", "not 0 <= (p := round(p, 2) or 0.01) <= 1"),
+    "p = 0 keeps all units": ("not 0 <= p <= 1", "not 0 <= (p := p or 0.5) <= 1"),
     "unless 0 <= p <= 1": ("not 0 <= p <= 1", "p is None"),
     "NaN slips through": ("not 0 <= p <= 1", "p < 0 or p > 1"),
 }
@@ -289,7 +291,7 @@ with expect.case("apply_mask(x, mask) with x = [3, -2, 0.5, 4] and mask = [1, 0,
             ([3, -2, 0.5, 4], "nothing is dropped."),
         ],
     )
-x = expect.rng().normal(size=(4, 6, 5))
+x = expect.rng().normal(size=(5, 6, 4)).T
 mask = (np.arange(120) % 3 > 0).astype(float).reshape(4, 6, 5)
 with expect.case("apply_mask(x, mask) on 4 × 6 × 5 normal numbers"):
     out = apply_mask(x, mask)
@@ -316,9 +318,10 @@ with expect.case("apply_mask(x, mask) with x in float32 and the mask in float64"
 
 # %% check="apply_mask" points=1
 # A mask of another shape raises an error.
-for shape in ((64,), (1, 64), (100, 1)):
-    with expect.case(f"apply_mask(x, mask) with x of shape (100, 64), the mask {shape}"):
-        expect.raises(ValueError, lambda s=shape: apply_mask(np.ones((100, 64)), np.ones(s)),
+for of_x, shape in (((100, 64), (64,)), ((100, 64), (1, 64)), ((100, 64), (100, 1)),
+                    ((64,), (100, 64)), ((1, 64), (64, 1)), ((4, 3, 5), (4, 1, 5))):
+    with expect.case(f"apply_mask(x, mask) with x of shape {of_x}, the mask {shape}"):
+        expect.raises(ValueError, lambda x=of_x, s=shape: apply_mask(np.ones(x), np.ones(s)),
                       mentions=("mask", "shape", "shapes"),
                       hint="NumPy broadcasts this mask: many units share one coin. Compare the"
                            " shapes first, and raise ValueError with the word mask in it.")

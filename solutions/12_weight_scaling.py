@@ -149,7 +149,7 @@ plot.show(fig, "Your masks of thirty units at p = 0.5, and the sum of what survi
 # %% check="dropout_train" points=1
 # Some entries are dropped; the others are passed on as they are, in a new array like x.
 for shape, dtype in (((40, 3, 50), np.float64), ((3000,), np.float32)):
-    x = expect.rng().normal(size=shape).astype(dtype)
+    x = expect.rng().normal(size=shape[::-1]).astype(dtype).T
     before = x.copy()
     with expect.case(f"dropout_train(x, p=0.4, rng) on normal numbers {shape}, {x.dtype}"):
         out = dropout_train(x, 0.4, expect.rng())
@@ -172,8 +172,10 @@ for shape, dtype in (((40, 3, 50), np.float64), ((3000,), np.float32)):
 
 # %% check="dropout_train" points=2
 # Every entry has a coin of its own, fresh at each call, and from rng alone.
-with expect.case("dropout_train(x, p, rng) on 20 × 60 ones, 24 times for each of three p"):
+with expect.case("dropout_train(x, p, rng) on 20 × 60 ones, 24 times for each of four p"):
     expect.coins(lambda p, rng: dropout_train(np.ones((20, 60)), p, rng))
+with expect.case("dropout_train(x, p, rng) on 4 × 6 × 50 ones, 24 times for each of four p"):
+    expect.coins(lambda p, rng: dropout_train(np.ones((4, 6, 50)), p, rng))
 
 # %% mistakes="dropout_train"
 {

@@ -167,14 +167,16 @@ for p in (0.2, 0.5, 0.9):
 
 # %% check="inverted_dropout" points=2
 # Every entry has a coin of its own, fresh at each call, and from rng alone.
-with expect.case("inverted_dropout(x, p, rng) on 20 × 60 ones, 24 times for each of three p"):
+with expect.case("inverted_dropout(x, p, rng) on 20 × 60 ones, 24 times for each of four p"):
     expect.coins(lambda p, rng: inverted_dropout(np.ones((20, 60)), p, rng),
                  scale=lambda p: 1 / (1 - p))
+with expect.case("inverted_dropout(x, p, rng) on 4 × 6 × 50 ones, 24 times for each of four p"):
+    expect.coins(lambda p, rng: inverted_dropout(np.ones((4, 6, 50)), p, rng))
 
 # %% check="inverted_dropout" points=1
 # Each entry becomes 0 or x / (1 - p), in a new array of the same shape and dtype.
 for shape, dtype in (((4, 3, 500), np.float64), ((3000,), np.float32)):
-    x = expect.rng().normal(size=shape).astype(dtype)
+    x = expect.rng().normal(size=shape[::-1]).astype(dtype).T
     before = x.copy()
     with expect.case(f"inverted_dropout(x, p=0.25, rng) on normal numbers {shape}, {x.dtype}"):
         out = inverted_dropout(x, 0.25, expect.rng())

@@ -202,9 +202,11 @@ with expect.case("y, cache = dropout_forward(x, 0.3, rng, True) on 20 000 normal
 
 # %% check="dropout_forward" points=1
 # Every entry has a coin of its own, fresh at each call, and from rng alone.
-with expect.case("dropout_forward(x, p, rng, True) on 20 × 60 ones, 24 times for each of three p"):
+with expect.case("dropout_forward(x, p, rng, True) on 20 × 60 ones, 24 times for each of four p"):
     expect.coins(lambda p, rng: dropout_forward(np.ones((20, 60)), p, rng, True)[0],
                  scale=lambda p: 1 / (1 - p))
+with expect.case("dropout_forward(x, p, rng, True) on 4 × 6 × 50 ones, 24 times for four p"):
+    expect.coins(lambda p, rng: dropout_forward(np.ones((4, 6, 50)), p, rng, True)[0])
 
 # %% check="dropout_forward" points=1
 # In evaluation the output is x; float32 stays float32.
@@ -367,6 +369,15 @@ for p, training in ((0.4, False), (1.0, False), (0.0, True)):
         expect.close(dx, dy, hint="here y is x: the slope is 1.", suspects=wrong)
 
 # %% check="dropout_backward" points=1
+# An entry that is 0 has a slope as well: the mask is not what is 0 in y.
+dy = expect.rng().normal(size=200)
+with expect.case("dropout_backward(dy, cache) after dropout_forward(x, 0.5, rng, True), x = 0"):
+    like, _ = dropout_forward(np.ones(200), 0.5, np.random.default_rng(7), True)
+    out, cache = dropout_forward(np.zeros(200), 0.5, np.random.default_rng(7), True)
+    expect.close(dropout_backward(dy, cache), dy * like, hint="the mask is read off y or x, and is "
+                 "lost where x is 0, as behind a ReLU. Keep the mask itself.")
+
+# %% check="dropout_backward" points=1
 # At p = 1 no gradient passes.
 dy = expect.rng().normal(size=50)
 with expect.case("dropout_backward(dy, cache) after dropout_forward(x, 1.0, rng, True)"):
@@ -400,6 +411,16 @@ with expect.case("dropout_backward(dy, cache) in float32"):
     "0 / 0 gives NaN": ("dy * kept * scale", "dy * kept * scale / np.float64(kept.any())"),
     "another dtype": ("dy * kept", "dy * np.float64(kept)"),
 }
+
+# %% mistake="dropout_backward" says="Keep the mask itself"
+def dropout_forward(x, p, rng, training):
+    kept = rng.random(x.shape) >= (p if training else 0)
+    scale = 1 / (1 - p) if training and p < 1 else 1.0
+    return x * kept * scale, (x * kept, scale)
+
+def dropout_backward(dy, cache):
+    sent, scale = cache
+    return dy * (sent != 0) * scale
 
 # %% mistake="dropout_backward" says="times the output"
 def dropout_forward(x, p, rng, training):
@@ -744,14 +765,17 @@ lacks = [("no attribute '(train|eval|forward|backward)'", "the class lacks this 
          ("'NoneType'", "forward returns nothing. Is there a `return`?")]
 with expect.case("layer = Dropout(0.4, rng); layer.forward(x); layer.backward(dy)", crash=lacks):
     layer = Dropout(0.4, rng)
+    before = x.copy()
     out = layer.forward(x)
+    expect.unchanged(x, before)
     expect.equal(out.shape, (6, 50), hint="forward returns an array of x's shape.")
     expect.only(
         out / x, (0, 1 / 0.6), hint="a survivor must be x / (1 - p).",
         suspects=[(1, "the layer does not drop, or does not scale: it starts in training.")],
     )
-    kept = out != 0
+    kept, before = out != 0, dy.copy()
     dx = layer.backward(dy)
+    expect.unchanged(dy, before)
     expect.array(dx, (6, 50), hint="backward returns an array of dy's shape.")
     expect.close(
         dx, dy * kept / 0.6, hint="backward: dy times the mask and the scale of forward.",
@@ -813,6 +837,12 @@ with expect.case("layer.eval(); layer.train(); layer.forward(x)", crash=lacks):
     out = layer.forward(x)
     expect.only(out / x, (0, 1 / 0.6), hint="after train() the layer drops and scales again.",
                 suspects=[(1, "train() does not switch the dropping on again.")])
+with expect.case("layer.train(); layer.forward(x); layer.eval(); layer.backward(dy)", crash=lacks):
+    layer.train()
+    slope = layer.forward(x) / x
+    layer.eval()
+    expect.close(layer.backward(dy), dy * slope, hint="backward belongs to the latest forward, in "
+                 "whatever mode the layer is by now.")
 with expect.case("a new layer: layer.eval(); layer.forward(x); layer.backward(dy)",
                  crash=[("NoneType|AttributeError", "forward leaves no cache in evaluation.")]):
     layer = Dropout(0.4, rng)
@@ -822,7 +852,7 @@ with expect.case("a new layer: layer.eval(); layer.forward(x); layer.backward(dy
 
 # %% check="Dropout" points=1
 # Every entry has a coin of its own, fresh at each forward, and from rng alone.
-with expect.case("Dropout(p, rng).forward(x) on 20 × 60 ones, 24 times for each of three p"):
+with expect.case("Dropout(p, rng).forward(x) on 20 × 60 ones, 24 times for each of four p"):
     expect.coins(lambda p, rng: Dropout(p, rng).forward(np.ones((20, 60))),
                  scale=lambda p: 1 / (1 - p))
 
@@ -850,6 +880,8 @@ with expect.case("Dropout(p, rng).forward(x) on 20 × 60 ones, 24 times for each
         """if not self.training:
             return x
         out, self.cache = dropout_forward("""),
+    "in whatever mode the layer is by now": ("return dropout_backward(dy, self.cache)",
+        "return dropout_backward(dy, self.cache) if self.training else dy.copy()"),
     "backward scales in evaluation": ("self.cache)\n",
                                       "self.cache) / (1 if self.training else 1 - self.p)\n"),
     "train() does not switch": ("self.training = True", "pass"),
@@ -1042,9 +1074,9 @@ with expect.case("the gradients of mlp_loss_and_gradients(params, X, y, 0.0, rng
 # With dropout, one row: the mask is read off W2's gradient; all else is torch's, with this mask.
 rng, p = expect.rng(), 0.25
 batch, labels = rng.normal(size=(1, 4)), rng.integers(3, size=1)
-net = {"W1": rng.normal(size=(600, 4)), "b1": rng.normal(size=600),
-       "W2": 0.02 * rng.normal(size=(3, 600)), "b2": rng.normal(size=3)}
-with expect.case("mlp_loss_and_gradients(params, X, y, 0.25, rng), one row, 600 hidden units"):
+net = {"W1": rng.normal(size=(2000, 4)), "b1": rng.normal(size=2000),
+       "W2": 0.01 * rng.normal(size=(3, 2000)), "b2": rng.normal(size=3)}
+with expect.case("mlp_loss_and_gradients(params, X, y, 0.25, rng), one row, 2000 hidden units"):
     loss, found = mlp_loss_and_gradients(net, batch, labels, p, rng)
     h = np.maximum(net["W1"] @ batch[0] + net["b1"], 0)
     on = h > 0
@@ -1104,7 +1136,7 @@ def sent(p, rng):
     return found["W2"][0] / found["b2"][0]
 
 
-with expect.case("mlp_loss_and_gradients(params, X, y, p, rng), one row, 24 times for three p"):
+with expect.case("mlp_loss_and_gradients(params, X, y, p, rng), one row, 24 times for four p"):
     expect.coins(sent, axes=["hidden unit"])
 
 # %% check="mlp_loss_and_gradients" points=1

@@ -16,6 +16,7 @@
 
 # %% setup=true
 import copy
+from functools import cache
 from itertools import pairwise
 
 import torch
@@ -239,7 +240,7 @@ with expect.case("Dropout(0.3, generator)(x) on 20 000 normal numbers",
 # %% check="Dropout" points=2
 # Every entry has a coin of its own, fresh at each call, from the generator or from torch's own.
 ones = torch.ones(20, 60)
-with expect.case("Dropout(p, generator)(x) on 20 × 60 ones, 24 times for each of three p"):
+with expect.case("Dropout(p, generator)(x) on 20 × 60 ones, 24 times for each of four p"):
     expect.coins(lambda p, generator: Dropout(p, generator)(ones),
                  scale=lambda p: 1 / (1 - p), source=expect.generator, none=True)
 with expect.case("layer = Dropout(0.5); layer(x) twice, on 20 × 60 ones"):
@@ -831,10 +832,12 @@ for layer, kept in ((0, 0.36), (1, 0.6)):
 ones = torch.ones(20, 60)
 for what, sizes in (("input", [60, 60]), ("hidden", [60, 60, 60])):
     said = f"mlp({sizes}, p_{what}=p), the other rate 0, on 20 rows of 60 ones"
-    with expect.case(f"{said}, 24 times for each of three p"):
-        rates = {p: {"p_input": 0.0, "p_hidden": 0.0} | {f"p_{what}": p} for p in (0.13, 0.5, 0.77)}
-        nets = {p: passing_on(mlp(sizes, **rates[p])) for p in rates}
-        expect.coins(lambda p, _, nets=nets: nets[p](ones).detach() + 0.5,
+    with expect.case(f"{said}, 24 times for each of four p"):
+        @cache
+        def net(p, sizes=sizes, what=what):
+            return passing_on(mlp(sizes, **{"p_input": 0.0, "p_hidden": 0.0, f"p_{what}": p}))
+
+        expect.coins(lambda p, _: net(p)(ones).detach() + 0.5,
                      scale=lambda p: 1 / (1 - p), source=lambda: None, axes=("row", "unit"))
 
 # %% mistakes="mlp"
@@ -1392,8 +1395,8 @@ with expect.case("model.eval(); model(X) against its own weights"):
 # In training each hidden unit has a coin of its own, and nothing else is dropped.
 ones = torch.ones(20, 64)
 with expect.case("TwoLayer(64, 60, 60, p), its first layer taking means, its second passing on"):
-    nets = {p: passing_on(TwoLayer(64, 60, 60, p), 0) for p in (0.13, 0.25, 0.5, 0.77)}
-    out = nets[0.5](ones).detach()
+    net = cache(lambda p: passing_on(TwoLayer(64, 60, 60, p), 0))
+    out = net(0.5)(ones).detach()
     expect.equal("all hidden units send" if bool((out == 0.5).all()) else "some send", "some send",
                  hint="nothing is dropped in training: the bug went, and so did dropout.")
     expect.equal(f"{int((out == 0).sum())} logits exactly 0", "0 logits exactly 0",
@@ -1403,11 +1406,11 @@ with expect.case("TwoLayer(64, 60, 60, p), its first layer taking means, its sec
     expect.only(out + 0.5, (0, 2), rtol=1e-5, hint="at p = 0.5 a survivor is scaled by 2.",
                 suspects=[(1, "the survivors are not scaled. Multiply them by 1 / (1 - p)."),
                           (4, "the survivors are scaled twice.")])
-    expect.only(nets[0.25](ones).detach() + 0.5, (0, 1 / 0.75), rtol=1e-5,
+    expect.only(net(0.25)(ones).detach() + 0.5, (0, 1 / 0.75), rtol=1e-5,
                 hint="at p = 0.25 a survivor is scaled by 1 / 0.75.",
                 suspects=[(4, "p is swapped: it is the probability of dropping.")])
-with expect.case("the same, 24 times for each of three p, on 20 rows of 64 ones"):
-    expect.coins(lambda p, _: nets[p](ones).detach() + 0.5, scale=lambda p: 1 / (1 - p),
+with expect.case("the same, 24 times for each of four p, on 20 rows of 64 ones"):
+    expect.coins(lambda p, _: net(p)(ones).detach() + 0.5, scale=lambda p: 1 / (1 - p),
                  source=lambda: None, axes=("row", "unit"))
 
 # %% mistakes="TwoLayer"

@@ -1281,11 +1281,11 @@ def concrete_mask(p, shape, temperature, generator):
     `shape`. The mask has a gradient with respect to p.
     shape : of the mask; temperature : above 0
     generator : torch.Generator, or None for torch's own; the only source of randomness
-    Returns a floating tensor of entries in [0, 1].
+    Returns a tensor of entries in [0, 1], of p's dtype where p is a tensor, else float32.
     """
     ### BEGIN SOLUTION
     p = torch.as_tensor(p)
-    u = torch.rand(shape, generator=generator)
+    u = torch.rand(shape, generator=generator, dtype=p.dtype)
     return torch.sigmoid(-(torch.logit(p) + torch.logit(u)) / temperature)
     ### END SOLUTION
 
@@ -1349,7 +1349,7 @@ with expect.case("concrete_mask(p, (2, 50), 0.7, generator).sum(), its gradient 
     ("does not require grad|grad_fn", "the mask has no gradient: p was copied, or compared."),
 ]):
     z = concrete_mask(p, (2, 50), 0.7, expect.generator())
-    expect.tensor(z, (2, 50), hint="return a tensor of the given shape.")
+    expect.tensor(z, (2, 50), torch.float64, hint="return a tensor of the given shape.")
     z.sum().backward()
     right = (-z * (1 - z)).sum(1, keepdim=True) / (0.7 * p * (1 - p))
     expect.close(p.grad, right, rtol=1e-3, hint="the gradient does not fit the formula.")
@@ -1358,10 +1358,11 @@ with expect.case("concrete_mask(p, (2, 50), 0.7, generator).sum(), its gradient 
 {
     "1 minus is missing": ("sigmoid(-", "sigmoid("),
     "one coin decides": ("torch.logit(u)", "0 * u"),
-    "every row has the same": ("torch.rand(shape, generator=generator)",
+    "every row has the same": ("torch.rand(shape, generator=generator, dtype=p.dtype)",
                                "torch.rand(shape[-1:], generator=generator).expand(shape)"),
     "a seed is set inside": ("generator=generator", "generator=torch.Generator().manual_seed(0)"),
-    "do not come from the given": ("torch.rand(shape, generator=generator)", "torch.rand(shape)"),
+    "do not come from the given": ("torch.rand(shape, generator=generator, dtype=p.dtype)",
+                                   "torch.rand(shape)"),
     "given shape": ("rand(shape,", "rand(p.shape,"),
     "the mask is hard": ("torch.sigmoid(-(torch.logit(p) + torch.logit(u)) / temperature)",
                          "(u >= p).double()"),

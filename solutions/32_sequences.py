@@ -82,7 +82,7 @@ def locked_dropout(x, p, generator=None, training=True):
     """Inverted dropout of sequences: m * x / (1 - p), with the same m at all time steps.
 
     x : tensor (T, B, F), floating, left as it is; m has an entry for each of the (B, F)
-    p : probability of dropping
+    p : probability of dropping, below 1
     generator : torch.Generator, or None for torch's own
     Returns a tensor of x's shape and dtype; x in evaluation.
     """
@@ -113,7 +113,7 @@ plot.show(fig, "Your locked mask of 30 features over 12 time steps, for two sequ
 
 # %% check="locked_dropout" points=3
 # One mask at all time steps; each sequence and each feature has a coin of its own.
-with expect.case("locked_dropout(x, p, generator) on ones (3, 20, 60), 24 times for three p"):
+with expect.case("locked_dropout(x, p, generator) on ones (3, 20, 60), 24 times for four p"):
     expect.coins(
         lambda p, generator: locked_dropout(torch.ones(3, 20, 60), p, generator),
         shared=0,
@@ -206,7 +206,7 @@ def embedding_dropout(weight, tokens, p, generator=None, training=True):
 
     weight : tensor (V, D), one row for each word, left as it is
     tokens : integer tensor of any shape, each entry in 0 … V - 1
-    p : probability that a word is dropped
+    p : probability that a word is dropped, below 1
     generator : torch.Generator, or None for torch's own
     Returns a tensor (*tokens.shape, D) of weight's dtype; weight[tokens] in evaluation.
     """
@@ -463,10 +463,11 @@ x = torch.randn(12, 4, 5, generator=gen, dtype=torch.float64)
 begin = tuple(torch.randn(1, 4, 8, generator=gen, dtype=torch.float64) for _ in range(2))
 weights = dict(known.state_dict())
 for p, training in ((0.0, True), (0.4, False)):
-    off = "" if training else "it drops in evaluation. "
+    off = "" if training else "in evaluation nothing is dropped, nothing scaled: "
     for words, given in (("", (x,)), (", state", (x, begin))):
         with expect.case(f"VariationalLSTM(5, 8, p={p}), training={training}, on (x{words})",
-                         crash=[("size|match|shape", "m_x has F entries, m_h has H.")]):
+                         crash=[("size|match|shape", "m_x has F entries and m_h has H, while a "
+                                                     "state that is given is (1, B, H).")]):
             layer = VariationalLSTM(5, 8, p).double().train(training)
             layer.load_state_dict(weights)
             out, (h, c) = layer(*given)
@@ -477,14 +478,17 @@ for p, training in ((0.0, True), (0.4, False)):
                          hint="the last h should be that of nn.LSTM, of shape (1, B, H).")
             expect.close(c, right_c.detach(), rtol=1e-6, atol=1e-6,
                          hint="the last c should be that of nn.LSTM, of shape (1, B, H).")
-with expect.case("out.sum().backward() with p = 0: the gradient of x"):
-    ours, theirs = (x.clone().requires_grad_() for _ in range(2))
-    layer = VariationalLSTM(5, 8, 0.0).double()
-    layer.load_state_dict(weights)
-    layer(ours)[0].sum().backward()
-    known(theirs)[0].sum().backward()
-    expect.close(ours.grad, theirs.grad, rtol=1e-6, atol=1e-6,
-                 hint="the gradient is lost on its way. Is something detached?")
+for p in (0.0, 1e-12):
+    with expect.case(f"out.sum().backward() with p = {p:g}, in training: the gradient of x, h, c"):
+        ours, theirs = ([each.clone().requires_grad_() for each in (x, *begin)] for _ in range(2))
+        layer = VariationalLSTM(5, 8, p).double()
+        layer.load_state_dict(weights)
+        layer(ours[0], tuple(ours[1:]))[0].sum().backward()
+        known(theirs[0], tuple(theirs[1:]))[0].sum().backward()
+        for mine, right in zip(ours, theirs, strict=True):
+            expect.equal(mine.grad is None, False, hint="no gradient comes. Is something detached?")
+            expect.close(mine.grad, right.grad, rtol=1e-6, atol=1e-6,
+                         hint="the gradient is lost on its way. Is something detached?")
 
 # %% check="VariationalLSTM" points=1
 # In training the cell and what is put out stay whole: masks act on what the gates hear.
@@ -533,7 +537,7 @@ with expect.case("VariationalLSTM(50, 50, p=0.3) whose gates hear only x, which 
     expect.varies([found[0], (again[0].abs() > 1e-9).double()], chance=1e-300,
                   what="new masks in a new call",
                   hint="the masks are drawn once and kept. Draw them at each call.")
-with expect.case("VariationalLSTM(60, 60, p) whose gates hear only x, 24 times for three p"):
+with expect.case("VariationalLSTM(60, 60, p) whose gates hear only x, 24 times for four p"):
     expect.coins(
         lambda p, _: listening(p, 60)(torch.full((1, 20, 60), 0.5).double())[0][0].detach() > 1e-9,
         axes=("sequence", "feature"),
@@ -568,7 +572,11 @@ with expect.case("VariationalLSTM(50, 50, p=0.3) whose gates hear only h, which 
     expect.only(heard * alive[0], (0, 0.5 / 0.7), rtol=1e-6,
                 hint="the gates should hear m_h * h / (1 - p).",
                 suspects=[(0.5, "what is heard of h is not scaled. Divide it by 1 - p.")])
-with expect.case("VariationalLSTM(60, 60, p) whose gates hear only h, 24 times for three p"):
+    again = layer(x, (x[:1] + 0.5, x[:1]))[0].detach()
+    expect.varies([alive[0], (again[0].abs() > 1e-9).double()], chance=1e-300,
+                  what="new masks in a new call",
+                  hint="the masks are drawn once and kept. Draw them at each call.")
+with expect.case("VariationalLSTM(60, 60, p) whose gates hear only h, 24 times for four p"):
     x = torch.zeros(1, 20, 60, dtype=torch.float64)
     expect.coins(
         lambda p, _: remembering(p, 60)(x, (x + 0.5, x))[0][0].detach() > 1e-9,
@@ -592,6 +600,14 @@ with expect.case("VariationalLSTM(60, 60, p=0.4): half of the units hear x, half
     heard = (layer(x, (x, 0 * x))[0][0].detach().abs() > 1e-9).double()
     expect.varies([heard[:, :30], heard[:, 30:]], chance=1e-300, what="two different masks",
                   hint="one mask serves x and h. Draw m_x and m_h.")
+with expect.case("VariationalLSTM(60, 60, p=0.4): each unit hears two entries of x, each ½"):
+    state["weight_hh_l0"] *= 0
+    state["weight_ih_l0"][2 * n : 3 * n] = torch.eye(n) + torch.eye(n).roll(1, 1)
+    layer.load_state_dict(state)
+    heard = layer(x)[0][0].detach().atanh().atanh().round(decimals=6)
+    expect.only(heard, (0, 0.5 / 0.6, 1 / 0.6), rtol=1e-5, hint="two entries heard at ½ / (1 - p).")
+    expect.equal(len(heard.unique()), 3, hint="what a gate adds up is masked as a whole. Mask what "
+                                              "it hears, entry by entry.")
 with expect.case("VariationalLSTM(3, 7, p=0.5) on x of shape (4, 2, 3)"):
     out, (h, c) = VariationalLSTM(3, 7, 0.5)(torch.ones(4, 2, 3))
     expect.tensor(out, (4, 2, 7), torch.float32, hint="return all h_t, of shape (T, B, H).")
@@ -607,7 +623,8 @@ with expect.case("VariationalLSTM(3, 7, p=0.5) on x of shape (4, 2, 3)"):
     "the cell is masked": ("m_h * h, c)", "m_h * h, m_h * c)"),
     "every sequence has the same mask": ("torch.ones_like(x[0])", "torch.ones_like(x[0, :1])"),
     "drawn once and kept": ("in x * m_x", 'in x * self.__dict__.setdefault("m_x", m_x)'),
-    "it drops in evaluation": ("ones_like(h), self.p, self.training", "ones_like(h), self.p"),
+    "in evaluation nothing is dropped, nothing scaled":
+        ("ones_like(h), self.p, self.training", "ones_like(h), self.p"),
     "what is heard is not scaled": ("x * m_x", "x * (m_x != 0)"),
     "what is heard of h is not scaled": ("m_h * h", "(m_h != 0) * h"),
     "should be those of nn.LSTM": ("state or (zeros, zeros)", "(zeros, zeros)"),
@@ -841,7 +858,7 @@ with expect.case("zoneout(h_old, h_new, p=0.2) with h_old = 2 and h_new = 5 ever
 
 # %% check="zoneout" points=2
 # An entry stays old with probability p, by a coin of its own.
-with expect.case("zoneout(h_old, h_new, p, generator), 0 old, 1 new, 24 times for three p"):
+with expect.case("zoneout(h_old, h_new, p, generator), 0 old, 1 new, 24 times for four p"):
     old, new = torch.zeros(20, 60), torch.ones(20, 60)
     expect.coins(lambda p, generator: zoneout(old.clone(), new.clone(), p, generator),
                  source=expect.generator, none=True,

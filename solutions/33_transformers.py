@@ -422,7 +422,7 @@ with expect.case("head_dropout(x, p=0.3, generator) on 60 images of 40 heads"):
 
 # %% check="head_dropout" points=2
 # Each head of each image has a coin of its own, from the generator.
-with expect.case("head_dropout(x, p, generator) on ones (60, 4, 2, 3), 24 times for three p"):
+with expect.case("head_dropout(x, p, generator) on ones (60, 4, 2, 3), 24 times for four p"):
     expect.coins(
         lambda p, generator: head_dropout(torch.ones(60, 4, 2, 3), p, generator),
         shared=(2, 3),
@@ -831,7 +831,7 @@ def added_by_branches(p):
     return torch.stack([both % 2, both // 2]).flatten(1, 2)
 
 
-with expect.case("Block(16, 2, 0.0, p_residual) whose branches add 1 and 2, 24 times for three p",
+with expect.case("Block(16, 2, 0.0, p_residual) whose branches add 1 and 2, 24 times for four p",
                  crash=[("KeyError", "keep the modules that __init__ makes, under their names.")]):
     expect.coins(
         lambda p, _: added_by_branches(p),
@@ -859,7 +859,7 @@ with expect.case("Block(16, 2, 0.5, 0.0)(x) twice, in training mode",
                  crash=[("KeyError", "keep the modules that __init__ makes, under their names.")]):
     expect.varies([weights_of(0.5), weights_of(0.5)], chance=0.5**384, what="different masks",
                   hint="attention weights never fall in training. Is p_attention handed on?")
-with expect.case("Block(16, 2, p_attention, 0.0): its attention weights, 24 times for three p"):
+with expect.case("Block(16, 2, p_attention, 0.0): its attention weights, 24 times for four p"):
     expect.coins(
         lambda p, _: weights_of(p),
         axes=("token that reads", "weight"),
@@ -901,8 +901,9 @@ with expect.case("Block(16, 2, p_attention, 0.0): its attention weights, 24 time
         "F.dropout(self.norm_1(x), self.p_residual, self.training)"),
     "what survives is divided by p": ("F.dropout(branch, self.p_residual, self.training)",
         "(F.dropout(branch, 1 - self.p_residual) if self.training else branch)"),
-    "further on share a coin": ("F.dropout(branch, self.p_residual, self.training)",
-        "branch * F.dropout(torch.ones_like(branch[:1]), self.p_residual, self.training)"),
+    "the one half the array away share a coin":
+        ("F.dropout(branch, self.p_residual, self.training)",
+         "branch * F.dropout(torch.ones_like(branch[:1]), self.p_residual, self.training)"),
     "every branch has the same mask":
         ("x = x + F.dropout(branch, self.p_residual, self.training)\n"
          "        return x + F.dropout(self.mlp(self.norm_2(x)), self.p_residual, self.training)",

@@ -220,7 +220,7 @@ with expect.case("gaussian_dropout(x, 0.3, generator) on 400 rows of 500 threes"
 
 # %% check="gaussian_dropout" points=2
 # Each entry has noise of its own, new at each call, from the generator alone.
-with expect.case("which multipliers are among the lowest share p, 24 times for each of three p"):
+with expect.case("which multipliers are among the lowest share p, 24 times for each of four p"):
     expect.coins(
         lambda p, generator: gaussian_dropout(torch.ones(20, 60), p, generator)
         >= 1 + math.sqrt(p / (1 - p)) * NormalDist().inv_cdf(p),
@@ -386,7 +386,7 @@ def stayed(p, generator):
     return (code.round().long()[..., None] >> torch.arange(4)) & 1
 
 
-with expect.case("dropconnect_linear(x, W, 0, p, generator), 24 times for each of three p"):
+with expect.case("dropconnect_linear(x, W, 0, p, generator), 24 times for each of four p"):
     expect.coins(stayed, axes=("sample", "unit", "input"), source=expect.generator, none=True)
 
 # %% check="dropconnect_linear" points=1
@@ -545,7 +545,7 @@ with expect.case("alpha_dropout(x, 0.2, generator) on 100 rows of 200 halves"):
 
 # %% check="alpha_dropout" points=2
 # Each entry falls by a coin of its own, new at each call, from the generator alone.
-with expect.case("alpha_dropout(x, p, generator) on 20 × 60 halves, 24 times for each of three p"):
+with expect.case("alpha_dropout(x, p, generator) on 20 × 60 halves, 24 times for each of four p"):
     expect.coins(lambda p, generator: alpha_dropout(torch.full((20, 60), 0.5), p, generator) > 0,
                  source=expect.generator, none=True)
 

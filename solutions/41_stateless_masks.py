@@ -597,7 +597,7 @@ for offset, told in far:
 
 # %% check="seeded_mask" points=1
 # Fair coins: at the rate p, independent, others for each seed.
-with expect.case("seeded_mask((20, 30), p, seed) with 24 seeds for each of three p"):
+with expect.case("seeded_mask((20, 30), p, seed) with 24 seeds for each of four p"):
     expect.coins(lambda p, rng: seeded_mask((20, 30), p, int(rng.integers(2**63))))
 
 # %% mistakes="seeded_mask"

@@ -188,7 +188,7 @@ def test_a_demonstration_names_what_to_write(cell: Cell):
     assert cell("Layer().forward()") == "Write `Layer.forward` above first.\n"
     quoting = 'File "a.py", line 2, in double\n    raise NotImplementedError("not written yet")'
     assert cell(f"raise RuntimeError({quoting!r})") == "Write `double` above first.\n"  # torch's
-    missing = "`triple` is not defined (line 2). Run the cell that defines it.\n"
+    missing = "`triple` is not defined (line 2). Run its cell, or look at its spelling.\n"
     assert cell("x = 1\ntriple(x)") == missing
     assert cell("x = 1\n[triple(x) for x in [1]]") == missing
     cell("def typo(x):\n    return xx")
