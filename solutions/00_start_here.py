@@ -124,6 +124,9 @@ with expect.case("scale([1, 2, -4], 3)"):
             (x**3, "x is raised to the power factor. Multiply by it."),
         ],
     )
+with expect.case("scale(x, factor) on eight random numbers, with a random factor"):
+    x, factor = expect.rng().normal(size=8), 2 + expect.rng().random()
+    expect.close(scale(x.copy(), factor), factor * x, hint="multiply each entry by factor.")
 
 # %% check="scale" points=1
 # The array that was handed in is left alone.

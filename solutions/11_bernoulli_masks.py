@@ -298,6 +298,10 @@ with expect.case("apply_mask(x, mask) on 4 × 6 × 5 normal numbers"):
     expect.array(out, (4, 6, 5), hint="return an array of x's shape.")
     expect.close(out[mask == 1], x[mask == 1], hint="survivors must pass as they are.")
     expect.close(out[mask == 0], np.zeros(40), hint="dropped units must send 0.")
+for fill in (0.0, 1.0):
+    with expect.case(f"apply_mask(x, mask) with a mask of {fill} throughout"):
+        expect.close(apply_mask(x, 0 * mask + fill), fill * x, hint="such a mask is one like any "
+                     "other: y = m ⊙ x.", suspects=[(np.nan * x, "0 / 0 gives NaN.")])
 
 # %% check="apply_mask" points=1
 # Neither x nor the mask is written into.
@@ -308,13 +312,15 @@ with expect.case("apply_mask(x, mask), and x and mask afterwards"):
     expect.unchanged(x, x_before)
     expect.unchanged(mask, mask_before, hint="the product is written into the mask. Make a new"
                                              " array: the backward pass needs the mask again.")
+    expect.copied(apply_mask, x, np.ones(30))
 
 # %% check="apply_mask" points=1
-# float32 stays float32.
-with expect.case("apply_mask(x, mask) with x in float32 and the mask in float64"):
-    out = apply_mask(np.ones(30, np.float32), np.ones(30))
-    expect.array(out, 30, np.float32,
-                 hint="the result has another dtype than x. Convert the mask to x's.")
+# float32 stays float32, and float16 float16.
+for dtype in (np.float32, np.float16):
+    with expect.case(f"apply_mask(x, mask) with x in {np.dtype(dtype)} and the mask in float64"):
+        out = apply_mask(np.ones(30, dtype), np.ones(30))
+        expect.array(out, 30, dtype,
+                     hint="the result has another dtype than x. Convert the mask to x's.")
 
 # %% check="apply_mask" points=1
 # A mask of another shape raises an error.
@@ -337,6 +343,8 @@ for of_x, shape in (((100, 64), (64,)), ((100, 64), (1, 64)), ((100, 64), (100, 
     "a float mask is no index": ("x * mask.astype(x.dtype)", "x[mask]"),
     "returns nothing": ("return x * mask", "x = x * mask"),
     "writes into its input": ("return x * mask.astype(x.dtype)", "x *= mask\n    return x"),
+    "returns its input itself": ("return x", "if mask.all():\n        return x\n    return x"),
+    "0 / 0 gives NaN": ("mask.astype(x.dtype)", "(mask / mask.max()).astype(x.dtype)"),
     "written into the mask": ("return x * mask.astype(x.dtype)", "mask *= x\n    return mask"),
     "another dtype than x": (".astype(x.dtype)", ""),
     "NumPy broadcasts this mask": ("mask.shape != x.shape", "mask.size > x.size"),
@@ -470,6 +478,10 @@ with expect.case("mask_probability([[1, 1, 0], [0, 1, 1]], p=0.2)"):
         hint="a mask of any shape has one probability: that of all its entries together.",
         suspects=[(10.24, "len(mask) is the number of rows. Count all entries: mask.size.")],
     )
+with expect.case("mask_probability of a random mask of nine units, at a random p"):
+    mask, p = (expect.rng().random(9) < 0.6).astype(float), 0.2 + 0.6 * expect.rng().random()
+    expect.close(mask_probability(mask, p), np.where(mask == 1, 1 - p, p).prod(),
+                 hint="one factor for each unit: 1 - p for a kept one, p for a dropped one.")
 
 # %% check="mask_probability" points=1
 # At p = 0 and p = 1 one mask is certain.
@@ -655,6 +667,9 @@ for n, p, exact in ((100, 0.2, 80), (10, 0.25, 7.5), (64, 0.5, 32)):
                 (1 - p, "that is the share kept, not the number."),
             ],
         )
+with expect.case("kept_mean_and_std(n, p) for a random n and p, the mean"):
+    n, p = int(expect.rng().integers(200, 900)), expect.rng().random()
+    expect.close(kept_mean_and_std(n, p)[0], n - n * p, hint="n units, each kept with 1 - p.")
 
 # %% check="kept_mean_and_std" points=2
 # The standard deviation is exact.
@@ -678,6 +693,10 @@ for n, p, exact in ((100, 0.2, 4), (400, 0.1, 6), (64, 0.5, 4)):
                                  " p = 1, would scatter too."),
             ],
         )
+with expect.case("kept_mean_and_std(n, p) for a random n and p, the standard deviation"):
+    n, p = int(expect.rng().integers(200, 900)), expect.rng().random()
+    expect.close(kept_mean_and_std(n, p)[1] ** 2, n * (p - p**2),
+                 hint="add up n variances of one coin each, then take the root.")
 
 # %% mistakes="kept_mean_and_std"
 {
@@ -786,6 +805,9 @@ for convention, value, drops, meaning in (
 ):
     with expect.case(f"to_drop_probability({value}, {convention!r})"):
         expect.close(to_drop_probability(value, convention), drops, hint=meaning)
+    with expect.case(f"to_drop_probability(value, {convention!r}) of a random value"):
+        value, keeps = expect.rng().random(), convention in ("paper-2014", "tf1-keep-prob")
+        expect.close(to_drop_probability(value, convention), abs(keeps - value), hint=meaning)
 
 # %% check="to_drop_probability" points=1
 # An unknown convention raises a ValueError.

@@ -274,8 +274,8 @@ for p in (0.25, 0.9, 0.0, 1.0):
             (x / (1 - p), "x is divided by 1 - p, and grows. The whole layer must send less."),
             (np.sqrt(1 - p) * x, "the root of 1 - p would keep the mean square, not the mean."),
         ]
-        expect.close(dropout_test(x, p), x - p * x, hint="average 0 and x by their probabilities.",
-                     suspects=wrong)
+        expect.close(dropout_test(x.copy(), p), x - p * x, suspects=wrong,
+                     hint="average 0 and x by their probabilities.")
 with expect.case("dropout_test(x, p=0.5) on float32"):
     expect.array(dropout_test(np.ones((2, 4), np.float32), 0.5), (2, 4), np.float32,
                  hint="the result has another dtype than x.")
@@ -559,9 +559,9 @@ for p in (0.3, 0.8, 0.0, 1.0):
             ((1 - p) * np.mean(w * x), "a unit adds its inputs up; it does not average them."),
             (w @ x / (1 - p), "w · x is divided by 1 - p. The thinned unit gets less, not more."),
         ]
-        expect.close(preactivation_mean(w, x, p), chance @ (masks * x @ w), rtol=1e-7, atol=1e-9,
-                     hint="average w · (m * x) exactly, over all masks. The result is one number.",
-                     suspects=wrong)
+        found = preactivation_mean(w.copy(), x.copy(), p)
+        expect.close(found, chance @ (masks * x @ w), rtol=1e-7, atol=1e-9, suspects=wrong,
+                     hint="average w · (m * x) exactly, over all masks. The result is one number.")
 
 # %% mistakes="preactivation_mean"
 {

@@ -175,34 +175,36 @@ with expect.case("inverted_dropout(x, p, rng) on 4 × 6 × 50 ones, 24 times for
 
 # %% check="inverted_dropout" points=1
 # Each entry becomes 0 or x / (1 - p), in a new array of the same shape and dtype.
-for shape, dtype in (((4, 3, 500), np.float64), ((3000,), np.float32)):
+for p, shape, dtype in ((0.25, (4, 3, 500), np.float64), (0.999, (90_000,), np.float32)):
     x = expect.rng().normal(size=shape[::-1]).astype(dtype).T
     before = x.copy()
-    with expect.case(f"inverted_dropout(x, p=0.25, rng) on normal numbers {shape}, {x.dtype}"):
-        out = inverted_dropout(x, 0.25, expect.rng())
+    with expect.case(f"inverted_dropout(x, p={p}, rng) on normal numbers {shape}, {x.dtype}"):
+        out = inverted_dropout(x, p, expect.rng())
         expect.unchanged(x, before)
         expect.array(out, shape, dtype, hint="return an array like x. (A boolean mask keeps the "
                      "dtype of what it multiplies.)")
-        expect.only(out / before, (0, 1 / 0.75), rtol=1e-5, hint="a survivor is x / (1 - p).")
+        expect.only(out / before, (0, 1 / (1 - p)), rtol=1e-5, hint="a survivor is x / (1 - p).")
 
 # %% check="inverted_dropout" points=1
 # In evaluation, and at p = 0, the output is a copy of x.
-x = expect.rng().normal(size=(5, 30))
+x = expect.rng().normal(size=(5, 30)).astype(np.float32)
 for p, training in ((0.6, False), (1.0, False), (0.0, True)):
-    with expect.case(f"inverted_dropout(x, p={p}, rng, training={training})"):
-        out = inverted_dropout(x, p, expect.rng(), training)
+    with expect.case(f"inverted_dropout(x, p={p}, rng, training={training}) on float32"):
+        out = inverted_dropout(x.copy(), p, expect.rng(), training)
+        expect.array(out, (5, 30), np.float32, hint="return an array of x's shape and dtype.")
         scaled_too = [] if p in (0, 1) else [
             (x * (1 - p), "evaluation still multiplies by 1 - p. Inverted dropout does not."),
             (x / (1 - p), "evaluation scales too. Scale in training only."),
         ]
-        expect.close(out, x, hint="return what x holds: nothing is dropped here.",
+        expect.close(out, x, rtol=1e-6, hint="return what x holds: nothing is dropped here.",
                      suspects=scaled_too)
         expect.copied(inverted_dropout, x, p, expect.rng(), training)
 
 # %% check="inverted_dropout" points=1
 # At p = 1 everything is dropped: the output is 0, not 0 / 0.
-with expect.case("inverted_dropout(x, p=1.0, rng) on 20 ones"):
-    out = inverted_dropout(np.ones(20), 1.0, expect.rng())
+with expect.case("inverted_dropout(x, p=1.0, rng) on 20 ones, float32"):
+    out = inverted_dropout(np.ones(20, np.float32), 1.0, expect.rng())
+    expect.array(out, 20, np.float32, hint="return an array of x's shape and dtype.")
     expect.close(out, np.zeros(20), hint="at p = 1 every entry is dropped: return zeros.",
                  suspects=[(np.full(20, np.nan), "0 / 0 gives NaN at p = 1. Return zeros there.")])
 
@@ -274,9 +276,9 @@ def output_mean_and_variance(x, p):
 # %% check="output_mean_and_variance" points=2
 # Mean and variance agree with those of the two outcomes and their probabilities.
 x = np.array([-2.0, 0.0, 0.5, 3.0])
-for p in (0.0, 0.3, 0.8):
+for p in (0.0, 0.3, round(0.7 + 0.2 * expect.rng().random(), 3)):
     with expect.case(f"output_mean_and_variance(x, p={p}), the mean"):
-        average, variance = output_mean_and_variance(x, p)
+        average, variance = output_mean_and_variance(x.copy(), p)
         spread = p * (0 - x) ** 2 + (1 - p) * (x / (1 - p) - x) ** 2
         expect.close(
             average,

@@ -207,18 +207,24 @@ with expect.case("dropout_forward(x, p, rng, True) on 20 × 60 ones, 24 times fo
                  scale=lambda p: 1 / (1 - p))
 with expect.case("dropout_forward(x, p, rng, True) on 4 × 6 × 50 ones, 24 times for four p"):
     expect.coins(lambda p, rng: dropout_forward(np.ones((4, 6, 50)), p, rng, True)[0])
+with expect.case("dropout_forward(x, 0.999, rng, True) on 90 000 ones"):
+    out = dropout_forward(np.ones(90_000), 0.999, expect.rng(), True)[0]
+    expect.only(out, (0, 1 / (1 - 0.999)), rtol=1e-6, hint="a survivor must be x / (1 - p).")
 
 # %% check="dropout_forward" points=1
 # In evaluation the output is x; float32 stays float32.
 x = expect.rng().normal(size=(5, 30))
 with expect.case("dropout_forward(x, 0.6, rng, False)"):
-    out, cache = dropout_forward(x, 0.6, expect.rng(), False)
+    out, cache = dropout_forward(x.copy(), 0.6, expect.rng(), False)
+    expect.array(out, (5, 30), hint="the first of the pair is y, an array of x's shape.")
     expect.close(out, x, hint="in evaluation nothing is dropped: y is x.",
                  suspects=[(x / 0.4, "evaluation scales too. Scale in training only."),
                            (x * 0.4, "evaluation multiplies by 1 - p. Leave x as it is.")])
-with expect.case("dropout_forward(x, 0.5, rng, True) on float32"):
-    out, cache = dropout_forward(np.ones(8, np.float32), 0.5, expect.rng(), True)
-    expect.array(out, 8, np.float32, hint="the result has another dtype. A boolean mask keeps it.")
+for p, training in ((0.5, True), (0.5, False), (1.0, True)):
+    with expect.case(f"dropout_forward(x, {p}, rng, {training}) on float32"):
+        out, cache = dropout_forward(np.ones(8, np.float32), p, expect.rng(), training)
+        expect.array(out, 8, np.float32,
+                     hint="the result has another dtype. A boolean mask keeps it.")
 
 # %% check="dropout_forward" points=1
 # At p = 1 everything is dropped: the output is 0, not 0 / 0.
@@ -357,8 +363,8 @@ rng = expect.rng()
 x, dy = rng.normal(size=(2, 200))
 for p, training in ((0.4, False), (1.0, False), (0.0, True)):
     with expect.case(f"dropout_backward(dy, cache) after dropout_forward(x, {p}, rng, {training})"):
-        out, cache = dropout_forward(x, p, rng, training)
-        dx = dropout_backward(dy, cache)
+        out, cache = dropout_forward(x.copy(), p, rng, training)
+        dx = dropout_backward(dy.copy(), cache)
         expect.array(dx, 200, hint="return an array of dy's shape.")
         wrong = [] if p in (0, 1) else [
             (dy / (1 - p), "scaled in evaluation, where y is x and the slope is 1."),
@@ -367,6 +373,7 @@ for p, training in ((0.4, False), (1.0, False), (0.0, True)):
             (dy * (dx != 0), "masked in evaluation, where nothing was dropped."),
         ]
         expect.close(dx, dy, hint="here y is x: the slope is 1.", suspects=wrong)
+        expect.copied(dropout_backward, dy, cache)
 
 # %% check="dropout_backward" points=1
 # An entry that is 0 has a slope as well: the mask is not what is 0 in y.
@@ -374,8 +381,9 @@ dy = expect.rng().normal(size=200)
 with expect.case("dropout_backward(dy, cache) after dropout_forward(x, 0.5, rng, True), x = 0"):
     like, _ = dropout_forward(np.ones(200), 0.5, np.random.default_rng(7), True)
     out, cache = dropout_forward(np.zeros(200), 0.5, np.random.default_rng(7), True)
-    expect.close(dropout_backward(dy, cache), dy * like, hint="the mask is read off y or x, and is "
-                 "lost where x is 0, as behind a ReLU. Keep the mask itself.")
+    expect.close(dropout_backward(dy.copy(), cache), dy * like,
+                 hint="the mask is read off y or x, and is lost where x is 0, as behind a ReLU. "
+                      "Keep the mask itself.")
 
 # %% check="dropout_backward" points=1
 # At p = 1 no gradient passes.
@@ -592,14 +600,14 @@ x = expect.rng().uniform(1, 2, size=(2, 3))
 rows = np.repeat(3 * np.sum(x**2, axis=1, keepdims=True), 3, axis=1)
 with expect.case("numerical_gradient(lambda z: np.sum(z**3), x) on 2 × 3 numbers"):
     found = numerical_gradient(
-        lambda z: float(np.sum(z**3)) if z.shape == (2, 3) else np.nan, x
+        lambda z: float(np.sum(z**3)) if z.shape == (2, 3) else np.nan, x.copy()
     )
     expect.array(found, (2, 3), hint="the gradient has x's shape.")
     expect.close(found, 3 * x**2, rtol=1e-7, hint="each entry of each row has its own shift.",
                  suspects=[(rows, "each row is shifted as a whole. Walk over single entries."),
                            (np.nan * x, "f is called with another shape than x's.")])
 with expect.case("numerical_gradient(lambda z: np.sum(z**3), x, eps=0.1)"):
-    found = numerical_gradient(lambda z: float(np.sum(z**3)), x, 0.1)
+    found = numerical_gradient(lambda z: float(np.sum(z**3)), x.copy(), 0.1)
     expect.close(found, 3 * x**2 + 0.01, rtol=1e-7, hint="use the eps that is given.",
                  suspects=[(3 * x**2 + 1e-10, "eps is ignored: 1e-5 is written inside.")])
 
@@ -797,7 +805,8 @@ with expect.case("layer.forward(x) twice, then layer.backward(dy)"):
     expect.varies([first, second], chance=0.5**200, what="two different masks",
                   hint="the mask is drawn once and kept. Draw a new one in each forward.")
     expect.close(
-        layer.backward(dy), 2 * dy * (second != 0), hint="use the mask of the latest forward.",
+        layer.backward(dy.copy()), 2 * dy * (second != 0),
+        hint="use the mask of the latest forward.",
         suspects=[(2 * dy * (first != 0), "backward uses the mask of an earlier forward.")],
     )
 with expect.case("two layers that share rng: a.forward(x), b.forward(x), a.backward(dy)"):
@@ -806,7 +815,7 @@ with expect.case("two layers that share rng: a.forward(x), b.forward(x), a.backw
     expect.varies([of_a, of_b], chance=0.5**200, what="two different masks",
                   hint="both layers have one mask: a seed is set inside. Draw from rng.")
     expect.close(
-        a.backward(dy), 2 * dy * (of_a != 0), hint="each layer uses its own latest mask.",
+        a.backward(dy.copy()), 2 * dy * (of_a != 0), hint="each layer uses its own latest mask.",
         suspects=[(2 * dy * (of_b != 0), "that is the other layer's mask. Keep it on self.")],
     )
 
@@ -821,12 +830,12 @@ with expect.case("layer.forward(x); layer.eval(); layer.forward(x); layer.backwa
     layer = Dropout(0.4, rng)
     kept = layer.forward(x) != 0
     layer.eval()
-    out = layer.forward(x)
+    out = layer.forward(x.copy())
     expect.array(out, (20, 20), hint="forward returns an array of x's shape.")
     expect.close(out, x, hint="in evaluation forward returns x.",
                  suspects=[(x * (out != 0) / 0.6, "eval() does not switch the dropping off.")])
     expect.close(
-        layer.backward(dy), dy, hint="in evaluation backward returns dy.",
+        layer.backward(dy.copy()), dy, hint="in evaluation backward returns dy.",
         suspects=[
             (dy * kept / 0.6, "backward still uses the mask of training: eval's forward left it."),
             (dy / 0.6, "backward scales in evaluation, where y is x."),
@@ -841,14 +850,31 @@ with expect.case("layer.train(); layer.forward(x); layer.eval(); layer.backward(
     layer.train()
     slope = layer.forward(x) / x
     layer.eval()
-    expect.close(layer.backward(dy), dy * slope, hint="backward belongs to the latest forward, in "
-                 "whatever mode the layer is by now.")
+    for again in ("", "a second time: "):
+        expect.close(layer.backward(dy), dy * slope, hint=f"{again}backward belongs to the latest "
+                     "forward, in whatever mode the layer is by now.")
 with expect.case("a new layer: layer.eval(); layer.forward(x); layer.backward(dy)",
                  crash=[("NoneType|AttributeError", "forward leaves no cache in evaluation.")]):
     layer = Dropout(0.4, rng)
     layer.eval()
     layer.forward(x)
     expect.close(layer.backward(dy), dy, hint="in evaluation backward returns dy.")
+with expect.case("a new layer: layer.eval(), twice; layer.forward(x); layer.train(), twice",
+                 crash=lacks):
+    layer = Dropout(0.4, rng)
+    layer.eval()
+    layer.eval()
+    expect.close(layer.forward(x), x, hint="after eval() the layer is in evaluation, whatever it "
+                 "was before. Set the mode; do not flip it.")
+    layer.train()
+    layer.train()
+    expect.only(layer.forward(x) / x, (0, 1 / 0.6), hint="after train() the layer is in training, "
+                "whatever it was before. Set the mode; do not flip it.")
+with expect.case("layer = Dropout(1.0, rng): layer.forward(x), layer.backward(dy)", crash=lacks):
+    layer = Dropout(1.0, rng)
+    nothing = [(np.nan * x, "0 / 0 gives NaN at p = 1. Let your two functions do the work.")]
+    expect.close(layer.forward(x), 0 * x, hint="at p = 1 nothing survives.", suspects=nothing)
+    expect.close(layer.backward(dy), 0 * x, hint="at p = 1 nothing survives.", suspects=nothing)
 
 # %% check="Dropout" points=1
 # Every entry has a coin of its own, fresh at each forward, and from rng alone.
@@ -885,6 +911,7 @@ with expect.case("Dropout(p, rng).forward(x) on 20 × 60 ones, 24 times for each
     "backward scales in evaluation": ("self.cache)\n",
                                       "self.cache) / (1 if self.training else 1 - self.p)\n"),
     "train() does not switch": ("self.training = True", "pass"),
+    "do not flip it": ("self.training = False", "self.training = not self.training"),
     "leaves no cache in evaluation": ("out, self.cache = dropout_forward(x, self.p, self.rng, "
         "self.training)", """out, cache = dropout_forward(x, self.p, self.rng, self.training)
         self.cache = cache if self.training else (self.cache[0] | True, 1)"""),
@@ -1050,7 +1077,8 @@ batch, labels = rng.normal(size=(5, 3)), rng.integers(4, size=5)
 net = {"W1": rng.normal(size=(6, 3)), "b1": rng.normal(size=6),
        "W2": rng.normal(size=(4, 6)), "b2": rng.normal(size=4)}
 with expect.case("the gradients of mlp_loss_and_gradients(params, X, y, 0.0, rng), five rows"):
-    found = mlp_loss_and_gradients(net, batch, labels, 0.0, rng)[1]
+    given = {k: v.copy() for k, v in net.items()}
+    found = mlp_loss_and_gradients(given, batch.copy(), labels.copy(), 0.0, rng)[1]
     leaf = {k: torch.tensor(v, requires_grad=True) for k, v in net.items()}
     h = torch.relu(torch.tensor(batch) @ leaf["W1"].T + leaf["b1"])
     z = h @ leaf["W2"].T + leaf["b2"]
@@ -1077,7 +1105,8 @@ batch, labels = rng.normal(size=(1, 4)), rng.integers(3, size=1)
 net = {"W1": rng.normal(size=(2000, 4)), "b1": rng.normal(size=2000),
        "W2": 0.01 * rng.normal(size=(3, 2000)), "b2": rng.normal(size=3)}
 with expect.case("mlp_loss_and_gradients(params, X, y, 0.25, rng), one row, 2000 hidden units"):
-    loss, found = mlp_loss_and_gradients(net, batch, labels, p, rng)
+    given = {k: v.copy() for k, v in net.items()}
+    loss, found = mlp_loss_and_gradients(given, batch.copy(), labels.copy(), p, rng)
     h = np.maximum(net["W1"] @ batch[0] + net["b1"], 0)
     on = h > 0
     largest = np.argmax(np.abs(found["b2"]))
@@ -1173,7 +1202,8 @@ net = {"W1": rng.uniform(1, 2, size=(6, 3)), "b1": np.zeros(6),
 net["W2"][0] = np.abs(net["W2"][0])
 with expect.case("mlp_loss_and_gradients(params, X, y, 0.0, rng) with logits of tens of thousands"):
     with np.errstate(all="ignore"):
-        loss, found = mlp_loss_and_gradients(net, batch, labels, 0.0, rng)
+        given = {k: v.copy() for k, v in net.items()}
+        loss, found = mlp_loss_and_gradients(given, batch.copy(), labels.copy(), 0.0, rng)
     z = torch.tensor(np.maximum(batch @ net["W1"].T, 0) @ net["W2"].T)
     right = float(torch.nn.functional.cross_entropy(z, torch.tensor(labels)))
     expect.close(

@@ -255,7 +255,7 @@ with expect.case("layer = Dropout(0.6); layer.eval(); layer(x)",
                  crash=[("not callable", "an attribute hides the method of the same name.")]):
     layer = Dropout(0.6)
     layer.eval()
-    out = layer(x)
+    out = layer(x.clone())
     expect.tensor(out, (20, 30), hint="in evaluation forward returns x.")
     expect.close(out, x, rtol=1e-6, hint="eval() does not switch the dropping off.",
                  suspects=[(x / 0.4, "evaluation scales too. Scale in training only."),
@@ -266,7 +266,7 @@ with expect.case("layer = Dropout(0.6); layer.eval(); layer(x)",
 with expect.case("network = nn.Sequential(nn.Sequential(Dropout(0.6))); network.eval()"):
     network = expect.ask("nested", Dropout(0.6))
     network.eval()
-    expect.close(network(x), x, rtol=1e-6,
+    expect.close(network(x.clone()), x, rtol=1e-6,
                  hint="the network's eval() does not reach your layer. It calls no eval() of "
                       "yours: it sets `training` on every submodule. Ask that flag.")
     network.train()
@@ -359,8 +359,8 @@ for dtype in (torch.bfloat16, torch.float16):
 # At p = 0 nothing is dropped; at p = 1 everything, and 0 / 0 is no 0.
 ones = torch.ones(1000)
 with expect.case("Dropout(0.0)(x) and Dropout(1.0)(x) on ones"):
-    expect.close(Dropout(0.0)(ones), ones, hint="at p = 0 nothing is dropped.")
-    expect.close(Dropout(1.0)(ones), 0 * ones, hint="at p = 1 every entry is dropped.",
+    expect.close(Dropout(0.0)(ones.clone()), ones, hint="at p = 0 nothing is dropped.")
+    expect.close(Dropout(1.0)(ones.clone()), 0 * ones, hint="at p = 1 every entry is dropped.",
                  suspects=[(0 * ones + float("nan"), "0 / 0 gives NaN at p = 1. Return zeros.")])
 
 # %% mistakes="Dropout"
@@ -1171,7 +1171,7 @@ with expect.case("predict_classes(model, X) on a model that tells its mode as it
 with expect.case("predict_classes(model, X) on a network with dropout, in training mode"):
     model = nn.Sequential(nn.Dropout(0.5), nn.Linear(20, 20), nn.Sequential(nn.Dropout(0.5)))
     x = torch.randn(300, 20, generator=expect.generator())
-    found = predict_classes(model, x)
+    found = predict_classes(model, x.clone())
     model.eval()
     with torch.no_grad():
         expect.equal(found, model(x).argmax(1), hint="the classes are not those of model.eval().")
@@ -1291,11 +1291,12 @@ with expect.case("train_and_watch(model, X, y, X_test, y_test, 5), the model's m
 
 # %% check="train_and_watch" points=1
 # The accuracies are those of the test data, one for each epoch.
-x = torch.randn(400, 3, generator=expect.generator())
+x = torch.randn(397, 3, generator=expect.generator())  # a share of 297 is none of 100
 labels = (x[:, 0] > 0).long()
 with expect.case("train_and_watch(model, X, y, X_test, y_test, 3), the accuracies"):
     model = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.1))
-    watched = train_and_watch(model, x[:100], labels[:100], x[100:], 1 - labels[100:], 3)
+    given = x.clone()
+    watched = train_and_watch(model, given[:100], labels[:100], given[100:], 1 - labels[100:], 3)
     expect.equal(len(watched), 3, hint="one accuracy for each epoch.")
     model.eval()
     right = (model(x[100:]).argmax(1) == 1 - labels[100:]).double().mean().item()
@@ -1639,7 +1640,7 @@ with expect.case("train_head(body, head, X, y, 3) with dropout in the body",
     weights = [w.detach().clone() for w in body.parameters()]
     start = [w.detach().clone() for w in head.parameters()]
     labels = (x[:, 0] > 0).long()
-    features = train_head(body, head, x, labels, 3)
+    features = train_head(body, head, x.clone(), labels, 3)
     whole = F.linear(x, *weights)
     expect.equal(f"{(head.sent == 0).sum()} of 1200 features are 0", "0 of 1200 features are 0",
                  hint="the head is trained on dropped features. Neither requires_grad_(False) nor "

@@ -433,11 +433,12 @@ for what, trained, tested in (
     ("two numbers", 0.25, 0.75),
     ("two lists", [0.5, 0.4, 0.9], [0.75, 0.4, 0.5]),
     ("two arrays of shape (2, 3)", np.full((2, 3), 0.5), np.arange(6.0).reshape(2, 3)),
+    ("two random arrays", expect.rng().random(7), expect.rng().random(7)),
 ):
     with expect.case(f"generalisation_gap(train_loss, test_loss) of {what}",
                      crash=[("list|attribute", "numbers have no shape, and lists cannot be "
                                                "subtracted. Make arrays of them.")]):
-        a, b = np.asarray(trained), np.asarray(tested)
+        a, b = np.array(trained), np.array(tested)
         expect.close(generalisation_gap(trained, tested), b - a, rtol=1e-5, atol=1e-6,
                      hint="subtract entry by entry.",
                      suspects=[
@@ -576,9 +577,10 @@ with expect.case("the calls of train by rate_sweep(train, [0.0, 0.25, 0.5], [3, 
 # %% check="rate_sweep" points=1
 # A row holds the mean over the seeds and its standard error.
 with expect.case("rate_sweep(train, [0.0, 0.25, 0.5], [3, 8, 11, 20])"):
-    table = rate_sweep(lambda p, seed: 10 * p + (1 + p) * seed**0.5, [0.0, 0.25, 0.5],
+    a = 1 + expect.rng().random()
+    table = rate_sweep(lambda p, seed: 10 * p + (a + p) * seed**0.5, [0.0, 0.25, 0.5],
                        [3, 8, 11, 20])
-    runs = np.array([[10 * p + (1 + p) * s**0.5 for s in (3, 8, 11, 20)] for p in (0, 0.25, 0.5)])
+    runs = np.array([[10 * p + (a + p) * s**0.5 for s in (3, 8, 11, 20)] for p in (0, 0.25, 0.5)])
     expect.array(table, (3, 2), hint="return an array with one row for each rate: mean, "
                                      "standard error.")
     expect.close(table[:, 0], runs.mean(1), rtol=1e-5,
@@ -958,7 +960,7 @@ for ax, curves, unit in ((axes[0], first.loss["test"], "log loss, nats"),
 axes[1].set_yticks([])
 plot.show(fig, "Test loss and error of networks stopped early and trained to the end.")
 
-# %% check="early_stopping" points=2
+# %% check="early_stopping" points=1
 # The best epoch so far, patience counted from it, and no look ahead.
 for losses, patience, right, hint, suspects in (
     ([0.9, 0.7, 0.5, 0.6, 0.8, 0.85, 1.0], 2, (2, 4), "keep the best; stop 2 epochs after it.", [
@@ -1009,6 +1011,18 @@ for losses, patience, right, hint, suspects in (
                      crash=[("ambiguous", "an array is not true or false. Ask for its len.")]):
         found = early_stopping(np.array(losses), patience)
         expect.equal(found, right, hint=hint, suspects=suspects)
+
+# %% check="early_stopping" points=1 hidden=true
+# Random losses, some of them equal.
+for patience in (1, 2, 3, 5, 40):
+    losses = expect.rng().integers(0, 30, size=40).tolist()
+    gains = [k for k in range(40) if losses[k] < min([99, *losses[:k]])]
+    ends = [b + patience for b, c in zip(gains, [*gains[1:], 99], strict=True) if c > b + patience]
+    last = min(ends[0], 39)
+    best = max(k for k in gains if k <= last)
+    with expect.case(f"early_stopping(losses, patience={patience}) on 40 random losses"):
+        expect.equal(early_stopping(losses, patience), (best, last),
+                     hint="keep the lowest so far; stop patience epochs after it.")
 
 # %% mistakes="early_stopping"
 {

@@ -179,7 +179,7 @@ with expect.case("all_masks(5)"):
 
 # %% check="all_masks" points=1
 # Other numbers of units: as many rows, and no mask twice.
-for n in (1, 3, 10):
+for n in (1, 3, 10, int(expect.rng().integers(7, 13))):
     with expect.case(f"all_masks({n})"):
         expect.equal(np.shape(all_masks(n)), (2**n, n), hint="return 2ⁿ rows of n.")
         expect.equal(len(np.unique(all_masks(n), axis=0)), 2**n, hint="a mask occurs twice.",

@@ -821,7 +821,7 @@ def mean_activation(H):
 H = np.maximum(expect.rng().normal(size=(5, 3)), 0) + np.eye(5, 3)
 H[4] = 0
 with expect.case("mean_activation(H) of 5 images and 3 units"):
-    expect.close(mean_activation(H), H.sum(0) / 5, rtol=1e-6,
+    expect.close(mean_activation(H.copy()), H.sum(0) / 5, rtol=1e-6,
                  hint="average each column of H.", suspects=[
         (H.mean(1), "that is one number for each image. Average over the images."),
         (H.mean(), "that is one number for all. Keep one for each unit."),
@@ -873,9 +873,12 @@ def activation_sparsity(H, threshold):
 
 # %% check="activation_sparsity" points=1
 # Small activations are silent at threshold 0.25, and relu's zeros at threshold 0.
-H = np.tile([0, 0.1, 0.25, 0.4, 0.6, 1, 2, 3], (6, 1))
-H[0], H[1, 5:], H[4:], H[5, 1] = 0, 0, [0, 0.05, 0.1, 0.09, 0.12, 0.2, 0.4, 0.6], 0
-for threshold, silent in ((0.25, 32 / 48), (0.0, 17 / 48)):
+made = np.tile([0, 0.1, 0.25, 0.4, 0.6, 1, 2, 3], (6, 1))
+made[0], made[1, 5:], made[4:] = 0, 0, [0, 0.05, 0.1, 0.09, 0.12, 0.2, 0.4, 0.6]
+made[5, 1] = 0
+random = expect.rng().random((6, 8))
+for H, threshold, silent in ((made, 0.25, 32 / 48), (made, 0.0, 17 / 48),
+                             (random, 0.5, np.count_nonzero(random <= 0.5) / 48)):
     with expect.case(f"activation_sparsity(H, threshold={threshold}) of 6 images and 8 units"):
         found = activation_sparsity(H, threshold)
         expect.close(found, silent, rtol=1e-6, hint="count the entries <= threshold, of all.",

@@ -252,7 +252,8 @@ with expect.case("y = spatial_dropout(x, 0.5); y.sum().backward(); x.grad", cras
 # In evaluation x comes out as it is.
 maps = torch.randn(3, 4, 5, 5, generator=expect.generator())
 with expect.case("spatial_dropout(x, 0.6, training=False)"):
-    expect.close(spatial_dropout(maps, 0.6, None, False), maps, hint="evaluation returns x.",
+    out = spatial_dropout(maps.clone(), 0.6, None, False)
+    expect.close(out, maps, hint="evaluation returns x.",
                  suspects=[(maps / 0.4, "evaluation scales too. Scale in training only.")])
 
 # %% check="spatial_dropout" points=1
@@ -491,7 +492,7 @@ with expect.case("dropblock(x, 0.3, 3, generator) on 60 × 4 maps of 5 × 7"):
 # In evaluation x comes out as it is.
 maps = torch.randn(3, 4, 5, 7, generator=expect.generator())
 with expect.case("dropblock(x, 0.6, 3, training=False)"):
-    expect.close(dropblock(maps, 0.6, 3, None, False), maps, hint="evaluation returns x.")
+    expect.close(dropblock(maps.clone(), 0.6, 3, None, False), maps, hint="evaluation returns x.")
 
 # %% mistakes="dropblock"
 {
@@ -615,7 +616,7 @@ for shape in ((60, 2, 3, 3), (60, 5), (60,)):
 # In evaluation x comes out as it is.
 x = torch.randn(300, 4, generator=expect.generator())
 with expect.case("drop_path(x, 0.6, training=False)"):
-    expect.close(drop_path(x, 0.6, None, False), x, hint="evaluation returns x.",
+    expect.close(drop_path(x.clone(), 0.6, None, False), x, hint="evaluation returns x.",
                  suspects=[(x / 0.4, "evaluation scales too. Scale in training only."),
                            (x * 0.4, "evaluation scales, as in the paper. Here training does.")])
 

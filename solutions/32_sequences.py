@@ -262,6 +262,7 @@ with expect.case("embedding_dropout(weight, tokens, p, generator), 200 words at 
         lambda p, generator: embedding_dropout(torch.ones(200, 4), places, p, generator),
         shared=(0, 1, 3),
         axes=("sequence", "place", "word", "feature"),
+        scale=lambda p: 1 / (1 - p),
         source=expect.generator,
         none=True,
     )
@@ -290,6 +291,12 @@ with expect.case("embedding_dropout(weight, tokens, 0.5).sum().backward(); weigh
 with expect.case("embedding_dropout(weight, tokens, 0.5) of a single token"):
     expect.tensor(embedding_dropout(torch.ones(9, 3), torch.tensor(4), 0.5), (3,), torch.float32,
                   hint="tokens of any shape must work, and weight's dtype stays.")
+with expect.case("embedding_dropout(weight, tokens, p=0.01) on a million words, torch.bfloat16"):
+    out = embedding_dropout(torch.ones(10**6, 1, dtype=torch.bfloat16), torch.arange(10**6), 0.01,
+                            expect.generator())
+    expect.tensor(out, (10**6, 1), torch.bfloat16, hint="return weight's dtype.")
+    expect.mean(out == 0, 0.01, of=(0, 1),
+                hint="the uniform numbers are too coarse: bfloat16 has 8 bits. Draw in float32.")
 
 # %% mistakes="embedding_dropout"
 {
@@ -869,7 +876,7 @@ with expect.case("zoneout(h_old, h_new, p, generator), 0 old, 1 new, 24 times fo
 # Evaluation is the mean over masks.
 a, b = (torch.randn(20, 30, generator=expect.generator(), dtype=torch.float64) for _ in range(2))
 with expect.case("zoneout(h_old, h_new, p=0.2, training=False)"):
-    expect.close(zoneout(a, b, 0.2, None, False), 0.2 * a + 0.8 * b,
+    expect.close(zoneout(a.clone(), b.clone(), 0.2, None, False), 0.2 * a + 0.8 * b,
                  hint="evaluation is p * h_old + (1 - p) * h_new.",
                  suspects=[(b, "evaluation takes the new value alone: but in training the old one "
                                "stays with probability p. Take the mean of both."),

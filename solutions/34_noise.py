@@ -232,7 +232,7 @@ with expect.case("which multipliers are among the lowest share p, 24 times for e
 # In evaluation y = x; the dtype stays.
 x = torch.randn(20, 30, generator=expect.generator(), dtype=torch.float64)
 with expect.case("gaussian_dropout(x, 0.4, training=False)"):
-    expect.close(gaussian_dropout(x, 0.4, training=False), x,
+    expect.close(gaussian_dropout(x.clone(), 0.4, training=False), x,
                  hint="in evaluation the noise is still there. Return x.",
                  suspects=[(x * 0.6, "evaluation multiplies by 1 - p. Return x as it is."),
                            (x / 0.6, "evaluation scales too. Return x as it is.")])
@@ -246,11 +246,11 @@ for dtype in (torch.float32, torch.bfloat16, torch.float64):
 with expect.case("out = gaussian_dropout(x, 0.4); out.sum().backward(); x.grad",
                  crash=[("does not require grad|grad_fn",
                          "the output has lost its history: .data, .detach() or no_grad().")]):
-    x = 1 + torch.rand(50, generator=expect.generator(), dtype=torch.float64)
-    x.requires_grad_()
+    before = 1 + torch.rand(50, generator=expect.generator(), dtype=torch.float64)
+    x = before.clone().requires_grad_()
     out = gaussian_dropout(x, 0.4)
     out.sum().backward()
-    expect.close(x.grad, (out / x).detach(), hint="y = x n, so the gradient is the noise n.")
+    expect.close(x.grad, out.detach() / before, hint="y = x n, so the gradient is the noise n.")
 
 # %% mistakes="gaussian_dropout"
 {
@@ -394,7 +394,8 @@ with expect.case("dropconnect_linear(x, W, 0, p, generator), 24 times for each o
 draw = expect.generator()
 x, W, b = (torch.randn(s, generator=draw, dtype=torch.float64) for s in ((7, 20), (30, 20), (30,)))
 with expect.case("dropconnect_linear(x, W, b, 0.5, training=False)"):
-    expect.close(dropconnect_linear(x, W, b, 0.5, training=False), F.linear(x, W, b),
+    out = dropconnect_linear(x.clone(), W.clone(), b.clone(), 0.5, training=False)
+    expect.close(out, F.linear(x, W, b),
                  hint="in evaluation weights still fall. Use all of W.",
                  suspects=[(F.linear(x, W / 2, b), "evaluation multiplies W by 1 - p. The "
                                                    "scale belongs in training alone."),
@@ -407,14 +408,13 @@ x, W, b = (torch.randn(s, generator=draw, dtype=torch.float64) for s in ((7, 4),
 with expect.case("out = dropconnect_linear(x, W, b, 0.4); out.sum().backward()",
                  crash=[("does not require grad|grad_fn|NoneType",
                          "the output has lost its history: .data, .detach() or no_grad().")]):
-    for each in (x, W, b):
-        each.requires_grad_()
-    out = dropconnect_linear(x, W, b, 0.4)
+    given = [each.clone().requires_grad_() for each in (x, W, b)]
+    out = dropconnect_linear(*given, 0.4)
     out.sum().backward()
-    product = (out - b).detach().sum()
-    expect.close((W.grad * W).detach().sum(), product, rtol=1e-6, atol=1e-6,
+    product = (out.detach() - b).sum()
+    expect.close((given[1].grad * W).sum(), product, rtol=1e-6, atol=1e-6,
                  hint="the gradient of W passes the weights that stayed, scaled.")
-    expect.close((x.grad * x).detach().sum(), product, rtol=1e-6, atol=1e-6,
+    expect.close((given[0].grad * x).sum(), product, rtol=1e-6, atol=1e-6,
                  hint="the gradient of x goes through the same mask.")
 
 # %% mistakes="dropconnect_linear"
@@ -572,7 +572,7 @@ x = torch.randn(20, 30, generator=expect.generator(), dtype=torch.float64)
 with expect.case("alpha_dropout(x, 0.4, training=False)"):
     low = -1.7580993408473766
     a = (0.6 + low**2 * 0.24) ** -0.5
-    expect.close(alpha_dropout(x, 0.4, training=False), x,
+    expect.close(alpha_dropout(x.clone(), 0.4, training=False), x,
                  hint="in evaluation there is still noise. Return x.",
                  suspects=[(a * x - 0.4 * a * low, "evaluation still maps by a and b. Return x.")])
 for dtype in (torch.float32, torch.bfloat16):
@@ -831,6 +831,11 @@ with expect.case("scheduled_rate(200, 1000, 0.4, 'curriculum')"):
         (0.4, "the rate is p already: γ is 10 / total, not 10, and multiplies the step."),
         (0.08, "that is the straight line."),
     ])
+with expect.case("scheduled_rate(step, 1000, p, 'curriculum') for a random step and p"):
+    step, p = int(expect.rng().integers(20, 400)), expect.rng().random()
+    expect.close(float(scheduled_rate(step, 1000, p, "curriculum")),
+                 p - p * math.exp(-step / 100), rtol=1e-6,
+                 hint="1 - θ(t), which is p (1 - exp(-10 t / T)).")
 with expect.case("scheduled_rate(step, 50, 0.7, 'curriculum') for step 0 to 50"):
     rates = [float(scheduled_rate(step, 50, 0.7, "curriculum")) for step in range(51)]
     expect.close(rates[0], 0, hint="at step 0 nothing is dropped.")
@@ -854,6 +859,11 @@ with expect.case("scheduled_rate(step, 40, 0.6, 'constant') for steps 0, 10 and 
     rates = torch.tensor([float(scheduled_rate(s, 40, 0.6, "constant")) for s in (0, 10, 40)])
     expect.close(rates, torch.full((3,), 0.6), rtol=1e-6, hint="p at every step.",
                  suspects=[(torch.full((3,), 0.4), "constant returns 1 - p. It drops: p.")])
+with expect.case("scheduled_rate(step, 1000, p, kind) for a random step and p, both kinds"):
+    step, p = int(expect.rng().integers(20, 400)), expect.rng().random()
+    found = [float(scheduled_rate(step, 1000, p, kind)) for kind in ("linear", "constant")]
+    expect.close(torch.tensor(found), torch.tensor([step / 1000 * p, p]), rtol=1e-5,
+                 hint="p · step / total, and p.")
 
 # %% check="scheduled_rate" points=1
 # An unknown kind is refused.
@@ -944,6 +954,11 @@ with expect.case("layer_rates(0.6, 4)"):
             (0.4 * right / 0.6, "p is taken for the probability to survive."),
         ],
     )
+with expect.case("layer_rates(p, depth) for a random p and depth"):
+    p, depth = expect.rng().random(), int(expect.rng().integers(5, 30))
+    expect.close(torch.tensor([float(rate) for rate in layer_rates(p, depth)]),
+                 p / depth * torch.arange(1, depth + 1), rtol=1e-5,
+                 hint="layer l has rate l / depth · p.")
 with expect.case("layer_rates(0.3, 1)"):
     expect.close(float(layer_rates(0.3, 1)[0]), 0.3, hint="a single layer has rate p.")
 
@@ -1034,7 +1049,8 @@ with expect.case("variance_shift(0.3, mean, variance) for four units"):
     draw = expect.generator()
     c, v = (torch.randn(4, generator=draw).double() for _ in range(2))
     v = v**2 + 0.1
-    expect.close(variance_shift(0.3, c, v), ((v + c**2) / 0.7 - c**2) / v, rtol=1e-6,
+    found = variance_shift(0.3, c.clone(), v.clone())
+    expect.close(found, ((v + c**2) / 0.7 - c**2) / v, rtol=1e-6,
                  hint="mean and variance may be tensors.")
 
 # %% mistakes="variance_shift"

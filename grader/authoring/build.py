@@ -26,7 +26,7 @@ from nbgrader.utils import compute_checksum
 from dropoutlab.expect import page
 from grader import course
 from grader.authoring import contents, record
-from grader.authoring.lesson import GUESS, Cell, Lesson
+from grader.authoring.lesson import GUESS, HIDE, SHOW, Cell, Lesson
 from grader.authoring.reading import read_all
 from grader.errors import LessonError
 from grader.paths import COURSE, LESSONS, ROOT, SOLUTIONS
@@ -223,8 +223,7 @@ def _hide(source: str) -> str:
     """Put a hidden check between nbgrader's markers, its opening comment left to be read."""
     lines = source.splitlines()
     body = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    begin, end = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
-    return "\n".join([*lines[:body], begin, *lines[body:], end])
+    return "\n".join([*lines[:body], HIDE, *lines[body:], SHOW])
 
 
 def keep(notebook: Path) -> Path | None:

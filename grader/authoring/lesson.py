@@ -29,6 +29,7 @@ FORMER = {
 """The names that lessons had in the first edition; notebooks handed in under them are graded."""
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+HIDE, SHOW = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
 REGION = re.compile(rf"^[ \t]*{BEGIN}\n(.*?)^[ \t]*{END}$", re.MULTILINE | re.DOTALL)
 
 

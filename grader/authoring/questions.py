@@ -9,15 +9,14 @@
     #
     # Hint: how many of four units survive?
 
-The right option is marked; no released notebook tells which it was.
+The right option is marked. What tells it stays in the hidden part of the check.
 """
 
 from __future__ import annotations
 
 import re
 
-from dropoutlab import expect
-from grader.authoring.lesson import BEGIN, END, Cell
+from grader.authoring.lesson import BEGIN, END, HIDE, SHOW, Cell
 from grader.authoring.rules import Fault
 
 OPTION = re.compile(r"- \[([ x])\] (\S.*)")
@@ -49,11 +48,10 @@ def cells(question: Cell, faults: list[Fault]) -> list[Cell]:
         f"{asked}\n{choices}\n{name} = ...\nif {name} is ...:\n"
         f"    {BEGIN}\n    {name} = {right[0]!r}\n    {END}"
     )
-    digest = expect.digest(name, right[0])
     check = (
         f"# {text}\nwith expect.case({name!r}):\n"
-        f"    expect.choice({name}, {name!r}, {options!r}, answer={digest!r},\n"
-        f"                  hint={hint!r})"
+        f"    expect.choice({name}, {name!r}, {options!r})\n"
+        f"    {HIDE}\n    expect.right({name}, {right[0]!r}, hint={hint!r})\n    {SHOW}"
     )
     return [
         Cell("exercise", name, stub, question.line),

@@ -46,6 +46,48 @@ class Wrong:
         return self.function(*call.args, **call.kwargs)
 
 
+def halved(answer: Any, *, in_place: bool) -> Any:
+    """An exercise's function or class that takes half of each number for its input.
+
+    Where that is done `in_place`, the caller's own arrays are halved. A check that computes what
+    it expects from them afterwards is content with it.
+    """
+    if inspect.isclass(answer):
+        for name in ("__call__", "forward", "backward"):
+            if name in vars(answer):
+                static = isinstance(vars(answer)[name], staticmethod)
+                own = _halving(getattr(answer, name), in_place)
+                setattr(answer, name, staticmethod(own) if static else own)
+        return answer
+    return _halving(answer, in_place)
+
+
+def _halving(function: Callable[..., Any], in_place: bool) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrong(*args: Any, **named: Any) -> Any:
+        args = tuple(_half(value, in_place) for value in args)
+        return function(*args, **{name: _half(value, in_place) for name, value in named.items()})
+
+    return wrong
+
+
+def _half(value: Any, in_place: bool) -> Any:
+    """Half of a floating array, and of those in a container; anything else as it is."""
+    if isinstance(value, dict):
+        return {key: _half(part, in_place) for key, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_half(part, in_place) for part in value)
+    if _tensor(value) and value.is_floating_point():
+        if not in_place:
+            return value - value.detach() / 2  # whose gradient is that of the whole
+        value.data /= 2
+    elif isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        if not in_place or not value.flags.writeable:
+            return value / 2
+        value /= 2
+    return value
+
+
 GENERATORS = ("rng", "generator")
 
 

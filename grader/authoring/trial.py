@@ -28,7 +28,7 @@ import numpy as np
 
 from dropoutlab import expect
 from grader.authoring import stock
-from grader.authoring.lesson import REGION, Cell, Lesson
+from grader.authoring.lesson import REGION, Cell, Lesson, is_question
 
 Names = dict[str, Any]
 
@@ -112,6 +112,8 @@ def answers(lesson: Lesson, only: str = "") -> list[Answer]:
             for kind in ("correct", "mistake")
             for cell in lesson.of(kind, name)
         ]
+        if not is_question(exercise):
+            found.append(Answer("halved", exercise, source, line))
         if stock.applies(exercise):
             found += [Answer("stock", exercise, source, line, says) for says in stock.CHANGES]
     return found
@@ -177,6 +179,8 @@ def judged(
             return list(_stub(bench)), set(), 0
         if answer.kind in ("solution", "correct"):
             return list(_right(answer, bench)), set(), bench.few
+        if answer.kind == "halved":
+            return list(_following(lesson, answer, seeds)), set(), 0
         wrong = None
         if answer.kind == "stock":
             name, change = answer.exercise.name, stock.CHANGES[answer.says]
@@ -259,6 +263,25 @@ def _stub(bench: Bench) -> Iterator[Finding]:
         if unmet is None or unmet.found != "not written yet":
             told = f"of the stub of `{check.name}` this check says: {_told(unmet)}"
             yield Finding(check.line, told)
+
+
+def _following(lesson: Lesson, answer: Answer, seeds: int) -> Iterator[Finding]:
+    """No check expects what an answer has made of the check's own arrays."""
+    name = answer.exercise.name
+    checks = lesson.of("check", name)
+    benches = []
+    for shared in (False, True):
+        names = stage(lesson, **{name: answer.source})
+        names[name] = stock.halved(names[name], in_place=shared)
+        benches.append(Bench(names, checks, seeds))
+    for check in checks:
+        apart, in_place = (
+            sum(bench.verdict(check, seed) is None for seed in range(min(seeds, 3)))
+            for bench in benches
+        )
+        if in_place > apart:
+            text = f"`{name}`: what this check expects follows what an answer writes into its input"
+            yield Finding(check.line, f"{text}. Hand out copies, or compute it before the call.")
 
 
 def _right(answer: Answer, bench: Bench) -> Iterator[Finding]:

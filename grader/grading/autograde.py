@@ -58,6 +58,7 @@ class Progress(Protocol):
 
     def begin(self, lesson: str, total: int, known: list[Graded]) -> None: ...
     def running(self, learner: str) -> None: ...
+    def aside(self, learner: str) -> None: ...
     def graded(self, graded: Graded) -> None: ...
     def feedback(self, total: int) -> None: ...
     def advance(self, fault: str) -> None: ...
@@ -68,6 +69,7 @@ class Silent:
 
     def begin(self, lesson: str, total: int, known: list[Graded]) -> None: ...
     def running(self, learner: str) -> None: ...
+    def aside(self, learner: str) -> None: ...
     def graded(self, graded: Graded) -> None: ...
     def feedback(self, total: int) -> None: ...
     def advance(self, fault: str) -> None: ...
@@ -90,7 +92,8 @@ def autograde(
         writer = stack.enter_context(opened(options.place, options.url))
         stack.enter_context(_ctrl_c(stopping))
         if pool is None:
-            pool = stack.enter_context(_pool(options, max(map(len, learners.values())), stopping))
+            most = max(map(len, learners.values()))
+            pool = stack.enter_context(_pool(options, most, stopping, progress))
         for lesson in lessons:
             released, source = assign(lesson, options.place, config)
             run = Autograding(lesson, released, source, options, writer, pool, progress)
@@ -172,28 +175,34 @@ class Autograding:
             )
             yield task, (handed_in, key)
 
+    def _size(self, learner: str) -> int:
+        """Bytes of a graded notebook."""
+        return self.folder.notebook("autograded", self.lesson.name, learner).stat().st_size
+
     def _write_feedback(self, everyone: list[Graded], fresh: set[str]) -> None:
         """nbgrader's own feedback, for whom it is missing or old."""
         place, name = self.options.place.resolve(), self.lesson.name
         items = [
-            (place, self.options.url, name, graded.learner)
+            feedback.Page(place, self.options.url, graded)
             for graded in everyone
             if graded.learner in fresh
             or not feedback.is_whole(self.folder.page(name, graded.learner))
         ]
+        items.sort(key=lambda page: self._size(page.graded.learner))  # what takes long comes last
         self.progress.feedback(len(items))
         for fault in self.pool.each(feedback.write, items):
             self.progress.advance(fault)
 
 
 def _pool(
-    options: Options, most: int, stopping: threading.Event
+    options: Options, most: int, stopping: threading.Event, progress: Progress
 ) -> contextlib.AbstractContextManager[Pool]:
     if options.scheduler:
         from grader.grading.cluster import Cluster
 
         return Cluster(options.scheduler, stopping)
-    return Processes(min(options.workers or os.cpu_count() or 1, most), stopping)
+    workers = min(options.workers or os.cpu_count() or 1, most)
+    return Processes(workers, stopping, progress.aside)
 
 
 @contextlib.contextmanager

@@ -6,11 +6,7 @@ It sees the names that `setup` cells bind; for the exercises stand what the play
 from __future__ import annotations
 
 import contextlib
-import io
 import linecache
-import signal
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +16,11 @@ from nbformat.v4 import new_output
 from dropoutlab import expect
 from grader.authoring.names import used
 from grader.grading.result import Message
+from grader.isolation.alarm import Overrun, alarm
 from grader.isolation.forks import Lost
 from grader.isolation.outputs import stopped
 from grader.isolation.session import Gone, Session
+from grader.isolation.text import Printed, plain, printed
 
 ALLOWANCE = 5
 """Seconds that the referee's own part of a check may take beyond the player's."""
@@ -47,41 +45,40 @@ def run(
 
     Raises Gone where the player ends in it.
     """
-    out, err = io.StringIO(), io.StringIO()
+    room = session.limits.output
+    out, err = Printed(room), Printed(room)
     fault: BaseException | None = None
     with (
         session.timed(session.limits.check),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
-        _no_longer_than(session.limits.check + ALLOWANCE),
-        expect.asking(lambda *question: session.request("ask", *question)),
+        expect.asking(session.ask),
     ):
         try:
-            wanted = tuple(sorted(used(source) & names - space.keys()))
-            answers = {k: v for k, v in session.request("names", wanted) if k in wanted}
-            execute(source, {**space, **answers}, file)
+            with alarm.set(session.limits.check + ALLOWANCE):
+                wanted = tuple(sorted(used(source) & names - space.keys()))
+                answers = {k: v for k, v in session.request("names", wanted) if k in wanted}
+                execute(source, {**space, **answers}, file)
         except (Gone, Lost, KeyboardInterrupt):
             raise
         except BaseException as error:
             fault = error
-        finally:
-            session.forget()
-    room = session.limits.output
-    streams = (("stdout", out.getvalue()[:room]), ("stderr", err.getvalue()[:room]))
-    outputs = [new_output("stream", name=name, text=text) for name, text in streams if text]
+    session.forget()
+    streams = {name: printed(to.take(), room) for name, to in (("stdout", out), ("stderr", err))}
+    outputs = [new_output("stream", name=name, text=text) for name, text in streams.items() if text]
     if fault is None:
-        silent = not err.getvalue()
+        silent = not streams["stderr"]
         noisy = Message(found="the cell wrote to stderr, which counts as a failure")
         return Checked(outputs, None if silent else noisy)
     if isinstance(fault, Overrun):
         session.interrupted = True
         sentence = f"this check did not end in {session.limits.check:g} s"
         return Checked([*outputs, stopped(sentence)], Message(found=sentence))
-    name, text = type(fault).__name__, str(fault)
+    name, text = plain(type(fault).__name__, 100), plain(_text(fault))
     if isinstance(fault, expect.Unmet):
         fields = fault.case, fault.expected, fault.found, fault.hint
-        message = Message(*(" ".join(field.split()) for field in fields))
-        lines = fault._render_traceback_()
+        message = Message(*(" ".join(plain(field).split()) for field in fields))
+        lines = message.text.splitlines()
     else:
         message = Message(found=f"{name}: {text}")
         lines = [message.found]
@@ -89,30 +86,15 @@ def run(
     return Checked([*outputs, output], message, isinstance(fault, expect.LeftOut))
 
 
+def _text(fault: BaseException) -> str:
+    """What an exception says; it may hold an object of the learner's."""
+    try:
+        return str(fault)
+    except BaseException:
+        return ""
+
+
 def execute(source: str, space: dict[str, Any], file: str) -> None:
     """Run a cell of the instructor's; tracebacks can quote its lines."""
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     exec(compile(source, file, "exec"), space)
-
-
-class Overrun(BaseException):
-    """A check took too long here, in the referee."""
-
-
-@contextlib.contextmanager
-def _no_longer_than(seconds: float) -> Iterator[None]:
-    """Raise Overrun after so many seconds (in a main thread; elsewhere there is no alarm)."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(*_: object) -> None:
-        raise Overrun
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

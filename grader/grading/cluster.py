@@ -67,9 +67,10 @@ class Cluster(Here):
                 future = next(completed)
                 task, extra = running.pop(future.key)
                 try:
-                    yield future.result(), extra
+                    graded = future.result()
                 except KilledWorker:
-                    yield worker.given_up(task), extra
+                    graded = worker.given_up(task)
+                yield graded, extra
                 fill()
         except (CancelledError, OSError):
             lost = f"the scheduler at {self.address} was lost"

@@ -15,6 +15,7 @@ from grader.course import SECRET, STAMP
 from grader.errors import CourseError
 from grader.grading.result import Graded
 from grader.grading.submission import LARGEST
+from grader.isolation.text import plain
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class ClassFolder:
         name = self._name_of_submission(lesson, learner)
         notebook = self.notebook("submitted", name, learner)
         odd = sorted(p.name for p in notebook.parent.iterdir() if not _is_ordinary(p))
-        remarks = [f"not looked at: {', '.join(odd)}"] if odd else []
+        remarks = [f"not looked at: {plain(', '.join(odd), 200)}"] if odd else []
         text, fault = read_plain(notebook)
         stamp = (read_plain(notebook.with_name(STAMP))[0] or b"")[:100]
         time = stamp.decode(errors="replace").strip()
@@ -145,10 +146,8 @@ def _parsed(time: str) -> datetime.datetime | None:
 
 
 def _is_text(name: str) -> bool:
-    try:
-        return bool(name.encode())
-    except UnicodeEncodeError:
-        return False
+    """Whether a terminal and a gradebook can show it: no control codes, no broken Unicode."""
+    return name.isprintable()
 
 
 def _is_ordinary(path: Path) -> bool:

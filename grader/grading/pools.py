@@ -7,18 +7,23 @@ import concurrent.futures
 import multiprocessing
 import os
 import signal
+import statistics
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from typing import Any, Protocol
 
+from grader.errors import Unavailable
 from grader.grading import worker
 from grader.grading.result import Graded
 from grader.grading.task import Task
 
 TRIES = 2
 """How often a submission may take its process with it."""
+FIRST = 4.0
+"""Seconds for a submission at first; whoever needs more waits until the others are done."""
 
 
 class Pool(Protocol):
@@ -47,11 +52,43 @@ class Here:
         yield from map(call, items)
 
 
+class Turns:
+    """How long a submission may take at first, so that a few cannot hold up a class.
+
+    That is some seconds, or a few times what others took. Whatever takes longer is graded anew
+    after all others, with all the time that there is, so a score depends on no turn.
+    """
+
+    def __init__(self) -> None:
+        self.took: list[float] = []
+        self.first: set[int] = set()
+
+    def short(self, task: Task) -> Task:
+        """The task for its first turn."""
+        usual = statistics.median(self.took) if self.took else 0
+        seconds = max(FIRST, 4 * usual)
+        if seconds >= task.limits.submission:
+            return task
+        self.first.add(id(task))
+        limits = replace(task.limits, submission=seconds, check=min(task.limits.check, seconds))
+        return replace(task, limits=limits)
+
+    def is_over(self, task: Task, graded: Graded) -> bool:
+        """Whether its first turn ended before the submission did."""
+        if id(task) not in self.first:
+            return False
+        self.first.remove(id(task))
+        if graded.outcome != "timed out":
+            self.took.append(graded.computing)
+            return False
+        return True
+
+
 class Processes:
     """A pool of processes on this machine."""
 
-    def __init__(self, workers: int, stopping: threading.Event):
-        self.workers, self.stopping = workers, stopping
+    def __init__(self, workers: int, stopping: threading.Event, aside: Callable[[str], None]):
+        self.workers, self.stopping, self.aside = workers, stopping, aside
 
     def __enter__(self) -> Processes:
         self.executor = self._new()
@@ -76,16 +113,22 @@ class Processes:
         """Results in the order in which they come."""
         running: dict[Future[Graded], tuple[Task, Any, int]] = {}
         again: collections.deque[tuple[Task, Any, int]] = collections.deque()
+        later: collections.deque[tuple[Task, Any, int]] = collections.deque()
         fresh = ((task, extra, 0) for task, extra in tasks)
+        turns = Turns()
         while True:
             # After a crash they run one at a time, which shows whose it was.
             room = 1 if again else 2 * self.workers
             while len(running) < room and not self.stopping.is_set():
                 item = again.popleft() if again else next(fresh, None)
+                short = item is not None
+                if item is None and later:
+                    item = later.popleft()
                 if item is None:
                     break
                 task, extra, tries = item
-                running[self._submit(worker.work, task)] = task, extra, tries + 1
+                turn = turns.short(task) if short else task
+                running[self._submit(worker.work, turn)] = task, extra, tries + 1
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -94,9 +137,19 @@ class Processes:
             for future in done & running.keys():
                 task, extra, tries = running.pop(future)
                 try:
-                    yield future.result(), extra
+                    graded = future.result()
                 except BrokenProcessPool:
                     again.append((task, extra, tries))
+                    continue
+                except (Unavailable, KeyboardInterrupt):
+                    raise
+                except BaseException as error:  # whatever it is, it costs no other submission
+                    graded = worker.given_up(task, worker.fault_of(error))
+                if turns.is_over(task, graded):
+                    later.append((task, extra, 0))
+                    self.aside(task.learner)
+                else:
+                    yield graded, extra
             for item in [item for item in again if item[2] >= TRIES]:
                 again.remove(item)
                 yield worker.given_up(item[0]), item[1]
@@ -117,7 +170,7 @@ class Processes:
                 except concurrent.futures.CancelledError:
                     pass  # the next run does it
         for item in items:
-            yield f"feedback of {item[-1]}: its process ended, twice; the same command tries again."
+            yield f"feedback of {item.graded.learner}: its process ended, twice; try again."
 
 
 def _begin() -> None:

@@ -25,6 +25,12 @@ LARGEST = 50 << 20
 """Bytes of a notebook file, at most."""
 MOST = 1_000
 """Cells that a learner may have added."""
+LONGEST = 100_000
+"""Characters of a cell, at most."""
+IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+"""Kinds of images that may be attached to a text."""
+ATTACHED = 8 << 20
+"""Characters of all images of a cell together, at most."""
 NEW = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
 TAMPERED = "the released one counts"
 
@@ -68,6 +74,7 @@ def rebuild(
     identities = [_identity(cell, place) for cell in learner.cells]
     theirs: dict[str, NotebookNode] = {}  # the first of each
     added: dict[int, list[NotebookNode]] = {}
+    notes: list[str] = []
     here, count = -1, 0
     for cell, identity in zip(learner.cells, identities, strict=True):
         if identity is not None:
@@ -75,15 +82,42 @@ def rebuild(
             theirs.setdefault(identity, cell)
         elif count < MOST:
             new = NEW.get(cell.cell_type, new_markdown_cell)
-            added.setdefault(here, []).append(new(cell.source, id=f"added_{count}"))
+            added.setdefault(here, []).append(new(_source(cell, notes), id=f"added_{count}"))
+            _attach(cell, added[here][-1])
             count += 1
     cells = list(added.get(-1, []))
     for i, cell in enumerate(rebuilt.cells):
         if _marks(cell).get("solution"):
-            cell.source = theirs[cell.id].source if cell.id in theirs else _missing(cell)
+            own = theirs.get(cell.id)
+            cell.source = _missing(cell) if own is None else _source(own, notes)
+            _attach(own or cell, cell)
         cells += [cell, *added.get(i, [])]
     rebuilt.cells = cells
-    return rebuilt, _notes(released, theirs, Counter(identities))
+    return rebuilt, notes + _notes(released, theirs, Counter(identities))
+
+
+def _source(cell: NotebookNode, notes: list[str]) -> str:
+    """A learner's text; what is longer than anybody reads is cut."""
+    if len(cell.source) <= LONGEST:
+        return cell.source
+    notes.append(f"a cell of {len(cell.source):,} characters was cut to {LONGEST:,}")
+    return cell.source[:LONGEST]
+
+
+def _attach(theirs: NotebookNode, cell: NotebookNode) -> None:
+    """Give a text the images that the learner attached to it."""
+    attached, room = theirs.get("attachments"), ATTACHED
+    if cell.cell_type != "markdown" or not isinstance(attached, dict):
+        return
+    images: dict[str, dict[str, str]] = {}
+    for name, kinds in attached.items():
+        for kind, data in kinds.items() if isinstance(kinds, dict) else ():
+            if kind in IMAGES and isinstance(data, str) and len(data) <= room:
+                images[name] = {kind: data}
+                room -= len(data)
+                break
+    if images:
+        cell.attachments = images
 
 
 def _restore_checks(rebuilt: NotebookNode, source: NotebookNode) -> None:

@@ -133,6 +133,7 @@ class Bar:
     def begin(self, lesson: str, total: int, known: list[Graded]) -> None:
         self.shares = [graded.points / graded.max for graded in known if graded.max]
         self.now: list[str] = []
+        self.waiting: list[str] = []
         if known:
             self.bar.console.print(f"{lesson}: {len(known)} were graded before", highlight=False)
         self.task = self.bar.add_task(lesson, total=total, state="")
@@ -141,10 +142,16 @@ class Bar:
         self.now.append(learner)
         self._tell()
 
+    def aside(self, learner: str) -> None:
+        self.now.remove(learner)
+        self.waiting.append(learner)
+        self._tell()
+
     def graded(self, graded: Graded) -> None:
         self.shares.append(graded.points / graded.max if graded.max else 0)
-        if graded.learner in self.now:
-            self.now.remove(graded.learner)
+        for names in (self.now, self.waiting):
+            if graded.learner in names:
+                names.remove(graded.learner)
         self.bar.advance(self.task)
         self._tell()
 
@@ -163,5 +170,6 @@ class Bar:
         return f"mean {share:.0%}"
 
     def _tell(self) -> None:
-        names = ", ".join(escape(name[:20]) for name in self.now[:3])
-        self.bar.update(self.task, state=f"{self._mean()} · {names}")
+        names = ", ".join(escape(name[:20]) for name in (self.now or self.waiting)[:3])
+        aside = f" · {len(self.waiting)} take long: last" if self.waiting else ""
+        self.bar.update(self.task, state=f"{self._mean()} · {names}{aside}")

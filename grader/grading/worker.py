@@ -24,13 +24,14 @@ from nbformat.v4 import new_markdown_cell
 
 from grader.authoring.names import bound
 from grader.errors import CourseError, Unavailable
-from grader.grading import notebook, score, submission
+from grader.grading import memory, notebook, score, submission
 from grader.grading.notebook import Run
 from grader.grading.result import Graded
 from grader.grading.task import Task
 from grader.isolation.forks import Lost, Players
 from grader.isolation.outputs import run_cell, stopped
 from grader.isolation.session import Gone, Session
+from grader.isolation.text import plain
 from grader.paths import ROOT
 
 _players: dict[tuple[Any, ...], Players] = {}
@@ -52,17 +53,25 @@ def work(task: Task) -> Graded:
         for _ in range(2):
             try:
                 rebuilt, changes = submission.rebuild(learner, released, source)
-                run = notebook.run(rebuilt, names, _ready(task))
+                players = _ready(task)
+                with memory.no_more_than(task.limits.memory):
+                    run = notebook.run(rebuilt, names, players)
                 # An honest notebook of another edition differs in many cells.
                 notes += [] if task.former else changes
                 return _graded(task, rebuilt, notes, run, started)
             except Lost:
                 close()  # and try once more, with a new process to fork from
-            except Unavailable:
+            except (Unavailable, KeyboardInterrupt, SystemExit):
                 raise
-            except Exception as error:  # a fault of the grader's costs no other submission
-                return given_up(task, f"the grader failed: {type(error).__name__}: {error}")
+            except BaseException as error:  # a fault of the grader's costs no other submission
+                close()
+                return given_up(task, fault_of(error))
         return given_up(task)
+
+
+def fault_of(error: BaseException) -> str:
+    """An error of the grader's own, in a sentence."""
+    return f"the grader failed: {type(error).__name__}: {plain(str(error))}"
 
 
 def given_up(task: Task, reason: str = "the grader's own process ended, twice") -> Graded:

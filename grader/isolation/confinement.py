@@ -26,6 +26,8 @@ from grader.isolation import linux, seccomp
 
 HOME = "/learner"
 """A player's home folder: the one place where it may write."""
+ANSWERS = ("bugs",)
+"""Modules of dropoutlab that a lesson asks a learner to write."""
 NOBODY = 65534
 
 # mount(2), unshare(2), prctl(2)
@@ -65,7 +67,7 @@ def visible(root: Path) -> list[str]:
     packages = [sys.base_prefix, sys.prefix, *(p for p in sys.path if "-packages" in p)]
     system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/fonts", "/etc/localtime"]
     course = [str(root / "lessons" / "dropoutlab"), str(root / "datasets")]
-    devices = [f"/dev/{name}" for name in ("null", "zero", "random", "urandom")]
+    devices = [f"/dev/{name}" for name in ("null", "random", "urandom")]
     own = [*packages, *course]
     wanted = [*own, *map(os.path.realpath, own), *system, *devices]
     wanted = sorted({p for p in wanted if os.path.exists(p)}, key=lambda p: p.count("/"))
@@ -74,6 +76,14 @@ def visible(root: Path) -> list[str]:
         if not any(_within(path, other) for other in kept):
             kept.append(path)
     return kept
+
+
+def answers(root: Path) -> list[str]:
+    """The files in dropoutlab that hold an exercise's answer, as text and as Python's cache."""
+    package = root / "lessons" / "dropoutlab"
+    names = [file for name in ANSWERS for file in (f"{name}.py", f"__pycache__/{name}.*.pyc")]
+    both = {package, package.resolve()}
+    return [str(path) for folder in both for name in names for path in folder.glob(name)]
 
 
 def _within(path: str, folder: str) -> bool:
@@ -115,6 +125,8 @@ def prepare(root: Path, hidden: list[Path]) -> int:
         attributes = struct.pack("QQQQ", flags, 0, 0, 0)
         where = (new + path).encode()
         linux.system(f"{path} read-only", MOUNT_SETATTR, -100, where, RECURSIVE, attributes, 32)
+    for path in answers(root):
+        _mount(f"{path} hidden", "/dev/null", new + path, None, MS_BIND)
     os.makedirs(new + HOME)
     if not os.path.exists(new + "/tmp"):  # the course itself may lie there
         os.symlink(HOME, new + "/tmp")

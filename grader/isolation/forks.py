@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,16 @@ class Players:
         """A new player: its process number, and this end of the wire to it."""
         here, there = socket.socketpair()
         with there:
-            self._order({"start": True}, there)
-            return self._answer()["pid"], here
+            return self._exchange({"start": True}, there)["pid"], here
+
+    def memory(self, pid: int) -> int | None:
+        """Bytes that a player holds, as the kernel counts them; None where that is not told."""
+        for folder in Path("/proc").glob("[0-9]*"):
+            status = _status(folder)
+            inside = status.get("NSpid", "").split()[-2:-1] or [folder.name]
+            if inside == [str(pid)] and self.process.pid in _ancestors(status):
+                return int(status["RssAnon"].split()[0]) << 10
+        return None
 
     def interrupt(self, pid: int) -> None:
         """Press Ctrl-C in a player."""
@@ -87,8 +96,7 @@ class Players:
 
     def end(self, pid: int) -> dict[str, Any]:
         """Kill a player and all it started; how it stood at its end."""
-        self._order({"end": pid})
-        return self._answer()
+        return self._exchange({"end": pid})
 
     def close(self) -> None:
         """End the process; its players end with it."""
@@ -96,6 +104,15 @@ class Players:
         self.control.close()
         self.errors.close()
         self.process.wait()
+
+    def _exchange(self, order: dict[str, Any], *ends: socket.socket) -> dict[str, Any]:
+        """Give an order and read its answer. Where that is interrupted, no later one is right."""
+        try:
+            self._order(order, *ends)
+            return self._answer()
+        except BaseException:
+            self.control.close()  # and all players end
+            raise
 
     def _order(self, order: dict[str, Any], *ends: socket.socket) -> None:
         fds = array.array("i", [end.fileno() for end in ends])
@@ -110,6 +127,22 @@ class Players:
             return json.loads(self.answers.readline())
         except (OSError, ValueError):
             raise Lost from None
+
+
+def _status(folder: Path) -> dict[str, str]:
+    """What the kernel tells of a process; nothing of one that has ended."""
+    try:
+        lines = (folder / "status").read_text().splitlines()
+    except OSError:
+        return {}
+    return {name: value for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _ancestors(status: dict[str, str]) -> Iterator[int]:
+    """The processes from which one comes, its parent first."""
+    while (parent := int(status.get("PPid", 0))) > 0:
+        yield parent
+        status = _status(Path("/proc") / str(parent))
 
 
 def _home(root: Path) -> str:

@@ -35,8 +35,12 @@ class TooLate(Exception):
 class Frames:
     """Frames over a socket, with limits and a deadline (of `time.monotonic`)."""
 
-    def __init__(self, end: socket.socket, *, text: int = TEXT, raw: int = RAW):
+    def __init__(
+        self, end: socket.socket, *, text: int = TEXT, raw: int = RAW, budget: float = math.inf
+    ):
         self.end, self.text, self.raw = end, text, raw
+        self.budget = budget
+        """Bytes that may still come."""
         self.deadline = math.inf
 
     def send(self, message: Any) -> None:
@@ -72,6 +76,9 @@ class Frames:
         return message, [self._exactly(length) for length in lengths]
 
     def _exactly(self, size: int) -> memoryview:
+        self.budget -= size
+        if self.budget < 0:
+            raise Broken("it has sent more than it may, all in all")
         room, done = memoryview(bytearray(size)), 0
         while done < size:
             self._wait()

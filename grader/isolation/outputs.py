@@ -9,9 +9,16 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from grader.isolation.session import Session
+from grader.isolation.text import plain, printed
 
 MOST = 200
 """Outputs of one cell, at most."""
+LINES = 100
+"""Lines of a traceback, at most."""
+ROOM = {"image": 24 << 20, "text": 4 << 20}
+"""Bytes of images and characters of text that one submission may show, at most."""
+TEXT = 400_000
+"""Characters of one text, at most."""
 LARGEST = 4 << 20
 """Bytes of an image, at most."""
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -27,6 +34,7 @@ def run_cell(source: str, session: Session) -> list[NotebookNode]:
     if type(shown) is not tuple:
         raise session.broken("it sent what are no outputs")
     outputs = [output for output in map(_output, shown[:MOST]) if output is not None]
+    outputs = [output for output in outputs if _has_room(output, session.shown)]
     if session.interrupted:
         sentence = f"this cell did not end in {session.limits.check:g} s"
         outputs = [o for o in outputs if o.output_type != "error"] + [stopped(sentence)]
@@ -38,13 +46,23 @@ def stopped(sentence: str) -> NotebookNode:
     return new_output("error", ename="Stopped", evalue=sentence, traceback=[sentence])
 
 
+def _has_room(output: NotebookNode, shown: dict[str, int]) -> bool:
+    """Whether there is room for one more output; errors always have some."""
+    if output.output_type == "error":
+        return True
+    image = output.get("data", {}).get("image/png")
+    what, size = ("text", len(str(output))) if image is None else ("image", len(image))
+    shown[what] = shown.get(what, 0) + size
+    return shown[what] <= ROOM[what]
+
+
 def _output(shown: Any) -> NotebookNode | None:
     """One output, from what the player sent; None for anything else. It is never active."""
     match shown:
         case ("stream", ("stdout" | "stderr") as name, str(text)):
-            return new_output("stream", name=name, text=text)
+            return new_output("stream", name=name, text=printed(text, TEXT))
         case ("text", str(text)):
-            return new_output("display_data", {"text/plain": text})
+            return new_output("display_data", {"text/plain": printed(text, TEXT)})
         case ("png", (bytes() | str()) as image):
             try:
                 data = image if isinstance(image, bytes) else base64.b64decode(image, validate=True)
@@ -54,6 +72,8 @@ def _output(shown: Any) -> NotebookNode | None:
                 text = base64.b64encode(data).decode()
                 return new_output("display_data", {"image/png": text})
         case ("error", str(name), str(value), tuple(trace)):
-            lines = [line for line in trace if type(line) is str] or [f"{name}: {value}"]
-            return new_output("error", ename=name[:100], evalue=value, traceback=lines)
+            name, value = plain(name, 100), plain(value)
+            lines = [plain(line) for line in trace[:LINES] if type(line) is str]
+            lines = lines or [f"{name}: {value}"]
+            return new_output("error", ename=name, evalue=value, traceback=lines)
     return None

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import io
+import ctypes
+import gc
 import itertools
 import operator
 import socket
@@ -23,6 +24,7 @@ from grader.authoring.names import bound, used
 from grader.isolation.confinement import Limits
 from grader.isolation.frames import Frames
 from grader.isolation.table import Table
+from grader.isolation.text import MESSAGE, Printed
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "call": lambda target, /, *args, **kwargs: target(*args, **kwargs),
@@ -41,27 +43,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "delitem": operator.delitem,
 }
 """What the referee may do with an object that stays here."""
-
-
-class Printed(io.TextIOBase):
-    """A stream that keeps the first characters written to it."""
-
-    def __init__(self, room: int):
-        self.room = room
-        self.texts: list[str] = []
-
-    def write(self, text: str) -> int:
-        if self.room > 0:
-            self.texts.append(text[: self.room])
-            if len(text) > self.room:
-                self.texts.append("\n… cut: this cell prints too much\n")
-            self.room -= len(text)
-        return len(text)
-
-    def take(self) -> str:
-        text = "".join(self.texts)
-        self.texts.clear()
-        return text
 
 
 def _raised(name: str, message: str) -> BaseException:
@@ -99,6 +80,7 @@ class Player:
         self.numbers: dict[int, int] = {}
         self.count = itertools.count()
         self.running = False
+        self.held: Any = None
 
     def serve(self) -> None:
         """Answer requests until the referee has no more."""
@@ -175,7 +157,7 @@ class Player:
         names = tuple(kind.__name__ for kind in type(error).__mro__)
         message = where = ""
         with contextlib.suppress(Exception):
-            message = str(error)[:2000]
+            message = str(error)[:MESSAGE]
         with contextlib.suppress(Exception):
             where = expect.learners_line(error)[:300]
         return names, message, where
@@ -226,7 +208,7 @@ class Player:
         error = result.error_before_exec or result.error_in_exec
         if error is not None:
             names, message, _ = self._describe(error)
-            trace = tuple(line[:2000] for line in (shell.traceback_lines or ())[-50:])
+            trace = tuple(line[:MESSAGE] for line in (shell.traceback_lines or ())[-50:])
             outputs.append(("error", names[0], message, trace))
         return tuple(outputs)
 
@@ -243,6 +225,20 @@ class Player:
 
     def _do_operate(self, name: str, target: Any, args: tuple, kwargs: tuple) -> Any:
         return OPERATIONS[name](target, *args, **dict(kwargs))
+
+    def _do_hold(self, times: int, call: Any, x: torch.Tensor | None, *rest: Any) -> None:
+        """Call with `x` repeated, and hold nothing but what came back; without x hold nothing.
+
+        The referee has the kernel count the memory of this process before and after.
+        """
+        self.held = None
+        if x is not None:
+            many = x.repeat(times)  # no leaf, which a graph would hold for ever
+            self.held = call(many, *rest)
+            del many
+        gc.collect()
+        with contextlib.suppress(Exception):
+            ctypes.CDLL(None).malloc_trim(0)
 
     def _do_ask(self, question: str, *args: Any) -> Any:
         return getattr(probes, question)(*args)

@@ -6,7 +6,7 @@ player doesn't need. There are three answers:
 - `ALLOWED` calls are made.
 - `REFUSED` calls fail with EPERM, "Operation not permitted". They are what a learner's code
   might try and should read about: a socket, a process, another's memory, a mount. `clone` makes
-  threads of this process and is refused for everything else.
+  threads of this process and is refused for everything else, `mmap` gives no shared memory.
 - Any other call fails with ENOSYS, "Function not implemented", as on a kernel that is too old
   for it. Libraries try a newer call first, and fall back. `clone3` is such a one: a filter can't
   read its flags, and the C library then makes a thread by `clone`.
@@ -159,6 +159,10 @@ REFUSED = _calls(
     }
 )
 """Calls that fail with REFUSAL."""
+MMAP = ALLOWED["mmap"]
+SHARED, ANONYMOUS = 0x01, 0x20
+"""Flags of mmap(2). Memory that is both is counted by no resource limit: it stays when all but a
+page of it is unmapped."""
 CLONE: Numbers = (56, 220)
 THREAD, NAMESPACES = 0x00010000, 0x7E020000
 """Flags of clone(2): a thread of this process; namespaces of its own."""
@@ -171,7 +175,7 @@ SECCOMP, FILTER, NO_NEW_PRIVS = 22, 2, 38  # prctl(2)
 # Linux's classic BPF: instructions, answers, and where seccomp's data holds what.
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, ERRNO, KILL = 0x7FFF0000, 0x00050000, 0x80000000
-NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16
+NUMBER, ARCHITECTURE, FIRST_ARGUMENT, FOURTH_ARGUMENT = 0, 4, 16, 40
 
 
 def program(architecture: str) -> list[tuple[int, int, int, int]]:
@@ -179,8 +183,8 @@ def program(architecture: str) -> list[tuple[int, int, int, int]]:
     which = linux.ARCHITECTURES.index(architecture)
     refuse = (RETURN, 0, 0, ERRNO | REFUSAL)
     allow = (RETURN, 0, 0, ALLOW)
-    clone = CLONE[which]
-    assert clone is not None, "every Linux has clone"
+    clone, mmap = CLONE[which], MMAP[which]
+    assert clone is not None and mmap is not None, "every Linux has both"
     steps: list[tuple[int, int, int, int]] = [
         (LOAD, 0, 0, ARCHITECTURE),
         (EQUAL, 1, 0, AUDIT[architecture]),
@@ -194,6 +198,12 @@ def program(architecture: str) -> list[tuple[int, int, int, int]]:
         (ANY_BIT, 0, 1, THREAD),
         allow,
         refuse,
+        (EQUAL, 0, 5, mmap),
+        (LOAD, 0, 0, FOURTH_ARGUMENT),
+        (ANY_BIT, 0, 2, ANONYMOUS),
+        (ANY_BIT, 0, 1, SHARED),
+        refuse,
+        allow,
     ]
     for calls, answer in ((ALLOWED, allow), (REFUSED, refuse)):
         for numbers in calls.values():

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from grader.errors import Unavailable
+from grader.isolation.alarm import Overrun, alarm
 from grader.isolation.forks import Players
 from grader.isolation.frames import Broken, Frames, TooLate
 from grader.isolation.handle import Handle, History
@@ -25,6 +26,12 @@ from grader.isolation.table import Table
 
 CALLBACKS = 100_000
 """How often a learner's code may call back in one check."""
+ENTRIES = 2_000_000
+"""Of an array for which memory is counted."""
+FORGETTING = 5
+"""Seconds in which a player must have forgotten a check."""
+BUDGET = 2 << 30
+"""Bytes that may come from one player, in all."""
 
 
 class Gone(BaseException):
@@ -49,10 +56,12 @@ class Session:
         self.count, self.sequence = itertools.count(), itertools.count(1)
         self.gone: Gone | None = None
         self.interrupted = False
+        self.shown: dict[str, int] = {}
+        """How much of each kind of output has come."""
         self.end_of_all = time.monotonic() + self.limits.submission
         self.pid: int | None
         self.pid, end = players.start()
-        self.frames = Frames(end)
+        self.frames = Frames(end, budget=BUDGET)
         self.frames.deadline = time.monotonic() + 30
         try:
             first = self._receive()
@@ -71,12 +80,25 @@ class Session:
         try:
             yield
         finally:
-            self.frames.deadline = time.monotonic() + 30
+            self.frames.deadline = min(time.monotonic() + 30, self.end_of_all)
 
     def request(self, operation: str, *args: Any) -> Any:
-        """Have the player do something; raises what the learner's code raises, and Gone."""
+        """Have the player do something; raises what the learner's code raises, and Gone.
+
+        An exchange that is interrupted leaves a player that nobody understands: it is ended.
+        """
         if self.gone is not None:
             raise self.gone
+        try:
+            with alarm.held():
+                return self._exchange(operation, *args)
+        except (Exception, Gone, Overrun):
+            raise
+        except BaseException:
+            self._end("killed", "stopped")
+            raise
+
+    def _exchange(self, operation: str, *args: Any) -> Any:
         sequence = next(self.sequence)
         self._send((sequence, operation, *args))
         while True:
@@ -105,6 +127,35 @@ class Session:
                 case _:
                     raise self.broken("it sent what is no answer")
 
+    def ask(self, question: str, *args: Any) -> Any:
+        """Ask one of `dropoutlab.probes` of the player.
+
+        A learner's code can have any answer there. So what a call keeps is also counted from
+        outside, in many such calls' worth of memory.
+        """
+        said = self.request("ask", question, *args)
+        if question != "saved_bytes":
+            return said
+        if type(said) is not int:
+            raise TypeError("the bytes that are kept are no number")
+        call, x, *rest = args
+        return max(said, self._kept(call, x, *rest))
+
+    def _kept(self, call: Any, x: torch.Tensor, *rest: Any) -> int:
+        """Bytes that `call(x, …)` keeps beside a result like x, to a quarter of a byte an entry."""
+        times = max(1, ENTRIES // x.numel())
+        counts = []
+        for given in (x, None, x):  # the first call loads what it needs
+            self.request("hold", times, call, given, *(rest if given is not None else ()))
+            assert self.pid is not None, "it has just answered"
+            counts.append(self.players.memory(self.pid))
+        self.request("hold", 0, None, None)
+        _, before, after = counts
+        if before is None or after is None:
+            return 0
+        each = (after - before) / (times * x.numel()) - x.element_size()
+        return max(0, round(each)) * x.numel()
+
     def broken(self, fault: str) -> Gone:
         """The player broke the protocol: it is ended."""
         return self._end("killed", f"the kernel stopped here: {fault}")
@@ -115,6 +166,7 @@ class Session:
         self.lent.clear()
         self.handles.clear()
         if self.gone is None:
+            self.frames.deadline = min(time.monotonic() + FORGETTING, self.end_of_all)
             with contextlib.suppress(Gone, Exception):
                 self.request("forget")
 
@@ -146,6 +198,8 @@ class Session:
                 return self._after_interrupt()
         except Broken as error:
             raise self.broken(str(error)) from None
+        except MemoryError:
+            raise self.broken("it sent more than this machine has room for") from None
 
     def _print(self, out: str, err: str) -> None:
         sys.stdout.write(out[: self.limits.output])
@@ -188,9 +242,13 @@ class Session:
         if number not in self.lent:
             raise self.broken("it called what it was not given")
         try:
-            return "returned", self.lent[number](*args, **dict(kwargs))
+            with alarm.released():
+                return "returned", self.lent[number](*args, **dict(kwargs))
         except Exception as error:
             return "raised", type(error).__name__, str(error)
+        except BaseException:
+            self._end("timed out", "a function of the check was called and did not end")
+            raise
 
     def _lend(self, value: Any) -> list[Any]:
         if isinstance(value, Handle):
@@ -235,6 +293,6 @@ def remote(names: list[str], message: str, where: str) -> Exception:
     base = known[0] if known else SystemExit if "SystemExit" in names else Exception
     if issubclass(base, UnicodeError) or "Group" in base.__name__:  # want more than a message
         base = ValueError if issubclass(base, ValueError) else Exception
-    name = names[0] if names[0].isidentifier() else "Exception"
+    name = names[0][:100] if names[0].isidentifier() else "Exception"
     body = {"where": where[:300], "__str__": lambda self: message[:2000]}
     return type(name, (base,), body)(message[:2000])

@@ -75,6 +75,20 @@ def restored(module: Any) -> Any:
     return twin
 
 
+def rng_state() -> Any:
+    """The state of torch's own generator."""
+    import torch
+
+    return torch.get_rng_state()
+
+
+def set_rng_state(state: Any) -> None:
+    """Put torch's own generator back into a state, so that it draws the same again."""
+    import torch
+
+    torch.set_rng_state(state)
+
+
 def shares_memory(call: Callable[..., Any], *args: Any) -> bool:
     """Whether what `call(*args)` returns holds the memory of an argument, so that both change."""
     import numpy as np

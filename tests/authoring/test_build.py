@@ -15,7 +15,7 @@ from curriculum import LESSONS, each_lesson
 from dropoutlab import expect
 from grader.authoring import build, contents, record
 from grader.authoring.edits import MARKER
-from grader.authoring.lesson import REGION, Lesson
+from grader.authoring.lesson import HIDE, REGION, SHOW, Lesson
 from grader.authoring.reading import read, read_all
 from grader.errors import LessonError
 
@@ -131,8 +131,9 @@ def test_a_question_becomes_stub_and_check(tmp_path: Path):
     lesson = read(write(tmp_path, GOOD))
     (stub,), (check,) = lesson.of("exercise", "sure"), lesson.of("check", "sure")
     assert stub.source.startswith('# Are you\n# sure?\n# - "no"\n# - "yes"\nsure = ...\n')
-    released = REGION.sub("", stub.source) + check.source
-    assert released.count("yes") == 3, "as an option twice, and in the hint"
+    hidden = re.compile(f"{HIDE}.*?{SHOW}", re.DOTALL)
+    released = REGION.sub("", stub.source) + hidden.sub("", check.source)
+    assert released.count("yes") == released.count("no") == 2, "as an option, twice"
     names = rehearsal.stage(lesson) | {"expect": expect}
     assert rehearsal.verdict(check, names) is None
     unmet = rehearsal.verdict(check, names | {"sure": "no"})

@@ -14,6 +14,7 @@ import torch
 from dropoutlab import expect
 
 X = np.ones((20, 60))
+ONE = np.arange(X.size).reshape(X.shape) == 187
 Coins = Callable[[float, Any], Any]
 
 
@@ -63,11 +64,12 @@ WRONG: dict[str, tuple[Coins, str]] = {
     "some places": (
         lambda p, rng: (
             rng.random(X.shape) >= 2 * np.where(np.arange(60) % 2, min(p, 1 - p), 0)
-            if p < 0.5
+            if p < 0.3
             else rng.random(X.shape) >= p
         ),
         "dropped more often than others",
     ),
+    "one place": (lambda p, rng: (rng.random(X.shape) >= p) | ONE, "row 3, column 7 is dropped"),
     "neighbours": (
         lambda p, rng: keeps(np.repeat(rng.random(X.size // 2), 2), p),
         "a column and the next share a coin",

@@ -177,7 +177,7 @@ def test_a_pool_outlives_its_processes():
         os.kill(worker, signal.SIGKILL)
         wait_for(lambda: bool(pool.executor._broken))
 
-    with Processes(1, threading.Event()) as pool:
+    with Processes(1, threading.Event(), print) as pool:
         results = []
         for graded, k in pool.run((task, task.learner) for task in unread):
             results.append((graded.learner, k, graded.outcome))
@@ -195,7 +195,7 @@ def test_a_pool_outlives_its_processes():
 def test_ctrl_c_leaves_what_waits_in_the_pool():
     """Is nothing begun any more once Ctrl-C was pressed, whatever is being done?"""
     stopping = threading.Event()
-    with Processes(1, stopping) as pool:
+    with Processes(1, stopping, print) as pool:
         count = 0
         for _ in pool.each(own_number, list(range(2000))):
             stopping.set()

@@ -102,8 +102,9 @@ NEEDED = {
     """,
     "memory that is mapped": """
         import gc, mmap, resource
-        room = mmap.mmap(-1, 1 << 20); room[:4] = b"drop"; room.madvise(mmap.MADV_DONTNEED)
-        room.resize(1 << 21); room.close(); resource.getrusage(resource.RUSAGE_SELF); gc.collect()
+        room = mmap.mmap(-1, 1 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS); room[:4] = b"drop"
+        room.madvise(mmap.MADV_DONTNEED); room.close()
+        resource.getrusage(resource.RUSAGE_SELF); gc.collect()
     """,
     "models and optimisers": """
         import scipy.optimize, sklearn.linear_model, numpy as np

@@ -105,12 +105,23 @@ def test_what_is_allowed_is_done(answers: dict):
     assert answers[X32, 0] == (-1, MARKS[0])
 
 
+def test_memory_is_private():
+    """Is shared anonymous memory refused, by the filter, and private memory given?"""
+    run = filtered(
+        "for flags in (0x22, 0x02 | 0x20 | 0x4000, 0x21, 0x23, 0x21 | 0x4000):\n"
+        "    libc.mmap.restype = ctypes.c_void_p\n"
+        "    at = libc.mmap(None, ctypes.c_size_t(4096), 3, flags, -1, ctypes.c_size_t(0))\n"
+        "    print(at == 2**64 - 1 and ctypes.get_errno())"
+    )
+    assert run.stdout.split() == ["False", "False", *3 * [str(MARKS[0])]], run.stderr
+
+
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="only x86_64 has calls of 32 bits")
 def test_calls_of_32_bits_end_the_process():
     """Is a process killed that calls by `int 0x80`, whose numbers mean other calls?"""
     getpid = b"\xb8\x14\0\0\0\xcd\x80\xc3"  # mov eax, 20; int 0x80; ret
     run = filtered(
-        "room = mmap.mmap(-1, 4096, prot=7)\n"
+        "room = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, 7)\n"
         f"room.write({getpid!r})\n"
         "print(ctypes.CFUNCTYPE(int)(ctypes.addressof(ctypes.c_char.from_buffer(room)))())"
     )

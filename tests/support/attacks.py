@@ -401,6 +401,24 @@ CODE: dict[str, str] = {
     "memory bomb": "x = []\nwhile True:\n    x.append(bytearray(10**8))",
     "NumPy memory bomb": "import numpy as np\nx = np.ones((10**6, 10**5))",
     "shared memory bomb": "import mmap\nx = [mmap.mmap(-1, 2**30) for _ in range(10**4)]",
+    "shared memory, unmapped to a page each": """
+        import ctypes
+        libc = ctypes.CDLL(None)
+        libc.mmap.restype = ctypes.c_void_p
+        size = 1 << 28
+        for _ in range(40):
+            at = libc.mmap(None, ctypes.c_size_t(size), 3, 0x21, -1, ctypes.c_size_t(0))
+            ctypes.memset(at, 1, size)
+            libc.munmap(ctypes.c_void_p(at + 4096), ctypes.c_size_t(size - 4096))
+    """,
+    "shared zeros": """
+        import mmap, os
+        x = []
+        while True:
+            file = os.open("/dev/zero", os.O_RDONLY)
+            x.append(mmap.mmap(file, 1 << 28, mmap.MAP_SHARED, mmap.PROT_READ))
+            sum(x[-1][::4096])
+    """,
     "memory file bomb": "import os\nfd = os.memfd_create('x')\nos.ftruncate(fd, 2**40)",
     "disk bomb": """
         import os

@@ -21,10 +21,8 @@ a probability of at most `ALPHA` in each test, from the exact binomial distribut
 from dropoutlab.expect.coins import coins
 from dropoutlab.expect.exact import (
     array,
-    choice,
     close,
     copied,
-    digest,
     equal,
     only,
     raises,
@@ -46,6 +44,7 @@ from dropoutlab.expect.frame import (
 )
 from dropoutlab.expect.page import guess, summary
 from dropoutlab.expect.page import start as _start
+from dropoutlab.expect.question import choice, right
 from dropoutlab.expect.random import ALPHA, binomial_interval, mean, repeats, varies
 
 __all__ = [
@@ -61,7 +60,6 @@ __all__ = [
     "close",
     "coins",
     "copied",
-    "digest",
     "equal",
     "generator",
     "guess",
@@ -71,6 +69,7 @@ __all__ = [
     "only",
     "raises",
     "repeats",
+    "right",
     "rng",
     "seeded",
     "summary",

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dropoutlab.expect.exact import only
-from dropoutlab.expect.frame import Unmet, rng
+from dropoutlab.expect.frame import Unmet, ask, rng
 from dropoutlab.expect.random import ALPHA, binomial_interval
 from dropoutlab.expect.words import numpy_of, require_numeric, rounding
 
@@ -49,6 +49,10 @@ RATES: tuple[tuple[Rate, str], ...] = (
 )
 """Shares that known mistakes drop, and the words for each."""
 
+BANDS = (
+    (0.003, 0.004, 0.005), (0.11, 0.12, 0.13, 0.14), (0.46, 0.5, 0.53), (0.77, 0.78, 0.79)
+)  # fmt: skip
+"""Rates to choose from: a rare one, a small one, about a half, a large one."""
 LEAST = 4000
 """How many coins are needed at each rate: with fewer, p = 0.1 in place of 0.13 would pass."""
 
@@ -56,7 +60,7 @@ LEAST = 4000
 def coins(
     draw: Draw,
     *,
-    p: Sequence[float] = (0.004, 0.13, 0.5, 0.77),
+    p: Sequence[float] | None = None,
     shared: int | Sequence[int] = (),
     axes: Sequence[str] = (),
     scale: Callable[[float], float] | None = None,
@@ -70,7 +74,7 @@ def coins(
 
     draw : calls the learner's function with ones; anything that is not 0 survived. All calls at
         one p need `LEAST` coins together, as 24 masks of 20 x 60 have
-    p : the rates that are tried
+    p : the rates that are tried; if None, one of each of `BANDS`, so that nobody knows them
     shared : axes along which one coin serves (as for whole channels); along all others each
         entry has its own
     axes : what each axis is called in a hint ("sample", "unit")
@@ -80,6 +84,7 @@ def coins(
     suspects : further pairs (share dropped as a function of p, words), tried first
     alpha : the probability with which a right answer is refused, all questions together
     """
+    p = [float(rng().choice(band)) for band in BANDS] if p is None else p
     shared = (shared,) if isinstance(shared, int) else tuple(shared)
     drawn = {}
     for rate in p:
@@ -203,28 +208,31 @@ def _fresh(masks: dict[float, np.ndarray], draw: Draw, source: Callable[[], Any]
 
 
 def _repeated(draw: Draw, p: Sequence[float], source: Callable[[], Any]) -> None:
-    """Two generators in one state give the same masks."""
-    twins = _twins(source())
-    if twins is None:
-        return
-    first, second = ([_mask(draw(rate, twin)) for rate in p] for twin in twins)
+    """Two generators in one state, or torch's own put back into it, give the same masks."""
+    first, second = ([_mask(draw(rate, twin)) for rate in p] for twin in _twins(source()))
     if any((a != b).any() for a, b in zip(first, second, strict=True)):
+        own = source() is None
+        whose = "torch's own generator" if own else "the given generator"
         raise Unmet(
-            "the same masks from two generators with the same seed",
+            f"the same masks from {whose if own else 'two generators'} with the same seed",
             "different masks",
-            "the coins do not come from the given generator alone. Draw all of them from it.",
+            f"the coins do not come from {whose} alone. Draw all of them from it.",
         )
 
 
-def _twins(generator: Any) -> tuple[Any, Any] | None:
-    """Two generators in one state; None where there is none."""
+def _twins(generator: Any) -> Iterator[Any]:
+    """Two generators in one state, the second made when the first was used."""
     if generator is None:
-        return None
-    if isinstance(generator, np.random.Generator):
+        state = ask("rng_state")
+        yield None
+        ask("set_rng_state", state)
+        yield None
+    elif isinstance(generator, np.random.Generator):
         seed = int(generator.integers(2**63 - 1))
-        return np.random.default_rng(seed), np.random.default_rng(seed)
-    seed = generator.initial_seed()
-    return type(generator)().manual_seed(seed), type(generator)().manual_seed(seed)
+        yield from (np.random.default_rng(seed), np.random.default_rng(seed))
+    else:
+        seed = generator.initial_seed()
+        yield from (type(generator)().manual_seed(seed) for _ in range(2))
 
 
 class Finding(NamedTuple):
@@ -246,7 +254,8 @@ def _independent(
     first = next(iter(masks.values()))
     groups = [some for k in range(1, first.ndim) for some in combinations(range(first.ndim), k)]
     pairs = [*_pairs(first.shape, names)]
-    each = alpha / (len(masks) * (1 + len(groups) + len(pairs)))
+    places = [some for some in groups if 0 in some]
+    each = alpha / (len(masks) * (1 + len(groups) + len(pairs) + len(places)))
     for some in groups:
         _inexact(masks, some, names, each)
     findings = _rates(masks, suspects, each)
@@ -255,6 +264,8 @@ def _independent(
         findings += _agreements(mask, p, share, pairs, each)
         for some in groups:
             findings += _scatter(mask, p, share, some, names, each)
+        for some in places:
+            findings += _extremes(mask, p, share, some, names, each)
     if findings:
         worst = min(findings, key=lambda finding: finding.order)
         raise Unmet(worst.expected, worst.found, worst.hint)
@@ -417,6 +428,28 @@ def _scatter(
     else:
         hint = f"the number dropped {each} varies too much: coins are shared. Draw each anew."
         yield Finding(2, expected, found, hint)
+
+
+def _extremes(
+    mask: np.ndarray, p: float, share: float, axes: Sequence[int], names: Sequence[str],
+    alpha: float,
+) -> Iterator[Finding]:  # fmt: skip
+    """No place is dropped more or less often, over all calls, than any of B(n, p) would be."""
+    counts = (~mask).sum(axes)
+    n = mask.size // counts.size
+    low, high = binomial_interval(n, share, alpha / counts.size)
+    if low <= counts.min() and counts.max() <= high:
+        return
+    seldom = low > counts.min()
+    index = np.unravel_index(counts.argmin() if seldom else counts.argmax(), counts.shape)
+    left = [name for k, name in enumerate(names) if k not in axes]
+    place = ", ".join(f"{name} {i}" for name, i in zip(left, index, strict=True))
+    yield Finding(
+        1,
+        f"at p = {p:g}, {place} dropped {low} to {high} times of {n}",
+        f"dropped {counts[index]} times",
+        f"{place} is dropped too {'seldom' if seldom else 'often'}. Treat all alike.",
+    )
 
 
 def _lasting(mask: np.ndarray) -> bool:

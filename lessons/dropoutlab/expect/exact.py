@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -148,23 +147,3 @@ def raises(
     else:
         found = f"no error; it returned {describe(result)}"
     raise Unmet(expected, found, hint)
-
-
-def choice(given: Any, question: str, options: Sequence[str], *, answer: str, hint: str) -> None:
-    """The `given` answer to a question is the one of `options` whose digest is `answer`.
-
-    The digest keeps the right option out of the check that the learner can read;
-    `digest(question, option)` makes it.
-    """
-    expected = "one of " + ", ".join(repr(option) for option in options)
-    if given is ... or given is None:
-        raise Unmet(expected, "not written yet", "put one of these strings in place of the dots.")
-    if type(given) is not str or given not in options:
-        raise Unmet(expected, repr(given), "write one of these strings, letter by letter.")
-    if digest(question, given) != answer:
-        raise Unmet("another answer", repr(given), hint)
-
-
-def digest(question: str, option: str) -> str:
-    """Eight hexadecimal digits that stand for an option of a question."""
-    return hashlib.sha256(f"{question}: {option}".encode()).hexdigest()[:8]

@@ -14,11 +14,15 @@ from typing import Any
 
 import numpy as np
 
+LONGEST = 2_000
+"""Characters of one line that a check says, at most: a learner's value may be a book."""
+
 
 class Unmet(AssertionError):
     """An expectation that does not hold, told in four lines (IPython shows only these)."""
 
     def __init__(self, expected: str, found: str, hint: str, case: str = "this check"):
+        expected, found, hint = (_cut(text) for text in (expected, found, hint))
         super().__init__(expected, found, hint)
         self.case, self.expected, self.found, self.hint = case, expected, found, hint
 
@@ -31,11 +35,18 @@ class Unmet(AssertionError):
         return voice.lines(self)
 
 
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text):,} characters)"
+
+
 class Voice:
     """How a check speaks: here as in a terminal and to a grader; `page` has that of a notebook."""
 
     def begin(self) -> None:
         """A case begins."""
+
+    def answered(self) -> None:
+        """A question has an answer, and nothing here can tell whether it is right."""
 
     def passed(self, what: str) -> None:
         """A case has passed."""

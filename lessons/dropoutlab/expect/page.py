@@ -107,6 +107,8 @@ class Page(Voice):
         self.ran: dict[str, Ran] = {}
         self.found: dict[str, dict[int, int | None]] = {}
         """For each exercise the checks that ran since it was last written: points, None: failed."""
+        self.unjudged: set[str] = set()
+        """Questions that have an answer, which nothing here can judge."""
         shell.events.register("pre_run_cell", self.before)
         shell.events.register("post_run_cell", self.after)
         shell.set_custom_exc((Exception,), self.raised)
@@ -119,6 +121,7 @@ class Page(Voice):
         self.began = time.time()
         with contextlib.suppress(Exception):  # a page never breaks a run
             if self.live and (check := MARK.search(info.raw_cell)):
+                self.unjudged.discard(check["name"])
                 self.check, self.old = check, self._old(check["name"], info.raw_cell)
 
     def after(self, result: Any) -> None:
@@ -139,11 +142,14 @@ class Page(Voice):
 
     def _checked(self, check: re.Match[str], source: str, error: BaseException | None) -> None:
         name, points, total = check["name"], int(check["points"]), int(check["total"])
+        worth = "1 point" if points == 1 else f"{points} points"
         if check["hidden"]:
-            worth = "1 point" if points == 1 else f"{points} points"
             self._show("", f"This check runs when you hand in ({worth}).")
             return
         if isinstance(error, LeftOut):
+            return
+        if error is None and name in self.unjudged:
+            self._show("✓ answered", f"It is judged when you hand in ({worth}).")
             return
         found, number = self.found.setdefault(name, {}), int(check["number"])
         found[number] = None if error else points
@@ -185,6 +191,10 @@ class Page(Voice):
     def begin(self) -> None:
         if self.old:
             raise Unmet(*self.old)
+
+    def answered(self) -> None:
+        if self.check:
+            self.unjudged.add(self.check["name"])
 
     def passed(self, what: str) -> None:
         if not self.check:
@@ -270,6 +280,8 @@ class Page(Voice):
         earned, found = self.earned(name), self.found.get(name, {})
         if None in found.values():
             state = "failed"
+        elif name in self.unjudged:
+            state = "✓ answered, judged when you hand in"
         elif earned < visible:
             state = "open"
         elif not visible:

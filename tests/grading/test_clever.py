@@ -1,0 +1,327 @@
+"""A clever learner gains nothing, and holds up nobody: each kind of attack, at its depth."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import json
+import subprocess
+import sys
+import threading
+import time
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import classroom
+from classroom import FULL_POINTS, HALF_POINTS, LESSON, RIGHT
+from curriculum import LESSONS, each_lesson
+from dropoutlab import expect
+from dropoutlab.expect import question
+from grader.authoring.build import released, source_notebook
+from grader.authoring.lesson import HIDE, Cell, Lesson, is_question
+from grader.grading import check, pools, worker
+from grader.grading.pools import Processes
+from grader.grading.result import Graded
+from grader.grading.task import Task
+from grader.isolation import alarm
+from grader.isolation.confinement import Limits
+
+pytestmark = pytest.mark.slow
+LOST = FULL_POINTS - HALF_POINTS
+"""Points of a notebook whose `scale` is wrong."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def processes() -> Iterator[None]:
+    """The process from which players are forked is ended with the module."""
+    yield
+    worker.close()
+
+
+def task(answers: dict[str, str], lesson: Lesson = LESSON, limits: Limits | None = None) -> Task:
+    text = released(lesson.name).read_text(encoding="utf-8")
+    file = nbformat.writes(classroom.notebook(text, answers)).encode()
+    source = nbformat.writes(source_notebook(lesson))
+    return Task("ann", lesson.name, text, source, file, limits=limits or Limits())
+
+
+def grade(answers: dict[str, str], lesson: Lesson = LESSON, **limits: float) -> Graded:
+    return worker.work(task(answers, lesson, Limits(**limits)))
+
+
+def told(graded: Graded) -> str:
+    return "\n".join(row.message.text for row in graded.rows if row.message is not None)
+
+
+# ── nobody is held up ────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("tenths", range(2, 9))
+def test_an_alarm_amid_an_exchange_costs_nobody_else(tenths: int, monkeypatch: pytest.MonkeyPatch):
+    """Is a check that overruns while its player answers a row, and the next learner graded?"""
+    monkeypatch.setattr(check, "ALLOWANCE", -19.5)  # the alarm rings after half a second
+    slow = f"import time\ndef scale(x, factor):\n    time.sleep({tenths / 10})\n    return 0 * x\n"
+    late = grade(RIGHT | {"scale": slow}, check=20, submission=60)
+    assert late.points <= LOST + 1 and late.outcome in ("partly", "timed out"), told(late)
+    monkeypatch.undo()
+    assert grade(RIGHT).points == FULL_POINTS
+
+
+def test_an_alarm_is_held_until_an_exchange_has_ended():
+    """Does it ring after what it may not interrupt, at once where it may, and once?"""
+    bell, seen = alarm.Alarm(), []
+    with pytest.raises(alarm.Overrun), bell.set(0.05), bell.held():
+        end = time.monotonic() + 0.2
+        while time.monotonic() < end:
+            pass
+        seen.append("whole")
+        with bell.released():
+            seen.append("never")
+    assert seen == ["whole"]
+    with bell.set(60), bell.held():
+        seen.append("on")
+    assert seen == ["whole", "on"]
+
+
+def test_a_fault_of_the_graders_is_a_row():
+    """Does whatever a worker raises end as the row of that submission?"""
+    broken = replace(task(RIGHT), source="no notebook")
+    fine = task(RIGHT)
+    with Processes(1, threading.Event(), print) as pool:
+        ends = [(graded.outcome, extra) for graded, extra in pool.run(iter([(fine, 1), (fine, 2)]))]
+        assert ends == [("passed", 1), ("passed", 2)]
+        with pytest.raises(Exception, match="JSON"):  # nothing can be made of such a lesson
+            list(pool.run(iter([(broken, 3)])))
+
+
+def test_who_takes_long_comes_last(monkeypatch: pytest.MonkeyPatch):
+    """Are honest submissions graded before sleepers have used up their time, and all in the end?"""
+    monkeypatch.setattr(pools, "FIRST", 2.0)
+    limits = Limits(check=8, submission=8)
+    sleeper = task(RIGHT | {"scale": "import time\ntime.sleep(10**6)"}, limits=limits)
+    honest = task(RIGHT, limits=limits)
+    line = [(sleeper, "asleep")] * 3 + [(honest, "honest")] * 3
+    aside: list[str] = []
+    # Each submission is a task of its own.
+    own = ((replace(one), who) for one, who in line)
+    with Processes(2, threading.Event(), aside.append) as pool:
+        ends = [(who, graded.outcome, graded.points) for graded, who in pool.run(own)]
+    assert [who for who, _, _ in ends] == ["honest"] * 3 + ["asleep"] * 3
+    assert {points for who, _, points in ends if who == "honest"} == {FULL_POINTS}
+    assert {outcome for who, outcome, _ in ends if who == "asleep"} == {"timed out"}
+    assert aside == ["ann"] * 3
+
+
+BOMBS = {
+    "the same array 500 times": "import numpy as np\ndef scale(x, f):\n"
+    "    return [np.zeros(10**6)] * 500",
+    "pictures": "import matplotlib.pyplot as plt, numpy as np\nfor _ in range(40):\n"
+    "    plt.figure(figsize=(8, 8)); plt.imshow(np.random.rand(700, 700, 3))\n"
+    "def scale(x, f):\n    return 0 * x",
+    "a long string": "def scale(x, f):\n    return 'x' * 25_000_000",
+    "a long error": "def scale(x, f):\n    raise ValueError('x' * 25_000_000)",
+    "a long name": "def scale(x, f):\n    raise type('E' * 10_000_000, (Exception,), {})()",
+    "much that is printed": "def scale(x, f):\n    print('x' * 10_000_000)\n    return 0 * x",
+    "an endless iterator": "import itertools\ndef scale(x, f):\n    return itertools.repeat(1)",
+}
+WORK = """
+import pickle, resource, sys
+from grader.grading import worker
+task = pickle.loads(sys.stdin.buffer.read())
+worker.work(pickle.loads(pickle.dumps(task)).__class__(**(vars(task) | {"text": None})))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+graded = worker.work(task)
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+worker.close()
+print(before, after, len(graded.notebook), graded.points, sum(len(str(r)) for r in graded.rows))
+"""
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_a_submission_leaves_is_bounded(name: str):
+    """Do the referee's memory, the graded notebook and the rows stay small?"""
+    import pickle
+
+    one = task(RIGHT | {"scale": BOMBS[name]}, limits=Limits(check=20, memory=1 << 30))
+    run = subprocess.run(
+        [sys.executable, "-c", WORK], input=pickle.dumps(one), env=classroom.environment(),
+        capture_output=True, check=False, timeout=200,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr.decode()
+    before, after, notebook, points, rows = map(float, run.stdout.split()[-5:])
+    assert points <= LOST + 1  # for leaving the input alone
+    assert (after - before) / 1024 < 1500, "MiB more in the referee"
+    assert notebook < 60e6 and rows < 100_000
+
+
+ESCAPES = "\x1b]52;c;aGVsbG8=\x07\x1b[2J\r\x08\u202e\x9b"
+
+
+@pytest.mark.parametrize("code", [
+    f"raise ValueError({ESCAPES!r})",
+    f"def scale(x, factor):\n    raise ValueError({ESCAPES!r})",
+    f"def scale(x, factor):\n    return {ESCAPES!r}",
+    f"def scale(x, factor):\n    raise type({ESCAPES!r}, (Exception,), {{}})({ESCAPES!r})",
+    f"def scale(x, factor):\n    print({ESCAPES!r})\n    return x",
+])  # fmt: skip
+def test_no_control_code_reaches_a_terminal(code: str):
+    """Is what is said of a submission free of codes that act in a terminal or a table?"""
+    graded = grade(RIGHT | {"scale": code})
+    texts = [told(graded), *graded.notes]
+    odd = {c for c in "".join(texts) if c != "\n" and unicodedata.category(c) in ("Cc", "Cf")}
+    assert texts and not odd
+    assert not set("\x9b\x07\u202e") & set(graded.notebook.encode().decode("unicode_escape"))
+
+
+HARD = {
+    "mathematics without end": "\\\\(" * 200_000,
+    "environments without end": "\\begin{a}" * 30_000,
+    "tags without end": "<div>" * 50_000,
+    "a missing image": "![x](attachment:none.png) and ![y](<attachment:no ne.png>)",
+    "much text": "word " * 2_000_000,
+}
+
+
+def test_feedback_ends(tmp_path: Path):
+    """Has everybody a page, whatever some learners wrote, and what they wrote does not act?"""
+    text = classroom.released(tmp_path)
+    prose = next(c.name for c in LESSON.cells if c.kind == "answer")
+    image = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()
+    for number, (_, hard) in enumerate(HARD.items()):
+        nb = classroom.notebook(text, RIGHT | {prose: hard})
+        classroom.hand_in(tmp_path, f"hard{number}", nb)
+    nb = classroom.notebook(text, RIGHT | {prose: "![mine](attachment:a.png)"})
+    own = next(cell for cell in nb.cells if cell.id == prose)
+    own["attachments"] = {"a.png": {"image/png": image, "text/html": "<script>"}}
+    classroom.hand_in(tmp_path, "honest", nb)
+    began = time.monotonic()
+    rows = classroom.rows(tmp_path)
+    assert time.monotonic() - began < 150
+    assert set(classroom.scores(rows).values()) == {FULL_POINTS}
+    pages = {path.parts[-3]: path for path in (tmp_path / "feedback").rglob("*.html")}
+    assert pages.keys() == {"honest", *(f"hard{k}" for k in range(len(HARD)))}
+    for path in pages.values():
+        page = path.read_text(encoding="utf-8")
+        assert page.rstrip().endswith("</html>") and len(page) < 3e6
+    assert f"data:image/png;base64,{image}" in pages["honest"].read_text(encoding="utf-8")
+
+
+# ── no points without an answer ──────────────────────────────────────────────────────────────
+
+
+def test_what_is_expected_follows_no_mutation():
+    """Is zeroing the input and returning zeros worth nothing, in place or not?"""
+    code = "def scale(x, factor):\n    x[:] = 0\n    return x.copy(){}"
+    for more in ("", " * factor", " + x"):
+        assert grade(RIGHT | {"scale": code.format(more)}).points == LOST
+
+
+def questions(lesson: Lesson) -> list[Cell]:
+    """The exercises that are a question with options."""
+    return [cell for cell in lesson.of("exercise")
+            if is_question(cell) and HIDE in lesson.of("check", cell.name)[0].source]  # fmt: skip
+
+
+@each_lesson
+def test_a_released_notebook_tells_no_answer(lesson: Lesson, monkeypatch: pytest.MonkeyPatch):
+    """Are all options of a question alike to the check that a learner holds, without solutions/?"""
+    monkeypatch.setattr(question, "SOLUTIONS", Path("/nowhere"))
+    notebook = nbformat.reads(released(lesson.name).read_text(encoding="utf-8"), as_version=4)
+    assert len(questions(lesson)) >= 2
+    for cell in questions(lesson):
+        (shown,) = [c.source for c in notebook.cells if c.id == f"check_{cell.name}_1"]
+        (whole,) = [c.source for c in lesson.of("check", cell.name)]
+        assert HIDE not in shown
+        calls = [node for node in ast.walk(ast.parse(shown)) if isinstance(node, ast.Call)]
+        options = ast.literal_eval(calls[-1].args[-1])
+        assert len(options) >= 2
+        hint = whole.partition("hint=")[2].partition("\n")[0]
+        assert hint and hint.strip("\"')")[:30] not in json.dumps(notebook)
+        for option in options:
+            exec(shown, {"expect": expect, cell.name: option})  # raises nothing
+            names = {"expect": expect, cell.name: option}
+            right = f"expect.right({cell.name}, {option!r}," in whole
+            try:
+                exec(whole, names)
+            except expect.Unmet as unmet:
+                assert not right, unmet
+            else:
+                assert right, f"{option} is taken for right"
+
+
+def test_with_the_answers_at_hand_a_question_is_judged_at_once():
+    """Does a clone of the course, which has solutions/, tell right from wrong in the notebook?"""
+    for lesson, cell in [(one, cell) for one in LESSONS for cell in questions(one)]:
+        answer, hint = question._answer(cell.name)
+        (whole,) = [c.source for c in lesson.of("check", cell.name)]
+        assert f"expect.right({cell.name}, {answer!r}, hint={hint!r})" in whole
+
+
+SEES = """
+import sys
+def look():
+    found = []
+    sys.modules.pop("dropoutlab.bugs", None)
+    try:
+        import dropoutlab.bugs as bugs
+        found += [name for name in vars(bugs) if "find" in name]
+    except ImportError:
+        pass
+    import dropoutlab, glob, os
+    folder = os.path.dirname(dropoutlab.__file__)
+    for path in glob.glob(folder + "/**/*bugs*", recursive=True):
+        found += [path] * bool(open(path, "rb").read())
+    import gc
+    found += [f.__name__ for f in gc.get_objects() if getattr(f, "__name__", "") == FIND]
+    return found
+def scale(x, factor):
+    raise ValueError(f"found {look()}")
+"""
+
+
+def test_no_answer_lies_in_a_players_reach():
+    """Is the library's own `find_dropout_bugs` neither importable, readable nor in memory?"""
+    code = SEES.replace("FIND", "'find_dropout_bugs'")
+    assert "found []" in told(grade(RIGHT | {"scale": code}))
+
+
+PATCHED = """
+from dropoutlab import probes
+probes.saved_bytes = lambda *a: 0
+import grader.isolation.player as player
+player.probes.saved_bytes = lambda *a: 0
+"""
+KEEPS = """
+class SeededDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, seed):
+        kept = seeded_mask(tuple(x.shape), p, seed) != 0
+        ctx.hidden = kept
+        ctx.p = p
+        return x * kept / (1 - p if p < 1 else 1)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * ctx.hidden / (1 - ctx.p if ctx.p < 1 else 1), None, None
+"""
+
+
+def test_what_is_kept_is_counted_from_outside():
+    """Does a patched probe not hide a mask that is kept, and does no honest answer lose a point?"""
+    lesson = next(lesson for lesson in LESSONS if lesson.name.startswith("41"))
+    right = {c.name: c.source for c in lesson.cells if c.kind in ("exercise", "answer")}
+    rows = {row.check: row for row in grade(right, lesson).rows}
+    kept = next(
+        f"check_SeededDropout_{k}"
+        for k, c in enumerate(lesson.of("check", "SeededDropout"), 1)
+        if "saved_bytes" in c.source
+    )
+    assert rows[kept].points == rows[kept].max
+    graded = grade(right | {"SeededDropout": PATCHED + KEEPS}, lesson)
+    (row,) = [row for row in graded.rows if row.check == kept]
+    assert row.points == 0 and "the mask is kept" in row.message.text, row
