@@ -54,6 +54,15 @@ def content(lesson: Lesson) -> str:
     return digest.hexdigest()
 
 
+def figures(lesson: Lesson) -> str:
+    """A digest of what a lesson's figures follow from: as `content`, without all that judges."""
+    digest = hashlib.sha256(_files(judging=False))
+    for cell in answered(lesson).cells:
+        if not cell.id.startswith(("check_", "summary_")):
+            digest.update(f"{cell.cell_type} {cell.source}\n".encode())
+    return digest.hexdigest()
+
+
 def keep(lesson: Lesson, notebook: NotebookNode) -> None:
     """Keep a lesson's finished notebook in place of an older one; never half of it."""
     place = kept(lesson)
@@ -80,13 +89,19 @@ def _packages() -> bytes:
     return digest.digest()
 
 
+JUDGES = ("expect", "probes.py", "bugs.py")
+"""What in dropoutlab serves checks alone."""
+
+
 @cache
-def _files() -> bytes:
+def _files(*, judging: bool = True) -> bytes:
     """A digest of the files that every lesson reads, apart from what is written about them."""
     digest = hashlib.sha256()
     folders = LESSONS / "dropoutlab", ROOT / "datasets"
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     for path in sorted(path for path in files if path.suffix not in (".pyc", ".md")):
+        if not judging and {*path.relative_to(ROOT).parts} & {*JUDGES}:
+            continue
         digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
     return digest.digest()
 
