@@ -7,6 +7,7 @@ configuration (`distributed.comm.tls`). Each worker needs this project and its r
 
 from __future__ import annotations
 
+import collections
 import logging
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from distributed import Client, KilledWorker, Security, as_completed
 
 from grader.errors import CourseError
 from grader.grading import worker
-from grader.grading.pools import Here
+from grader.grading.pools import Here, Turns
 from grader.grading.result import Graded
 from grader.grading.task import Task
 
@@ -50,14 +51,18 @@ class Cluster(Here):
     def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Graded, Any]]:
         """Results in the order in which they come; a lost worker's tasks go to another."""
         running: dict[Any, tuple[Task, Any]] = {}
-        completed = as_completed()
+        later: collections.deque[tuple[Task, Any]] = collections.deque()
+        completed, turns = as_completed(), Turns()
 
         def fill() -> None:
             while len(running) < 2 * max(1, sum(self.client.nthreads().values())):
                 item = None if self.stopping.is_set() else next(tasks, None)
+                turn = turns.short(item[0]) if item else None
+                if item is None and later and not self.stopping.is_set():
+                    item = later.popleft()
                 if item is None:
                     return
-                future = self.client.submit(worker.work, item[0], pure=False)
+                future = self.client.submit(worker.work, turn or item[0], pure=False)
                 running[future.key] = item
                 completed.add(future)
 
@@ -70,7 +75,10 @@ class Cluster(Here):
                     graded = future.result()
                 except KilledWorker:
                     graded = worker.given_up(task)
-                yield graded, extra
+                if turns.is_over(task, graded):
+                    later.append((task, extra))
+                else:
+                    yield graded, extra
                 fill()
         except (CancelledError, OSError):
             lost = f"the scheduler at {self.address} was lost"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import stat
 from dataclasses import dataclass
@@ -89,6 +90,15 @@ class ClassFolder:
         odd = sorted(p.name for p in notebook.parent.iterdir() if not _is_ordinary(p))
         remarks = [f"not looked at: {plain(', '.join(odd), 200)}"] if odd else []
         text, fault = read_plain(notebook)
+        if not os.path.lexists(notebook):
+            others = sorted(p for p in notebook.parent.glob("*.ipynb") if _is_ordinary(p))
+            own = [p for p in others if _is_of(lesson, read_plain(p)[0])]
+            names = plain(", ".join(p.name for p in own or others), 200)
+            if len(own) == 1:
+                text, fault = read_plain(own[0])
+                remarks.append(f"{names} was graded: there is no {notebook.name}")
+            elif others:
+                fault = f"{fault} There is {names}: rename the one that counts."
         stamp = (read_plain(notebook.with_name(STAMP))[0] or b"")[:100]
         time = stamp.decode(errors="replace").strip()
         timestamp = _parsed(time)
@@ -135,6 +145,18 @@ def write_whole(path: Path, text: str) -> None:
     new = path.with_name(f".{path.name}.new")
     new.write_text(text, encoding="utf-8")
     os.replace(new, path)
+
+
+def _is_of(lesson: Lesson, text: bytes | None) -> bool:
+    """Whether a notebook holds most of a lesson's graded cells."""
+    try:
+        cells = json.loads(text or b"")["cells"]
+        there = {cell["metadata"]["nbgrader"]["grade_id"] for cell in cells
+                 if "nbgrader" in cell["metadata"]}  # fmt: skip
+    except (ValueError, KeyError, TypeError):
+        return False
+    wanted = {cell.name for cell in lesson.of("exercise")}
+    return len(wanted & there) > len(wanted) / 2
 
 
 def _parsed(time: str) -> datetime.datetime | None:

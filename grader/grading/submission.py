@@ -3,7 +3,8 @@
 The submission is rebuilt from the released notebook: only the text of the cells that the
 learner is asked to write, and cells that the learner added, are taken from theirs. Checks are
 the instructor's. So deleted, duplicated, reordered and edited checks and changed metadata have
-no effect beyond a note.
+no effect beyond a note. An answer may stand in several cells, as JupyterLab's split and duplicate
+leave it: all of them run, in order.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def parse(text: bytes) -> tuple[NotebookNode, list[str]]:
         content = json.loads(text.decode("utf-8"))
         version = content["nbformat"]
         # A lone surrogate ("\ud83d") is JSON, but no text that can be written anywhere.
+        _mend(content)
         plain = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace").decode()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what `rebuild` mends anyway
@@ -56,6 +58,17 @@ def parse(text: bytes) -> tuple[NotebookNode, list[str]]:
         raise CourseError(f"the file is not a Jupyter notebook: {remedy}") from None
     notes = [] if version == 4 else [f"written in the old notebook format {version}; converted"]
     return notebook, notes
+
+
+def _mend(content: Any) -> None:
+    """Leave out what no grader reads and editors get wrong: outputs and counts."""
+    for cell in content.get("cells") or ():
+        if not isinstance(cell, dict):
+            continue
+        if cell.get("cell_type") == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+            if not isinstance(cell.get("metadata"), dict):
+                cell["metadata"] = {}
 
 
 def rebuild(
@@ -72,15 +85,20 @@ def rebuild(
         return rebuilt, []
     place = {cell.id: i for i, cell in enumerate(rebuilt.cells)}
     identities = [_identity(cell, place) for cell in learner.cells]
-    theirs: dict[str, NotebookNode] = {}  # the first of each
+    theirs: dict[str, list[NotebookNode]] = {}
     added: dict[int, list[NotebookNode]] = {}
     notes: list[str] = []
     here, count = -1, 0
     for cell, identity in zip(learner.cells, identities, strict=True):
         if identity is not None:
-            here = max(here, place[identity])
-            theirs.setdefault(identity, cell)
-        elif count < MOST:
+            here, copies = max(here, place[identity]), theirs.setdefault(identity, [])
+            own = rebuilt.cells[place[identity]]
+            if not copies or not (_is_answer(own) and own.cell_type == "code"):
+                copies.append(cell)
+                continue
+            if any(cell.source == other.source for other in copies):
+                continue
+        if count < MOST:
             new = NEW.get(cell.cell_type, new_markdown_cell)
             added.setdefault(here, []).append(new(_source(cell, notes), id=f"added_{count}"))
             _attach(cell, added[here][-1])
@@ -88,9 +106,11 @@ def rebuild(
     cells = list(added.get(-1, []))
     for i, cell in enumerate(rebuilt.cells):
         if _marks(cell).get("solution"):
-            own = theirs.get(cell.id)
-            cell.source = _missing(cell) if own is None else _source(own, notes)
-            _attach(own or cell, cell)
+            own = theirs.get(cell.id, [])
+            texts = dict.fromkeys(_source(copy_, notes) for copy_ in own)
+            cell.source = "\n\n".join(texts) if own else _missing(cell)
+            for copy_ in own:
+                _attach(copy_, cell)
         cells += [cell, *added.get(i, [])]
     rebuilt.cells = cells
     return rebuilt, notes + _notes(released, theirs, Counter(identities))
@@ -129,13 +149,17 @@ def _restore_checks(rebuilt: NotebookNode, source: NotebookNode) -> None:
             cell.metadata.nbgrader["checksum"] = compute_checksum(cell)
 
 
+def _is_answer(cell: NotebookNode) -> bool:
+    return bool(_marks(cell).get("solution"))
+
+
 def _missing(cell: NotebookNode) -> str:
     deleted = "an answer whose cell is missing"
     return f"# {deleted}" if cell.cell_type == "code" else f"*{deleted}*"
 
 
 def _notes(
-    released: NotebookNode, theirs: dict[str, NotebookNode], seen: Counter[str | None]
+    released: NotebookNode, theirs: dict[str, list[NotebookNode]], seen: Counter[str | None]
 ) -> list[str]:
     """What is missing, double or edited among the cells that count."""
     graded = [cell for cell in released.cells if "nbgrader" in cell.metadata]
@@ -145,7 +169,7 @@ def _notes(
             fault = f"there {seen[cell.id]} times" if seen[cell.id] else "deleted"
             notes.append(f"`{cell.id}` was {fault}")
     for cell in graded:
-        if cell.id in theirs and _changed(theirs[cell.id], cell):
+        if any(_changed(own, cell) for own in theirs.get(cell.id, ())):
             notes.append(f"`{cell.id}` was edited; {TAMPERED}")
     return notes
 
@@ -164,9 +188,14 @@ def _marks(cell: NotebookNode) -> dict[str, Any]:
     return marks if isinstance(marks, dict) else {}
 
 
+def _text(source: str) -> str:
+    """A text without what editors add or take: white space at the ends of lines and of a cell."""
+    return "\n".join(line.rstrip() for line in source.splitlines()).strip()
+
+
 def _changed(theirs: NotebookNode, ours: NotebookNode) -> bool:
     """Whether a locked cell's text or any cell's grading data differ from the released ones."""
     expected, given = ours.metadata.nbgrader, _marks(theirs)
     keys = ("grade", "locked", "points", "solution")
-    edited = expected["locked"] and theirs.source != ours.source
+    edited = expected["locked"] and _text(theirs.source) != _text(ours.source)
     return edited or any(expected.get(key) != given.get(key) for key in keys)

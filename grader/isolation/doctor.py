@@ -42,7 +42,7 @@ PARTS: dict[str, Callable[[], object]] = {
 }
 
 INSIDE = """
-import errno, os, socket
+import errno, mmap, os, socket
 def tried(call):
     try:
         call()
@@ -53,7 +53,8 @@ print("user", os.getuid(), "process", os.getpid(), "root", sorted(os.listdir("/"
 print("socket:", tried(lambda: socket.socket()), "| fork:", tried(os.fork),
       "| exec:", tried(lambda: os.execv("/usr/bin/env", ["env"])),
       "| write to /usr:", tried(lambda: open("/usr/x", "w")),
-      "| read the course:", tried(lambda: os.listdir(COURSE)))
+      "| read the course:", tried(lambda: os.listdir(COURSE)),
+      "| memory that no limit counts:", tried(lambda: mmap.mmap(-1, 4096)))
 """
 
 

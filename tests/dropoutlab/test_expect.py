@@ -260,6 +260,11 @@ FAILURES = {
         "shape (3,), float64",
         "shape (3,), float32",
     ),
+    "a pair": (
+        lambda: expect.close((np.zeros(3), np.ones(3)), np.zeros(3), hint="h"),
+        "[0, 0, 0]",
+        "2 things come back",
+    ),
     "shape": (lambda: expect.array(np.zeros(3), (3, 1), hint="h"), "(3, 1)", "(3,)"),
     "varies": (
         lambda: expect.varies([1, 1], chance=0, what="other masks", hint="h"),

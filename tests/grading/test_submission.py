@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -19,6 +20,7 @@ from classroom import LESSON, RIGHT, notebook
 from grader.authoring.build import released, source_notebook
 from grader.errors import CourseError
 from grader.grading import submission, worker
+from grader.grading.folders import ClassFolder
 from grader.grading.task import Task
 
 JSON = st.recursive(
@@ -123,6 +125,95 @@ def _with_missing_answers(whole: NotebookNode, nb: NotebookNode) -> NotebookNode
         if cell.cell_type == "markdown" and "nbgrader" in cell.metadata and cell.id not in there:
             cell.source = "*an answer whose cell is missing*"
     return whole
+
+
+def _cell(nb: NotebookNode, name: str) -> tuple[int, NotebookNode]:
+    return next((i, cell) for i, cell in enumerate(nb.cells) if cell.id == name)
+
+
+@pytest.mark.parametrize("twin", [
+    {"id": "other"}, {"id": "scale"}, {"id": "other", "metadata": {}, "first": True},
+])  # fmt: skip
+def test_an_answer_in_several_cells_runs_whole(twin: dict[str, Any]):
+    """Does each part of a cell that was split or duplicated run, in order, and is it no fault?"""
+    nb = notebook(text(), RIGHT)
+    i, cell = _cell(nb, "scale")
+    second = copy.deepcopy(cell)
+    cell.source, second.source = "def helper(x, f):\n    return f * x", "scale = helper"
+    second.id = twin["id"]
+    if twin.get("first"):  # an editor that drops the metadata of a second half
+        second.metadata = NotebookNode()
+    nb.cells.insert(i + 1, second)
+    rebuilt, notes = submission.rebuild(nb, release(), SOURCE)
+    code = [c.source for c in rebuilt.cells]
+    assert code.index("def helper(x, f):\n    return f * x") + 1 == code.index("scale = helper")
+    assert not any(submission.TAMPERED in note for note in notes)
+
+
+def test_prose_in_two_cells_is_read_whole():
+    """Is an answer in prose that stands in two cells one text for who reads it?"""
+    nb = notebook(text(), RIGHT)
+    name = next(c.name for c in LESSON.cells if c.kind == "answer")
+    i, cell = _cell(nb, name)
+    second = copy.deepcopy(cell)
+    cell.source, second.source = "First.", "Second."
+    nb.cells.insert(i + 1, second)
+    rebuilt, _ = submission.rebuild(nb, release(), SOURCE)
+    assert _cell(rebuilt, name)[1].source == "First.\n\nSecond."
+
+
+ODD = {
+    "a stream without a name": {"output_type": "stream", "text": "x"},
+    "a bare model_id": {"output_type": "display_data", "model_id": "x"},
+    "an error without a traceback": {"output_type": "error", "ename": "E"},
+    "no kind": {},
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_outputs_that_are_none_cost_nothing(odd: str):
+    """Is a notebook read whose outputs or counts are not quite what the format asks for?"""
+    content = json.loads(nbformat.writes(notebook(text(), RIGHT)))
+    for cell in content["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"] = [ODD[odd]]
+            cell["execution_count"] = "3"
+    del next(c for c in content["cells"] if c["cell_type"] == "code")["outputs"]
+    parsed, notes = submission.parse(json.dumps(content).encode())
+    rebuilt, more = submission.rebuild(parsed, release(), SOURCE)
+    assert _cell(rebuilt, "scale")[1].source == RIGHT["scale"] and notes + more == []
+
+
+@pytest.mark.parametrize("edit", [
+    lambda text: text + "\n", lambda text: text.replace("\n", "\r\n"),
+    lambda text: text.replace("\n", "  \n") + " ", lambda text: "\n" + text,
+])  # fmt: skip
+def test_white_space_is_no_edit(edit: Callable[[str], str]):
+    """Is an editor that adds or takes white space in every cell no tampering?"""
+    nb = notebook(text(), RIGHT)
+    for cell in nb.cells:
+        cell.source = edit(cell.source)
+    assert submission.rebuild(nb, release(), SOURCE)[1] == []
+
+
+@pytest.mark.parametrize("names", [
+    ["{}-Copy1.ipynb"], ["{} (1).ipynb"], ["my work.ipynb", "notes.ipynb"],
+])  # fmt: skip
+def test_a_renamed_notebook_is_graded(tmp_path: Path, names: list[str]):
+    """Is the one notebook that is the lesson's taken, whatever its name, and is it said?"""
+    place = tmp_path / "submitted" / "ann" / LESSON.name
+    place.mkdir(parents=True)
+    own, *others = (place / name.format(LESSON.name) for name in names)
+    own.write_text(nbformat.writes(notebook(text(), RIGHT)))
+    for other in others:
+        other.write_text(nbformat.writes(nbformat.v4.new_notebook()))
+    handed_in = ClassFolder(tmp_path).handed_in(LESSON, "ann")
+    assert handed_in.text == own.read_bytes() and not handed_in.fault
+    assert f"{own.name} was graded" in " ".join(handed_in.remarks)
+    (place / "second.ipynb").write_bytes(own.read_bytes())
+    both = ClassFolder(tmp_path).handed_in(LESSON, "ann")
+    assert both.text is None and own.name in both.fault and "second.ipynb" in both.fault
 
 
 def test_the_instructors_checks_and_the_learners_cells_are_run():

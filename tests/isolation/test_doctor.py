@@ -16,6 +16,7 @@ def test_every_part_is_looked_at():
     within = findings["seen from within"].detail
     assert "socket: EPERM" in within and "fork: EPERM" in within and "exec: EPERM" in within
     assert "read the course: ENOENT" in within and "process 1" in within
+    assert "memory that no limit counts: EPERM" in within
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch):

@@ -31,7 +31,7 @@ def array(found: Any, shape: int | tuple[int, ...], dtype: Any = None, *, hint: 
     expected = f"an array of shape {shape}" + ("" if dtype is None else f", {np.dtype(dtype)}")
     require_numeric(found, expected)
     if not isinstance(found, np.ndarray):
-        raise Unmet(expected, describe(found), hint)
+        raise Unmet(expected, describe(found), _several(found, hint))
     if found.shape != shape or (dtype is not None and found.dtype != np.dtype(dtype)):
         raise Unmet(expected, f"an array of shape {found.shape}, {found.dtype}", hint)
 
@@ -44,7 +44,7 @@ def tensor(found: Any, shape: int | tuple[int, ...], dtype: Any = None, *, hint:
     expected = f"a tensor of shape {shape}" + ("" if dtype is None else f", {dtype_name(dtype)}")
     if not isinstance(found, torch.Tensor):
         require_numeric(found, expected)
-        raise Unmet(expected, describe(found), hint)
+        raise Unmet(expected, describe(found), _several(found, hint))
     if tuple(found.shape) != shape or (dtype is not None and found.dtype != dtype):
         raise Unmet(expected, describe(found, 0), hint)
 
@@ -71,6 +71,8 @@ def close(
     if agree(found, expected, rtol, atol):
         return
     wide = max(rtol, 1e-9), max(atol, 1e-12)
+    if isinstance(expected, np.ndarray) and expected.ndim:
+        hint = _several(found, hint)
     hint = next((words for wrong, words in suspects if agree(found, wrong, *wide)), hint)
     if np.ndim(found) and np.shape(found) == np.shape(expected):
         a, b = np.asarray(found), np.asarray(expected)
@@ -83,6 +85,13 @@ def close(
         right, wrong = told_apart(b[at], a[at])
         raise Unmet(f"{place} = {right}", f"{place} = {wrong}{others}", hint)
     raise Unmet(*told_apart(expected, found), hint)
+
+
+def _several(found: Any, hint: str) -> str:
+    """What to say where a tuple of arrays came back in place of one."""
+    if isinstance(found, tuple) and any(np.ndim(numpy_of(part)) for part in found):
+        return f"{len(found)} things come back, where one array is wanted. Return it alone."
+    return hint
 
 
 def only(
