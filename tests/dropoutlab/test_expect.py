@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import linecache
 import math
@@ -431,6 +432,22 @@ def test_a_missing_exercise_is_named_inside_a_helper_too():
     with pytest.raises(expect.Unmet, match="run the cell that defines `missing`"):  # noqa: SIM117
         with expect.case("f"):
             (lambda: missing(1))()  # noqa: F821
+
+
+CHECK = "with expect.case('f'):\n    expect.close(f(np.ones(3)), 1, hint='h')"
+
+
+@pytest.mark.parametrize(("f", "hint"), [
+    ("np = 3", "`np` was overwritten"), ("f = 1 / 0", ""), ("other = 3", "h"),
+])  # fmt: skip
+def test_a_module_that_was_overwritten_is_named(f: str, hint: str):
+    """Does a check whose own line fails since `np` is no module say that, and only then?"""
+    names = {"__name__": "__main__", "np": np, "expect": expect, "f": lambda x: x + 1}
+    with contextlib.suppress(ZeroDivisionError):
+        exec(f, names)
+    with pytest.raises(expect.Unmet) as caught:
+        exec(CHECK, names)
+    assert hint in caught.value.hint and ("overwritten" in hint) == ("overwr" in caught.value.hint)
 
 
 def test_unwritten_answers_are_told_apart():

@@ -191,6 +191,7 @@ def test_a_demonstration_names_what_to_write(cell: Cell):
     missing = "`triple` is not defined (line 2). Run its cell, or look at its spelling.\n"
     assert cell("x = 1\ntriple(x)") == missing
     assert cell("x = 1\n[triple(x) for x in [1]]") == missing
+    assert cell("np = 3\nnp.ones(3)").startswith("`np` was overwritten.")
     cell("def typo(x):\n    return xx")
     for source in ("typo(1)", "1 / 0", "raise NotImplementedError('no CUDA')", "1 +"):
         assert "Error" in cell(source) and len(cell(source).splitlines()) > 2, source

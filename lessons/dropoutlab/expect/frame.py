@@ -8,6 +8,7 @@ import linecache
 import os
 import re
 import sys
+import types
 import unittest
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -107,6 +108,9 @@ def _crashed(error: BaseException, what: str, crash: Iterable[tuple[str, str]]) 
         name = missing(error)
         hint = f"run the cell that defines `{name}`, then this one."
         return Unmet(f"`{name}` to be defined", message, hint, what)
+    if not where and (name := overwritten(error)):
+        found = f"something else ({message})"
+        return Unmet(f"`{name}` to be the module", found, OVERWRITTEN.format(name), what)
     if where:
         hint = "read that line with the values of this case in mind."
     elif isinstance(error, TypeError) and re.search(r"\bargument", message):
@@ -120,6 +124,24 @@ def _crashed(error: BaseException, what: str, crash: Iterable[tuple[str, str]]) 
 def missing(error: NameError) -> str:
     """The name that is not defined; an error from another process has it in its words only."""
     return getattr(error, "name", None) or str(error).partition("'")[2].partition("'")[0]
+
+
+MODULES = {"np", "torch", "nn", "F", "math", "plt", "expect", "plot"}
+"""Names by which lessons import modules, and call nothing else."""
+OVERWRITTEN = "`{0}` was overwritten. Give yours another name, and run the first cell again."
+
+
+def overwritten(error: BaseException) -> str:
+    """The module's name that the failing lines of a notebook use for something else; else ""."""
+    trace = error.__traceback__
+    while trace is not None:
+        names, code = trace.tb_frame.f_globals, trace.tb_frame.f_code
+        if names.get("__name__") == "__main__":
+            for name in code.co_names:
+                if name in MODULES and not isinstance(names.get(name, sys), types.ModuleType):
+                    return name
+        trace = trace.tb_next
+    return ""
 
 
 def unwritten(error: BaseException) -> bool:

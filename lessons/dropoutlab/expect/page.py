@@ -24,7 +24,16 @@ from pathlib import Path
 from typing import Any
 
 from dropoutlab.expect import frame
-from dropoutlab.expect.frame import LeftOut, Unmet, Voice, message_of, missing, unwritten
+from dropoutlab.expect.frame import (
+    OVERWRITTEN,
+    LeftOut,
+    Unmet,
+    Voice,
+    message_of,
+    missing,
+    overwritten,
+    unwritten,
+)
 
 MARK = re.compile(
     r"\n# (?P<name>\w+), check (?P<number>\d+) of \d+(?P<hidden>, hidden)?:"
@@ -227,6 +236,8 @@ class Page(Voice):
             trace = trace.tb_next
         cell = next((code.co_filename for code, _, names in codes if names is self._names), "")
         code, number, _ = codes[-1]
+        if name := overwritten(error):
+            return OVERWRITTEN.format(name)
         if unwritten(error):
             if not isinstance(error, NotImplementedError):  # a compiler's, which quotes the stub
                 quoted = re.search(r"in (\w+)\s+raise NotImplementedError", str(error))
