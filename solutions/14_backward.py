@@ -615,7 +615,7 @@ with expect.case("numerical_gradient(lambda z: np.sum(z**3), x, eps=0.1)"):
 # Whole numbers and float32 are shifted too.
 x = expect.rng().integers(1, 9, size=4)
 with expect.case("numerical_gradient(lambda z: np.sum(0.3 * z**2), x) on whole numbers"):
-    found = numerical_gradient(lambda z: float(np.sum(0.3 * z**2)), x)
+    found = numerical_gradient(lambda z: float(np.sum(0.3 * z**2)), x.copy())
     expect.close(found, 0.6 * x, rtol=1e-7,
                  hint="an integer array cannot hold x + eps, nor a gradient. Use float arrays.")
 with expect.case("numerical_gradient(lambda z: np.sum(0.3 * z**2), x) on float32"):

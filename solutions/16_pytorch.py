@@ -584,7 +584,7 @@ count = [("number of gradients", "backward returns one gradient for each argumen
 with expect.case("out = DropoutFunction.apply(x, 0.4, generator); out.backward(dy); x.grad",
                  crash=count):
     out = DropoutFunction.apply(x, 0.4, expect.generator())
-    out.backward(dy)
+    out.backward(dy.clone())
     kept = out.detach() != 0
     expect.equal("none" if x.grad is None else "there", "there", hint="backward gives x nothing.")
     expect.close(
@@ -606,7 +606,7 @@ with expect.case("two calls in one graph, p = 0.4 and 0.5, then backward", crash
     x.grad = None
     first = DropoutFunction.apply(x, 0.4, expect.generator())
     out = DropoutFunction.apply(first, 0.5, expect.generator())
-    out.backward(dy)
+    out.backward(dy.clone())
     expect.close(x.grad, dy * (out.detach() != 0) / 0.3, rtol=1e-6,
                  hint="each call needs its own mask and p to go backward: they belong on ctx.")
 
@@ -1377,7 +1377,7 @@ x = torch.randn(50, 6, generator=expect.generator())
 with expect.case("model = TwoLayer(6, 40, 3, 0.5); model.eval(); model(X) twice"):
     model = TwoLayer(6, 40, 3, 0.5)
     model.eval()
-    first, second = model(x).detach(), model(x).detach()
+    first, second = (model(x.clone()).detach() for _ in "ab")
     expect.equal(
         "the same answer" if bool((first == second).all()) else "two answers", "the same answer",
         hint="it drops in evaluation. F.dropout drops unless told `training=False`, and a module "

@@ -477,7 +477,7 @@ for p, training in ((0.0, True), (0.4, False)):
                                                      "state that is given is (1, B, H).")]):
             layer = VariationalLSTM(5, 8, p).double().train(training)
             layer.load_state_dict(weights)
-            out, (h, c) = layer(*given)
+            out, (h, c) = layer(x.clone(), *(tuple(s.clone() for s in pair) for pair in given[1:]))
             right, (right_h, right_c) = known(*given)
             expect.close(out, right.detach(), rtol=1e-6, atol=1e-6,
                          hint=off + "the outputs should be those of nn.LSTM.")

@@ -468,7 +468,7 @@ with expect.case("uniform_from_uint32(x) on 7 words from 0 to 2^32 - 1"):
 # A table of random words.
 with expect.case("uniform_from_uint32(x) on 30 × 1000 random words"):
     x = torch.randint(2**32, (30, 1000), generator=expect.generator())
-    out = uniform_from_uint32(x)
+    out = uniform_from_uint32(x.clone())
     expect.tensor(out, (30, 1000), torch.float32, hint="return a coin for each word, in x's shape.")
     expect.close(out, x.double() / 2**32, rtol=0, atol=2**-24,
                  hint="each coin is its word / 2^32, to 24 bits.")
@@ -816,7 +816,7 @@ count = [("number of gradients", "backward returns one gradient for each argumen
                                  "three, and None for p and for seed.")]
 with expect.case("out = SeededDropout.apply(x, 0.25, 9); out.backward(dy); x.grad", crash=count):
     kept = seeded_mask((600,), 0.25, 9)
-    SeededDropout.apply(x, 0.25, 9).backward(dy)
+    SeededDropout.apply(x, 0.25, 9).backward(dy.clone())
     expect.close(
         0 * dy if x.grad is None else x.grad, dy * kept / 0.75,
         hint="dy times the mask and the scale of forward.",
@@ -830,13 +830,13 @@ with expect.case("out = SeededDropout.apply(x, 0.25, 9); out.backward(dy); x.gra
     )
 with expect.case("the same for x = 0, as behind a ReLU", crash=count):
     zeros = torch.zeros(600, dtype=torch.float64, requires_grad=True)
-    SeededDropout.apply(zeros, 0.25, 9).backward(dy)
+    SeededDropout.apply(zeros, 0.25, 9).backward(dy.clone())
     expect.close(zeros.grad, dy * kept / 0.75,
                  hint="the mask is read off x or y, where a 0 looks dropped. Make it anew.")
 with expect.case("two layers, seeds 9 and 10, in one graph; backward after both", crash=count):
     x.grad = None
     first = SeededDropout.apply(x, 0.25, 9)
-    SeededDropout.apply(first, 0.5, 10).backward(dy)
+    SeededDropout.apply(first, 0.5, 10).backward(dy.clone())
     expect.close(x.grad, dy * kept * seeded_mask((600,), 0.5, 10) / 0.375,
                  hint="of two layers in a graph, one goes back with another seed or p than its "
                       "own: keep both on ctx.")

@@ -600,8 +600,8 @@ with expect.case(f"fit(X, y, seed) with labels that say nothing, six worlds of {
     wrong = []
     for number in map(int, secret[: 6 if asked == "medical" else 3]):
         world = capstone.world(asked, 1000 + number)
-        fit(world.X, world.y, 1)  # the same rows, first with labels that say something
-        net = fit(world.X, capstone.unlearnable(world, number), 1)
+        fit(world.X.copy(), world.y.copy(), 1)  # the same rows, with labels that say something
+        net = fit(world.X.copy(), capstone.unlearnable(world, number), 1)
         wrong.append(train.error_rate(predict(net, world.held_X), world.held_y))
     least = 0.4 * (1 - 1 / (int(world.held_y.max()) + 1))
     if np.mean(wrong) < least:
@@ -735,7 +735,7 @@ def errors_of(seed_of, part):
 
 
 with expect.case(f"ablation(fit, X, y, [0.0, 0.25, 0.5], {seeds}) of 120 rows"):
-    got = ablation(quick, table, label, [0.0, 0.25, 0.5], seeds)
+    got = ablation(quick, table.copy(), label.copy(), [0.0, 0.25, 0.5], seeds)
     pairs = [(p, seed) for p in (0.0, 0.25, 0.5) for seed in seeds]
     expect.equal(np.array(sorted((p, float(s)) for p, s, _ in calls)),
                  np.array(sorted((p, float(s)) for p, s in pairs)),
@@ -781,7 +781,8 @@ hidden_world = capstone.world(asked, 1000 + int(entropy.integers(2**40)))
 row, three = int(entropy.integers(2)), [int(n) for n in entropy.choice(1000, 3, replace=False)]
 rate = (0.0, 0.5)[row]
 with expect.case(f"ablation(fit, X, y, [0.0, 0.5], {three}), the row p = {rate}, measured again"):
-    got = ablation(fit, hidden_world.X, hidden_world.y, [0.0, 0.5], three)
+    given = hidden_world.X.copy(), hidden_world.y.copy()
+    got = ablation(fit, *given, [0.0, 0.5], three)
     expect.array(got, (2, 2), hint="return one row for each rate: mean, standard error.")
     again = []
     for number in three:

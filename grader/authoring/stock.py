@@ -7,9 +7,11 @@ that never came to act (it rounds whole numbers, and no check handed any over) s
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
 import functools
 import inspect
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -46,46 +48,52 @@ class Wrong:
         return self.function(*call.args, **call.kwargs)
 
 
-def halved(answer: Any, *, in_place: bool) -> Any:
-    """An exercise's function or class that takes half of each number for its input.
+FACTORS = (0.5, 0.0, math.nan)
+"""By what `scaled` multiplies."""
 
-    Where that is done `in_place`, the caller's own arrays are halved. A check that computes what
+
+def scaled(answer: Any, factor: float, *, in_place: bool) -> Any:
+    """An exercise's function or class that takes `factor` times each number for its input.
+
+    Where that is done `in_place`, the caller's own arrays are changed. A check that computes what
     it expects from them afterwards is content with it.
     """
     if inspect.isclass(answer):
         for name in ("__call__", "forward", "backward"):
             if name in vars(answer):
                 static = isinstance(vars(answer)[name], staticmethod)
-                own = _halving(getattr(answer, name), in_place)
+                own = _scaling(getattr(answer, name), factor, in_place)
                 setattr(answer, name, staticmethod(own) if static else own)
         return answer
-    return _halving(answer, in_place)
+    return _scaling(answer, factor, in_place)
 
 
-def _halving(function: Callable[..., Any], in_place: bool) -> Callable[..., Any]:
+def _scaling(function: Callable[..., Any], factor: float, in_place: bool) -> Callable[..., Any]:
+    def changed(value: Any) -> Any:
+        """An array times the factor, and those in a container; whole numbers become 0 or stay."""
+        if isinstance(value, dict):
+            return {key: changed(part) for key, part in value.items()}
+        if type(value) in (list, tuple):
+            return type(value)(changed(part) for part in value)
+        if _tensor(value) and value.is_floating_point():
+            if in_place:
+                with contextlib.suppress(RuntimeError):  # an expanded one is not written into
+                    value.data *= factor
+                    return value
+            return value + value.detach() * (factor - 1)  # whose gradient is that of the whole
+        elif _tensor(value) and factor == 0 and value.dtype.is_signed:
+            return value.zero_() if in_place else 0 * value
+        elif isinstance(value, np.ndarray) and value.dtype.kind in ("f" if factor else "fiu"):
+            if not in_place or not value.flags.writeable:
+                return value * factor
+            value *= factor if value.dtype.kind == "f" else 0
+        return value
+
     @functools.wraps(function)
     def wrong(*args: Any, **named: Any) -> Any:
-        args = tuple(_half(value, in_place) for value in args)
-        return function(*args, **{name: _half(value, in_place) for name, value in named.items()})
+        return function(*map(changed, args), **{name: changed(v) for name, v in named.items()})
 
     return wrong
-
-
-def _half(value: Any, in_place: bool) -> Any:
-    """Half of a floating array, and of those in a container; anything else as it is."""
-    if isinstance(value, dict):
-        return {key: _half(part, in_place) for key, part in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(_half(part, in_place) for part in value)
-    if _tensor(value) and value.is_floating_point():
-        if not in_place:
-            return value - value.detach() / 2  # whose gradient is that of the whole
-        value.data /= 2
-    elif isinstance(value, np.ndarray) and value.dtype.kind == "f":
-        if not in_place or not value.flags.writeable:
-            return value / 2
-        value /= 2
-    return value
 
 
 GENERATORS = ("rng", "generator")

@@ -113,7 +113,7 @@ def answers(lesson: Lesson, only: str = "") -> list[Answer]:
             for cell in lesson.of(kind, name)
         ]
         if not is_question(exercise):
-            found.append(Answer("halved", exercise, source, line))
+            found.append(Answer("scaled", exercise, source, line))
         if stock.applies(exercise):
             found += [Answer("stock", exercise, source, line, says) for says in stock.CHANGES]
     return found
@@ -179,7 +179,7 @@ def judged(
             return list(_stub(bench)), set(), 0
         if answer.kind in ("solution", "correct"):
             return list(_right(answer, bench)), set(), bench.few
-        if answer.kind == "halved":
+        if answer.kind == "scaled":
             return list(_following(lesson, answer, seeds)), set(), 0
         wrong = None
         if answer.kind == "stock":
@@ -269,19 +269,23 @@ def _following(lesson: Lesson, answer: Answer, seeds: int) -> Iterator[Finding]:
     """No check expects what an answer has made of the check's own arrays."""
     name = answer.exercise.name
     checks = lesson.of("check", name)
-    benches = []
-    for shared in (False, True):
-        names = stage(lesson, **{name: answer.source})
-        names[name] = stock.halved(names[name], in_place=shared)
-        benches.append(Bench(names, checks, seeds))
+    passed: dict[tuple[float, bool], dict[int, int]] = {}
+    for factor in stock.FACTORS:
+        for shared in (False, True):
+            names = stage(lesson, **{name: answer.source})
+            names[name] = stock.scaled(names[name], factor, in_place=shared)
+            bench = Bench(names, checks, seeds)
+            passed[factor, shared] = {
+                check.line: sum(bench.verdict(check, seed) is None for seed in range(min(seeds, 3)))
+                for check in checks
+            }
     for check in checks:
-        apart, in_place = (
-            sum(bench.verdict(check, seed) is None for seed in range(min(seeds, 3)))
-            for bench in benches
-        )
-        if in_place > apart:
-            text = f"`{name}`: what this check expects follows what an answer writes into its input"
-            yield Finding(check.line, f"{text}. Hand out copies, or compute it before the call.")
+        for factor in stock.FACTORS:
+            if passed[factor, True][check.line] > passed[factor, False][check.line]:
+                text = f"`{name}`: what this check expects follows what an answer writes into its"
+                text = f"{text} input ({factor:g} times what was there)"
+                yield Finding(check.line, f"{text}. Hand out copies, or expect before the call.")
+                break
 
 
 def _right(answer: Answer, bench: Bench) -> Iterator[Finding]:

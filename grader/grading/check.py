@@ -19,11 +19,8 @@ from grader.grading.result import Message
 from grader.isolation.alarm import Overrun, alarm
 from grader.isolation.forks import Lost
 from grader.isolation.outputs import stopped
-from grader.isolation.session import Gone, Session
+from grader.isolation.session import ALLOWANCE, Gone, Session
 from grader.isolation.text import Printed, plain, printed
-
-ALLOWANCE = 5
-"""Seconds that the referee's own part of a check may take beyond the player's."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ def run(
         noisy = Message(found="the cell wrote to stderr, which counts as a failure")
         return Checked(outputs, None if silent else noisy)
     if isinstance(fault, Overrun):
-        session.interrupted = True
+        session.interrupted = session.late = True
         sentence = f"this check did not end in {session.limits.check:g} s"
         return Checked([*outputs, stopped(sentence)], Message(found=sentence))
     name, text = plain(type(fault).__name__, 100), plain(_text(fault))

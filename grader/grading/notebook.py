@@ -11,9 +11,11 @@ from nbformat import NotebookNode
 
 from grader.grading import check
 from grader.grading.result import FIELDS, Message
+from grader.isolation.alarm import Overrun, alarm
+from grader.isolation.confinement import Limits
 from grader.isolation.forks import Players
 from grader.isolation.outputs import run_cell, stopped
-from grader.isolation.session import Gone, Session
+from grader.isolation.session import ALLOWANCE, Gone, Session
 
 
 @dataclass
@@ -30,6 +32,8 @@ class Run:
     """What failed checks say, and why other cells stopped."""
     left_out: set[str] = field(default_factory=set)
     """Checks that this machine cannot run."""
+    late: bool = False
+    """Whether a deadline has struck."""
 
     def stop(self, cell: NotebookNode, outcome: str, sentence: str) -> None:
         """A cell was not run, or not to its end."""
@@ -54,7 +58,7 @@ def kind(cell: NotebookNode) -> str:
     return "exercise" if marks["solution"] else "setup"
 
 
-def run(notebook: NotebookNode, names: set[str], players: Players) -> Run:
+def run(notebook: NotebookNode, names: set[str], players: Players, limits: Limits) -> Run:
     """Run a rebuilt notebook; `names` are those that the exercises bind.
 
     Outputs go into the cells, as nbgrader would leave them, and the fields of failed checks
@@ -64,7 +68,7 @@ def run(notebook: NotebookNode, names: set[str], players: Players) -> Run:
     for cell in code:
         cell.outputs, cell.execution_count = [], None
     result = Run()
-    session = Session(players)
+    session = Session(players, limits)
     try:
         needed = _needed(session, code)
         space: dict[str, Any] = {"__name__": "__main__"}
@@ -80,6 +84,9 @@ def run(notebook: NotebookNode, names: set[str], players: Players) -> Run:
             result.stop(cell, gone.outcome, str(gone))
     finally:
         session.close()
+    if session.gone is not None and result.outcome == "ended":
+        result.outcome = session.gone.outcome
+    result.late = session.late
     return result
 
 
@@ -122,8 +129,13 @@ def _needed(session: Session, code: list[NotebookNode]) -> set[str]:
     """The demonstrations that the answers need (the player tells: they are no secret)."""
     cells = [cell for cell in code if kind(cell) != "check"]
     places: Any = ()
-    with session.timed(session.limits.check), contextlib.suppress(Exception):
-        places = session.request("needed", tuple((kind(cell), cell.source) for cell in cells))
+    sources = tuple((kind(cell), cell.source) for cell in cells)
+    bound = session.limits.check + ALLOWANCE
+    try:
+        with session.timed(session.limits.check), alarm.set(bound), contextlib.suppress(Exception):
+            places = session.request("needed", sources)
+    except Overrun:
+        raise session.overran() from None
     if type(places) is not tuple or any(type(i) is not int for i in places):
         raise session.broken("it sent what is no answer")
     return {cell.id for i, cell in enumerate(cells) if i in places}

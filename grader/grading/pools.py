@@ -70,18 +70,16 @@ class Turns:
         if seconds >= task.limits.submission:
             return task
         self.first.add(id(task))
-        limits = replace(task.limits, submission=seconds, check=min(task.limits.check, seconds))
-        return replace(task, limits=limits)
+        return replace(task, turn=seconds)
 
     def is_over(self, task: Task, graded: Graded) -> bool:
         """Whether its first turn ended before the submission did."""
         if id(task) not in self.first:
             return False
         self.first.remove(id(task))
-        if graded.outcome != "timed out":
+        if not graded.late:
             self.took.append(graded.computing)
-            return False
-        return True
+        return graded.late
 
 
 class Processes:

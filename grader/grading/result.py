@@ -68,6 +68,8 @@ class Graded:
     """By the clock, all in all."""
     computing: float
     """Seconds that the cells and the checks themselves took."""
+    late: bool = False
+    """Whether a deadline has struck."""
 
     @property
     def points(self) -> float:

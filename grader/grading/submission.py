@@ -24,6 +24,11 @@ from grader.errors import CourseError
 
 LARGEST = 50 << 20
 """Bytes of a notebook file, at most."""
+OLD = 4 << 20
+"""Bytes of a notebook file of an old format, at most."""
+CELLS = 5_000
+"""Cells of a notebook, at most."""
+FORMAT = ("nbformat", "nbformat_minor")
 MOST = 1_000
 """Cells that a learner may have added."""
 LONGEST = 100_000
@@ -48,8 +53,9 @@ def parse(text: bytes) -> tuple[NotebookNode, list[str]]:
         content = json.loads(text.decode("utf-8"))
         version = content["nbformat"]
         # A lone surrogate ("\ud83d") is JSON, but no text that can be written anywhere.
-        _mend(content)
-        plain = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace").decode()
+        if version != 4 and len(text) > OLD:
+            raise ValueError("converting it would take long")
+        plain = json.dumps(_pruned(content), ensure_ascii=False).encode("utf-8", "replace").decode()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what `rebuild` mends anyway
             notebook = nbformat.reads(plain, as_version=4)
@@ -60,15 +66,32 @@ def parse(text: bytes) -> tuple[NotebookNode, list[str]]:
     return notebook, notes
 
 
-def _mend(content: Any) -> None:
-    """Leave out what no grader reads and editors get wrong: outputs and counts."""
-    for cell in content.get("cells") or ():
-        if not isinstance(cell, dict):
-            continue
-        if cell.get("cell_type") == "code":
-            cell["outputs"], cell["execution_count"] = [], None
-            if not isinstance(cell.get("metadata"), dict):
-                cell["metadata"] = {}
+def _pruned(content: Any) -> Any:
+    """A notebook without what no grader reads, and editors get wrong: outputs, counts, settings."""
+    if content["nbformat"] != 4:
+        return content
+    if len(content["cells"]) > CELLS:
+        raise ValueError(f"more than {CELLS} cells")
+    cells = [_pruned_cell(cell) for cell in content["cells"]]
+    return {
+        **{key: content[key] for key in FORMAT if key in content},
+        "metadata": {},
+        "cells": cells,
+    }
+
+
+def _pruned_cell(cell: Any) -> Any:
+    if not isinstance(cell, dict):
+        return cell
+    kept = {key: cell[key] for key in ("cell_type", "id", "source") if key in cell}
+    metadata = cell.get("metadata")
+    marks = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    kept["metadata"] = {"nbgrader": marks} if isinstance(marks, dict) else {}
+    if cell.get("cell_type") == "code":
+        kept |= {"outputs": [], "execution_count": None}
+    elif isinstance(cell.get("attachments"), dict):
+        kept["attachments"] = cell["attachments"]
+    return kept
 
 
 def rebuild(

@@ -25,6 +25,8 @@ class Task:
     former: str = ""
     """The lesson's name in the first edition, where it was handed in under that."""
     limits: Limits = field(default_factory=Limits)
+    turn: float = 0
+    """Seconds that it may take for now; 0 where that is all of its time."""
     hidden: tuple[str, ...] = ()
     """Folders that no player may see, beside this project's own."""
     unsafe: bool = False

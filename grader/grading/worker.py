@@ -28,12 +28,16 @@ from grader.grading import memory, notebook, score, submission
 from grader.grading.notebook import Run
 from grader.grading.result import Graded
 from grader.grading.task import Task
+from grader.isolation.alarm import Overrun, alarm
+from grader.isolation.confinement import Limits
 from grader.isolation.forks import Lost, Players
 from grader.isolation.outputs import run_cell, stopped
 from grader.isolation.session import Gone, Session
 from grader.isolation.text import plain
 from grader.paths import ROOT
 
+READING = 30
+"""Seconds for reading a notebook file, at most."""
 _players: dict[tuple[Any, ...], Players] = {}
 _one_at_a_time = threading.Lock()
 
@@ -45,20 +49,23 @@ def work(task: Task) -> Graded:
         if task.text is None:
             return _unread(task, "malformed", task.fault)
         try:
-            learner, notes = submission.parse(task.text)
+            with memory.no_more_than(task.limits.memory), alarm.set(READING):
+                learner, notes = submission.parse(task.text)
         except CourseError as error:
             return _unread(task, "malformed", str(error))
+        except Overrun:
+            return _unread(task, "malformed", f"the file takes more than {READING} s to read")
         released, source = _parsed(task.released), _parsed(task.source)
         names = set().union(*(bound(c.source) for c in source.cells if _is_exercise(c)))
         for _ in range(2):
             try:
                 rebuilt, changes = submission.rebuild(learner, released, source)
                 players = _ready(task)
-                with memory.no_more_than(task.limits.memory):
-                    run = notebook.run(rebuilt, names, players)
                 # An honest notebook of another edition differs in many cells.
-                notes += [] if task.former else changes
-                return _graded(task, rebuilt, notes, run, started)
+                said = notes + ([] if task.former else changes)
+                with memory.no_more_than(task.limits.memory):
+                    run = notebook.run(rebuilt, names, players, _turn(task))
+                    return _graded(task, rebuilt, said, run, started)
             except Lost:
                 close()  # and try once more, with a new process to fork from
             except (Unavailable, KeyboardInterrupt, SystemExit):
@@ -67,6 +74,12 @@ def work(task: Task) -> Graded:
                 close()
                 return given_up(task, fault_of(error))
         return given_up(task)
+
+
+def _turn(task: Task) -> Limits:
+    """The limits for now."""
+    seconds = task.turn or task.limits.submission
+    return replace(task.limits, submission=seconds, check=min(task.limits.check, seconds))
 
 
 def fault_of(error: BaseException) -> str:
@@ -109,6 +122,7 @@ def _graded(
         notebook=nbformat.writes(rebuilt) + "\n",
         seconds=time.perf_counter() - started,
         computing=run.computing,
+        late=run.late,
     )
 
 
@@ -141,6 +155,7 @@ def close() -> None:
 def _ready(task: Task) -> Players:
     key = (task.limits, task.hidden, task.unsafe)
     if key not in _players:
+        close()  # one at a time
         hidden = [ROOT, *map(Path, task.hidden)]
         players = Players(ROOT, hidden=hidden, limits=task.limits, unsafe=task.unsafe)
         try:

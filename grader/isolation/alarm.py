@@ -36,9 +36,9 @@ class Alarm:
             signal.signal(signal.SIGALRM, before)
 
     def _ring(self, *_: object) -> None:
-        self.rung = True
         if not self.holders:
             raise Overrun
+        self.rung = True
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -48,20 +48,8 @@ class Alarm:
             yield
         finally:
             self.holders -= 1
-        self._ring_now()
-
-    @contextlib.contextmanager
-    def released(self) -> Iterator[None]:
-        """What happens inside may be interrupted, though something holds the alarm."""
-        holders, self.holders = self.holders, 0
-        try:
-            self._ring_now()
-            yield
-        finally:
-            self.holders = holders
-
-    def _ring_now(self) -> None:
         if self.rung and not self.holders:
+            self.rung = False
             raise Overrun
 
 

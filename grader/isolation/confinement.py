@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import struct
 import sys
@@ -66,7 +67,7 @@ def visible(root: Path) -> list[str]:
     """The folders and files of this machine that a player may read."""
     packages = [sys.base_prefix, sys.prefix, *(p for p in sys.path if "-packages" in p)]
     system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/fonts", "/etc/localtime"]
-    course = [str(root / "lessons" / "dropoutlab"), str(root / "datasets")]
+    course = [str(root / "datasets")]
     devices = [f"/dev/{name}" for name in ("null", "random", "urandom")]
     own = [*packages, *course]
     wanted = [*own, *map(os.path.realpath, own), *system, *devices]
@@ -78,12 +79,11 @@ def visible(root: Path) -> list[str]:
     return kept
 
 
-def answers(root: Path) -> list[str]:
-    """The files in dropoutlab that hold an exercise's answer, as text and as Python's cache."""
-    package = root / "lessons" / "dropoutlab"
-    names = [file for name in ANSWERS for file in (f"{name}.py", f"__pycache__/{name}.*.pyc")]
-    both = {package, package.resolve()}
-    return [str(path) for folder in both for name in names for path in folder.glob(name)]
+def _copy(package: Path, new: str) -> None:
+    """Put dropoutlab into the new root, without the answers, whatever becomes of its own files."""
+    hidden = [file for name in ANSWERS for file in (f"{name}.py", f"{name}.*.pyc")]
+    for folder in {package, package.resolve()}:
+        shutil.copytree(folder, new + str(folder), ignore=shutil.ignore_patterns(*hidden))
 
 
 def _within(path: str, folder: str) -> bool:
@@ -110,7 +110,7 @@ def prepare(root: Path, hidden: list[Path]) -> int:
     linux.call("a mount namespace", "unshare", NEWNS)
     _mount("private mounts", None, "/", None, MS_REC | MS_PRIVATE)
     new = "/proc"  # a folder that is always there, and that no player needs
-    _mount("a root in memory", "tmpfs", new, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m")
+    _mount("a root in memory", "tmpfs", new, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=16m")
     for path in seen:
         os.makedirs(os.path.dirname(new + path), exist_ok=True)
         if os.path.islink(path):
@@ -125,8 +125,7 @@ def prepare(root: Path, hidden: list[Path]) -> int:
         attributes = struct.pack("QQQQ", flags, 0, 0, 0)
         where = (new + path).encode()
         linux.system(f"{path} read-only", MOUNT_SETATTR, -100, where, RECURSIVE, attributes, 32)
-    for path in answers(root):
-        _mount(f"{path} hidden", "/dev/null", new + path, None, MS_BIND)
+    _copy(root / "lessons" / "dropoutlab", new)
     os.makedirs(new + HOME)
     if not os.path.exists(new + "/tmp"):  # the course itself may lie there
         os.symlink(HOME, new + "/tmp")

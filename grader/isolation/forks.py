@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import Unavailable
+from grader.isolation.alarm import Overrun, alarm
 from grader.isolation.confinement import Limits
 
 SERVER = "grader.isolation.forkserver"
@@ -87,7 +88,7 @@ class Players:
             status = _status(folder)
             inside = status.get("NSpid", "").split()[-2:-1] or [folder.name]
             if inside == [str(pid)] and self.process.pid in _ancestors(status):
-                return int(status["RssAnon"].split()[0]) << 10
+                return sum(int(status[kind].split()[0]) for kind in ("RssAnon", "RssShmem")) << 10
         return None
 
     def interrupt(self, pid: int) -> None:
@@ -108,8 +109,11 @@ class Players:
     def _exchange(self, order: dict[str, Any], *ends: socket.socket) -> dict[str, Any]:
         """Give an order and read its answer. Where that is interrupted, no later one is right."""
         try:
-            self._order(order, *ends)
-            return self._answer()
+            with alarm.held():
+                self._order(order, *ends)
+                return self._answer()
+        except Overrun:  # it has ended, and well
+            raise
         except BaseException:
             self.control.close()  # and all players end
             raise
@@ -132,7 +136,7 @@ class Players:
 def _status(folder: Path) -> dict[str, str]:
     """What the kernel tells of a process; nothing of one that has ended."""
     try:
-        lines = (folder / "status").read_text().splitlines()
+        lines = (folder / "status").read_text(errors="replace").splitlines()
     except OSError:
         return {}
     return {name: value for name, _, value in (line.partition(":") for line in lines)}

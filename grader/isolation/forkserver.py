@@ -61,6 +61,7 @@ def main() -> None:
     """Fork players on request, and end them; ends with the process that asks."""
     control = socket.socket(fileno=int(sys.argv[1]))
     settings = json.loads(sys.argv[2])
+    del sys.argv[1:]  # which players could read
     limits, confined = confinement.Limits(**settings["limits"]), not settings["unsafe"]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     preload()

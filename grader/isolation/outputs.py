@@ -8,7 +8,8 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from grader.isolation.session import Session
+from grader.isolation.alarm import Overrun, alarm
+from grader.isolation.session import ALLOWANCE, Session
 from grader.isolation.text import plain, printed
 
 MOST = 200
@@ -26,14 +27,19 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def run_cell(source: str, session: Session) -> list[NotebookNode]:
     """Run a cell in the player; its outputs as a notebook holds them."""
-    with session.timed(session.limits.check):
-        try:
-            shown = session.request("run", source)
-        except Exception as error:  # IPython itself failed, or was interrupted between cells
-            shown = (("error", type(error).__name__, str(error), ()),)
+    try:
+        with session.timed(session.limits.check), alarm.set(session.limits.check + ALLOWANCE):
+            try:
+                shown = session.request("run", source)
+            except Exception as error:  # IPython itself failed, or was interrupted between cells
+                shown = (("error", type(error).__name__, str(error), ()),)
+    except Overrun:
+        raise session.overran() from None
     if type(shown) is not tuple:
         raise session.broken("it sent what are no outputs")
     outputs = [output for output in map(_output, shown[:MOST]) if output is not None]
+    errors = [output for output in outputs if output.output_type == "error"]
+    outputs = [output for output in outputs if output not in errors[1:]]
     outputs = [output for output in outputs if _has_room(output, session.shown)]
     if session.interrupted:
         sentence = f"this cell did not end in {session.limits.check:g} s"
@@ -47,13 +53,14 @@ def stopped(sentence: str) -> NotebookNode:
 
 
 def _has_room(output: NotebookNode, shown: dict[str, int]) -> bool:
-    """Whether there is room for one more output; errors always have some."""
-    if output.output_type == "error":
-        return True
+    """Whether there is room for one more output; an error always has some for its sentence."""
     image = output.get("data", {}).get("image/png")
     what, size = ("text", len(str(output))) if image is None else ("image", len(image))
     shown[what] = shown.get(what, 0) + size
-    return shown[what] <= ROOM[what]
+    room = shown[what] <= ROOM[what]
+    if output.output_type == "error" and not room:
+        output.traceback = [f"{output.ename}: {output.evalue}"]
+    return room or output.output_type == "error"
 
 
 def _output(shown: Any) -> NotebookNode | None:

@@ -54,7 +54,7 @@ ALLOWED = _calls(
             futimesat 261 -, utimensat 280 88, getxattr 191 8, lgetxattr 192 9, fgetxattr 193 10,
             listxattr 194 11, llistxattr 195 12, flistxattr 196 13, setxattr 188 5,
             lsetxattr 189 6, fsetxattr 190 7, removexattr 197 14, lremovexattr 198 15,
-            fremovexattr 199 16, fcntl 72 25, flock 73 32, ioctl 16 29, dup 32 23, dup2 33 -,
+            fremovexattr 199 16, fcntl 72 25, ioctl 16 29, dup 32 23, dup2 33 -,
             dup3 292 24
         """,
         "waiting": """
@@ -127,7 +127,7 @@ REFUSED = _calls(
         """,
         "files by another way": """
             name_to_handle_at 303 264, open_by_handle_at 304 265, fanotify_init 300 262,
-            fanotify_mark 301 263, mknod 133 -, mknodat 259 33, memfd_create 319 279,
+            fanotify_mark 301 263, flock 73 32, mknod 133 -, mknodat 259 33, memfd_create 319 279,
             memfd_secret 447 447
         """,
         "other rights": """

@@ -19,6 +19,7 @@ import torch
 
 from grader.errors import Unavailable
 from grader.isolation.alarm import Overrun, alarm
+from grader.isolation.confinement import Limits
 from grader.isolation.forks import Players
 from grader.isolation.frames import Broken, Frames, TooLate
 from grader.isolation.handle import Handle, History
@@ -28,7 +29,9 @@ CALLBACKS = 100_000
 """How often a learner's code may call back in one check."""
 ENTRIES = 2_000_000
 """Of an array for which memory is counted."""
-FORGETTING = 5
+ALLOWANCE = 5
+"""Seconds that the referee's own part of a cell or a check may take beyond the player's."""
+FORGETTING = 30
 """Seconds in which a player must have forgotten a check."""
 BUDGET = 2 << 30
 """Bytes that may come from one player, in all."""
@@ -48,14 +51,16 @@ class Gone(BaseException):
 class Session:
     """One player: requests over the wire, with deadlines."""
 
-    def __init__(self, players: Players):
-        self.players, self.limits = players, players.limits
+    def __init__(self, players: Players, limits: Limits | None = None):
+        self.players, self.limits = players, limits or players.limits
         self.table = Table(referee=True, lend=self._lend, borrow=self._borrow, link=self._link)
         self.lent: dict[int, Any] = {}
         self.handles: dict[int, Handle] = {}
         self.count, self.sequence = itertools.count(), itertools.count(1)
         self.gone: Gone | None = None
         self.interrupted = False
+        self.late = False
+        """Whether a deadline has struck."""
         self.shown: dict[str, int] = {}
         """How much of each kind of output has come."""
         self.end_of_all = time.monotonic() + self.limits.submission
@@ -90,11 +95,12 @@ class Session:
         if self.gone is not None:
             raise self.gone
         try:
-            with alarm.held():
-                return self._exchange(operation, *args)
-        except (Exception, Gone, Overrun):
+            return self._exchange(operation, *args)
+        except Overrun:
+            self.late = True
+            self._end("timed out", "what came back takes too long to be read")
             raise
-        except BaseException:
+        except KeyboardInterrupt:
             self._end("killed", "stopped")
             raise
 
@@ -142,7 +148,7 @@ class Session:
         return max(said, self._kept(call, x, *rest))
 
     def _kept(self, call: Any, x: torch.Tensor, *rest: Any) -> int:
-        """Bytes that `call(x, …)` keeps beside a result like x, to a quarter of a byte an entry."""
+        """Bytes that `call(x, …)` keeps beside a result like x, to a bit an entry."""
         times = max(1, ENTRIES // x.numel())
         counts = []
         for given in (x, None, x):  # the first call loads what it needs
@@ -154,7 +160,12 @@ class Session:
         if before is None or after is None:
             return 0
         each = (after - before) / (times * x.numel()) - x.element_size()
-        return max(0, round(each)) * x.numel()
+        return round(8 * each) * x.numel() // 8
+
+    def overran(self) -> Gone:
+        """What the player sent takes too long to be read: it is ended."""
+        self.late = True
+        return self._end("timed out", "what this cell sent takes too long to be read")
 
     def broken(self, fault: str) -> Gone:
         """The player broke the protocol: it is ended."""
@@ -167,7 +178,7 @@ class Session:
         self.handles.clear()
         if self.gone is None:
             self.frames.deadline = min(time.monotonic() + FORGETTING, self.end_of_all)
-            with contextlib.suppress(Gone, Exception):
+            with contextlib.suppress(Gone, Overrun, Exception), alarm.set(FORGETTING + ALLOWANCE):
                 self.request("forget")
 
     def close(self) -> dict[str, Any]:
@@ -207,6 +218,7 @@ class Session:
 
     def _after_interrupt(self) -> Any:
         """Press Ctrl-C and give the player a moment to say so."""
+        self.late = True
         if self.interrupted or time.monotonic() >= self.end_of_all:
             raise self._too_late()
         self.interrupted = True
@@ -219,6 +231,7 @@ class Session:
             raise self._too_late() from None
 
     def _too_late(self) -> Gone:
+        self.late = True
         if time.monotonic() >= self.end_of_all:
             reason = f"all cells together took more than {self.limits.submission:g} s"
         else:
@@ -242,13 +255,9 @@ class Session:
         if number not in self.lent:
             raise self.broken("it called what it was not given")
         try:
-            with alarm.released():
-                return "returned", self.lent[number](*args, **dict(kwargs))
+            return "returned", self.lent[number](*args, **dict(kwargs))
         except Exception as error:
             return "raised", type(error).__name__, str(error)
-        except BaseException:
-            self._end("timed out", "a function of the check was called and did not end")
-            raise
 
     def _lend(self, value: Any) -> list[Any]:
         if isinstance(value, Handle):

@@ -30,6 +30,8 @@ DEPTH = 60
 """How deep containers may lie in one another."""
 OBJECTS = 20_000
 """Objects that may cross during one check."""
+ENTRIES = 10_000
+"""Entries of a set or a dict, at most: their hashes may all collide."""
 GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 KINDS: dict[str, type] = {
     "list": list,
@@ -272,7 +274,7 @@ class Table:
             case "size":
                 return torch.Size(rest[0])
             case "frozenset":
-                return frozenset(self._decode(v, deeper) for v in rest[0])
+                return frozenset(self._decode(v, deeper) for v in _few(rest[0]))
             case "scalar":
                 return self.received.array(rest[0], [], rest[1])[()]
             case "complex":
@@ -362,11 +364,12 @@ class Table:
             case "list":
                 value[:] = [self._decode(v, deeper) for v in rest[0]]
             case "dict":
-                items = [(self._decode(k, deeper), self._decode(v, deeper)) for k, v in rest[0]]
+                pairs = _few(rest[0])
+                items = [(self._decode(k, deeper), self._decode(v, deeper)) for k, v in pairs]
                 value.clear()
                 value.update(items)
             case "set":
-                items = [self._decode(v, deeper) for v in rest[0]]
+                items = [self._decode(v, deeper) for v in _few(rest[0])]
                 value.clear()
                 value.update(items)
             case "array":
@@ -417,11 +420,21 @@ class Table:
         new = self.received.tensor(dtype, shape, part)
         if new.dtype != value.dtype or new.shape != value.shape:
             raise Broken("a tensor changed its shape or dtype")
-        value.data.copy_(new)  # past the history, as gradcheck's small steps are
+        try:
+            value.data.copy_(new)  # past the history, as gradcheck's small steps are
+        except RuntimeError:  # expanded: entries share memory here, and no longer do there
+            value.data = new
         if value.is_leaf:
             if leaf and bool(requires) != value.requires_grad:
                 value.requires_grad_(bool(requires))
             value.grad = None if grad is None else self.received.tensor(*grad)
+
+
+def _few(entries: Any) -> list[Any]:
+    """The entries of a set or a dict."""
+    if type(entries) is not list or len(entries) > ENTRIES:
+        raise Broken(f"it sent a set or a dict of more than {ENTRIES:,} entries")
+    return entries
 
 
 def _seeds(bits: np.random.BitGenerator) -> np.random.SeedSequence:

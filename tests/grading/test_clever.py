@@ -73,19 +73,135 @@ def test_an_alarm_amid_an_exchange_costs_nobody_else(tenths: int, monkeypatch: p
 
 
 def test_an_alarm_is_held_until_an_exchange_has_ended():
-    """Does it ring after what it may not interrupt, at once where it may, and once?"""
+    """Does it ring after what it may not interrupt, once, and not at all in time?"""
     bell, seen = alarm.Alarm(), []
-    with pytest.raises(alarm.Overrun), bell.set(0.05), bell.held():
-        end = time.monotonic() + 0.2
+
+    def busy(seconds: float) -> None:
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             pass
-        seen.append("whole")
-        with bell.released():
-            seen.append("never")
-    assert seen == ["whole"]
+
+    with pytest.raises(alarm.Overrun), bell.set(0.05):
+        with bell.held():
+            busy(0.2)
+            seen.append("whole")
+        seen.append("never")
+    with pytest.raises(alarm.Overrun), bell.set(0.05):
+        busy(60)
     with bell.set(60), bell.held():
         seen.append("on")
     assert seen == ["whole", "on"]
+
+
+COLLIDE = """
+import gc
+from grader.isolation.table import Table
+def scale(x, factor):
+    encode, data = Table._encode, [["complex", -1000003.0 * k, float(k)] for k in range(1, MANY)]
+    Table._encode = lambda self, value, depth: (
+        data_of if isinstance(value, Mine) else encode(self, value, depth))
+    data_of = [KIND, data]
+    class Mine: pass
+    Mine_ = Mine
+    globals()["Mine"] = Mine
+    return Mine()
+"""
+
+
+@pytest.mark.parametrize("many", [9_000, 400_000])
+def test_what_collides_ends(many: int):
+    """Does a set whose hashes all collide, or that is too large, end as a row, and in time?"""
+    code = COLLIDE.replace("MANY", str(many)).replace("KIND", "'frozenset'")
+    began = time.process_time()
+    assert grade(RIGHT | {"scale": code}, check=5, submission=20).points <= LOST + 1
+    assert time.process_time() - began < 40
+
+
+def test_a_name_of_a_process_costs_nobody(tmp_path: Path):
+    """Is the memory of a player read though another process has a name that is no text?"""
+    code = "import ctypes, time; ctypes.CDLL(None).prctl(15, b'\\xff\\xfe', 0, 0, 0); input()"
+    odd = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+    try:
+        lesson = next(lesson for lesson in LESSONS if lesson.name.startswith("16"))
+        right = {c.name: c.source for c in lesson.cells if c.kind in ("exercise", "answer")}
+        lost = [row for row in grade(right, lesson).rows if row.lost]
+        assert not lost, lost
+    finally:
+        odd.kill()
+        odd.wait()
+
+
+def test_a_stamp_that_is_none_stops_nobody(tmp_path: Path):
+    """Is a class graded though a learner's timestamp.txt makes its reader raise?"""
+    nb = classroom.notebook(classroom.released(tmp_path), RIGHT)
+    for who in ("ann", "ben"):
+        path = classroom.hand_in(tmp_path, who, nb)
+    for number, odd in enumerate(["12:" + "9" * 40, "1e999999", "\\x00", "9" * 300]):
+        path.with_name("timestamp.txt").write_text(odd)
+        rows = classroom.rows(tmp_path, "--no-feedback", "--force")
+        assert set(classroom.scores(rows).values()) == {FULL_POINTS}, number
+
+
+def test_a_first_turn_takes_nothing(monkeypatch: pytest.MonkeyPatch):
+    """Is an answer that needs longer than a turn graded anew, whatever else went wrong in it?"""
+    monkeypatch.setattr(pools, "FIRST", 2.0)
+    slow = "import time\ndef scale(x, factor):\n    time.sleep(0.9)\n    return factor * x\n"
+    one = task(
+        RIGHT | {"scale": f"{slow}\nraise MemoryError"}, limits=Limits(check=20, submission=60)
+    )
+    alone = worker.work(one)
+    assert alone.points == FULL_POINTS and not alone.late
+    with Processes(1, threading.Event(), print) as pool:
+        ((graded, _),) = pool.run(iter([(one, 0)]))
+    assert graded.points == FULL_POINTS
+
+
+FLOOD = """
+from grader.isolation.player import Player
+line = "x" * 2000
+Player._do_run = lambda self, source: tuple(("error", "E", line, (line,) * 100) for _ in range(150))
+"""
+
+
+def test_errors_are_bounded_too():
+    """Do errors without end leave a small notebook?"""
+    text = released(LESSON.name).read_text(encoding="utf-8")
+    nb = classroom.notebook(text, RIGHT | {"scale": FLOOD + RIGHT["scale"]})
+    nb.cells += [nbformat.v4.new_code_cell("pass", id=f"more{k}") for k in range(100)]
+    one = replace(task(RIGHT), text=nbformat.writes(nb).encode())
+    assert len(worker.work(one).notebook) < 20_000_000
+
+
+@pytest.mark.parametrize("where", ["top", "cell", "cells"])
+def test_a_file_is_read_in_bounds(where: str):
+    """Is a file of millions of containers, or of cells, read or refused within seconds?"""
+    content = json.loads(task(RIGHT).text)
+    heavy = [{} for _ in range(3_000_000)]
+    if where == "top":
+        content["metadata"]["x"] = heavy
+    elif where == "cell":
+        content["cells"][0]["metadata"]["x"] = heavy
+    else:
+        content["cells"] += 400_000 * [content["cells"][0]]
+    one = replace(task(RIGHT), text=json.dumps(content).encode())
+    began = time.process_time()
+    graded = worker.work(one)
+    assert time.process_time() - began < 30
+    assert graded.points == (0 if where == "cells" else FULL_POINTS)
+
+
+def test_what_a_context_manager_swallows_is_said():
+    """Does an `__exit__` that returns True not hide what a check says inside?"""
+    lesson = next(lesson for lesson in LESSONS if lesson.name.startswith("25"))
+    right = {c.name: c.source for c in lesson.cells if c.kind in ("exercise", "answer")}
+    wrong = """
+class enable_dropout:
+    def __init__(self, model): self.model = model
+    def __enter__(self): return self.model
+    def __exit__(self, *error): return error[0] is not None
+"""
+    rows = grade(right | {"enable_dropout": wrong}, lesson).rows
+    assert not any(row.points for row in rows if row.exercise == "enable_dropout")
 
 
 def test_a_fault_of_the_graders_is_a_row():

@@ -195,8 +195,8 @@ def test_a_course_that_is_reached_by_links_can_be_graded(tmp_path: Path):
     link = tmp_path / "course"
     os.symlink(ROOT, link)
     seen = confinement.visible(link)
-    assert str(link / "lessons" / "dropoutlab") in seen
-    assert any(os.path.samefile(path, ROOT / "lessons" / "dropoutlab") for path in seen)
+    assert str(link / "datasets") in seen
+    assert any(os.path.samefile(path, ROOT / "datasets") for path in seen)
 
 
 def test_what_must_be_hidden_and_seen_is_refused():

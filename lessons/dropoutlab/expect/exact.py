@@ -68,6 +68,9 @@ def close(
         kinds = "biufcU" if isinstance(expected, str) else "biufc"
         require_numeric(found, describe(expected), kinds)
     found, expected = numpy_of(found), numpy_of(expected)
+    if isinstance(expected, float | np.ndarray | np.floating) and _nan(expected):
+        hint = "the function writes NaN into its input. Return a new array instead."
+        raise Unmet("numbers to compare with", "NaN among what the check holds", hint)
     if agree(found, expected, rtol, atol):
         return
     wide = max(rtol, 1e-9), max(atol, 1e-12)
@@ -85,6 +88,12 @@ def close(
         right, wrong = told_apart(b[at], a[at])
         raise Unmet(f"{place} = {right}", f"{place} = {wrong}{others}", hint)
     raise Unmet(*told_apart(expected, found), hint)
+
+
+def _nan(expected: Any) -> bool:
+    """Whether what a check expects is no number: its own arrays were changed."""
+    kind = np.asarray(expected).dtype.kind
+    return kind in "fc" and bool(np.isnan(expected).any())
 
 
 def _several(found: Any, hint: str) -> str:
