@@ -120,15 +120,14 @@ def test_what_collides_ends(many: int):
 def test_a_name_of_a_process_costs_nobody(tmp_path: Path):
     """Is the memory of a player read though another process has a name that is no text?"""
     code = "import ctypes, time; ctypes.CDLL(None).prctl(15, b'\\xff\\xfe', 0, 0, 0); input()"
-    odd = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
-    try:
-        lesson = next(lesson for lesson in LESSONS if lesson.name.startswith("16"))
-        right = {c.name: c.source for c in lesson.cells if c.kind in ("exercise", "answer")}
-        lost = [row for row in grade(right, lesson).rows if row.lost]
-        assert not lost, lost
-    finally:
-        odd.kill()
-        odd.wait()
+    lesson = next(lesson for lesson in LESSONS if lesson.name.startswith("16"))
+    right = {c.name: c.source for c in lesson.cells if c.kind in ("exercise", "answer")}
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as odd:
+        try:
+            lost = [row for row in grade(right, lesson).rows if row.lost]
+        finally:
+            odd.kill()
+    assert not lost, lost
 
 
 def test_a_stamp_that_is_none_stops_nobody(tmp_path: Path):

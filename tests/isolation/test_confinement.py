@@ -106,6 +106,13 @@ NEEDED = {
         room.madvise(mmap.MADV_DONTNEED); room.close()
         resource.getrusage(resource.RUSAGE_SELF); gc.collect()
     """,
+    "an event loop": """
+        import asyncio
+        async def three():
+            await asyncio.sleep(0.01)
+            return await asyncio.get_running_loop().run_in_executor(None, lambda: 3)
+        assert asyncio.run(three()) == 3
+    """,
     "models and optimisers": """
         import scipy.optimize, sklearn.linear_model, numpy as np
         assert abs(scipy.optimize.brentq(lambda x: x * x - 2, 0, 2) ** 2 - 2) < 1e-9
@@ -128,7 +135,8 @@ FORBIDDEN = {
     "posix_spawn": "import os; os.posix_spawn('/bin/true', ['true'], {})",
     "multiprocessing": "import multiprocessing as m; m.Process(target=print).start()",
     "socket": "import socket; socket.socket()",
-    "asyncio": "import asyncio; asyncio.new_event_loop()",
+    "a pair of sockets": "import socket; socket.socketpair()",
+    "memory that is shared": "import mmap; mmap.mmap(-1, 4096)",
     "a file in memory": "import os; os.memfd_create('x')",
 }
 
