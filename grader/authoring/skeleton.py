@@ -126,7 +126,7 @@ def TOPIC(x, p, rng):
 
 # %% check="TOPIC" points=2
 # Every entry has a coin of its own: fresh at each call, and from rng alone.
-with expect.case("TOPIC(x, p, rng) on 20 × 60 ones, 24 times for each of three p"):
+with expect.case("TOPIC(x, p, rng) on 20 × 60 ones, 24 times for each of four p"):
     expect.coins(lambda p, rng: TOPIC(np.ones((20, 60)), p, rng),
                  scale=lambda p: 1 / (1 - p))
 

@@ -10,6 +10,7 @@ import ast
 import contextlib
 import copy
 import functools
+import hashlib
 import inspect
 import math
 import sys
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
+import cloudpickle
 import numpy as np
 
 from grader.authoring.lesson import Cell
@@ -46,6 +48,43 @@ class Wrong:
         """What the solution returns."""
         call = inspect.BoundArguments(self.signature, arguments)
         return self.function(*call.args, **call.kwargs)
+
+
+class Tabled:
+    """A function that is right for the arguments it was asked about while it took notes.
+
+    It stands for a table, made of what a released notebook shows; `acted` tells whether it was
+    asked about anything else.
+    """
+
+    def __init__(self, function: Callable[..., Any]):
+        self.function, self.known = function, set[str]()
+        self.learning, self.acted = True, False
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        try:
+            asked = hashlib.sha256(cloudpickle.dumps((args, named))).hexdigest()
+        except Exception:  # what no table could hold
+            asked = ""
+        right = self.function(*args, **named)
+        if self.learning:
+            self.known.add(asked)
+        if self.learning or asked in self.known:
+            return right
+        self.acted |= _nothing(right) is not right
+        return _nothing(right)
+
+
+def _nothing(value: Any) -> Any:
+    """Zeros, or a number that nobody asked for, in place of arrays and numbers."""
+    if type(value) in (tuple, list):
+        parts = [_nothing(part) for part in value]
+        same = all(a is b for a, b in zip(parts, value, strict=True))
+        return value if same else type(value)(parts)
+    if _array(value):
+        return 0 * value
+    return 0.123 if isinstance(value, int | float) else value
 
 
 FACTORS = (0.5, 0.0, math.nan)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import functools
+import inspect
 import io
 import linecache
 import math
@@ -180,7 +181,7 @@ def judged(
         if answer.kind in ("solution", "correct"):
             return list(_right(answer, bench)), set(), bench.few
         if answer.kind == "scaled":
-            return list(_following(lesson, answer, seeds)), set(), 0
+            return [*_following(lesson, answer, seeds), *_tabled(lesson, answer)], set(), 0
         wrong = None
         if answer.kind == "stock":
             name, change = answer.exercise.name, stock.CHANGES[answer.says]
@@ -286,6 +287,26 @@ def _following(lesson: Lesson, answer: Answer, seeds: int) -> Iterator[Finding]:
                 text = f"{text} input ({factor:g} times what was there)"
                 yield Finding(check.line, f"{text}. Hand out copies, or expect before the call.")
                 break
+
+
+def _tabled(lesson: Lesson, answer: Answer) -> Iterator[Finding]:
+    """No table of what a notebook shows passes every check."""
+    name, checks = answer.exercise.name, lesson.of("check", answer.exercise.name)
+    names = stage(lesson, **{name: answer.source})
+    if inspect.isclass(names[name]):
+        return
+    names[name] = table = stock.Tabled(names[name])
+    bench = Bench(names, checks, 1)
+    for check in checks:
+        if not check.hidden:
+            bench.verdict(check, 0)
+    table.learning, passed = False, True
+    for check in checks:
+        with _randomness(1):
+            passed &= verdict(check, names) is None
+    if passed and (table.acted or not bench._drew):
+        text = f"`{name}`: a table of what the checks ask passes them all"
+        yield Finding(answer.line, f"{text}. Try random numbers too, or hide a check.")
 
 
 def _right(answer: Answer, bench: Bench) -> Iterator[Finding]:

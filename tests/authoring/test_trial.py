@@ -150,6 +150,63 @@ def test_a_fault_is_found(fault: str, tmp_path: Path):
         assert path.read_text().splitlines()[finding.line - 1].strip(), finding
 
 
+DOUBLE = (
+    LESSON[: LESSON.index("# %% exercise")]
+    + '''\
+# %% exercise="double"
+def double(x):
+    """Twice `x`."""
+    ### BEGIN SOLUTION
+    return 2 * x
+    ### END SOLUTION
+
+# %% [markdown] hint="double"
+# Add.
+
+# %% [markdown] hint="double"
+# Or multiply.
+
+# %% [markdown] hint="double"
+# By 2.
+
+# %% check="double" points=1
+# Twice each entry.
+x = INPUT
+with expect.case("double(x)"):
+    expect.close(double(GIVEN), 2 * x, hint="twice.")
+
+# %% mistakes="double"
+{
+    "twice.": ("2 * x", "3 * x"),
+    "twice": ("2 * x", "x"),
+    "wice": ("2 * x", "x + 2"),
+}
+
+# %% correct="double"
+def double(x):
+    return x + x
+
+'''
+    + LESSON[LESSON.index("# %%\nplot.show") :].replace("(drop)", "(double)")
+)
+FIXED, RANDOM = "np.array([1.0, 2, 4])", "expect.rng().random(3)"
+
+
+@pytest.mark.parametrize(("made", "given", "found"), [
+    (RANDOM, "x.copy()", []),
+    (RANDOM, "x", ["follows what an answer writes"]),
+    (FIXED, "x.copy()", ["a table of what the checks ask"]),
+    (FIXED, "x", ["follows what an answer writes", "a table of what the checks ask"]),
+])  # fmt: skip
+def test_answers_without_an_answer_are_found(tmp_path: Path, made: str, given: str, found: list):
+    """Is a check found that a table passes, or that expects what an answer wrote into its input?"""
+    file = tmp_path / "98_lesson.py"
+    file.write_text(DOUBLE.replace("INPUT", made).replace("GIVEN", given), encoding="utf-8")
+    findings = [finding.text for finding in trial(read(file), 3)]
+    assert len(findings) == len(found)
+    assert all(words in text for words, text in zip(found, findings, strict=True))
+
+
 def test_processes_find_the_same(tmp_path: Path):
     """Do two processes, side by side, find what one finds, and are all answers counted?"""
     path = tmp_path / "98_lesson.py"
