@@ -28,7 +28,11 @@ from grader.isolation.table import Table
 CALLBACKS = 100_000
 """How often a learner's code may call back in one check."""
 ENTRIES = 2_000_000
-"""Of an array for which memory is counted."""
+"""Of an array for which memory is counted; a quarter of them at least."""
+TRIED = 20
+"""How often the array of a check is repeated to see how long that takes."""
+PATIENCE = 10
+"""Seconds that such a call may take on the whole array."""
 ALLOWANCE = 5
 """Seconds that the referee's own part of a cell or a check may take beyond the player's."""
 FORGETTING = 30
@@ -148,8 +152,16 @@ class Session:
         return max(said, self._kept(call, x, *rest))
 
     def _kept(self, call: Any, x: torch.Tensor, *rest: Any) -> int:
-        """Bytes that `call(x, …)` keeps beside a result like x, to a bit an entry."""
-        times = max(1, ENTRIES // x.numel())
+        """Bytes that `call(x, …)` keeps beside a result like x, to a bit an entry.
+
+        Nothing is counted of a call that would take too long on an array which is large enough.
+        """
+        began = time.monotonic()
+        self.request("hold", TRIED, call, x, *rest)
+        took = time.monotonic() - began
+        times = min(ENTRIES // x.numel(), int(TRIED * PATIENCE / took))
+        if times * x.numel() < ENTRIES // 4:
+            return 0
         counts = []
         for given in (x, None, x):  # the first call loads what it needs
             self.request("hold", times, call, given, *(rest if given is not None else ()))
