@@ -301,6 +301,8 @@ class Session:
 
     def _link(self, value: torch.Tensor, number: int) -> torch.Tensor:
         """Join a tensor to its history in the player: gradients are asked for over there."""
+        if not torch.is_grad_enabled():
+            return value  # whose history would end at once
         tensors = [t for t in self.table.objects.values() if isinstance(t, torch.Tensor)]
         inputs = [tensor for tensor in tensors if tensor.requires_grad]
         anchor = torch.zeros((), requires_grad=True)

@@ -118,6 +118,8 @@ class Table:
             if sys.getrefcount(self.objects[number]) > 2:
                 continue
             thing = self.objects[number]
+            if isinstance(thing, list | dict | set):
+                continue  # to look for changes in one is to give numbers to what is new in it
             state = self._state(thing, 0)
             if state and _snapshot(state) != self.known[number]:
                 continue  # the check changed it and let go of it: the other end must hear of that
@@ -127,7 +129,9 @@ class Table:
             else:
                 self.ended.append(number)
         for number in self.ended:
-            self.objects.pop(number, None)
+            thing = self.objects.pop(number, HISTORY)
+            if self.numbers.get(id(thing)) == number:
+                del self.numbers[id(thing)]
             self.known.pop(number, None)
 
     def _encode(self, value: Any, depth: int) -> Any:

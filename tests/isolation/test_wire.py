@@ -227,6 +227,25 @@ def test_what_a_check_changes_and_lets_go_of_is_changed_there(learner: Learner):
     assert float(next(iter(layer.parameters())).detach().flatten()[0]) == 3.0
 
 
+def test_no_number_outlives_its_object(learner: Learner):
+    """Has every object that this end knows by its number a place in the table, and no other?"""
+    table, layer = learner.session.table, learner.Layer()
+
+    def whole() -> bool:
+        return all(id(table.objects.get(n)) == place for place, n in table.numbers.items())
+
+    for grad in (False, True):
+        with torch.set_grad_enabled(grad):
+            out = layer(torch.ones(2))  # a result with a history over there
+            layer(torch.ones(2))
+        assert whole()
+        held = [out]
+        learner.same(held)
+        held.append(torch.ones(3))  # new in a list that crossed before
+        del held, out
+        assert float(learner.same(torch.ones(2)).sum()) == 2 and whole()
+
+
 def test_a_liar_arrives_as_what_it_is(learner: Learner):
     """Is an object that says yes to everything no array, and equal to nothing?"""
     liar = learner.Liar()
