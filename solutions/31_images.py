@@ -880,9 +880,9 @@ with expect.case("mixed, y_a, y_b, lam = mixup(x, y, 4.0, generator), 60 images,
 # In the long run lam is distributed as Beta(alpha, alpha).
 x, numbers = torch.zeros(2, 1), torch.arange(2)
 for alpha in (0.2, 1.0, 4.0):
-    with expect.case(f"lam of mixup(x, y, {alpha}, generator), 400 times"):
+    with expect.case(f"lam of mixup(x, y, {alpha}, generator), 1000 times"):
         generator = expect.generator()
-        found = np.array([float(mixup(x, numbers, alpha, generator)[3]) for _ in range(400)])
+        found = np.array([float(mixup(x, numbers, alpha, generator)[3]) for _ in range(1000)])
         expect.varies(found, chance=1e-9, what="lam to change from call to call",
                       hint="lam is always the same. Draw it in each call.")
         hint = "lam is not as often below ½ as above."
