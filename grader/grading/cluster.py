@@ -7,7 +7,6 @@ configuration (`distributed.comm.tls`). Each worker needs this project and its r
 
 from __future__ import annotations
 
-import collections
 import logging
 import threading
 from collections.abc import Iterator
@@ -51,18 +50,15 @@ class Cluster(Here):
     def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Graded, Any]]:
         """Results in the order in which they come; a lost worker's tasks go to another."""
         running: dict[Any, tuple[Task, Any]] = {}
-        later: collections.deque[tuple[Task, Any]] = collections.deque()
-        completed, turns = as_completed(), Turns()
+        completed, turns = as_completed(), Turns(tasks)
 
         def fill() -> None:
             while len(running) < 2 * max(1, sum(self.client.nthreads().values())):
-                item = None if self.stopping.is_set() else next(tasks, None)
-                turn = turns.short(item[0]) if item else None
-                if item is None and later and not self.stopping.is_set():
-                    item = later.popleft()
-                if item is None:
+                following = None if self.stopping.is_set() else turns.next()
+                if following is None:
                     return
-                future = self.client.submit(worker.work, turn or item[0], pure=False)
+                turn, item = following
+                future = self.client.submit(worker.work, turn, pure=False)
                 running[future.key] = item
                 completed.add(future)
 
@@ -75,9 +71,7 @@ class Cluster(Here):
                     graded = future.result()
                 except KilledWorker:
                     graded = worker.given_up(task)
-                if turns.is_over(task, graded):
-                    later.append((task, extra))
-                else:
+                if not turns.is_over(task, extra, graded):
                     yield graded, extra
                 fill()
         except (CancelledError, OSError):

@@ -11,11 +11,10 @@ from nbformat import NotebookNode
 
 from grader.grading import check
 from grader.grading.result import FIELDS, Message
-from grader.isolation.alarm import Overrun, alarm
 from grader.isolation.confinement import Limits
 from grader.isolation.forks import Players
 from grader.isolation.outputs import run_cell, stopped
-from grader.isolation.session import ALLOWANCE, Gone, Session
+from grader.isolation.session import Gone, Session
 
 
 @dataclass
@@ -129,13 +128,8 @@ def _needed(session: Session, code: list[NotebookNode]) -> set[str]:
     """The demonstrations that the answers need (the player tells: they are no secret)."""
     cells = [cell for cell in code if kind(cell) != "check"]
     places: Any = ()
-    sources = tuple((kind(cell), cell.source) for cell in cells)
-    bound = session.limits.check + ALLOWANCE
-    try:
-        with session.timed(session.limits.check), alarm.set(bound), contextlib.suppress(Exception):
-            places = session.request("needed", sources)
-    except Overrun:
-        raise session.overran() from None
+    with session.bounded(), contextlib.suppress(Exception):
+        places = session.request("needed", tuple((kind(cell), cell.source) for cell in cells))
     if type(places) is not tuple or any(type(i) is not int for i in places):
         raise session.broken("it sent what is no answer")
     return {cell.id for i, cell in enumerate(cells) if i in places}

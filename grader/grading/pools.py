@@ -53,15 +53,23 @@ class Here:
 
 
 class Turns:
-    """How long a submission may take at first, so that a few cannot hold up a class.
+    """Whose turn it is, and for how long, so that a few cannot hold up a class.
 
-    That is some seconds, or a few times what others took. Whatever takes longer is graded anew
-    after all others, with all the time that there is, so a score depends on no turn.
+    At first a submission has some seconds, or a few times what others took. Whatever takes longer
+    is graded anew after all others, with all the time that there is, so a score depends on no turn.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fresh: Iterator[tuple[Task, Any]]) -> None:
+        self.fresh = fresh
+        self.later: collections.deque[tuple[Task, Any]] = collections.deque()
         self.took: list[float] = []
         self.first: set[int] = set()
+
+    def next(self) -> tuple[Task, tuple[Task, Any]] | None:
+        """The next task as it is to be worked on, and as it came; None where there is none."""
+        if item := next(self.fresh, None):
+            return self.short(item[0]), item
+        return (self.later[0][0], self.later.popleft()) if self.later else None
 
     def short(self, task: Task) -> Task:
         """The task for its first turn."""
@@ -72,12 +80,14 @@ class Turns:
         self.first.add(id(task))
         return replace(task, turn=seconds)
 
-    def is_over(self, task: Task, graded: Graded) -> bool:
-        """Whether its first turn ended before the submission did."""
+    def is_over(self, task: Task, extra: Any, graded: Graded) -> bool:
+        """Whether its first turn ended before the submission did: then it comes again."""
         if id(task) not in self.first:
             return False
         self.first.remove(id(task))
-        if not graded.late:
+        if graded.late:
+            self.later.append((task, extra))
+        else:
             self.took.append(graded.computing)
         return graded.late
 
@@ -111,21 +121,18 @@ class Processes:
         """Results in the order in which they come."""
         running: dict[Future[Graded], tuple[Task, Any, int]] = {}
         again: collections.deque[tuple[Task, Any, int]] = collections.deque()
-        later: collections.deque[tuple[Task, Any, int]] = collections.deque()
-        fresh = ((task, extra, 0) for task, extra in tasks)
-        turns = Turns()
+        turns = Turns(tasks)
         while True:
             # After a crash they run one at a time, which shows whose it was.
             room = 1 if again else 2 * self.workers
             while len(running) < room and not self.stopping.is_set():
-                item = again.popleft() if again else next(fresh, None)
-                short = item is not None
-                if item is None and later:
-                    item = later.popleft()
-                if item is None:
+                if again:
+                    task, extra, tries = again.popleft()
+                    turn = turns.short(task)
+                elif following := turns.next():
+                    turn, (task, extra), tries = *following, 0
+                else:
                     break
-                task, extra, tries = item
-                turn = turns.short(task) if short else task
                 running[self._submit(worker.work, turn)] = task, extra, tries + 1
             if not running:
                 return
@@ -143,8 +150,7 @@ class Processes:
                     raise
                 except BaseException as error:  # whatever it is, it costs no other submission
                     graded = worker.given_up(task, worker.fault_of(error))
-                if turns.is_over(task, graded):
-                    later.append((task, extra, 0))
+                if turns.is_over(task, extra, graded):
                     self.aside(task.learner)
                 else:
                     yield graded, extra

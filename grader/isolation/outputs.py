@@ -8,8 +8,7 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from grader.isolation.alarm import Overrun, alarm
-from grader.isolation.session import ALLOWANCE, Session
+from grader.isolation.session import Session
 from grader.isolation.text import plain, printed
 
 MOST = 200
@@ -27,14 +26,11 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def run_cell(source: str, session: Session) -> list[NotebookNode]:
     """Run a cell in the player; its outputs as a notebook holds them."""
-    try:
-        with session.timed(session.limits.check), alarm.set(session.limits.check + ALLOWANCE):
-            try:
-                shown = session.request("run", source)
-            except Exception as error:  # IPython itself failed, or was interrupted between cells
-                shown = (("error", type(error).__name__, str(error), ()),)
-    except Overrun:
-        raise session.overran() from None
+    with session.bounded():
+        try:
+            shown = session.request("run", source)
+        except Exception as error:  # IPython itself failed, or was interrupted between cells
+            shown = (("error", type(error).__name__, str(error), ()),)
     if type(shown) is not tuple:
         raise session.broken("it sent what are no outputs")
     outputs = [output for output in map(_output, shown[:MOST]) if output is not None]

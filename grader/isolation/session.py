@@ -91,6 +91,15 @@ class Session:
         finally:
             self.frames.deadline = min(time.monotonic() + 30, self.end_of_all)
 
+    @contextlib.contextmanager
+    def bounded(self) -> Iterator[None]:
+        """The deadline of a cell; where what it sends takes longer to be read, it is ended."""
+        try:
+            with self.timed(self.limits.check), alarm.set(self.limits.check + ALLOWANCE):
+                yield
+        except Overrun:
+            raise self.overran() from None
+
     def request(self, operation: str, *args: Any) -> Any:
         """Have the player do something; raises what the learner's code raises, and Gone.
 
@@ -101,8 +110,7 @@ class Session:
         try:
             return self._exchange(operation, *args)
         except Overrun:
-            self.late = True
-            self._end("timed out", "what came back takes too long to be read")
+            self.overran()
             raise
         except KeyboardInterrupt:
             self._end("killed", "stopped")

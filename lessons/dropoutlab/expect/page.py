@@ -158,6 +158,7 @@ class Page(Voice):
         if isinstance(error, LeftOut):
             return
         if error is None and name in self.unjudged:
+            self.found.pop(name, None)
             self._show("✓ answered", f"It is judged when you hand in ({worth}).")
             return
         found, number = self.found.setdefault(name, {}), int(check["number"])
