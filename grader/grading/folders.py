@@ -148,9 +148,11 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def _is_of(lesson: Lesson, text: bytes | None) -> bool:
-    """Whether a notebook holds most of a lesson's graded cells."""
+    """Whether a notebook, of no unusual size, holds most of a lesson's graded cells."""
+    if text is None or len(text) > LARGEST // 8:
+        return False
     try:
-        cells = json.loads(text or b"")["cells"]
+        cells = json.loads(text)["cells"]
         there = {cell["metadata"]["nbgrader"]["grade_id"] for cell in cells
                  if "nbgrader" in cell["metadata"]}  # fmt: skip
     except (ValueError, KeyError, TypeError):

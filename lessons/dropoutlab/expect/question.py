@@ -10,13 +10,43 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dropoutlab.expect import frame
 from dropoutlab.expect.frame import Unmet
 
 SOLUTIONS = Path(__file__).resolve().parents[3] / "solutions"
 """Where a clone of the course has its answers."""
+
+
+OPTION = re.compile(r"- \[([ x])\] (\S.*)")
+
+
+class Question(NamedTuple):
+    """A question as `solutions/` has it."""
+
+    text: list[str]
+    """Its lines up to the first option."""
+    options: tuple[str, ...]
+    right: list[str]
+    """The options that are marked; one, where it is written as it should be."""
+    hint: str
+    """"" where there is none."""
+
+
+def parsed(source: str) -> Question:
+    """Read a question's cell, whose lines are comments."""
+    lines = [re.sub(r"^# ?", "", line) for line in source.splitlines()]
+    marked = [match.groups() for line in lines if (match := OPTION.fullmatch(line))]
+    first = next((i for i, line in enumerate(lines) if OPTION.fullmatch(line)), len(lines))
+    rest = (line for line in lines[first:] if not OPTION.fullmatch(line))
+    told = " ".join(" ".join(rest).split())
+    return Question(
+        lines[:first],
+        tuple(option for _, option in marked),
+        [option for mark, option in marked if mark == "x"],
+        told.removeprefix("Hint: ") if told.startswith("Hint: ") else "",
+    )
 
 
 def choice(given: Any, question: str, options: Sequence[str]) -> None:
@@ -44,14 +74,12 @@ def right(given: str, answer: str, hint: str) -> None:
 
 def _answer(question: str) -> tuple[str, str] | None:
     """The right option and the hint, or None where this machine has no answers to read."""
-    head = re.compile(rf'^# %% question="{re.escape(question)}".*\n((?:#.*\n)+)', re.MULTILINE)
+    head = re.compile(rf'^# %% question="{question}".*\n((?:#.*\n)+)', re.MULTILINE)
     try:
         texts = [path.read_text(encoding="utf-8") for path in SOLUTIONS.glob("[0-9]*.py")]
     except OSError:
         return None
     for found in filter(None, map(head.search, texts)):
-        option = re.search(r"^# - \[x\] (\S.*)$", found[1], re.MULTILINE)
-        hint = re.search(r"^# Hint: ((?:.*\n# ?)*.*)", found[1], re.MULTILINE)
-        if option and hint:
-            return option[1], " ".join(hint[1].replace("\n#", " ").split())
+        written = parsed(found[1])
+        return written.right[0], written.hint
     return None
