@@ -6,6 +6,7 @@ everything that it depends on.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.metadata
 import os
@@ -55,12 +56,47 @@ def content(lesson: Lesson) -> str:
 
 
 def figures(lesson: Lesson) -> str:
-    """A digest of what a lesson's figures follow from: as `content`, without all that judges."""
-    digest = hashlib.sha256(_files(judging=False))
-    for cell in answered(lesson).cells:
-        if not cell.id.startswith(("check_", "summary_")):
-            digest.update(f"{cell.cell_type} {cell.source}\n".encode())
+    """A digest of what a lesson's figures follow from: its story, answers, figures, and the data.
+
+    Of `dropoutlab` it holds what these import, directly or not, but for what serves checks alone.
+    """
+    cells = [c for c in answered(lesson).cells if not c.id.startswith(("check_", "summary_"))]
+    files = imported("\n".join(cell.source for cell in cells if cell.cell_type == "code"))
+    files = [path for path in files if not {*path.parts} & JUDGES]
+    digest = hashlib.sha256(_digest(files + _below("datasets")))
+    for cell in cells:
+        digest.update(f"{cell.cell_type} {cell.source}\n".encode())
     return digest.hexdigest()
+
+
+def imported(source: str) -> list[Path]:
+    """The files of `dropoutlab` that a text of Python imports, directly or through one another.
+
+    An explorer counts where it is named, as `explore.scaled`, with its script and style.
+    """
+    waiting, reached = _named(source), {LESSONS / "dropoutlab" / "__init__.py"}
+    while waiting:
+        stem = LESSONS.joinpath(*waiting.pop().split("."))
+        for path in (*stem.parent.glob(f"{stem.name}.*"), *stem.glob("__init__.py")):
+            if path not in reached:
+                reached.add(path)
+                waiting |= (
+                    _named(path.read_text(encoding="utf-8")) if path.suffix == ".py" else set()
+                )
+    return sorted(reached)
+
+
+def _named(source: str) -> set[str]:
+    """The dotted names below `dropoutlab` that a text of Python imports or may mean."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            names.add(f"dropoutlab.{node.value.id}.{node.attr}")
+    return {name for name in names if name.startswith("dropoutlab.")}
 
 
 def keep(lesson: Lesson, notebook: NotebookNode) -> None:
@@ -89,19 +125,26 @@ def _packages() -> bytes:
     return digest.digest()
 
 
-JUDGES = ("expect", "probes.py", "bugs.py")
+JUDGES = {"expect", "probes.py", "bugs.py"}
 """What in dropoutlab serves checks alone."""
 
 
 @cache
-def _files(*, judging: bool = True) -> bytes:
-    """A digest of the files that every lesson reads, apart from what is written about them."""
+def _files() -> bytes:
+    """A digest of the files that every lesson reads."""
+    return _digest(_below("lessons/dropoutlab") + _below("datasets"))
+
+
+def _below(folder: str) -> list[Path]:
+    """The files below a folder of the course, apart from what is written about them."""
+    files = sorted(path for path in (ROOT / folder).rglob("*") if path.is_file())
+    return [path for path in files if path.suffix not in (".pyc", ".md")]
+
+
+def _digest(files: list[Path]) -> bytes:
+    """A digest of these files, and of where they lie."""
     digest = hashlib.sha256()
-    folders = LESSONS / "dropoutlab", ROOT / "datasets"
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    for path in sorted(path for path in files if path.suffix not in (".pyc", ".md")):
-        if not judging and {*path.relative_to(ROOT).parts} & {*JUDGES}:
-            continue
+    for path in files:
         digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
     return digest.digest()
 
