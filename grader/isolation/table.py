@@ -74,6 +74,7 @@ class Table:
         self.objects: dict[int, Any] = {}
         self.numbers: dict[int, int] = {}
         self.known: dict[int, Any] = {}
+        self.watched: dict[int, tuple[str, Any, np.ndarray | None]] = {}
         self.ended: list[int] = []
         self.next = 0 if self.referee else 1
 
@@ -91,8 +92,7 @@ class Table:
         self._before = self.next, dict(self.known), ended
         try:
             for number, thing in list(self.objects.items()):
-                state = None if thing is HISTORY else self._state(thing, 0)
-                if state and _snapshot(state) != self.known[number]:
+                if thing is not HISTORY and (state := self._changed(number, thing)):
                     changed.append([number, state])
                     self.known[number] = _snapshot(self._state(thing, 0))
             body = self._encode(value, 0)
@@ -120,8 +120,7 @@ class Table:
             thing = self.objects[number]
             if isinstance(thing, list | dict | set):
                 continue  # to look for changes in one is to give numbers to what is new in it
-            state = self._state(thing, 0)
-            if state and _snapshot(state) != self.known[number]:
+            if self._changed(number, thing):
                 continue  # the check changed it and let go of it: the other end must hear of that
             del self.numbers[id(thing)]
             if isinstance(thing, torch.Tensor) and not thing.is_leaf and number % 2:
@@ -133,6 +132,30 @@ class Table:
             if self.numbers.get(id(thing)) == number:
                 del self.numbers[id(thing)]
             self.known.pop(number, None)
+            self.watched.pop(number, None)
+
+    def _changed(self, number: int, thing: Any) -> list[Any] | None:
+        """The state of an object, where it is no longer the one that the other end knows.
+
+        Hundreds are asked for each message, of which next to none has changed. So what an array
+        or a tensor had been like is kept in short: where it still is, its bytes alone are compared.
+        """
+        text, parts = self.known[number]
+        form = codec.form(thing)
+        if form is not None:
+            known, before, window = self.watched.get(number, (None, None, None))
+            if known is text and before == form:
+                now = thing.tobytes() if window is None else window.tobytes()
+                if now == parts[0]:
+                    return None
+        state = self._state(thing, 0)
+        if _snapshot(state) != (text, parts):
+            return state
+        if form is not None:
+            window = codec.window(thing)
+            if window is not None or type(thing) is np.ndarray:
+                self.watched[number] = text, form, window
+        return None
 
     def _encode(self, value: Any, depth: int) -> Any:
         kind = type(value)
@@ -247,6 +270,7 @@ class Table:
             for number in ended if not self.referee else ():
                 self.numbers.pop(id(self.objects.pop(number, None)), None)
                 self.known.pop(number, None)
+                self.watched.pop(number, None)
             for number, state in changed:
                 self._update(number, state, 0)
             return self._decode(body, 0)

@@ -353,6 +353,52 @@ def test_any_value_comes_through(value: Any):
     assert back == (value,) and repr(there) == repr((value,))
 
 
+def _resized(storage: torch.Tensor) -> None:
+    storage.data = torch.ones(2, 3)
+
+
+CHANGES: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
+    "an entry": (lambda: torch.zeros(2, 3), lambda x: x[1].fill_(1)),
+    "an entry, past autograd": (
+        lambda: torch.zeros(2, requires_grad=True),
+        lambda x: x.data[0].add_(1),
+    ),
+    "an entry of what shares memory": (lambda: torch.zeros(2, 3), lambda x: x.numpy().fill(1)),
+    "other memory": (lambda: torch.zeros(2, 3), _resized),
+    "a shape": (lambda: torch.zeros(2, 3), lambda x: x.resize_(3, 2)),
+    "strides": (lambda: torch.zeros(2, 3), lambda x: x.t_()),
+    "wanting a gradient": (lambda: torch.zeros(2, 3), lambda x: x.requires_grad_()),
+    "a gradient": (lambda: torch.zeros(2, requires_grad=True), lambda x: x.sum().backward()),
+    "a number": (lambda: torch.tensor(0.0), lambda x: x.fill_(1)),
+    "a view's memory": (lambda: torch.zeros(4, 4)[:, 1], lambda x: x.fill_(1)),
+    "low precision": (lambda: torch.zeros(3, dtype=torch.bfloat16), lambda x: x.fill_(1)),
+    "an array's entry": (lambda: np.zeros((2, 3)), lambda x: x.fill(1)),
+    "an array's NaN": (lambda: np.zeros(3), lambda x: x.fill(np.nan)),
+    "an array's sign": (lambda: np.zeros(3), lambda x: np.negative(x, out=x)),
+    "an array's shape": (lambda: np.zeros((2, 3)), lambda x: setattr(x, "shape", (3, 2))),
+    "leave to write": (lambda: np.zeros(3), lambda x: x.setflags(write=False)),
+    "a list": (lambda: [1, [2]], lambda x: x[1].append(3)),
+    "a generator": (lambda: np.random.default_rng(), lambda x: x.random()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_in_place_is_told(change: str):
+    """Is an object told once, nothing more while it stays, and each later change of it once?"""
+    make, alter = CHANGES[change]
+    table, _ = tables()
+    thing = make()
+
+    def told() -> int:
+        return len(table.write(None)[0])
+
+    table.write(thing)
+    assert [told() for _ in range(3)] == [0, 0, 0]
+    alter(thing)
+    assert told() == 1
+    assert [told() for _ in range(3)] == [0, 0, 0]
+
+
 TAGS = ["list", "dict", "new", "same", "array", "tensor", "rng", "pickle", "int", "tuple"]
 WORDS = st.sampled_from([*TAGS, "<f8", "|O", "float32", "PCG64", "player", "referee"])
 SCALARS = st.none() | st.booleans() | st.integers(-5, 2**70) | st.floats() | st.text(max_size=4)
