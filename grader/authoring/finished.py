@@ -56,17 +56,15 @@ def content(lesson: Lesson) -> str:
 
 
 def figures(lesson: Lesson) -> str:
-    """A digest of what a lesson's figures follow from: its story, answers, figures, and the data.
+    """A digest of what a lesson's figures follow from: its code, answers included, and the data.
 
-    Of `dropoutlab` it holds what these import, directly or not, but for what serves checks alone.
+    Of `dropoutlab` it holds what that imports, directly or not. What serves checks alone is not
+    in it.
     """
-    cells = [c for c in answered(lesson).cells if not c.id.startswith(("check_", "summary_"))]
-    files = imported("\n".join(cell.source for cell in cells if cell.cell_type == "code"))
-    files = [path for path in files if not {*path.parts} & JUDGES]
-    digest = hashlib.sha256(_digest(files + _below("datasets")))
-    for cell in cells:
-        digest.update(f"{cell.cell_type} {cell.source}\n".encode())
-    return digest.hexdigest()
+    cells = [cell for cell in answered(lesson).cells if cell.cell_type == "code"]
+    code = [cell.source for cell in cells if not cell.id.startswith(("check_", "summary_"))]
+    files = [path for path in imported("\n".join(code)) if not {*path.parts} & JUDGES]
+    return hashlib.sha256(_digest(files + _below("datasets")) + repr(code).encode()).hexdigest()
 
 
 def imported(source: str) -> list[Path]:
