@@ -82,7 +82,7 @@ def _build(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from grader.authoring import trial
+    from grader.authoring import sitting, trial
     from grader.grading.choice import chosen
 
     (lesson,) = chosen([args.lesson])
@@ -109,6 +109,7 @@ def _check(args: argparse.Namespace) -> int:
     for finding in findings:
         print(f"{lesson.path.name}:{finding.line}: {finding.text}")
     print(f"{lesson.name}: {len(findings)} findings, {count} answers tried.")
+    print(f"{lesson.name}: {sitting.summary(lesson)}.")
     if few:
         print(
             f"{len(few)} answers had fewer than {seeds} draws, as their checks take long: "

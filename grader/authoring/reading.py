@@ -18,7 +18,7 @@
     # %% [markdown] answer="name" points=1          prose, graded by a person
 
 Mistakes and other right answers reach no notebook. In Markdown, `{{topic}}` names another
-lesson: its number and title, as a link.
+lesson: its number and title, as a link; `{{minutes}}` in the first cell is the time it takes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from typing import Any
 
 import jupytext
 
-from grader.authoring import edits, questions, rules
+from grader.authoring import edits, questions, rules, sitting
 from grader.authoring.lesson import HEADING, Cell, Lesson, number
 from grader.authoring.rules import Fault
 from grader.errors import LessonError
@@ -70,6 +70,7 @@ def read(path: Path) -> Lesson:
 
     faults: list[Fault] = []
     cells = [_cell(c, line, faults) for c, line in zip(notebook.cells, lines, strict=True)]
+    cells[:1] = [replace(cell, source=sitting.timed(cell.source, cells)) for cell in cells[:1]]
     cells = [_with_references(cell, path.parent, faults) for cell in cells]
     cells = [*_expanded(cells, faults)]
     title = re.match(r"# +(\S.*)", cells[0].source) if cells and cells[0].kind == "story" else None

@@ -70,7 +70,7 @@ def _of_opening(cells: list[Cell]) -> list[Fault]:
     if not opening.question.endswith("?"):
         faults.append((opening.line + 1, "no question opens the lesson: write `**…?**`, in bold."))
     if not opening.minutes:
-        fault = "the time that it takes is missing: write `*45 minutes. Before: …*`."
+        fault = "the time that it takes is missing: write `*{{minutes}} minutes. Before: …*`."
         faults.append((opening.line + 1, fault))
     return faults
 

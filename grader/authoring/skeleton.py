@@ -50,7 +50,7 @@ TEMPLATE = '''\
 #
 # **How many units does a layer drop?**
 #
-# *20 minutes. Before: BEFORE.
+# *{{minutes}} minutes. Before: BEFORE.
 # After, you will be able to write a dropout layer, and to say how much the number of dropped units
 # varies.*
 

@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 import rehearsal
 from curriculum import LESSONS, each_lesson
 from dropoutlab import expect
-from grader.authoring import build, contents, record
+from grader.authoring import build, contents, record, sitting
 from grader.authoring.edits import MARKER
 from grader.authoring.lesson import HIDE, REGION, SHOW, Lesson
 from grader.authoring.reading import read, read_all
@@ -27,7 +27,7 @@ GOOD = '''\
 #
 # **Is it twice?**
 #
-# *5 minutes.*
+# *{{minutes}} minutes.*
 
 # %% setup=true
 import numpy as np
@@ -159,6 +159,46 @@ def test_hints_are_one_cell(tmp_path: Path):
     assert re.findall(r"<summary>(Hint \d)</summary>\n\n(\w+)", after) == [
         ("Hint 1", "Once"), ("Hint 2", "And"), ("Hint 3", "Add"),
     ]  # fmt: skip
+
+
+LINE = "    return x + x * 1.0 - 0 * x + 0.0\n"
+TIMES = {
+    "as it is": (GOOD, 20),  # 8 + 2 for the question + 5 for the prose + 2 to look, and 8 words
+    "two more figures": (GOOD + "\n# %%\nplot.show(fig, '')\n" * 2, 20),
+    "three more figures": (GOOD + "\n# %% figure=true\n# One.\nplot.show(fig, '')\n" * 3, 25),
+    "words": (GOOD + "\n# %% [markdown]\n" + "# a $x$ - | :\n" * 2 * 65, 20),
+    "more words": (GOOD + "\n# %% [markdown]\n" + "# a $x$ - | :\n" * 3 * 65, 25),
+    "five lines": (GOOD.replace(LINE, "    # Five.\n\n" + "    x += 0\n" * 4 + LINE), 20),
+    "six lines": (GOOD.replace(LINE, "    x += 0\n" * 5 + LINE), 25),
+    "eleven lines": (GOOD.replace(LINE, "    x += 0\n" * 10 + LINE), 35),
+    "another number": (GOOD.replace("{{minutes}}", "45"), 20),
+}
+
+
+@pytest.mark.parametrize("change", TIMES)
+def test_the_time_is_told_by_rule(change: str, tmp_path: Path):
+    """Does the first cell say the minutes that reading, looking and writing take by rule?"""
+    text, minutes = TIMES[change]
+    lesson = read(write(tmp_path, text))
+    assert lesson.minutes == str(minutes)
+    assert f"*{minutes} minutes.*" in lesson.cells[0].source
+
+
+def test_the_time_is_told_in_the_first_cell_alone(tmp_path: Path):
+    """Is the word for the minutes refused elsewhere, by line?"""
+    text = GOOD + "\n# %% [markdown]\n# It takes {{minutes}}.\n"
+    with pytest.raises(LessonError, match="no lesson's topic is `minutes`") as refused:
+        read(write(tmp_path, text))
+    assert f"98_lesson.py:{line_of(text, '# It takes')}:" in str(refused.value)
+
+
+def test_what_is_too_much_for_one_sitting_is_told(tmp_path: Path):
+    """Are a lesson's words, exercises and minutes told, and which of them are too many?"""
+    lesson = read(write(tmp_path, GOOD))
+    assert sitting.summary(lesson) == "8 words, 1 exercise, 20 minutes"
+    lesson = read(write(tmp_path, GOOD + "\n# %% [markdown]\n" + "# so\n" * 10_000))
+    told = "10008 words (too many), 1 exercise, 95 minutes (too many)"
+    assert sitting.summary(lesson) == told
 
 
 # What is changed in GOOD, the text at whose line the fault is reported, and its words.
@@ -313,7 +353,8 @@ FAULTS = {
     "a question with code": (("# Are you", "x = 1\n# Are you"), '# %% question="sure"',
                              "comments only"),
     "no question opens it": (("**Is it twice?**", "**It is.**"), "# # 9.8", "no question opens"),
-    "no time": (("*5 minutes.*", "*Short.*"), "# # 9.8", "the time that it takes is missing"),
+    "no time": (("*{{minutes}} minutes.*", "*Short.*"), "# # 9.8",
+                "the time that it takes is missing"),
     "no figure": (('plot.show(fig, "Twice.")', "1 + 1"), "# %% [markdown] answer", "no figure"),
     "no explorer": (("explore.scaled(double)", "double(2.0)"), "# %% [markdown] answer",
                     "no explorer: write `explore.NAME(function)`"),
@@ -628,14 +669,14 @@ def test_a_build_lists_the_lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for name, folder in {"ROOT": "", "SOLUTIONS": "solutions", "LESSONS": "lessons"}.items():
         monkeypatch.setattr(build, name, tmp_path / folder)
     (tmp_path / "solutions").mkdir()
-    opening = "# # 9.8 · A lesson\n#\n# **Is a pipe (|)\n# met?**\n#\n# *5 minutes.*\n"
+    opening = "# # 9.8 · A lesson\n#\n# **Is a pipe (|)\n# met?**\n"
     write(tmp_path / "solutions", GOOD.replace("# # 9.8 · A lesson\n", opening))
     readme = tmp_path / "README.md"
     readme.write_text(f"# Mine\n\n{contents.BEGIN}| old |\n{contents.END}\nMore.\n")
     assert build.build(check=True) == ["98_lesson", "README.md"]
     assert "| old |" in readme.read_text(), "a check writes nothing"
     assert build.build() == ["98_lesson", "README.md"]
-    row = "[9.8 · A lesson](lessons/98_lesson/98_lesson.ipynb) | Is a pipe (\\|) met? | 5 |"
+    row = "[9.8 · A lesson](lessons/98_lesson/98_lesson.ipynb) | Is a pipe (\\|) met? | 20 |"
     assert f"\n| {row}\n" in readme.read_text()
     assert "\n**9** On your own\n" in readme.read_text()
     assert "| old |" not in readme.read_text() and readme.read_text().endswith("\nMore.\n")
