@@ -101,7 +101,7 @@ plot.show(fig, "Histograms, for five networks, of what thinned and whole ones se
 #
 # ## Exercise: `dropout_train`
 #
-# In the 2014 paper training drops units and does nothing else: a survivor is passed on as it is.
+# In the 2014 paper, training drops units and does nothing else: a survivor is passed on as it is.
 # (Frameworks do more. That is {{inverted_dropout}}.)
 #
 # You drew masks yourself in {{bernoulli_masks}}. From now on the course lends you one:
@@ -624,11 +624,11 @@ axes[0].set_ylabel("density over masks")
 plot.show(fig, "Histograms of z over masks for 3, 12 and 128 inputs, each with your normal curve.")
 
 # %% [markdown]
-# (Mean ± standard deviation over 20 units. Of each gap, about 0.01 is due to drawing only 4 000
-# masks.) Three inputs give eight values with gaps between them; more inputs make a bell. That is
-# the central limit theorem: many independent terms, none much larger than the rest. Where one is
-# much larger, two lumps remain, however many inputs there are. {{regulariser}} will use the bell to
-# train without drawing a mask.
+# (Mean ± standard deviation over 20 units. Only 4 000 masks were drawn, so even a normal $z$ would
+# show a gap of some $0.87/\sqrt{4000}$.) Three inputs give eight values with gaps between them;
+# more inputs make a bell. That is the central limit theorem: many independent terms, none much
+# larger than the rest. Where one is much larger, two lumps remain, however many inputs there are.
+# {{regulariser}} will use the bell to train without drawing a mask.
 #
 # So the next layer saw a mean *and* a scatter in training, and one factor cannot give back both.
 # What this does to a layer that normalises by the variance it saw in training is a question for

@@ -107,13 +107,13 @@ plot.show(fig, "Forgotten minus scaled against the epochs of training, for one a
 # log loss shows it.
 #
 # The deeper network is another matter. Three factors multiply, and the biases, which do not grow
-# along, weigh less from layer to layer. So here the order of the logits changes too. How much
-# accuracy hides depends on the network.
+# along, weigh less and less from layer to layer. So the order of the logits may change as well, and
+# the title says what that costs. How much accuracy hides depends on the network.
 #
-# Now look at the first epochs, where the log loss lies *below* zero: forgetting helps! A network
-# that has hardly learned is not sure enough of itself, and the wrong factor happens to make it
-# surer. A quick test after one epoch can praise the very bug that costs you later. That is why this
-# lesson looks at means from here on.
+# Now look at the first epochs, where the curves of the log loss lie *below* zero: there, forgetting
+# helps. A network that has hardly learned is not sure enough of itself, and the wrong factor
+# happens to make it surer. A quick test after one epoch can praise the very bug that costs you
+# later. That is why this lesson looks at means from here on.
 #
 # ### One question from {{weight_scaling}}
 #
@@ -405,10 +405,11 @@ plot.show(fig, "Standard deviation over mean against p, for both kinds of dropou
 #
 # ## Weights from the old days
 #
-# A network trained by the recipe of 2014 reaches you. Each of its layers has a rate of its own: 0.2
-# of the inputs were dropped, and half of every hidden layer. It expects its users to scale. Your
-# code does not. Or it is the other way round: your network is to run in old code, which multiplies
-# by $1-p$ whatever it is given. Convert the weights once, so that nobody has to remember.
+# A network trained by the recipe of 2014 reaches you. Each of its layers has a rate of its own:
+# 0.2 of the inputs were dropped, and half of every hidden layer. It expects whoever uses it to
+# scale, and your code does not. Or it is the other way round: your network is to run in old code,
+# which multiplies by $1-p$ whatever it is given. Convert the weights once, so that nobody has to
+# remember.
 #
 # Two networks are the same if they compute the same *in training*, under every mask; then they
 # also agree in use. Standard dropout computes $W (m \odot x) + b$. Inverted dropout, with other
@@ -596,9 +597,9 @@ plot.show(fig, f"Log loss of five networks as they came and converted. {told}.")
 # dropout. What is its learning rate worth in your scheme?
 #
 # Take a layer behind a mask, once with weights $W$ and standard dropout, once with $V = (1-p)\,W$
-# and inverted dropout. They compute the same. Each now takes a step against its own gradient,
+# and inverted dropout. They compute the same $z$. Each now takes a step against its own gradient,
 # $W - \eta\,\partial L/\partial W$ and $V - \eta'\,\partial L/\partial V$. For which $\eta'$ do
-# they still compute the same afterwards?
+# they still compute the same $z$ afterwards?
 #
 # ## Exercise: `matched_rate`
 
@@ -680,14 +681,14 @@ def matched_rate(rate, p):
 
 # %% [markdown]
 # Two factors of $1-p$ meet: $V$ is the smaller matrix, and its gradient is the larger one. So the
-# same learning rate is a larger step in your scheme. This concerns the weights *behind* the mask;
-# those in front of it keep their rate.
+# same learning rate is a larger step in your scheme. This concerns the weights *behind* the mask.
+# Those in front of it keep their rate, since the gradient that reaches them is the same.
 #
-# How far does the paper's advice carry here? The next figure trains a network with one hidden layer
-# of 64 units, without dropout and with both schemes at $p = 0.5$, at five learning rates. Each
-# training counts with the lowest log loss that it reaches on the test digits, so that a network
-# that overfits is stopped in time. **Commit yourself: how many times as high as without dropout is
-# the best learning rate with *standard* dropout?**
+# How far does the paper's advice carry here? The next figure trains a network with one hidden
+# layer of 64 units, without dropout and with both schemes at $p = 0.5$, at five learning rates.
+# Each training counts with the lowest log loss that it reaches on the test digits, which serve as
+# validation data here, so that a network that overfits is stopped in time. **Commit yourself: how
+# many times as high as without dropout is the best learning rate with *standard* dropout?**
 
 # %% guess=true
 my_guess = 10  # times as high
@@ -755,8 +756,7 @@ plot.show(fig, "The lowest log loss against the learning rate, without dropout a
 # (In brackets: one standard error down and up, over four networks.) Compare the first number with
 # the paper's 10 to 100. The paper spoke of other networks and other data; and where the valley is
 # as flat as it is without dropout, "the best rate" is not a sharp number. As to the last number,
-# you have shown that it is 4 at $p=0.5$ for the weights behind the mask. Those in front of it want
-# no change.
+# you have shown that it is 4 at $p=0.5$ for the weights behind the mask, and 1 for those in front.
 #
 # So take from the recipe its direction and its reason, and tune the rate of every network that you
 # compare. {{overfitting}} does so in earnest, with the width and the bound on the norm.
@@ -831,10 +831,10 @@ explore.scaling(inverted_dropout)
 # - Scaling survivors by $1/(1-p)$ in training makes the mean of every output its input, and
 #   evaluation the identity.
 # - The variance is $x^2 p/(1-p)$; relative to the mean it is the same as without scaling.
-# - Forgotten scaling hides from the error rate of a network with one hidden layer, but not from its
-#   log loss. In a deeper network it shows in both, and early in training it can even help.
-# - Weights of standard dropout, times $1-p$, are weights for inverted dropout. Learning rates of
-#   weights behind a mask, times $(1-p)^2$, take the same steps.
+# - In a network with one hidden layer, forgotten scaling hides from the error rate, but not from
+#   the log loss. In ours with three it showed in both. Early in training it can even help.
+# - Weights trained with standard dropout, times $1-p$, are weights for inverted dropout. The
+#   learning rate of weights behind a mask, times $(1-p)^2$, takes the same steps.
 #
 # **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov,
 # *Dropout: a simple way to prevent neural networks from overfitting*, JMLR 15 (2014): §10 states
