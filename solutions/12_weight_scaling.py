@@ -241,7 +241,7 @@ def scaled_weights(W, p):
 # %% check="scaled_weights" points=1
 # Scaled weights on x agree with the mean over all 256 masks of 8 inputs, and W is left alone.
 rng = expect.rng()
-W, x = rng.normal(size=(3, 8)), rng.normal(size=8)
+W, x = rng.normal(size=(6, 8)), rng.normal(size=8)
 before = W.copy()
 masks = np.arange(256)[:, None] >> np.arange(8) & 1
 for p in (0.2, 0.75, 0.0, 1.0):
@@ -249,7 +249,7 @@ for p in (0.2, 0.75, 0.0, 1.0):
     with expect.case(f"scaled_weights(W, p={p}) @ x"):
         V = scaled_weights(W, p)
         expect.unchanged(W, before)
-        expect.array(V, (3, 8), hint="return a matrix of W's shape.")
+        expect.array(V, (6, 8), hint="return a matrix of W's shape.")
         wrong = [] if p in (0, 1) else [
             (W @ x, "the weights are as they were. Shrink them."),
             (W @ x / (1 - p), "the weights grow. Multiply by 1 - p; do not divide."),

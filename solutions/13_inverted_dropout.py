@@ -95,9 +95,9 @@ axes[0].legend()
 first = [plot.difference(cost[depth][:, 0, 1]) for depth in (1, 3)]
 plot.show(fig, "Forgotten minus scaled against the epochs of training, for one and three hidden "
                "layers: error rate and log loss. After one epoch the log loss differs by "
-               f"{first[0]:.2f} nats with one hidden layer, and by {first[1]:.2f} with three. From "
-               "the last ten epochs but ten to the last ten, the error rate of the scaled networks "
-               f"changes by {late[1]:.1f} and {late[3]:.1f} points.")
+               f"{first[0]:.2f} nats with one hidden layer, and by {first[1]:.2f} with three. In "
+               "the last ten epochs, the error rate of the scaled networks is "
+               f"{late[1]:.1f} and {late[3]:.1f} points from that of the ten before.")
 
 # %% [markdown]
 # (Bands and numbers after ±: standard errors over five networks.) Most people expect a ruined
@@ -108,7 +108,8 @@ plot.show(fig, "Forgotten minus scaled against the epochs of training, for one a
 #
 # The deeper network is another matter. Three factors multiply, and the biases, which do not grow
 # along, weigh less and less from layer to layer. So the order of the logits may change as well, and
-# the title says what that costs. How much accuracy hides depends on the network.
+# the title says what that costs. How much accuracy hides depends on the network, and on how long it
+# was trained.
 #
 # Now look at the first epochs, where the curves of the log loss lie *below* zero: there, forgetting
 # helps. A network that has hardly learned is not sure enough of itself, and the wrong factor
@@ -446,7 +447,8 @@ def convert_scheme(layers, rates, to):
 # %% check="convert_scheme" points=2
 # To inverted dropout: the converted network computes the same under each of 128 masks.
 rng = expect.rng()
-layers = [(rng.normal(size=s), rng.normal(size=s[0])) for s in ((4, 3), (2, 4))]
+layers = [(rng.uniform(0.1, 1, (4, 3)), rng.uniform(0.1, 1, 4)),  # so that the ReLU lets all pass
+          (rng.normal(size=(2, 4)), rng.normal(size=2))]
 rates = [0.2, 0.6]
 masks = np.arange(128)[:, None] >> np.arange(7) & 1
 x = rng.uniform(0.5, 1.5, 3)
@@ -721,7 +723,7 @@ def bottom(losses):
     return np.clip(-b / (2 * a), *np.log2(rates[[0, -1]]))
 
 
-fig, (ax,) = plot.figure(1, height=3, width=7)
+fig, (ax,) = plot.figure(1, height=3, width=8)
 best = {}
 for kind, (dropout, factor, color) in kinds.items():
     runs = np.array([[lowest(dropout, factor, rate, seed) for rate in rates] for seed in range(4)])
@@ -737,10 +739,10 @@ def times(first, second):
     """How many times as high the best rate of the first is, and one standard error around it."""
     gap = plot.difference(best[first], best[second])
     low, middle, high = 2 ** (gap.mean + gap.error * np.arange(-1, 2))
-    return f"{middle:.1f} ({low:.1f} to {high:.1f}) times"
+    return f"{middle:.1f} ({low:.1f} to {high:.1f})"
 
 
-told = (f"Best rate with standard dropout: {times('standard', 'no dropout')} that without;\n"
+told = (f"Best rate with standard dropout: {times('standard', 'no dropout')} times that without;\n"
         f"with inverted: {times('inverted', 'no dropout')}; "
         f"standard over inverted: {times('standard', 'inverted')}")
 ax.set(xscale="log", xlabel="learning rate (momentum 0.9)", ylim=(0.2, 0.52))
@@ -831,8 +833,8 @@ explore.scaling(inverted_dropout)
 # - Scaling survivors by $1/(1-p)$ in training makes the mean of every output its input, and
 #   evaluation the identity.
 # - The variance is $x^2 p/(1-p)$; relative to the mean it is the same as without scaling.
-# - In a network with one hidden layer, forgotten scaling hides from the error rate, but not from
-#   the log loss. In ours with three it showed in both. Early in training it can even help.
+# - In a network with one hidden layer, forgotten scaling nearly hides from the error rate, but not
+#   from the log loss. In ours with three it showed in both. Early in training it can even help.
 # - Weights trained with standard dropout, times $1-p$, are weights for inverted dropout. The
 #   learning rate of weights behind a mask, times $(1-p)^2$, takes the same steps.
 #
