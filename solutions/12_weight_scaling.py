@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 1.2 · Weight scaling
 #
-# **Train thin, test whole: what has to be mended?**
+# **A network is trained with units missing and used with all of them. What has to change?**
 #
-# *45 minutes. Before: {{bernoulli_masks}}. After, you will be able to train with the dropout of
-# the 2014 paper and test without it, to say which of a network's numbers must be scaled and which
+# *75 minutes. Before: {{bernoulli_masks}}. After, you will be able to train with the dropout of
+# the 2014 paper, to say which of a network's numbers must be scaled before it is used and which
 # must not, and to tell where scaling is exact and where it only comes close.*
 #
 # | symbol | meaning |
@@ -20,29 +20,31 @@
 import numpy as np
 from scipy.stats import norm
 
-from dropoutlab import check_probability, data, expect, explore, plot, train
+from dropoutlab import check_probability, data, expect, explore, plot, survivors, train
 
 # %% [markdown]
-# ## Where we stand
+# ## Thin in training, whole in use
 #
-# In {{bernoulli_masks}} you drew masks. Every step of training uses another one, so every step
-# trains another *thinned network*. After training nobody wants a network that answers by chance,
-# so all units are used: the network is tested *whole*. But the next layer has never seen it whole.
+# In {{bernoulli_masks}} you drew masks. Dropout draws a new one for every example, so every
+# example trains a different *thinned network*. Once training is over, nobody wants a network that
+# answers by chance. So all units are used: the network is *whole*. But the next layer has never
+# heard from all of them at once.
 #
-# Below, five networks learn handwritten digits while three of four hidden units are dropped
-# ($p = 0.75$). Then look at what the output unit of the right digit receives from the hidden
-# layer: from the thinned networks that it was trained on, and from the whole one.
-# **Commit yourself first: how many times as much does the whole network send?**
+# Below, five networks learn handwritten digits while three of every four hidden units are dropped
+# ($p = 0.75$). Consider the output unit of the right digit. In training it received a sum over the
+# hidden units that were left; now it receives the sum over all of them.
+# **Commit yourself first: how many times as large is the second sum, on average?**
 
 # %% guess=true
-my_guess = 1.5  # times as much
+my_guess = 1.5  # times as large
 
 # %% figure=true
 # What the output layer receives from thinned networks and from whole ones.
 guess = expect.guess(my_guess)
 
+
 def thin(h, rng, p=0.75):
-    return h * rng.binomial(1, 1 - p, h.shape)
+    return h * survivors(h, p, rng)
 
 
 def hidden(net, X):
@@ -53,12 +55,13 @@ X, y, X_test, y_test = data.digits()
 X, X_test = X.reshape(len(X), -1), X_test.reshape(len(X_test), -1)
 nets = [train.two_layer(X, y, thin, seed) for seed in range(5)]
 
-fig, (ax,) = plot.figure(1, height=2.7)
-rng, means, bins = np.random.default_rng(), [], np.arange(-10, 80, 2)
+fig, (ax,) = plot.figure(1, height=2.8)
+rng, means, beyond, bins = np.random.default_rng(), [], [], np.arange(-10, 80, 2)
 for net in nets:
     h, w = hidden(net, X_test), net["W2"][y_test]  # the weights of the right digit's unit
     thinned, whole = (thin(h, rng) * w).sum(1), (h * w).sum(1)
     means.append((thinned.mean(), whole.mean()))
+    beyond.append(100 * np.mean(whole > np.quantile(thinned, 0.99)))
     for z, color in ((thinned, plot.GREY), (whole, plot.ORANGE)):
         ax.stairs(*np.histogram(z, bins), fill=True, color=color, alpha=0.25)
         ax.axvline(z.mean(), ymax=0.06, color=color)
@@ -70,38 +73,40 @@ ax.axvline(guessed, color=plot.INK, linestyle="--")
 ax.annotate(" your guess", (guessed, 132))
 ax.set(xlabel="sent to the right digit's unit, w · h", ylabel="test digits", xlim=(-20, 80),
        ylim=(0, 145))
-told = f"{ratio.mean():.2f} ± {plot.standard_error(ratio):.2f}"
-ax.set_title(f"The whole network sends {told} times what the output layer is used to")
-plot.show(fig, "Histograms, for five networks, of what thinned and whole ones send. "
-               f"Whole ones send {told} times as much.")
+told = (f"The whole network sends {ratio.mean():.2f} ± {plot.standard_error(ratio):.2f} times as "
+        f"much;\n{np.mean(beyond):.0f} ± {plot.standard_error(beyond):.0f} % of its sums are "
+        "larger than 99 % of those in training")
+ax.set_title(told)
+plot.show(fig, "Histograms, for five networks, of what thinned and whole ones send. " + told)
 
 # %% [markdown]
-# Four times: one of four units was there in training, and all four are there now. (Five
-# networks lie over one another; a stroke at the bottom is a network's mean.) The two heaps
-# hardly overlap: the next layer is asked about sums that it has almost never seen.
+# (The five networks are drawn over one another, and a tick at the bottom marks each mean. Numbers
+# after ± are standard errors over networks.) In training one unit in four was there, and now all
+# four are. The output layer is asked about sums that it has hardly ever seen.
 #
 # ### One question from {{bernoulli_masks}}
 #
 # The paper's remedy: "If a unit is retained with probability $p$ during training, the outgoing
-# weights of that unit are multiplied by $p$ at test time." In this course's notation, by what
-# are they multiplied? (Think of your answer, then unfold.)
+# weights of that unit are multiplied by $p$ at test time." What are they multiplied by in this
+# course's notation? (Think of your answer, then unfold.)
 #
 # <details><summary>Answer</summary>
 #
-# By $1-p$. The paper's $p$ keeps, ours drops. Above, three of four units were dropped: the
+# By $1-p$. The paper's $p$ keeps, ours drops. Above, three of four units were dropped, so the
 # weights must become a quarter of what they were, not three quarters.
 # </details>
 #
-# We write this in three steps: drop in training, scale the units at test time, then scale the
-# weights instead.
+# You will build this remedy in three steps: drop units in training, scale the weights behind them,
+# and find out which of a network's arrays those are.
 #
 # ## Exercise: `dropout_train`
 #
-# If you have used a framework, you expect it to *scale* the survivors in training. That is
-# {{inverted_dropout}}. In the 2014 paper training only drops: a survivor is passed on as it is.
+# In the 2014 paper, training drops units and does nothing else: a survivor is passed on as it is.
+# (Frameworks do more. That is {{inverted_dropout}}.)
 #
-# `rng` is the only source of randomness: the same seed gives the same mask, and two calls in a
-# row give two masks. Each entry has a coin of its own, in a batch too.
+# You drew masks yourself in {{bernoulli_masks}}. From now on the course lends you one:
+# `survivors(x, p, rng)` has the shape of `x` and holds True with probability $1-p$, else False,
+# with a coin for each entry. Use it or draw your own; `rng` is the only source of randomness.
 
 # %% exercise="dropout_train"
 def dropout_train(x, p, rng):
@@ -117,22 +122,21 @@ def dropout_train(x, p, rng):
     """
     check_probability(p)
     ### BEGIN SOLUTION
-    return x * (rng.random(x.shape) >= p)
+    return x * survivors(x, p, rng)
     ### END SOLUTION
 
 # %% [markdown] hint="dropout_train"
-# One number for each entry of `x`: 1 with probability $1-p$, else 0. Then multiply.
+# The formula in the docstring has a mask and a product, and nothing else.
 
 # %% [markdown] hint="dropout_train"
-# float32 times whole numbers can become float64; float32 times True and False stays float32.
-# A comparison gives True and False.
+# In a product True counts as 1 and False as 0, and float32 stays float32.
 
 # %% [markdown] hint="dropout_train"
-# `rng.random(x.shape)` has the shape that is needed. Which side of `p` survives?
+# `survivors` takes the three things that you were given, in the same order.
 
 # %% [markdown]
 # Look at your own output before you check it: 30 units that all send 1, under 12 masks. A unit
-# of the next layer with all its weights 1 adds up each row.
+# of the next layer whose weights are all 1 adds up each row.
 
 # %%
 out = dropout_train(np.ones((12, 30)), 0.5, np.random.default_rng())
@@ -149,9 +153,10 @@ plot.show(fig, "Your masks of thirty units at p = 0.5, and the sum of what survi
 # %% check="dropout_train" points=1
 # Some entries are dropped; the others are passed on as they are, in a new array like x.
 for shape, dtype in (((40, 3, 50), np.float64), ((3000,), np.float32)):
-    x = expect.rng().normal(size=shape[::-1]).astype(dtype).T
+    x = (expect.rng().choice([-1, 1], shape[::-1]) * expect.rng().uniform(2, 3, shape[::-1])).T
+    x = x.astype(dtype)  # numbers whose inverses are no scale that a suspect has
     before = x.copy()
-    with expect.case(f"dropout_train(x, p=0.4, rng) on normal numbers {shape}, {x.dtype}"):
+    with expect.case(f"dropout_train(x, p=0.4, rng) on random numbers {shape}, {x.dtype}"):
         out = dropout_train(x, 0.4, expect.rng())
         expect.unchanged(x, before)
         expect.array(out, shape, dtype, hint="return an array like x. (A boolean mask keeps the "
@@ -179,23 +184,23 @@ with expect.case("dropout_train(x, p, rng) on 4 × 6 × 50 ones, 24 times for ea
 
 # %% mistakes="dropout_train"
 {
-    "That is inverted dropout": (">= p)", ">= p) / (1 - p)"),
-    "Scale in the test": (">= p)", ">= p) * (1 - p)"),
-    "divided by p. Leave": (">= p)", ">= p) / p"),
-    "neither 0 nor x as it was": ("x * (rng", "1.0 * (rng"),
-    "p is swapped": (">= p", "< p"),
-    "all entries are kept, or all": (">= p", "> -p"),
-    "every row has the same mask": ("rng.random(x.shape)", "rng.random(x.shape[-1:])"),
+    "That is inverted dropout": ("p, rng)", "p, rng) / (1 - p)"),
+    "Scale in the test": ("p, rng)", "p, rng) * (1 - p)"),
+    "divided by p. Leave": ("p, rng)", "p, rng) / p"),
+    "neither 0 nor x as it was": ("x * survivors", "1.0 * survivors"),
+    "p is swapped": ("* survivors", "* ~survivors"),
+    "all entries are kept, or all": ("x, p, rng", "x, 0, rng"),
+    "every row has the same mask": ("survivors(x,", "survivors(x[(0,) * (x.ndim - 1)],"),
     "every column has the same mask":
-        ("rng.random(x.shape)", "rng.random((len(x), *[1] * (x.ndim - 1)))"),
+        ("survivors(x,", "survivors(x[(slice(None), *[slice(1)] * (x.ndim - 1))],"),
     "an exact number is dropped for each call and row":
-        ("rng.random(x.shape) >= p",
-         "rng.permuted(0 * x + np.arange(x.shape[-1]) / x.shape[-1], axis=-1) >= p"),
-    "a seed is set inside": ("rng.random(x.shape)", "np.random.default_rng(0).random(x.shape)"),
-    "do not come from the given generator": ("rng.random(x.shape)", "np.random.rand(*x.shape)"),
-    "writes into its input": ("return x * (rng.random(x.shape) >= p)",
-                              "x *= rng.random(x.shape) >= p\n    return x"),
-    "keeps the dtype": ("(rng.random(x.shape) >= p)", "np.float64(rng.random(x.shape) >= p)"),
+        ("survivors(x, p, rng)",
+         "(rng.permuted(0 * x + np.arange(x.shape[-1]) / x.shape[-1], axis=-1) >= p)"),
+    "a seed is set inside": ("rng)", "np.random.default_rng(0))"),
+    "do not come from the given generator": ("rng)", "np.random)"),
+    "writes into its input": ("return x * survivors(x, p, rng)",
+                              "x *= survivors(x, p, rng)\n    return x"),
+    "keeps the dtype": ("survivors(x, p, rng)", "np.float64(survivors(x, p, rng))"),
 }
 
 # %% correct="dropout_train"
@@ -205,105 +210,14 @@ def dropout_train(x, p, rng):
     return y
 
 # %% [markdown]
-# ## Exercise: `dropout_test`
-#
-# "At test time too a network with dropout answers by chance." Not this one: nothing is drawn,
-# every unit is there, and each sends what it sent *on average over masks*. What is the mean
-# of $m_i x_i$?
-
-# %% exercise="dropout_test"
-def dropout_test(x, p):
-    """What `dropout_train` sends on average over masks: E[m * x], with nothing drawn.
-
-    x : float array of any shape, left as it is
-    p : probability of dropping in training
-    Returns a new array of x's shape and dtype.
-    """
-    check_probability(p)
-    ### BEGIN SOLUTION
-    return (1 - p) * x
-    ### END SOLUTION
-
-# %% [markdown] hint="dropout_test"
-# Two outcomes: a unit sends 0 or $x_i$. Weigh each with its probability.
-
-# %% [markdown] hint="dropout_test"
-# At $p = 0.75$ a unit is there once in four times. On average it sends … of $x_i$.
-
-# %% [markdown] hint="dropout_test"
-# One line. There is no `rng` because none is needed.
-
-# %% [markdown]
-# Your two functions against each other: the dots are the mean of 400 of your thinned outputs,
-# the blue bars what you send at test time.
-
-# %%
-sent = np.random.default_rng().gamma(2, size=24)
-draws = dropout_train(np.tile(sent, (400, 1)), 0.75, np.random.default_rng())
-fig, (ax,) = plot.figure(1, height=2.5)
-ax.bar(range(24), sent, color=plot.PALE, label="x, all units there")
-ax.bar(range(24), dropout_test(sent, 0.75), color=plot.BLUE, label="dropout_test(x, 0.75)")
-ax.errorbar(range(24), draws.mean(0), draws.std(0, ddof=1) / 20, fmt="o", color=plot.INK,
-            markersize=4, label="mean of dropout_train ± standard error")
-ax.set(xlabel="unit", ylabel="sent", ylim=(0, 1.35 * sent.max()))
-off = plot.difference(draws.mean(0), dropout_test(sent, 0.75))
-ax.set_title(f"Mean of your training outputs minus your test output: {off:.2f}")
-ax.legend(ncols=3, loc="upper left", fontsize=9)
-plot.show(fig, "Bars of your test-time output, and the mean of your outputs in training as dots. "
-               f"They differ by {off:.2f} over 24 units.")
-
-# %% check="dropout_test" points=1
-# Nothing is drawn, and nothing is written into x.
-x = expect.rng().normal(size=(5, 100))
-before = x.copy()
-with expect.case("dropout_test(x, p=0.25), twice"):
-    first = dropout_test(x, 0.25)
-    expect.array(first, (5, 100), hint="return an array of x's shape.")
-    expect.unchanged(x, before)
-    expect.equal(dropout_test(x, 0.25), first,
-                 hint="two calls differ: something is drawn. Give the mean itself instead.")
-
-# %% check="dropout_test" points=1
-# Each unit sends its mean over masks.
-x = expect.rng().normal(size=6)
-for p in (0.25, 0.9, 0.0, 1.0):
-    with expect.case(f"dropout_test(x, p={p})"):
-        wrong = [] if p in (0, 1) else [
-            (x, "nothing is scaled, and the next layer gets too much. Multiply by 1 - p."),
-            (p * x, "x is multiplied by p: that is the mean of what is lost, not of what is sent."),
-            (x / (1 - p), "x is divided by 1 - p, and grows. The whole layer must send less."),
-            (np.sqrt(1 - p) * x, "the root of 1 - p would keep the mean square, not the mean."),
-        ]
-        expect.close(dropout_test(x.copy(), p), x - p * x, suspects=wrong,
-                     hint="average 0 and x by their probabilities.")
-with expect.case("dropout_test(x, p=0.5) on float32"):
-    expect.array(dropout_test(np.ones((2, 4), np.float32), 0.5), (2, 4), np.float32,
-                 hint="the result has another dtype than x.")
-
-# %% mistakes="dropout_test"
-{
-    "nothing is scaled": ("(1 - p) * x", "x.copy()"),
-    "the mean of what is lost": ("(1 - p) * x", "p * x"),
-    "The whole layer must send less": ("(1 - p) * x", "x / (1 - p)"),
-    "would keep the mean square": ("(1 - p) * x", "np.sqrt(1 - p) * x"),
-    "something is drawn": ("(1 - p) * x", "dropout_train(x, p, np.random.default_rng())"),
-    "writes into its input": ("return (1 - p) * x", "x *= 1 - p\n    return x"),
-    "another dtype": ("(1 - p) * x", "np.full(x.shape, 1 - p) * x"),
-}
-
-# %% correct="dropout_test"
-def dropout_test(x, p):
-    return x - p * x
-
-# %% [markdown]
 # ## Exercise: `scaled_weights`
 #
-# Scaling the units costs a multiplication at every use. The paper does it once, in the weights
-# that lead out of them.
+# The whole network should send, under no mask at all, what the thinned ones sent *on average*.
+# The paper brings that about once, in the weights that lead out of the dropped units.
 
 # %% exercise="scaled_weights"
 def scaled_weights(W, p):
-    """The weights for testing: `scaled_weights(W, p) @ x` is `W @ dropout_test(x, p)`.
+    """The weights for use: `scaled_weights(W, p) @ x` is the mean of W @ (m * x) over masks m.
 
     W : (outputs, inputs), its inputs dropped in training, left as it is
     p : probability of dropping in training
@@ -316,31 +230,34 @@ def scaled_weights(W, p):
     ### END SOLUTION
 
 # %% [markdown] hint="scaled_weights"
+# An input sends either 0 or $x_i$. Weigh each with its probability: what does it send on average?
+
+# %% [markdown] hint="scaled_weights"
 # A matrix product is linear: where in $W\,(c\,x)$ may the number $c$ stand?
 
 # %% [markdown] hint="scaled_weights"
-# Write $W\,x$ with your own $c$ for $p = 0.75$. Does the result shrink or grow?
-
-# %% [markdown] hint="scaled_weights"
-# The function has the body of the last one, with another letter.
+# At $p = 0.75$ an input is there once in four times. Do your weights shrink or grow?
 
 # %% check="scaled_weights" points=1
-# Scaled weights on x agree with W on scaled x, and W is left alone.
+# Scaled weights on x agree with the mean over all 256 masks of 8 inputs, and W is left alone.
 rng = expect.rng()
-W, x = rng.normal(size=(3, 8)), rng.normal(size=8)
+W, x = rng.normal(size=(6, 8)), rng.normal(size=8)
 before = W.copy()
+masks = np.arange(256)[:, None] >> np.arange(8) & 1
 for p in (0.2, 0.75, 0.0, 1.0):
+    chance = np.where(masks == 1, 1 - p, p).prod(1)
     with expect.case(f"scaled_weights(W, p={p}) @ x"):
         V = scaled_weights(W, p)
         expect.unchanged(W, before)
-        expect.array(V, (3, 8), hint="return a matrix of W's shape.")
+        expect.array(V, (6, 8), hint="return a matrix of W's shape.")
         wrong = [] if p in (0, 1) else [
             (W @ x, "the weights are as they were. Shrink them."),
             (W @ x / (1 - p), "the weights grow. Multiply by 1 - p; do not divide."),
             (W @ x * p, "the weights are multiplied by p. Multiply by 1 - p."),
+            (W @ x * np.sqrt(1 - p), "the root of 1 - p would keep a mean square, not the mean."),
         ]
-        expect.close(V @ x, W @ (x - p * x), rtol=1e-7, atol=1e-9, suspects=wrong,
-                     hint="scale W as dropout_test scales x, every weight alike.")
+        expect.close(V @ x, chance @ (masks * x @ W.T), rtol=1e-7, atol=1e-9, suspects=wrong,
+                     hint="that is not the mean over masks. Scale every weight alike.")
 with expect.case("scaled_weights(W, p=0.5) on float32"):
     expect.array(scaled_weights(np.ones((2, 4), np.float32), 0.5), (2, 4), np.float32,
                  hint="the result has another dtype than W.")
@@ -350,6 +267,7 @@ with expect.case("scaled_weights(W, p=0.5) on float32"):
     "as they were": ("(1 - p) * W", "W.copy()"),
     "the weights grow": ("(1 - p) * W", "W / (1 - p)"),
     "multiplied by p": ("(1 - p) * W", "p * W"),
+    "would keep a mean square": ("(1 - p) * W", "np.sqrt(1 - p) * W"),
     "every weight alike": ("(1 - p) * W", "dropout_train(W, p, np.random.default_rng())"),
     "writes into its input": ("return (1 - p) * W", "W *= 1 - p\n    return W"),
     "another dtype": ("(1 - p) * W", "np.full(W.shape, 1 - p) * W"),
@@ -362,14 +280,13 @@ def scaled_weights(W, p):
 # %% [markdown]
 # ## Exercise: `scaled_network`
 #
-# A network has more numbers than the one $W$. "Scale everything by $1-p$" is what people try.
-# Ask of each array: does it multiply something that was dropped? Think of three traps: the
-# weights that lead *into* a dropped unit, those that lead *out* of it, and the biases, which
-# were added at every step, mask or no mask.
+# A network has more arrays than one $W$. Ask of each: does it multiply something that was dropped?
+# Here the hidden units were. Think of the weights that lead *into* a dropped unit, of those that
+# lead *out* of it, and of the biases.
 
 # %% exercise="scaled_network"
 def scaled_network(W1, b1, W2, b2, p):
-    """The arrays for testing of a network whose hidden units were dropped in training.
+    """The arrays for the use of a network whose hidden units were dropped in training.
 
     In training: h = relu(W1 @ x + b1), output = W2 @ (m * h) + b2.
     To be used as: h = relu(W1 @ x + b1), the same h, and output = W2 @ h + b2, which is then
@@ -392,15 +309,14 @@ def scaled_network(W1, b1, W2, b2, p):
 # What does an output unit get under a mask that drops every hidden unit?
 
 # %% [markdown] hint="scaled_network"
-# One array changes. You have written the function that changes it.
+# You have already written the function that changes what has to be changed.
 
 # %% [markdown]
-# On the digits, with your function and your masks: how far are the ten outputs at test time
-# from their mean over masks (both averaged over the test digits), if this or that is scaled? Each
-# bar is one choice, over the five networks from above.
+# Back to the digits. For four choices of what to scale, the next figure compares the ten outputs
+# in use with their mean over *your* masks (both averaged over the test digits).
 
 # %% figure=true
-# How far the test outputs are from their mean over masks, for four ways of scaling.
+# How far the outputs in use are from their mean over masks, for four ways of scaling.
 p = 0.75
 choices = {"nothing": [], "all four arrays": [], "W2 and b2": [], "yours": []}
 for net in nets:
@@ -411,23 +327,22 @@ for net in nets:
     scaled = [(1 - p) * a for a in arrays]
     tried = (arrays, scaled, [*arrays[:2], *scaled[2:]], scaled_network(*arrays, p))
     for result, (W1, b1, W2, b2) in zip(choices.values(), tried, strict=True):
-        at_test = np.maximum(X_test @ W1.T + b1, 0) @ W2.T + b2
-        off = (at_test - masked - arrays[3]).mean(0)  # for each class, over the test digits
+        used = np.maximum(X_test @ W1.T + b1, 0) @ W2.T + b2
+        off = (used - masked - arrays[3]).mean(0)  # for each class, over the test digits
         result.append(np.abs(off).mean())
 
 fig, (ax,) = plot.figure(1, height=2.2)
-mean = [np.mean(r) for r in choices.values()]
-error = [np.std(r, ddof=1) / np.sqrt(5) for r in choices.values()]
-bars = ax.barh(list(choices), mean, xerr=error, ecolor=plot.INK, capsize=3,
-               color=[plot.ORANGE, plot.PINK, plot.SKY, plot.BLUE])
-ax.bar_label(bars, fmt="%.2f", padding=3)
-ax.invert_yaxis()
+runs = np.array(list(choices.values()))
+plot.bars(runs.mean(1), list(choices), ax, spread=plot.standard_error(runs, 1),
+          colors=[plot.ORANGE, plot.PINK, plot.SKY, plot.BLUE])
 ax.set_xlabel("distance of the outputs from their mean over masks (5 networks ± standard error)")
-ax.set_xlim(0, 1.2 * max(mean) + max(error))
-least = list(choices)[int(np.argmin(mean))]
-ax.set_title(f"Closest to the mean over masks: {least}")
-plot.show(fig, "Distance of test outputs from the mean over masks, for four ways of scaling; the "
-               f"closest is {least!r}.")
+least, second = np.argsort(runs.mean(1))[:2]
+gap = plot.difference(runs[second], runs[least])
+told = (f"Closest to the mean over masks: {list(choices)[least]} "
+        f"(then {list(choices)[second]}, {gap:.2f})")
+ax.set_title(told)
+plot.show(fig, f"Distance of the outputs from their mean over masks, for four ways of scaling. "
+               f"{told}.")
 
 # %% check="scaled_network" points=2
 # Each output at test time is its mean over all 64 masks of 6 hidden units.
@@ -494,32 +409,24 @@ def scaled_network(W1, b1, W2, b2, p):
     return [W1.copy(), b1.copy(), W2 - p * W2, b2.copy()]
 
 # %% [markdown]
-# ## One unit of the next layer, under every mask
+# Many scale `b2` as well, since it stands in the same layer. But a bias is added under every mask;
+# nothing about it was ever dropped.
 #
-# "Scaled by $1-p$ the whole network does what the thinned ones did." In what sense? Look at one
-# unit of the next layer and at *all* masks. With three inputs there are eight, and the mean of
-# $z$ can be added up by hand: each mask's $z$, times its probability.
-
-# %%
-w, x, p = np.array([1.5, -1.0, 0.5]), np.array([1.0, 1.0, 3.0]), 0.25
-masks = np.arange(8)[:, None] >> np.arange(3) & 1  # the eight numbers from 0 to 7, in bits
-chance = np.where(masks == 1, 1 - p, p).prod(1)
-z = masks * x @ w
-
-fig, (left, right) = plot.figure(2, height=2.8)
-plot.mask(masks, left)
-left.set(xlabel="input", title="Eight masks …", aspect="auto")
-left.set_yticks(np.arange(8) + 0.5, [f"probability {c:.3f}" for c in chance])
-left.tick_params(length=0)
-right.barh(range(8), z, color=plot.BLUE)
-right.axvline(chance @ z, color=plot.INK, linestyle="--")
-right.set(xlabel="pre-activation z", yticks=[], ylim=(7.5, -0.5))
-right.set_title(f"… and their mean, {chance @ z:.3f} (w · x is {w @ x:.1f})")
-plot.show(fig, "The pre-activation under each of eight masks, and its mean over them.")
-
-# %% [markdown]
-# A unit with 1000 inputs has more masks than there are atoms in the universe. So you need a
-# formula, and the checks compare it with the sum over all masks where they are few.
+# ## One unit, under every mask
+#
+# In what sense does the scaled network do what the thinned ones did? Take one unit of the next
+# layer with two inputs, $w_1 x_1 = 3$ and $w_2 x_2 = -1$, at $p = \frac14$. It has four masks:
+#
+# | mask | $z$ | probability |
+# | --- | --- | --- |
+# | (1, 1) | 2 | 9/16 |
+# | (1, 0) | 3 | 3/16 |
+# | (0, 1) | −1 | 3/16 |
+# | (0, 0) | 0 | 1/16 |
+#
+# The mean of $z$ over masks is $2 \cdot \frac{9}{16} + 3 \cdot \frac{3}{16} - \frac{3}{16} = 1.5$.
+# With 1000 inputs there are more masks than atoms in the universe, so you need a formula. The
+# checks compare it with the sum over all masks, for a unit that has few.
 #
 # ## Exercise: `preactivation_mean`
 
@@ -542,7 +449,7 @@ def preactivation_mean(w, x, p):
 # In $w_i m_i x_i$ only $m_i$ is random. What is its mean?
 
 # %% [markdown] hint="preactivation_mean"
-# In the figure above $w \cdot x$ is 2 and $p$ is 0.25. What takes 2 to 1.5?
+# In the table above $w \cdot x$ is 2 and $p$ is ¼. What takes 2 to 1.5?
 
 # %% check="preactivation_mean" points=1
 # The mean over all 128 masks of 7 inputs.
@@ -579,15 +486,13 @@ def preactivation_mean(w, x, p):
     return sum(a * b - p * a * b for a, b in zip(w, x, strict=True))
 
 # %% [markdown]
-# So a linear unit gets the *mean* over all masks right, to the last digit, for any weights and
-# any number of inputs. It gets nothing else. In training $z$ scattered around that mean; at
-# test time it stands still. By how much did it scatter?
+# So scaled weights give a linear unit the *mean* over all masks exactly, whatever the weights and
+# however many inputs there are. That is all they give. In training $z$ scattered around this mean;
+# in use it stands still. By how much did it scatter?
 #
 # ## Exercise: `preactivation_variance`
 #
-# The tempting answer is $p(1-p)\,(w\cdot x)^2$. It would be right if all inputs fell together.
-# They fall one by one, so those that pull up and those that pull down do not cancel in the
-# scatter as they do in the sum.
+# In the table above the variance of $z$ is 1.875. Try your formula on it first.
 
 # %% exercise="preactivation_variance"
 def preactivation_variance(w, x, p):
@@ -665,14 +570,16 @@ def preactivation_variance(w, x, p):
     return mean_square - (keep * a.sum()) ** 2
 
 # %% [markdown]
-# Now see the whole distribution. Your `dropout_train` draws $z$; the dark curve is a normal
-# distribution with *your* mean and variance. Two random units, and one from a trained network:
-# the right digit's output unit, with 128 hidden units as inputs. Each title gives the largest gap
-# between z's distribution function and the normal one (mean ± standard deviation over 20 units).
-# About 0.01 of it comes from drawing only 4 000 masks.
+# Was your first formula $p(1-p)\,(w\cdot x)^2$? It would be right if all inputs fell together. They
+# fall one by one, so a positive and a negative term cancel in the sum, but not in the scatter.
 #
-# **Commit yourself first: how large is that gap with 12 inputs?** (0 is normal, 1 as far as can
-# be.)
+# Now look at the whole distribution. Your `dropout_train` draws $z$; the dark curve is the normal
+# distribution with *your* mean and variance. Two panels show random units; the third shows the
+# right digit's output unit in one of the trained networks, with its 128 hidden units as inputs.
+# Each title gives the largest gap between the distribution function of $z$ and the normal one,
+# where 0 means exactly normal and 1 is the largest there can be.
+#
+# **Commit yourself first: how large is that gap with 12 inputs?**
 
 # %% guess=true
 my_guess = 0.3  # the largest gap to the normal distribution function, with 12 inputs
@@ -717,66 +624,27 @@ axes[0].set_ylabel("density over masks")
 plot.show(fig, "Histograms of z over masks for 3, 12 and 128 inputs, each with your normal curve.")
 
 # %% [markdown]
-# Three inputs give eight values, with gaps between them. A dozen come close to a bell, and the
-# trained unit closer still. That is the central limit theorem: many independent terms, none much
-# larger than the rest. (Where one is, two lumps stay, however many inputs there are.)
+# (Mean ± standard deviation over 20 units. Only 4 000 masks were drawn, so even a normal $z$ would
+# show a gap of some $0.87/\sqrt{4000}$.) Three inputs give eight values with gaps between them;
+# more inputs make a bell. That is the central limit theorem: many independent terms, none much
+# larger than the rest. Where one is much larger, two lumps remain, however many inputs there are.
 # {{regulariser}} will use the bell to train without drawing a mask.
 #
-# So in training the output layer saw a mean *and* a scatter. Scaling gives the mean back.
-# **Predict**: is the signal then as large as it was in training? (Size is the root of the mean
-# square, over the ten outputs and 150 test digits.)
-
-# %% guess=true
-my_guess = 100  # percent of the size in training that is left once the mean is right
-
-# %% figure=true
-# The size of what the output layer receives: thinned, whole, and whole but scaled.
-guess = expect.guess(my_guess)
-p = 0.75
-size = {"thinned, measured": [], "thinned, your formulas": [], "whole": [], "whole, scaled": []}
-for net in nets:
-    h, W = hidden(net, X_test[:150]), net["W2"]
-    rng = np.random.default_rng()
-    draws = np.array([dropout_train(h, p, rng) @ W.T for _ in range(100)])
-    moments = [preactivation_mean(w, x, p) ** 2 + preactivation_variance(w, x, p)
-               for w in W for x in h]
-    squares = draws**2, moments, (h @ W.T) ** 2, (h @ scaled_weights(W, p).T) ** 2
-    for result, square in zip(size.values(), squares, strict=True):
-        result.append(np.sqrt(np.mean(square)))
-
-fig, (ax,) = plot.figure(1, height=2.2)
-mean = [np.mean(r) for r in size.values()]
-error = [np.std(r, ddof=1) / np.sqrt(5) for r in size.values()]
-bars = ax.barh(list(size), mean, xerr=error, ecolor=plot.INK, capsize=3,
-               color=[plot.GREY, plot.GREY, plot.ORANGE, plot.BLUE])
-ax.bar_label(bars, fmt="%.2f", padding=3)
-ax.invert_yaxis()
-ax.set_xlabel("size of w · h, root mean square (5 networks ± standard error)")
-ax.set_xlim(0, 1.2 * max(mean))
-left = 100 * np.array(size["whole, scaled"]) / np.array(size["thinned, measured"])
-told = f"{left.mean():.0f} ± {plot.standard_error(left):.0f} %"
-ax.set_title(f"Scaled, {told} of the size in training is left (you said {guess} %)")
-plot.show(fig, "Root mean square of what the output layer receives, thinned, whole and scaled: "
-               f"{told} is left.")
-
-# %% [markdown]
-# Not quite: about a seventh is missing at $p = 0.75$. The size in training is
-# $\sqrt{\text{mean}^2 + \text{variance}}$, and the scatter is gone. One factor cannot give
-# both back. What that does to a layer that normalises by the variance it saw in training is a
-# question for {{noise}}.
+# So the next layer saw a mean *and* a scatter in training, and one factor cannot give back both.
+# What this does to a layer that normalises by the variance it saw in training is a question for
+# {{noise}}.
 #
 # ## Behind a ReLU
 #
-# Up to here the next unit was linear. Real units bend: $\operatorname{relu}(z)$. "Weight scaling
-# averages all thinned networks exactly" is what one hears. The scaled unit sends
-# $\operatorname{relu}(\mathbb E[z])$; the average of the thinned ones is
-# $\mathbb E[\operatorname{relu}(z)]$. These are not the same: under a mask that makes $z$
-# negative the thinned unit sends 0, not a negative number that could cancel.
+# Up to here the next unit was linear. Real units bend: they send $\operatorname{relu}(z)$. The
+# scaled unit sends $\operatorname{relu}(\mathbb E[z])$, and the thinned ones send
+# $\mathbb E[\operatorname{relu}(z)]$ on average. Is this still the same?
 #
-# How much does the scaled unit miss, at $p=0.5$, depending on the number of its inputs? Three kinds
-# of units: some whose inputs pull mostly one way, some whose inputs pull both ways, and the 128
-# hidden units of networks trained on the digits with half of the *pixels* dropped.
-# **Commit yourself**: with 256 inputs that pull both ways, what share is missed?
+# The next figure measures what share of that average the scaled unit misses, at $p=0.5$, against
+# its number of inputs. There are three kinds of units: some whose inputs pull mostly one way, some
+# whose inputs pull both ways, and the 128 hidden units of networks that learned the digits with
+# half of the *pixels* dropped. **Commit yourself: with 256 inputs that pull both ways, what share
+# is missed?**
 
 # %% guess=true
 my_guess = 0  # percent
@@ -793,7 +661,7 @@ def missed(thinned, scaled):
 
 counts = 2 ** np.arange(1, 9)
 kinds = {"inputs pull both ways": (0, plot.ORANGE), "mostly one way": (1, plot.BLUE)}
-fig, (ax,) = plot.figure(1, height=3.1, width=7)
+fig, (ax,) = plot.figure(1, height=3.2, width=7)
 for kind, (push, color) in kinds.items():
     share = np.empty((5, len(counts)))
     for run in range(5):
@@ -806,7 +674,7 @@ for kind, (push, color) in kinds.items():
     ax.errorbar(counts, share.mean(0), share.std(0, ddof=1), fmt="o-", color=color, capsize=2)
     ax.annotate(f"  {kind}", (256, share[:, -1].mean()), color=color, va="center")
     if push == 0:
-        both_ways = share[:, -1]
+        both_ways = share
 
 share = []
 for seed in range(5):  # thirty thinned copies of each digit: each step sees a new mask
@@ -824,28 +692,33 @@ ax.annotate("your guess", (256, guess), (0, 9), textcoords="offset points", ha="
 ax.set_xscale("log", base=2)
 ax.set(xlabel="number of inputs n", ylabel="missed by the scaled unit, %", xticks=counts,
        xticklabels=counts, xlim=(1.7, 1500), ylim=(-4, max(45, guess + 8)))
-told = f"{both_ways.mean():.0f} ± {plot.standard_error(both_ways):.0f} %"
-ax.set_title(f"Missed with 256 inputs that pull both ways: {told}")
+few, many, learned = (f"{np.mean(runs):.0f} ± {plot.standard_error(runs):.0f} %"
+                      for runs in (both_ways[:, 3], both_ways[:, -1], share))
+told = (f"With 256 inputs that pull both ways, {many} is missed (with 16: {few});\n"
+        f"in networks trained on digits, {learned}")
+ax.set_title(told)
 plot.show(fig, "Share missed behind a ReLU against the number of inputs, for three kinds of units. "
-               f"With 256 inputs that pull both ways it is {told}.")
+               + told.replace("\n", " ") + ".")
 
 # %% [markdown]
-# (Bars: standard deviation over five runs.) The folklore fails for trained units too: at
-# $p = 0.5$ the scaled ReLU sends about 28 % less than the thinned ones do on average. And more
-# inputs do not help by themselves. What counts is how large the mean of $z$ is beside its scatter.
-# Inputs that pull one way make the mean outgrow the scatter; then no mask takes $z$ below zero,
-# the ReLU is a straight line, and scaling is exact. Inputs that pull both ways keep the two
-# alike at every $n$. The scaled unit never sends more: a ReLU is convex, and Jensen's inequality
-# gives the difference its sign.
+# (Bars: standard deviation over five runs.) Under a mask that makes $z$ negative, the thinned unit
+# sends 0, not a negative number that could cancel a positive one. So the average of the thinned
+# units is never below what the scaled unit sends: a ReLU is convex, and this is Jensen's
+# inequality.
 #
-# The paper does not claim otherwise. It calls weight scaling "a very simple approximate averaging
-# method" that "works well in practice". How well, for whole networks and their probabilities, and
-# for which network it *is* exact, {{ensemble}} measures.
+# What counts is how large the mean of $z$ is beside its scatter. Where the inputs pull one way, the
+# mean outgrows the scatter as $n$ grows. Then hardly any mask takes $z$ below zero, the ReLU acts
+# as a straight line, and scaling becomes exact. Where they pull both ways, mean and scatter stay
+# alike at every $n$, and more inputs alone do not help.
+#
+# The paper does not claim more. It calls weight scaling "a very simple approximate averaging
+# method" that "works well in practice". How well it works for the probabilities of a whole network,
+# and for which network it *is* exact, is measured in {{ensemble}}.
 #
 # ## Explore: all masks against one number
 #
-# On the left the distribution of $z$ over 1000 of your masks, your normal curve, and the two
-# candidates for test time. On the right what is left of each behind a ReLU.
+# On the left is the distribution of $z$ over 1000 of your masks, with your normal curve and the two
+# candidates for use, scaled and unscaled. On the right is what is left of each behind a ReLU.
 #
 # **Try**: from how many inputs on does the histogram fill your curve? Let no input pull back: what
 # becomes of the two blue bars on the right? (The luck of 1000 masks leaves them a hair apart.) Let
@@ -861,7 +734,7 @@ explore.preactivation(dropout_train, preactivation_mean, preactivation_variance)
 # Put one of the strings in place of each `...`.
 
 # %% question="bias" points=1
-# Hidden units were dropped with p = 0.2. At test time the biases of the next layer are:
+# Hidden units were dropped with p = 0.2. When the network is used, the next layer's biases are:
 #
 # - [ ] multiplied by 0.8
 # - [ ] multiplied by 0.2
@@ -870,7 +743,7 @@ explore.preactivation(dropout_train, preactivation_mean, preactivation_variance)
 # Hint: under which masks is a bias missing?
 
 # %% question="relu" points=1
-# Behind a ReLU a scaled unit sends … than its thinned ones do on average:
+# Behind a ReLU a scaled unit sends … than the thinned ones do on average:
 #
 # - [x] never more
 # - [ ] never less
@@ -879,8 +752,8 @@ explore.preactivation(dropout_train, preactivation_mean, preactivation_variance)
 # Hint: look at the sign in the figure of the ReLU.
 
 # %% question="normal_answer" points=1
-# Whose pre-activation is farthest from normal over masks at p = 0.5? Terms w x of a unit: "50
-# equal", "500 equal" or "one heavy" (500, one of them a hundred times the others):
+# Which unit's pre-activation is farthest from normal over masks at p = 0.5? Its terms w x are 50
+# equal ones, 500 equal ones, or 500 of which one is a hundred times as large as the others:
 #
 # - [ ] 50 equal
 # - [ ] 500 equal
@@ -900,29 +773,30 @@ explore.preactivation(dropout_train, preactivation_mean, preactivation_variance)
 # *Marking guide.* One point: exact is the mean of the pre-activation, that is of a linear unit
 # (or of a network without nonlinearity behind the mask), for any weights and any n; the scatter
 # is not kept. One point: behind a ReLU the scaled unit sends too little, with a number from the
-# lesson (about 28 % at p = 0.5 on trained units, independent of n where inputs pull both ways)
-# or with the reason (masks with negative z send 0; convexity, Jensen).
+# lesson (their figure's share for networks trained on digits, about 28 % at p = 0.5) or with the
+# reason (masks with negative z send 0; convexity, Jensen).
 # ### END SOLUTION
 
 # %% [markdown]
 # ## What we found
 #
-# - A network trained thin and used whole sends $1/(1-p)$ times what the next layer is used to.
-#   Multiplying the weights behind the mask by $1-p$ mends it. No bias is scaled.
-# - Over masks $z$ has mean $(1-p)\,w\cdot x$ and variance $p(1-p)\sum_i (w_i x_i)^2$, and is
+# - A network trained thin and used whole sends about $1/(1-p)$ times what the next layer is used
+#   to. Multiplying the weights behind the mask by $1-p$ mends it. Biases are not scaled.
+# - Over masks $z$ has mean $(1-p)\,w\cdot x$ and variance $p(1-p)\sum_i (w_i x_i)^2$, and it is
 #   nearly normal where many inputs share the sum. Scaling gives the mean, not the scatter.
-# - Behind a ReLU scaling only comes close: it never sends more than the average of the thinned
-#   units, and on the digits at $p=0.5$ about 28 % less. More inputs alone do not help.
+# - Behind a ReLU, scaling only comes close: the scaled unit never sends more than the thinned ones
+#   do on average, and in networks trained on digits it sends clearly less. More inputs alone do
+#   not help.
 #
 # **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov,
 # *Dropout: a simple way to prevent neural networks from overfitting*, JMLR 15 (2014): the
 # introduction with Figure 2, and §4. Hinton et al., *Improving neural networks by preventing
-# co-adaptation of feature detectors* (2012), calls the scaled network the "mean network".
+# co-adaptation of feature detectors* (2012), call the scaled network the "mean network".
 #
-# **Stretch.** With many inputs that pull both ways the share missed tends to
-# $1 - \sqrt{1-p}$: 29 % at $p = 0.5$. Can you derive it? (Over units *and* masks $z$ is normal
-# around 0; compare two standard deviations.) Then replace the ReLU by a sigmoid: where is the
-# scaled unit too high, and where too low?
+# **Stretch.** With many inputs that pull both ways, the share missed tends to
+# $1 - \sqrt{1-p}$, which is 29 % at $p = 0.5$. Can you derive it? (Over units *and* masks $z$ is
+# normal around 0; compare two standard deviations.) Then replace the ReLU by a sigmoid: where is
+# the scaled unit too high, and where too low?
 #
 # **Still open.** Whoever uses the network must remember to scale, with the right $p$. Could
 # training do it? That is {{inverted_dropout}}.

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 1.3 · Inverted dropout
 #
-# **Why does nobody scale at test time any more?**
+# **Why does nobody rescale at test time any more?**
 #
-# *45 minutes. Before: {{bernoulli_masks}} and {{weight_scaling}}. After, you will be able to write
-# the dropout that every framework ships, to say what its mean and its noise are and why, and to
-# use weights that were trained the old way.*
+# *65 minutes. Before: {{bernoulli_masks}} and {{weight_scaling}}. After, you will be able to
+# write the dropout that every framework ships, to say what its mean and its noise are and why, and
+# to move weights and recipes from the paper's dropout to yours.*
 #
 # | symbol | meaning |
 # | --- | --- |
@@ -18,89 +18,119 @@
 # %% setup=true
 import numpy as np
 
-from dropoutlab import check_probability, data, expect, explore, plot, train
+from dropoutlab import check_probability, data, expect, explore, plot, survivors, train
 
 # %% [markdown]
-# ## Where we stand
+# ## What does forgetting cost?
 #
-# In {{weight_scaling}} a layer dropped units while it trained, and nothing more. A whole network
-# then sends $1/(1-p)$ times as much as the next layer was used to, so at test time every output
-# (or every weight) had to be multiplied by $1-p$. That is *standard dropout*, and it works. It
-# also has a price: the network that you *use*, perhaps for years and in other people's code, must
-# carry a $p$ that only training ever needed.
+# In {{weight_scaling}} a layer dropped units while it trained, and did nothing else. The weights
+# behind it then had to be multiplied by $1-p$ before the network was used. That is *standard
+# dropout*, and it works. But the network that is *used*, perhaps for years and in other people's
+# code, must carry a number that only training ever needed. Suppose you hand yours to a colleague
+# and forget to mention it.
 #
-# First, what happens to somebody who forgets. Below, a network is trained with standard
-# dropout on handwritten digits, five times, and tested as it is and with its weights scaled.
-# **Commit yourself first: by how many percentage points does its error rate rise if the scaling
-# is forgotten?**
+# Below, networks with one and with three hidden layers learn handwritten digits with standard
+# dropout at $p = 0.5$, five of each. After every epoch they are tested twice: with their weights
+# scaled, and as they are. **Commit yourself first. Take the network with one hidden layer at the
+# end of its training: by how many percentage points does its error rate rise if nobody scales?**
 
 # %% guess=true
 my_guess = 30  # percentage points
 
 # %% figure=true
-# What forgetting the scaling costs: error rate and log loss of five networks.
+# What forgetting the scaling costs, epoch by epoch: error rate and log loss.
 guess = expect.guess(my_guess)
+X, y, X_test, y_test = data.digits()
+X, X_test = X.reshape(len(X), -1), X_test.reshape(len(X_test), -1)
+epochs, p = 60, 0.5
 
 
 def standard(h, rng, p=0.5):
-    return h * (rng.random(h.shape) >= p)
+    return h * survivors(h, p, rng)
 
 
-X, y, X_test, y_test = data.digits()
-X, X_test = X.reshape(len(X), -1), X_test.reshape(len(X_test), -1)
+def scaled(net, factor):
+    """The network with the weights behind each of its masks multiplied."""
+    return {k: factor * a if k[0] == "W" and k != "W1" else a for k, a in net.items()}
 
-forgotten, scaled = [], []
-for seed in range(5):
-    net = train.two_layer(X, y, standard, seed)
-    for result, factor in ((forgotten, 1), (scaled, 0.5)):
-        probabilities = train.predict(net | {"W2": factor * net["W2"]}, X_test)
-        result.append(
-            (100 * train.error_rate(probabilities, y_test), train.log_loss(probabilities, y_test))
-        )
 
-runs = np.array([forgotten, scaled])  # scheme, seed, measure
-costs = [plot.difference(*runs[:, :, measure]) for measure in (0, 1)]
-fig, axes = plot.figure(2, height=2.2)
-for ax, measure, unit in zip(axes, (0, 1), ("error rate, %", "log loss, nats"), strict=True):
-    of_unit = runs[:, :, measure]
-    plot.bars(of_unit.mean(1), ["scaling forgotten", "scaled by 1 - p"], ax,
-              spread=plot.standard_error(of_unit, 1), colors=[plot.ORANGE, plot.BLUE])
-    ax.set_xlabel(f"{unit}, 5 runs ± s.e.")
-right = runs[1, :, 0].mean() + guess
-axes[0].axvline(right, color=plot.GREY, linestyle="--")
-axes[0].set(title=f"Forgetting: {costs[0]:.1f} points", xlim=(0, max(right, 10) * 1.2))
-axes[0].annotate("your guess ", (right, 0.5), ha="right", va="center", color=plot.GREY)
-axes[1].set_title(f"… and {costs[1]:.2f} nats")
-plot.show(fig, f"Error rate and log loss with the scaling forgotten and applied. Forgetting adds "
-               f"{costs[0]:.1f} points of error and {costs[1]:.2f} nats.")
+def scores(net):
+    probabilities = train.predict(net, X_test)
+    wrong, loss = train.error_rate(probabilities, y_test), train.log_loss(probabilities, y_test)
+    return 100 * wrong, loss
+
+
+trained, cost, late = {}, {}, {}
+for depth in (1, 3):
+    trained[depth], tested = [], []
+    for seed in range(5):
+        tested.append([])
+
+        def look(epoch, net, to=tested[-1]):
+            to.append((scores(net), scores(scaled(net, 1 - p))))
+
+        net = train.layered(X, y, standard, seed, hidden=(64,) * depth, epochs=epochs, look=look)
+        trained[depth].append(net)
+    tested = np.array(tested)  # seed, epoch, forgotten or scaled, measure
+    cost[depth] = tested[:, :, 0] - tested[:, :, 1]
+    late[depth] = plot.difference(tested[:, -10:, 1, 0].mean(1), tested[:, -20:-10, 1, 0].mean(1))
+
+fig, axes = plot.figure(2, height=3)
+units = (("error rate, points", ".1f", "points"), ("log loss, nats", ".2f", "nats"))
+for ax, measure, (label, spec, unit) in zip(axes, (0, 1), units, strict=True):
+    said = []
+    for depth, color in ((1, plot.BLUE), (3, plot.ORANGE)):
+        runs = cost[depth][:, :, measure]
+        mean, error = runs.mean(0), plot.standard_error(runs)
+        ax.plot(range(1, epochs + 1), mean, color=color, label=f"{depth} hidden")
+        ax.fill_between(range(1, epochs + 1), mean - error, mean + error, color=color, alpha=0.25)
+        said.append(f"{depth} hidden: {plot.difference(runs[:, -1]):{spec}} {unit}")
+    ax.axhline(0, color=plot.INK, linewidth=0.8)
+    ax.set(xscale="log", xlabel="epochs of training", ylabel=f"forgotten − scaled,\n{label}")
+    ax.set_xticks([1, 2, 5, 10, 20, 60], ["1", "2", "5", "10", "20", "60"])
+    ax.minorticks_off()
+    ax.set_title("At the end, " + "\n".join(said))
+axes[0].plot(epochs, guess, "X", color=plot.GREY, markersize=9, label="your guess", zorder=3)
+axes[0].legend()
+first = [plot.difference(cost[depth][:, 0, 1]) for depth in (1, 3)]
+plot.show(fig, "Forgotten minus scaled against the epochs of training, for one and three hidden "
+               "layers: error rate and log loss. After one epoch the log loss differs by "
+               f"{first[0]:.2f} nats with one hidden layer, and by {first[1]:.2f} with three. In "
+               "the last ten epochs, the error rate of the scaled networks is "
+               f"{late[1]:.1f} and {late[3]:.1f} points from that of the ten before.")
 
 # %% [markdown]
-# Most people expect a ruined network. Look at the error rate, then at the log loss. All logits
-# grow together, and the largest stays the largest. What breaks is quieter: every probability is
-# now too sure of itself, and only the log loss shows it. Bugs of scale are dangerous
-# because accuracy hides them, so from here on we look at means, not at accuracy.
+# (Bands and numbers after ±: standard errors over five networks.) Most people expect a ruined
+# network. With one hidden layer, look at the error rate at the end of training and then at the log
+# loss. All hidden units grow by the same factor, so all logits grow nearly alike, and the largest
+# stays the largest. What breaks is quieter: every probability is too sure of itself, and only the
+# log loss shows it.
+#
+# The deeper network is another matter. Three factors multiply, and the biases, which do not grow
+# along, weigh less and less from layer to layer. So the order of the logits may change as well, and
+# the title says what that costs. How much accuracy hides depends on the network, and on how long it
+# was trained.
+#
+# Now look at the first epochs, where the curves of the log loss lie *below* zero: there, forgetting
+# helps. A network that has hardly learned is not sure enough of itself, and the wrong factor
+# happens to make it surer. A quick test after one epoch can praise the very bug that costs you
+# later. That is why this lesson looks at means from here on.
 #
 # ### One question from {{weight_scaling}}
 #
-# A unit $x_i$ is dropped with probability $p$ and passed on as it is otherwise. Its expected
-# output, over masks, is $\mathbb E[m_i x_i] = (1-p)\,x_i$. What must each survivor be
-# multiplied by, *in training*, so that the expected output is $x_i$ itself?
-#
-# The answer is the whole of this lesson:
-#
-# $$ y = \frac{m \odot x}{1-p} \ \text{ in training}, \qquad y = x \ \text{ in evaluation.} $$
-#
-# The scaling has moved from the network that is used to the network that is trained. That is
-# all that *inverted* means.
+# A unit $x_i$ is dropped with probability $p$ and otherwise passed on as it is. Its output is
+# $\mathbb E[m_i x_i] = (1-p)\,x_i$ on average over masks. What must each survivor be multiplied by,
+# *in training*, to make that average $x_i$ itself? (Think of your answer, then read on.)
 #
 # ## Exercise: `inverted_dropout`
 #
-# Two misunderstandings to be wary of. "Divide by $p$": then the mean is right only at $p=0.5$.
-# And "the layer drops a *share* $p$ of its units": no, each unit falls on its own, and the
-# number that falls is random.
+# Move the scaling from the network that you use to the network that you train:
 #
-# `rng` is the only source of randomness: the same seed gives the same mask, and two calls in a
-# row give two masks. At $p=1$ nothing survives, and the output is all zeros (not $0/0$).
+# $$ y = \frac{m \odot x}{1-p} \ \text{ in training}, \qquad y = x \ \text{ in evaluation.} $$
+#
+# That is all *inverted* means. As before, every entry has a coin of its own (`survivors(x, p, rng)`
+# draws them, or you do), and `rng` is the only source of randomness. At $p=1$ nothing survives, and
+# the output is zero.
 
 # %% exercise="inverted_dropout"
 def inverted_dropout(x, p, rng, training=True):
@@ -117,7 +147,7 @@ def inverted_dropout(x, p, rng, training=True):
     ### BEGIN SOLUTION
     if not training:
         return x.copy()
-    keep = rng.random(x.shape) >= p
+    keep = survivors(x, p, rng)
     return x * keep / (1 - p) if p < 1 else np.zeros_like(x)
     ### END SOLUTION
 
@@ -125,8 +155,7 @@ def inverted_dropout(x, p, rng, training=True):
 # Two situations: the layer is in training, or it is not. Each takes a line or two.
 
 # %% [markdown] hint="inverted_dropout"
-# A mask of any shape comes from uniform numbers: `rng.random(x.shape)` compared with `p`. Which
-# side of the comparison survives?
+# In training, begin with what standard dropout does. The formula has one operation more.
 
 # %% [markdown] hint="inverted_dropout"
 # What does your formula give at $p=1$, where nothing survives and $1-p$ is 0?
@@ -212,23 +241,23 @@ with expect.case("inverted_dropout(x, p=1.0, rng) on 20 ones, float32"):
 {
     "not scaled": (" / (1 - p) if", " if"),
     "divided by p. Divide": ("keep / (1 - p)", "keep / p"),
-    "taken for the probability of keeping": (">= p", "< p"),
+    "taken for the probability of keeping": ("survivors(", "~survivors("),
     "multiplied by 1 - p": ("keep / (1 - p)", "keep * (1 - p)"),
     "nothing is dropped.": ("x * keep /", "x /"),
-    "every row has the same mask": ("rng.random(x.shape)", "rng.random(x.shape[-1:])"),
+    "every row has the same mask": ("survivors(x,", "survivors(x[(0,) * (x.ndim - 1)],"),
     "every column has the same mask":
-        ("rng.random(x.shape)", "rng.random((len(x), *[1] * (x.ndim - 1)))"),
+        ("survivors(x,", "survivors(x[(slice(None), *[slice(1)] * (x.ndim - 1))],"),
     "an exact number is dropped for each call and row":
-        ("rng.random(x.shape) >= p",
+        ("survivors(x, p, rng)",
          "rng.permuted(0 * x + np.arange(x.shape[-1]) / x.shape[-1], axis=-1) >= p"),
-    "a seed is set inside": ("rng.random(x.shape)", "np.random.default_rng(0).random(x.shape)"),
-    "do not come from the given generator": ("rng.random(x.shape)", "np.random.rand(*x.shape)"),
+    "a seed is set inside": ("p, rng)\n", "p, np.random.default_rng(0))\n"),
+    "do not come from the given generator": ("p, rng)\n", "p, np.random)\n"),
     "still multiplies by 1 - p": ("x.copy()", "x * (1 - p)"),
     "evaluation scales too": ("x.copy()", "x / (1 - p)"),
     "nothing is dropped here": ("if not training", "if p == 0"),
     "returns its input itself": ("x.copy()", "x"),
     "writes into its input": ("return x * keep /", "x *= keep\n    return x /"),
-    "keeps the dtype": ("rng.random(x.shape) >= p", "(rng.random(x.shape) >= p) * 1.0"),
+    "keeps the dtype": ("survivors(x, p, rng)", "survivors(x, p, rng) * 1.0"),
     "0 / 0 gives NaN": (" if p < 1 else np.zeros_like(x)", ""),
     "a survivor is x / (1 - p)": ("x * keep / (1 - p) if", "keep / (1 - p) if"),
 }
@@ -243,9 +272,9 @@ def inverted_dropout(x, p, rng, training=True):
 # %% [markdown]
 # ## What it costs: noise
 #
-# The mean of each output is now right. One unit's output still is a lottery: $x_i/(1-p)$ with
-# probability $1-p$, else nothing. How far does it scatter? Write down its mean and its variance
-# over masks. Two entries, two probabilities: no simulation is needed.
+# Each output now has the right mean. A single output is still a lottery: $x_i/(1-p)$ with
+# probability $1-p$, else nothing. How far does it scatter? Work out its mean and its variance over
+# masks. There are two outcomes with two probabilities, so no simulation is needed.
 #
 # ## Exercise: `output_mean_and_variance`
 
@@ -330,8 +359,8 @@ def output_mean_and_variance(x, p):
     return average, second_moment - average**2
 
 # %% [markdown]
-# Now measure it: your formula against the scatter of your own `inverted_dropout`, and beside it
-# the scatter of standard dropout, with both divided by their means.
+# The next figure compares your formula with the scatter of your own `inverted_dropout`, and with
+# that of standard dropout. All are divided by their means.
 #
 # **Predict first**: at the same $p$, is inverted dropout *noisier* relative to its mean than
 # standard dropout, equally noisy, or less?
@@ -371,115 +400,375 @@ plot.show(fig, "Standard deviation over mean against p, for both kinds of dropou
                f"formula. The ratio of the two kinds, averaged over p, is {told}.")
 
 # %% [markdown]
-# "Inverted dropout blows the activations up, so it is noisier" is wrong. Both curves are
-# $\sqrt{p/(1-p)}$: scaling multiplies the noise and the signal alike. At $p = 0.5$ the noise is
-# as large as the signal; at $p = 0.9$ three times as large.
-#
-# What does differ is the *size* of everything in training, gradients included. The same
-# learning rate is therefore a larger step with inverted dropout, and two networks trained with
-# the two schemes and the same settings come out close, but not the same.
+# Inverted dropout makes activations larger in training, which sounds like more noise. But it
+# multiplies noise and signal alike: both kinds follow $\sqrt{p/(1-p)}$. At $p = 0.5$ the noise is
+# as large as the signal, and at $p = 0.9$ three times as large.
 #
 # ## Weights from the old days
 #
-# Somebody hands you a layer trained with *standard* dropout in front of it: it expects its
-# inputs to be multiplied by $1-p$ at test time. Your code uses inverted dropout and leaves them
-# as they are. Change the weights once, so that nobody has to remember.
+# A network trained by the recipe of 2014 reaches you. Each of its layers has a rate of its own:
+# 0.2 of the inputs were dropped, and half of every hidden layer. It expects whoever uses it to
+# scale, and your code does not. Or it is the other way round: your network is to run in old code,
+# which multiplies by $1-p$ whatever it is given. Convert the weights once, so that nobody has to
+# remember.
 #
-# ## Exercise: `weights_for_inverted`
+# Two networks are the same if they compute the same *in training*, under every mask; then they
+# also agree in use. Standard dropout computes $W (m \odot x) + b$. Inverted dropout, with other
+# weights $V$, computes $V (m \odot x) / (1-p) + b$.
+#
+# ## Exercise: `convert_scheme`
 
-# %% exercise="weights_for_inverted"
-def weights_for_inverted(W, p):
-    """Weights trained with standard dropout on their input, for use without any scaling.
+# %% exercise="convert_scheme"
+def convert_scheme(layers, rates, to):
+    """The same network for the other scheme: trained with one, to go on with the other.
 
-    W : (outputs, inputs); p : probability of dropping
-    Returns a new array V with V @ x = W @ ((1 - p) * x) for every x.
+    layers : list of pairs (W, b), from first to last; W is (outputs, inputs)
+    rates : for each layer the probability, below 1, with which its inputs were dropped
+    to : "inverted", where the network was trained with standard dropout, or "standard",
+        where it was trained with inverted dropout
+    Returns a new list of pairs (W, b), which computes under every mask what `layers` computed.
+    The arrays that are given are left as they are.
+    """
+    ### BEGIN SOLUTION
+    power = {"inverted": 1, "standard": -1}[to]
+    return [(W * (1 - p) ** power, b) for (W, b), p in zip(layers, rates, strict=True)]
+    ### END SOLUTION
+
+# %% [markdown] hint="convert_scheme"
+# Set the two formulas equal: what is $V$, if $W(m \odot x) = V(m \odot x)/(1-p)$?
+
+# %% [markdown] hint="convert_scheme"
+# For the other direction, solve the same equation for $W$. In neither does the bias appear.
+
+# %% [markdown] hint="convert_scheme"
+# `zip(layers, rates)` goes through both together: the first rate belongs to what enters the first
+# layer.
+
+# %% check="convert_scheme" points=2
+# To inverted dropout: the converted network computes the same under each of 128 masks.
+rng = expect.rng()
+layers = [(rng.uniform(0.1, 1, (4, 3)), rng.uniform(0.1, 1, 4)),  # so that the ReLU lets all pass
+          (rng.normal(size=(2, 4)), rng.normal(size=2))]
+rates = [0.2, 0.6]
+masks = np.arange(128)[:, None] >> np.arange(7) & 1
+x = rng.uniform(0.5, 1.5, 3)
+
+
+def outputs(of, factors):
+    (W1, b1), (W2, b2) = of
+    h = np.maximum(masks[:, :3] * x * factors[0] @ W1.T + b1, 0)
+    return masks[:, 3:] * h * factors[1] @ W2.T + b2
+
+
+def times(first, second, *, biases=(1, 1)):
+    (W1, b1), (W2, b2) = layers
+    return outputs([(first * W1, biases[0] * b1), (second * W2, biases[1] * b2)], inverted)
+
+
+inverted = [1 / (1 - p) for p in rates]
+a, b = (1 - p for p in rates)
+with expect.case("convert_scheme(layers, [0.2, 0.6], 'inverted'): its outputs in training",
+                 crash=[("unpack", "return a list of pairs (W, b).")]):
+    new = convert_scheme([(W.copy(), c.copy()) for W, c in layers], rates, "inverted")
+    (W1, b1), (W2, b2) = new
+    expect.array(W1, (4, 3), hint="return a list of pairs (W, b), with the shapes of those given.")
+    expect.array(b2, 2, hint="return a list of pairs (W, b), with the shapes of those given.")
+    expect.close(
+        outputs(new, inverted),
+        outputs(layers, (1, 1)),
+        rtol=1e-7,
+        atol=1e-9,
+        hint="under the same masks the two networks compute something else. Solve "
+             "W (m * x) = V (m * x) / (1 - p) for V, in every layer.",
+        suspects=[
+            (times(1, 1), "the weights are as they were: they must shrink by 1 - p."),
+            (times(1 / a, 1 / b), "the weights grow. Here W (m * x) = V (m * x) / (1 - p): "
+                                  "multiply by 1 - p."),
+            (times(1 - a, 1 - b), "the weights are multiplied by p. Multiply by 1 - p."),
+            (times(b, a), "the rates are in the wrong order: the first is for what enters the "
+                          "first layer."),
+            (times(b, 1), "each rate belongs to the layer whose *inputs* were dropped, not to the "
+                          "layer before."),
+            (times(1, b), "the first layer is left out: its inputs were dropped too."),
+            (times(a, 1), "the last layer is left out: its inputs were dropped too."),
+            (times(a, b, biases=(a, b)), "the biases are scaled too. They were there under every "
+                                         "mask."),
+            (times(a, a * b), "each layer is scaled by its own rate alone, not by those before."),
+        ],
+    )
+
+# %% check="convert_scheme" points=1
+# To standard dropout: each layer computes under a mask what it computed.
+rng = expect.rng()
+layers = [(rng.normal(size=s), rng.normal(size=s[0])) for s in ((4, 3), (5, 4), (2, 5))]
+rates = [0.2, 0.4, float(rng.uniform(0.6, 0.9))]
+with expect.case("convert_scheme(layers, rates, 'standard') of three layers",
+                 crash=[("unpack", "return a list of pairs (W, b).")]):
+    new = convert_scheme([(V.copy(), b.copy()) for V, b in layers], rates, "standard")
+    for (V, b), (W, c), p in zip(layers, new, rates, strict=True):
+        sent = rng.uniform(0.5, 1.5, V.shape[1]) * (np.arange(V.shape[1]) > 0)  # m * x
+        expect.close(W @ sent + c, V @ sent / (1 - p) + b, rtol=1e-7, atol=1e-9, suspects=[
+            (V @ sent + b, "to 'standard' the weights stay as they were. They must grow."),
+            ((1 - p) * V @ sent + b, "to 'standard' the weights shrink. In this direction they "
+                                     "grow: solve W (m * x) = V (m * x) / (1 - p) for W."),
+            ((V @ sent + b) / (1 - p), "the biases grow as well. No mask ever met them."),
+        ], hint="W (m * x) + b is not V (m * x) / (1 - p) + b.")
+
+# %% check="convert_scheme" points=1
+# The network that was given is left alone.
+rng = expect.rng()
+layers = [(rng.normal(size=s), rng.normal(size=s[0])) for s in ((2, 3), (1, 2))]
+before = [(W.copy(), b.copy()) for W, b in layers]
+with expect.case("convert_scheme(layers, [0.3, 0.4], 'inverted'), and layers afterwards"):
+    convert_scheme(layers, [0.3, 0.4], "inverted")
+    for (W, b), (V, c) in zip(layers, before, strict=True):
+        expect.unchanged(W, V)
+        expect.unchanged(b, c)
+
+# %% mistakes="convert_scheme"
+{
+    "the weights are as they were": ('"inverted": 1', '"inverted": 0'),
+    "the weights grow": ('"inverted": 1, "standard": -1', '"inverted": -1, "standard": 1'),
+    "multiplied by p": ("(1 - p)", "p"),
+    "in the wrong order": ("(layers, rates", "(layers, rates[::-1]"),
+    "whose *inputs* were dropped": ("(layers, rates", "(layers, [*rates[1:], 0]"),
+    "the first layer is left out": ("(layers, rates", "(layers, [0, *rates[1:]]"),
+    "the last layer is left out": ("(layers, rates", "(layers, [*rates[:-1], 0]"),
+    "not by those before": ("(layers, rates", "(layers, 1 - np.cumprod(1 - np.array(rates))"),
+    "Solve W": ("W * (1 - p) ** power", "np.sqrt(1 - p) ** power * W"),
+    "In this direction they grow": ('"standard": -1', '"standard": 1'),
+    "They must grow": ('"standard": -1', '"standard": 0'),
+    "biases are scaled too": ("power, b)", "power, (1 - p) ** power * b)"),
+    "No mask ever met them": ("power, b)", "power, b if power > 0 else b / (1 - p))"),
+    "return a list of pairs": ("(W * (1 - p) ** power, b)", "W * (1 - p) ** power"),
+    "(m * x) / (1 - p) + b": ("1, \"standard\": -1", "1, \"standard\": -2"),
+    "writes into its input": ("W * (1 - p) ** power", "W.__imul__((1 - p) ** power)"),
+}
+
+# %% correct="convert_scheme"
+def convert_scheme(layers, rates, to):
+    new = []
+    for i in range(len(layers)):
+        W, b = layers[i]
+        keep = 1 - rates[i]
+        new.append([W * keep if to == "inverted" else W / keep, np.array(b)])
+    return new
+
+# %% [markdown]
+# Does it mend the colleague's problem? Take the networks with three hidden layers from the first
+# figure, at the end of their training, as they came and as *you* convert them. Their pixels were
+# never dropped.
+
+# %% figure=true
+# Log loss of the old networks with three hidden layers, as they came and converted by you.
+found = {"as they came": [], "converted by you": []}
+for net in trained[3]:
+    layers = [(net[f"W{k}"], net[f"b{k}"]) for k in (1, 2, 3, 4)]
+    converted = {}
+    for k, (W, b) in enumerate(convert_scheme(layers, [0, 0.5, 0.5, 0.5], "inverted"), 1):
+        converted |= {f"W{k}": W, f"b{k}": b}
+    for runs, one in zip(found.values(), (net, converted), strict=True):
+        runs.append(scores(one)[1])
+
+losses = np.array(list(found.values()))
+fig, (ax,) = plot.figure(1, height=1.7)
+plot.bars(losses.mean(1), list(found), ax, spread=plot.standard_error(losses, 1),
+          colors=[plot.ORANGE, plot.BLUE])
+ax.set_xlabel("log loss on test digits, nats (5 networks ± standard error)")
+gap = plot.difference(losses[1], losses[0])
+told = gap.says(more="Converting makes the log loss worse", less="Converting lowers the log loss",
+                same="Converting does not change the log loss") + f": {gap:.2f} nats"
+ax.set_title(told)
+plot.show(fig, f"Log loss of five networks as they came and converted. {told}.")
+
+# %% [markdown]
+# ## A recipe from the old days
+#
+# Recipes travel too. Appendix A of the 2014 paper says how to train with dropout (its $p$ turned
+# round here):
+#
+# | | without dropout | with dropout |
+# | --- | --- | --- |
+# | units of a layer | $n$ | at least $n/(1-p)$ |
+# | learning rate | the best one | 10 to 100 times as high |
+# | momentum | 0.9 | 0.95 to 0.99 |
+# | norm of a hidden unit's incoming weights | free | at most 3 or 4 |
+#
+# Dropout, it explains, makes the gradients so noisy that many cancel one another; larger steps make
+# up for that, and the bound on the norm lets them be large. But those are steps of *standard*
+# dropout. What is its learning rate worth in your scheme?
+#
+# Take a layer behind a mask, once with weights $W$ and standard dropout, once with $V = (1-p)\,W$
+# and inverted dropout. They compute the same $z$. Each now takes a step against its own gradient,
+# $W - \eta\,\partial L/\partial W$ and $V - \eta'\,\partial L/\partial V$. For which $\eta'$ do
+# they still compute the same $z$ afterwards?
+#
+# ## Exercise: `matched_rate`
+
+# %% exercise="matched_rate"
+def matched_rate(rate, p):
+    """The learning rate at which inverted dropout takes the steps of standard dropout at `rate`.
+
+    For the weights behind a mask: if V = (1 - p) * W before a step of gradient descent under some
+    mask, where W learns with `rate`, then V = (1 - p) * W after it too.
+
+    rate : learning rate of W, in a layer with standard dropout
+    p : probability of dropping, below 1
+    Returns a number.
     """
     check_probability(p)
     ### BEGIN SOLUTION
-    return (1 - p) * W
+    return rate * (1 - p) ** 2
     ### END SOLUTION
 
-# %% [markdown] hint="weights_for_inverted"
-# A matrix product is linear: where in $W\,(c\,x)$ may the number $c$ stand?
+# %% [markdown] hint="matched_rate"
+# $z = W (m \odot x)$ and $z = V (m \odot x)/(1-p)$ are the same $z$, so $\partial L/\partial z$ is
+# the same too. By what factor do $\partial L/\partial V$ and $\partial L/\partial W$ differ?
 
-# %% [markdown] hint="weights_for_inverted"
-# The old network *shrinks* something at test time. Your weights must shrink as much.
+# %% [markdown] hint="matched_rate"
+# If $W$ moves by some $\Delta$, by how much must $V$ move to remain $(1-p)\,W$?
 
-# %% [markdown] hint="weights_for_inverted"
-# One line, and no loop. At $p=1$ the answer is a matrix of zeros.
+# %% [markdown] hint="matched_rate"
+# Put both into $\eta'\,\partial L/\partial V = (1-p)\,\eta\,\partial L/\partial W$, and solve for
+# $\eta'$.
 
-# %% check="weights_for_inverted" points=1
-# The network with new weights, run unscaled, agrees with the old one, run scaled.
+# %% check="matched_rate" points=2
+# After a step with your rate the two layers still compute the same.
 rng = expect.rng()
-W, x = rng.normal(size=(3, 8)), rng.normal(size=8)
-for p in (0.2, 0.5, 0.0, 1.0):
-    with expect.case(f"weights_for_inverted(W, p={p}) @ x"):
-        V = weights_for_inverted(W.copy(), p)
-        expect.array(V, (3, 8), hint="return a matrix of W's shape.")
-        wrong = [] if p in (0, 1) else [
-            (W @ x, "the weights are as they were. Shrink them."),
-            (W @ x / (1 - p), "the weights grow. Multiply by 1 - p; do not divide."),
-            (W @ x * p, "the weights are multiplied by p. Multiply by 1 - p."),
+W, x, target = rng.normal(size=(3, 6)), rng.normal(size=6), rng.normal(size=3)
+mask = np.array([1, 0, 1, 1, 0, 1])
+some = float(rng.uniform(0.01, 1)), float(rng.uniform(0.6, 0.9))
+for rate, p in ((0.1, 0.5), (0.4, 0.2), some):
+    V = (1 - p) * W
+    of_W = np.outer(W @ (mask * x) - target, mask * x)  # of L = |z - target|² / 2
+    of_V = np.outer(V @ (mask * x) / (1 - p) - target, mask * x / (1 - p))
+    needed = np.sum((1 - p) * rate * of_W * of_V) / np.sum(of_V**2)
+    with expect.case(f"matched_rate({rate:.3g}, p={p:.3g})"):
+        known = [] if p == 0.5 else [
+            (rate * p, "p is swapped: 1 - p is kept."),
+            (rate * p**2, "p is swapped: 1 - p is kept."),
         ]
-        expect.close(V @ x, W @ (x - p * x), rtol=1e-7, hint="scale W as x was scaled.",
-                     suspects=wrong)
+        expect.close(
+            matched_rate(rate, p),
+            needed,
+            rtol=1e-7,
+            hint="with this rate V is (1 - p) W no longer after one step.",
+            suspects=[
+                (rate, "the rate is as it was, but V has another gradient than W."),
+                (rate * (1 - p), "one factor is missing: V has another gradient than W, and V "
+                                 "itself must move by another amount."),
+                (rate / (1 - p), "the step would grow. V's gradient is the larger one already, "
+                                 "and V the smaller matrix."),
+                (rate / (1 - p) ** 2, "that is the way back: the rate of standard dropout that "
+                                      "takes the steps of inverted dropout."),
+                *known,
+            ],
+        )
 
-# %% check="weights_for_inverted" points=1
-# The old weights are left alone.
-W = expect.rng().normal(size=(2, 5))
-before = W.copy()
-with expect.case("weights_for_inverted(W, p=0.3), and W afterwards"):
-    weights_for_inverted(W, 0.3)
-    expect.unchanged(W, before)
-    expect.copied(weights_for_inverted, W, 0.0)
-
-# %% mistakes="weights_for_inverted"
+# %% mistakes="matched_rate"
 {
-    "as they were": ("(1 - p) * W", "W.copy()"),
-    "the weights grow": ("(1 - p) * W", "W / (1 - p)"),
-    "multiplied by p": ("(1 - p) * W", "p * W"),
-    "writes into its input": ("return (1 - p) * W", "W *= 1 - p\n    return W"),
-    "returns its input itself": ("(1 - p) * W", "(1 - p) * W if p else W"),
+    "the rate is as it was": (" * (1 - p) ** 2", ""),
+    "one factor is missing": (" ** 2", ""),
+    "the step would grow": ("* (1 - p) ** 2", "/ (1 - p)"),
+    "the way back": ("* (1 - p) ** 2", "/ (1 - p) ** 2"),
+    "p is swapped": ("(1 - p) ** 2", "p**2"),
+    "no longer after one step": ("** 2", "** 3"),
 }
 
-# %% correct="weights_for_inverted"
-def weights_for_inverted(W, p):
-    return W @ np.diag(np.full(W.shape[1], 1 - p))
+# %% correct="matched_rate"
+def matched_rate(rate, p):
+    keep = 1 - p
+    gradient, movement = 1 / keep, keep
+    return rate * movement / gradient
 
 # %% [markdown]
-# Does it work on the digits? Train with standard dropout, convert with *your* function, and
-# train a second network with *your* `inverted_dropout`.
+# Two factors of $1-p$ meet: $V$ is the smaller matrix, and its gradient is the larger one. So the
+# same learning rate is a larger step in your scheme. This concerns the weights *behind* the mask.
+# Those in front of it keep their rate, since the gradient that reaches them is the same.
+#
+# How far does the paper's advice carry here? The next figure trains a network with one hidden
+# layer of 64 units, without dropout and with both schemes at $p = 0.5$, at five learning rates.
+# Each training counts with the lowest log loss that it reaches on the test digits, which serve as
+# validation data here, so that a network that overfits is stopped in time. **Commit yourself: how
+# many times as high as without dropout is the best learning rate with *standard* dropout?**
+
+# %% guess=true
+my_guess = 10  # times as high
 
 # %% figure=true
-# Log loss of old weights, converted weights, and weights trained with inverted dropout.
-p = 0.5
-runs = {"standard, scaling forgotten": [], "standard, converted": [], "inverted": []}
-for seed in range(5):
-    old = train.two_layer(X, y, standard, seed)
-    converted = old | {"W2": weights_for_inverted(old["W2"], p)}
-    new = train.two_layer(X, y, lambda h, rng: inverted_dropout(h, p, rng), seed)
-    for name, net in zip(runs, (old, converted, new), strict=True):
-        runs[name].append(train.log_loss(train.predict(net, X_test), y_test))
+# The lowest log loss against the learning rate: no dropout, standard, and inverted dropout.
+guess = expect.guess(my_guess)
+p, rates = 0.5, 0.02 * 2.5 ** np.arange(5)
+kinds = {
+    "no dropout": (lambda h, rng: h, 1, plot.GREY),
+    "standard": (lambda h, rng: standard(h, rng, p), 1 - p, plot.ORANGE),
+    "inverted": (lambda h, rng: inverted_dropout(h, p, rng), 1, plot.BLUE),
+}
 
-fig, (ax,) = plot.figure(1, height=2.0)
-losses = np.array(list(runs.values()))
-plot.bars(losses.mean(1), list(runs), ax, spread=plot.standard_error(losses, 1),
-          colors=[plot.ORANGE, plot.BLUE, plot.GREEN])
-ax.set_xlabel("log loss on test digits, nats (mean of 5 runs ± standard error)")
-gap = plot.difference(losses[1], losses[2])
-ax.set_title(gap.says(same="Converted weights do as well as inverted dropout",
-                      more="Converted weights do worse than inverted dropout",
-                      less="Converted weights do better than inverted dropout")
-             + f": {gap:.3f} nats")
-plot.show(fig, "Log loss of three networks: scaling forgotten, converted, and inverted dropout. "
-               f"Converted minus inverted: {gap:.3f} nats.")
+
+def lowest(dropout, factor, rate, seed):
+    """The lowest test log loss after any epoch."""
+    seen = []
+    train.two_layer(X, y, dropout, seed, hidden=64, rate=rate,
+                    look=lambda epoch, net: seen.append(scores(scaled(net, factor))[1]))
+    return min(seen)
+
+
+def bottom(losses):
+    """log2 of the rate at the bottom of the parabola through the best point and its neighbours."""
+    i = int(np.clip(np.argmin(losses), 1, len(losses) - 2))
+    a, b, _ = np.polyfit(np.log2(rates[i - 1 : i + 2]), losses[i - 1 : i + 2], 2)
+    if a <= 0:  # no valley: the best is at an end
+        return np.log2(rates[np.argmin(losses)])
+    return np.clip(-b / (2 * a), *np.log2(rates[[0, -1]]))
+
+
+fig, (ax,) = plot.figure(1, height=3, width=8)
+best = {}
+for kind, (dropout, factor, color) in kinds.items():
+    runs = np.array([[lowest(dropout, factor, rate, seed) for rate in rates] for seed in range(4)])
+    best[kind] = np.array([bottom(losses) for losses in runs])
+    ax.errorbar(rates, runs.mean(0), plot.standard_error(runs), fmt="o-", color=color, capsize=2,
+                label=kind)
+without = 2 ** best["no dropout"].mean()
+ax.axvline(guess * without, color=plot.ORANGE, linestyle="--", linewidth=0.8)
+ax.annotate(" your guess", (guess * without, 0.21), color=plot.ORANGE)
+
+
+def times(first, second):
+    """How many times as high the best rate of the first is, and one standard error around it."""
+    gap = plot.difference(best[first], best[second])
+    low, middle, high = 2 ** (gap.mean + gap.error * np.arange(-1, 2))
+    return f"{middle:.1f} ({low:.1f} to {high:.1f})"
+
+
+told = (f"Best rate with standard dropout: {times('standard', 'no dropout')} times that without;\n"
+        f"with inverted: {times('inverted', 'no dropout')}; "
+        f"standard over inverted: {times('standard', 'inverted')}")
+ax.set(xscale="log", xlabel="learning rate (momentum 0.9)", ylim=(0.2, 0.52))
+ax.set_ylabel("lowest log loss, nats\n(4 networks ± s.e.)")
+ax.set_xticks(rates, [f"{rate:.2g}" for rate in rates])
+ax.minorticks_off()
+ax.set_title(told)
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+plot.show(fig, "The lowest log loss against the learning rate, without dropout and with both "
+               f"schemes. {told}.")
+
+# %% [markdown]
+# (In brackets: one standard error down and up, over four networks.) Compare the first number with
+# the paper's 10 to 100. The paper spoke of other networks and other data; and where the valley is
+# as flat as it is without dropout, "the best rate" is not a sharp number. As to the last number,
+# you have shown that it is 4 at $p=0.5$ for the weights behind the mask, and 1 for those in front.
+#
+# So take from the recipe its direction and its reason, and tune the rate of every network that you
+# compare. {{overfitting}} does so in earnest, with the width and the bound on the norm.
 
 # %% [markdown]
 # ## Explore: what each scaling bug does to the mean
 #
-# On the left your own `inverted_dropout` on 30 units; on the right the mean of a signal that
-# goes through several dropout layers in a row, in training over evaluation. A right scheme
-# stays on 1 however deep the network is.
+# On the left is your own `inverted_dropout` on 30 units. On the right is the mean of a signal that
+# goes through several dropout layers in a row, in training divided by evaluation. A right scheme
+# stays at 1 however deep the network is.
 #
 # **Try**: which two schemes are right at every $p$? At which $p$ is "divided by p" invisible?
 # How deep must the network be before a small $p$ without any scaling loses half of the signal?
@@ -494,7 +783,7 @@ explore.scaling(inverted_dropout)
 # Put one of the strings in place of each `...`.
 
 # %% question="test_answer" points=1
-# An inverted-dropout network is used. Its activations are … at test time:
+# A network with inverted dropout is used. Its activations are … at test time:
 #
 # - [ ] divided by 1 - p
 # - [ ] multiplied by 1 - p
@@ -512,13 +801,14 @@ explore.scaling(inverted_dropout)
 # Hint: p drops: how many of four units survive at p = 0.75?
 
 # %% question="forgotten_answer" points=1
-# Trained without any scaling and used without any, a classifier's … suffers most:
+# A classifier with one hidden layer was trained to the end with standard dropout. It is used with
+# the scaling forgotten. What suffers most is its:
 #
 # - [ ] error rate
 # - [x] log loss
 # - [ ] speed
 #
-# Hint: look at the first figure of this lesson.
+# Hint: look at the blue curves of this lesson's first figure.
 
 # %% [markdown]
 # ## In your own words
@@ -531,9 +821,10 @@ explore.scaling(inverted_dropout)
 # ### BEGIN SOLUTION
 # *Marking guide.* One point: the network that is used needs no p and no extra step, so that the
 # deployed code, export formats and later changes of p cannot get it wrong. One point: a concrete
-# mix, such as standard-dropout weights loaded into a framework with inverted dropout; all logits
-# grow by 1 / (1 - p), the order of classes stays, and confidence, log loss, thresholds or
-# calibrated decisions are off.
+# mix, such as standard-dropout weights loaded into a framework with inverted dropout, in a network
+# with one dropped layer: all logits grow by nearly 1 / (1 - p), the order of classes stays, and
+# confidence, log loss, thresholds or calibrated decisions are off. Also right: a test early in
+# training, where the wrong factor helps.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -542,16 +833,18 @@ explore.scaling(inverted_dropout)
 # - Scaling survivors by $1/(1-p)$ in training makes the mean of every output its input, and
 #   evaluation the identity.
 # - The variance is $x^2 p/(1-p)$; relative to the mean it is the same as without scaling.
-# - Forgotten scaling hardly shows in the error rate of a small classifier, and clearly in its
-#   log loss.
+# - In a network with one hidden layer, forgotten scaling nearly hides from the error rate, but not
+#   from the log loss. In ours with three it showed in both. Early in training it can even help.
+# - Weights trained with standard dropout, times $1-p$, are weights for inverted dropout. The
+#   learning rate of weights behind a mask, times $(1-p)^2$, takes the same steps.
 #
 # **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov,
 # *Dropout: a simple way to prevent neural networks from overfitting*, JMLR 15 (2014): §10 states
 # that scaling by $1/p$ in training (their $p$ keeps) is equivalent to scaling by $p$ at test
-# time. The documentation of `torch.nn.Dropout`: its formula is yours.
+# time; appendix A is the recipe. The documentation of `torch.nn.Dropout`: its formula is yours.
 #
 # **Stretch.** The mean is right after *one* dropout layer. Put a ReLU behind a weighted sum of
 # dropped inputs and measure the mean again: is $\mathbb E[\operatorname{relu}(W y)]$ still
-# $\operatorname{relu}(W x)$? Which sign has the difference, and whose inequality says so?
+# $\operatorname{relu}(W x)$? What is the sign of the difference, and whose inequality says so?
 #
 # **Still open.** The output's mean is right. Is its *gradient*? That is {{backward}}.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -16,54 +17,70 @@ Dropout = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 Parameters = dict[str, np.ndarray]
 
 
-@threadpool_limits.wrap(limits=1)  # products this small wait for each other's threads
 def two_layer(
+    X: np.ndarray, y: np.ndarray, dropout: Dropout, seed: int, *, hidden: int = 128, **how: Any
+) -> Parameters:
+    """Train softmax(W2 d(relu(W1 x + b1)) + b2); see `layered`."""
+    return layered(X, y, dropout, seed, hidden=(hidden,), **how)
+
+
+@threadpool_limits.wrap(limits=1)  # products this small wait for each other's threads
+def layered(
     X: np.ndarray,
     y: np.ndarray,
     dropout: Dropout,
     seed: int,
     *,
-    hidden: int = 128,
+    hidden: Sequence[int] = (128, 128),
     epochs: int = 30,
     batch: int = 64,
     rate: float = 0.1,
+    look: Callable[[int, Parameters], None] | None = None,
 ) -> Parameters:
-    """Train softmax(W2 d(relu(W1 x + b1)) + b2) on the cross-entropy, in NumPy.
+    """Train a ReLU network with these hidden layers on the cross-entropy, in NumPy: W1, b1, W2, …
 
-    X is (n, features), y (n,) holds the classes 0 … c-1; `dropout(h, rng)` acts on the
-    hidden units as `h * factor`, and the same factor carries the gradient back. Stochastic
-    gradient descent with momentum 0.9. Everything follows from `seed`.
+    X is (n, features), y (n,) holds the classes 0 … c-1; `dropout(h, rng)` acts on each hidden
+    layer as `h * factor`, and the same factor carries the gradient back. Stochastic gradient
+    descent with momentum 0.9. Everything follows from `seed`.
+
+    look : called after each epoch with its number, from 1, and the parameters
     """
     rng = np.random.default_rng(seed)
     classes = int(y.max()) + 1
-    shapes = {"W1": (hidden, X.shape[1]), "W2": (classes, hidden)}
+    sizes = [X.shape[1], *hidden, classes]
+    shapes = {f"W{k}": (out, into) for k, (into, out) in enumerate(pairwise(sizes), 1)}
     net = {k: rng.normal(0, np.sqrt(2 / s[1]), s) for k, s in shapes.items()}
-    net |= {"b1": np.zeros(hidden), "b2": np.zeros(classes)}
+    net |= {k.replace("W", "b"): np.zeros(s[0]) for k, s in shapes.items()}
     speed = {k: np.zeros_like(v) for k, v in net.items()}
     targets = np.eye(classes)[y]
-    for _ in range(epochs):
+    last = len(shapes)
+    for epoch in range(1, epochs + 1):
         for rows in np.array_split(rng.permutation(len(X)), max(1, len(X) // batch)):
-            h = np.maximum(X[rows] @ net["W1"].T + net["b1"], 0)
-            factor = dropout(np.ones_like(h), rng)
-            dropped = h * factor
-            error = (softmax(dropped @ net["W2"].T + net["b2"]) - targets[rows]) / len(rows)
-            back = (error @ net["W2"]) * factor * (h > 0)
-            gradient = {
-                "W1": back.T @ X[rows],
-                "b1": back.sum(0),
-                "W2": error.T @ dropped,
-                "b2": error.sum(0),
-            }
-            for k in net:
-                speed[k] = 0.9 * speed[k] - rate * gradient[k]
-                net[k] = net[k] + speed[k]
+            inputs, gates = [X[rows]], []  # of each layer; what its gradient is multiplied by
+            for k in range(1, last):
+                h = np.maximum(inputs[-1] @ net[f"W{k}"].T + net[f"b{k}"], 0)
+                factor = dropout(np.ones_like(h), rng)
+                inputs.append(h * factor)
+                gates.append(factor * (h > 0))
+            z = inputs[-1] @ net[f"W{last}"].T + net[f"b{last}"]
+            error = (softmax(z) - targets[rows]) / len(rows)
+            for k in range(last, 0, -1):
+                back = error @ net[f"W{k}"] * gates[k - 2] if k > 1 else error
+                for name, gradient in ((f"W{k}", error.T @ inputs[k - 1]), (f"b{k}", error.sum(0))):
+                    speed[name] = 0.9 * speed[name] - rate * gradient
+                    net[name] = net[name] + speed[name]
+                error = back
+        if look is not None:
+            look(epoch, net)
     return net
 
 
 def predict(net: Parameters, X: np.ndarray) -> np.ndarray:
-    """The class probabilities (n, classes) of a `two_layer` network, nothing dropped."""
-    h = np.maximum(X @ net["W1"].T + net["b1"], 0)
-    return softmax(h @ net["W2"].T + net["b2"])
+    """The class probabilities (n, classes) of a `layered` network, nothing dropped."""
+    last = len(net) // 2
+    for k in range(1, last):
+        X = np.maximum(X @ net[f"W{k}"].T + net[f"b{k}"], 0)
+    return softmax(X @ net[f"W{last}"].T + net[f"b{last}"])
 
 
 def softmax(z: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dropoutlab import stacked, train
+from dropoutlab import expect, stacked, survivors, train
 
 ROWS, FEATURES, CLASSES, STEPS, BATCH = 50, 6, 3, 12, 8
 SETTINGS = {
@@ -180,3 +180,46 @@ def test_each_gradient_is_clipped_on_its_own():
     optimizer = torch.optim.SGD([w], lr=1.0)
     stacked.update(optimizer, (w * slopes).sum(), clip=1)
     same(w.detach(), -torch.tensor([[0.6, 0.0, 0.8], [0.3, 0.0, 0.4]]))
+
+
+def test_layers_in_numpy_go_where_torch_sends_them(sample):
+    """Is a step of `layered` momentum and torch's gradient, dropout and all?"""
+    X, y = sample
+    seen = []
+
+    def dropout(h, rng):  # the same units in every step, so that the order of rows is no matter
+        return h * (np.arange(h.shape[1]) > 0) * 2.0
+
+    train.layered(
+        X, y, dropout, 0, hidden=(5, 4), epochs=3, batch=ROWS, rate=0.1,
+        look=lambda epoch, net: seen.append((epoch, dict(net))),
+    )  # fmt: skip
+    assert [epoch for epoch, _ in seen] == [1, 2, 3]
+    before, net, after = (weights for _, weights in seen)
+    parameters = {name: torch.tensor(value, requires_grad=True) for name, value in net.items()}
+    h = torch.tensor(X)
+    for k in (1, 2, 3):
+        h = F.linear(h, parameters[f"W{k}"], parameters[f"b{k}"])
+        if k < 3:
+            h = h.relu() * (torch.arange(h.shape[1]) > 0) * 2.0
+    F.cross_entropy(h, torch.tensor(y)).backward()
+    for name, parameter in parameters.items():
+        step = 0.9 * (net[name] - before[name]) - 0.1 * parameter.grad.numpy()
+        np.testing.assert_allclose(after[name] - net[name], step, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(train.predict(net, X), _alone(net, X))
+
+
+def _alone(net, X):
+    """`predict` in torch."""
+    h = torch.tensor(X)
+    for k in (1, 2, 3):
+        h = F.linear(h, torch.tensor(net[f"W{k}"]), torch.tensor(net[f"b{k}"]))
+        h = h.relu() if k < 3 else h.softmax(-1)
+    return h.numpy()
+
+
+def test_survivors_are_coins():
+    """Has each entry of an array a coin of its own, from the generator that is given?"""
+    expect.coins(lambda p, rng: survivors(np.ones((20, 60)), p, rng))
+    with pytest.raises(ValueError, match="p must be a probability"):
+        survivors(np.ones(3), 1.5, expect.rng())
