@@ -29,9 +29,8 @@ from dropoutlab import check_probability, data, expect, explore, plot, train
 # happens if it goes wrong there?
 #
 # Below, small networks learn to read digits at $p = 0.5$. The forward pass is right in all of
-# them; the backward passes differ. One draws a fresh mask, so that about half of the hidden units
-# that learn had no part in the answer. One has no mask, and two have the wrong scale. In the last,
-# for comparison, the hidden layer never learns at all.
+# them; the backward passes differ. One draws a fresh mask, one has no mask, and two have the wrong
+# scale. In the last, for comparison, the hidden layer never learns at all.
 #
 # **Commit yourself first: what is the error rate with a fresh mask in the backward pass?** (Blind
 # guessing would give 90 %.)
@@ -91,8 +90,8 @@ plot.show(fig, "Error rates of six backward passes. A fresh mask changes the err
 # %% [markdown]
 # Most people expect a ruined network. But the *output* layer's gradient is right in all six rows,
 # and it makes do even with hidden units that never learned (grey). So a network with a wrong
-# gradient trains, and nobody looks. In this lesson you will write a right backward pass, and then
-# a test that tells it from the wrong ones.
+# gradient trains, and nobody looks. In this lesson you will write a right backward pass, and a test
+# that tells it from the wrong ones.
 #
 # ### One question from {{inverted_dropout}}
 #
@@ -481,10 +480,9 @@ explore.learning_weights(dropout_forward, dropout_backward)
 # %% [markdown]
 # ## How can you be sure?
 #
-# The checks above knew the right gradient. Your next network will come without them, but it always
-# comes with the *definition* of a gradient: shift one entry a little, and see how the loss answers.
-# Shift it to both sides, and the error of the formula shrinks with $\epsilon^2$ instead of
-# $\epsilon$:
+# The checks above knew the right gradient. Your next network comes without checks, but always with
+# the *definition* of a gradient: shift one entry a little, and see how the loss answers. Shift it
+# to both sides, and the error shrinks with $\epsilon^2$ instead of $\epsilon$:
 #
 # $$ \frac{\partial f}{\partial x_i} \approx
 # \frac{f(x + \epsilon\, e_i) - f(x - \epsilon\, e_i)}{2\,\epsilon}, $$
@@ -526,10 +524,10 @@ def numerical_gradient(f, x, eps=1e-5):
 # Adding and subtracting `eps` again would leave a rounding error.
 
 # %% [markdown]
-# How small should $\epsilon$ be? In the next figure a loss stands behind your dropout layer, and
-# your `numerical_gradient` is compared with your `dropout_backward`. Some courses say that this
-# "does not work with dropout", as the loss is random. So it is done twice: with a generator that
-# runs on from call to call, and with the same seed in every call, which freezes the mask.
+# How small should $\epsilon$ be? Next, your `numerical_gradient` is compared with your
+# `dropout_backward`, for a loss behind your layer. Some courses say that this "does not work with
+# dropout", as the loss is random. So it is done twice: with a generator that runs on from call to
+# call, and with one seed for all calls, which freezes the mask.
 #
 # **Commit yourself first: with the mask frozen, which $\epsilon$ gives the smallest error?**
 
@@ -789,8 +787,8 @@ class Dropout:
 # An attribute with the name of a method hides the method. `self.training` is free.
 
 # %% [markdown]
-# Look at your layer: six calls of `forward` on ones, with `eval()` and `train()` between them, and
-# `backward` after each. A pale square is a 0. The two pictures should be the same.
+# Look at your layer: six calls of `forward` on ones, each with `backward` after it. A pale square
+# is a 0. The two pictures should be the same.
 
 # %%
 layer, sent, back = Dropout(0.4, np.random.default_rng()), [], []
@@ -978,9 +976,9 @@ class Dropout:
         return self._slope * dy
 
 # %% [markdown]
-# Three faults are met in real code: a mask that is drawn once and kept for ever; an `eval()` that
-# stops the dropping, but leaves the old mask for `backward`; and `self.train = True` in
-# `__init__`, which hides the method of the same name. Your checks have looked for all of them.
+# Three faults are common in real code: a mask that is drawn once and kept; an `eval()` that stops
+# the dropping, but leaves the old mask for `backward`; and `self.train = True` in `__init__`, which
+# hides the method of the same name.
 #
 # ## Does the gradient average out?
 #
@@ -1043,11 +1041,11 @@ plot.show(fig, "Angles between gradients against p. At p = 0.5 the average over 
                f"{told}.")
 
 # %% [markdown]
-# The grey line is the null: how far apart two averages are for want of masks. Where the blue line
-# lies well above it, the gap is not noise, and more masks will not close it. The average of
-# gradients is the gradient of the average, and what is averaged here is the loss of the *thinned*
-# networks. Dropout follows another loss than that of the whole network, and follows that one
-# without bias. What it is made of is {{regulariser}}.
+# The grey line is the null: how far apart two such averages lie. Where the blue line is well above
+# it, the gap is not noise, and more masks will not close it. The average of gradients is the
+# gradient of the average, and what is averaged here is the loss of the *thinned* networks. So
+# dropout descends a different loss from the whole network's, and follows that one without bias.
+# What this loss is made of is {{regulariser}}.
 #
 # ## Three questions
 #
@@ -1083,11 +1081,10 @@ plot.show(fig, "Angles between gradients against p. At p = 0.5 the average over 
 # %% [markdown]
 # ## In your own words
 #
-# A colleague has left dropout out of the backward pass: "Dropped units send zeros, so their
-# gradients vanish by themselves. And it trains, doesn't it?" Answer in two to five sentences.
-# For a network with one hidden layer, weights `W1`, `W2` and biases `b1`, `b2`: which gradients
-# are right nevertheless, which are wrong and how, and how can your colleague find out? (A person
-# reads this.)
+# A colleague has left dropout out of the backward pass of a network with one hidden layer: "Dropped
+# units send zeros, so their gradients vanish by themselves. And it trains, doesn't it?" Answer in
+# two to five sentences: which of the gradients of `W1`, `b1`, `W2`, `b2` are right nevertheless,
+# which are wrong and how, and how can your colleague find out? (A person reads this.)
 
 # %% [markdown] answer="mask_on_the_way_back" points=2
 # ### BEGIN SOLUTION
@@ -1113,9 +1110,8 @@ plot.show(fig, "Angles between gradients against p. At p = 0.5 the average over 
 # not use a parameter contributes a gradient of zero for that parameter." The documentation of
 # `torch.autograd.gradcheck`: your `numerical_gradient`, for tensors.
 #
-# **Stretch.** Your `numerical_gradient` calls $f$ twice for each entry. Check a gradient $g$ with
-# two calls in all: shift $x$ along one random direction $v$, and compare with $g \cdot v$. What
-# could this test miss?
+# **Stretch.** Check a gradient $g$ with only two calls of $f$: shift $x$ along one random direction
+# $v$, and compare with $g \cdot v$. What could this test miss?
 #
 # **Still open.** A unit that is dropped gets no gradient in this step. Does it stand still? And
 # what does all this cost? That is {{training}}.

@@ -27,9 +27,9 @@ from dropoutlab import data, expect, explore, plot, train
 #
 # Read about dropout for an afternoon, and you will be told that it comes with *minimal overhead*,
 # that it leads to *faster convergence*, and that a network with dropout "typically takes 2-3 times
-# longer to train" (Srivastava et al. 2014, conclusion). They cannot all be true, or not of the same
-# thing. In this lesson you will write a whole network, find out what its weights do in a step, and
-# put the three sayings to the test.
+# longer to train" (Srivastava et al. 2014, conclusion). They cannot all be true of the same thing.
+# In this lesson you will write a whole network, find out what its weights do in a step, and put the
+# three sayings to the test.
 #
 # ### One question from {{backward}}
 #
@@ -38,8 +38,9 @@ from dropoutlab import data, expect, explore, plot, train
 #
 # <details><summary>Answer</summary>
 #
-# None. The weights from it are multiplied by what it sent, which is 0. The weights to it get what
-# comes back through the mask, which is 0 as well.
+# None. The gradient of a weight that leads *from* the unit is multiplied by what the unit sent,
+# which is 0. The gradient of a weight that leads *to* it comes back through the mask, and is
+# multiplied by 0 there.
 # </details>
 #
 # ## A whole network
@@ -49,7 +50,7 @@ from dropoutlab import data, expect, explore, plot, train
 # $$ h = \operatorname{relu}(W_1 x + b_1), \quad s = \frac{m \odot h}{1-p}, \quad
 # z = W_2 s + b_2, \quad L = \frac1n \sum -\log \operatorname{softmax}(z)_y . $$
 #
-# The mask line is behind you: here is the factor by which inverted dropout multiplies.
+# You have drawn masks often enough. Here is the factor by which inverted dropout multiplies:
 
 # %% setup=true
 def dropout_factor(shape, p, rng):
@@ -59,8 +60,8 @@ def dropout_factor(shape, p, rng):
 # %% [markdown]
 # ## Exercise: `mlp_forward`
 #
-# First from $x$ to the logits $z$. The cache is for your own backward pass: put into it what you
-# will need there.
+# Write the forward pass first, from $x$ to the logits $z$. As in {{backward}}, it leaves a cache,
+# and what goes into it is your choice.
 
 # %% exercise="mlp_forward"
 def mlp_forward(params, X, p, rng):
@@ -217,8 +218,9 @@ def mlp_loss_and_gradients(params, X, y, p, rng):
 # which lets pass where $h > 0$.
 
 # %% [markdown]
-# Test it yourself before you let it be checked. One random direction serves for a whole matrix:
-# shift it along $v$, with the mask frozen by a seed, and compare with the gradient's $g \cdot v$.
+# Test your gradients yourself before you run the checks. One random direction $v$ is enough for a
+# whole matrix: shift it along $v$, with the mask frozen by a seed, and compare the slope of the
+# loss with $g \cdot v$. The two columns should agree to seven digits or so.
 
 # %%
 X, y, X_test, y_test = data.digits()
@@ -503,15 +505,15 @@ def mlp_loss_and_gradients(params, X, y, p, rng):
     }
 
 # %% [markdown]
-# Both columns should agree to seven digits or so. The largest traps are behind you: the backward
-# pass meets *two* gates and must pass both, and the logarithm of a softmax that has underflowed
-# to 0 is $-\infty$, so that a single image can ruin the loss.
+# Two traps are common here. The backward pass meets *two* gates, dropout's and the ReLU's, and
+# must go through both. And the logarithm of a softmax that has underflowed to 0 is $-\infty$, so a
+# single image can ruin the loss.
 #
 # ## Do dropped units stand still?
 #
-# "Dropout updates only the weights of active neurons": you will read this sentence in many places.
-# The *gradient* of a dropped unit's weights is zero, as you have seen. Is that the same? A gradient
-# is not yet a step. Here are three ways to make one of the other.
+# You will read in many places that dropout "updates only the weights of active neurons". The
+# *gradient* of a dropped unit's weights is indeed zero. But it takes an optimiser to turn a
+# gradient into a step. Here are three.
 
 # %% setup=true
 def sgd(rate=0.02):
@@ -550,8 +552,8 @@ def adam(rate=0.002, keep=0.9, keep_square=0.999):
 #
 # ## Exercise: `dropped_motion`
 #
-# Train on one image a step, and measure how far a hidden unit's weights move in the steps in which
-# they get no gradient, and in the others.
+# Train on one image at a time. Measure how far a hidden unit's weights move in the steps that give
+# them no gradient, and how far in the others.
 
 # %% exercise="dropped_motion"
 def dropped_motion(optimizer, params, X, y, p, rng):
@@ -736,7 +738,7 @@ with expect.case("dropped_motion(sgd(), params, X, y, 0.5, rng)"):
 def dropped_motion(optimizer, params, X, y, p, rng):
     here = {k: v.copy() for k, v in params.items()}
     total, count = np.zeros(2), np.zeros(2)
-    for x, label in zip(X, y):
+    for x, label in zip(X, y, strict=True):
         g = mlp_loss_and_gradients(here, x[None], np.array([label]), p, rng)[1]
         step = optimizer(g)
         for k in here:
@@ -749,7 +751,7 @@ def dropped_motion(optimizer, params, X, y, p, rng):
 
 # %% [markdown]
 # **Commit yourself first: with momentum 0.9, how far does a row of $W_1$ move in a step that gives
-# it no gradient, in percent of how far the others move?**
+# it no gradient, as a percentage of how far the others move?**
 
 # %% guess=true
 my_guess = 0  # percent of the motion of rows that have a gradient, momentum 0.9
@@ -783,25 +785,27 @@ for k, (name, color) in enumerate((("no gradient", plot.ORANGE), ("a gradient", 
               xerr=plot.standard_error(motion[:, :, k], 1), label=name)
 left.set_yticks(range(3), list(ways))
 left.set(ylim=(2.5, -0.5), xlabel="distance in a step, 5 networks ± s.e.")
-left.set_title(f"Motion of W1's rows; {np.mean(idle):.0f} % have no gradient")
+left.set_title(f"W1's rows; {np.mean(idle):.0f} % have no gradient")
 left.legend()
 share = 100 * motion[:, :, 0] / motion[:, :, 1]
 plot.bars(share.mean(1), ["", "", ""], right, spread=plot.standard_error(share, 1),
           colors=plot.ORANGE)
 right.axvline(guess, color=plot.GREY, linestyle="--")
 right.set(xlabel="% (dashed: your guess for momentum)", xlim=(0, 130), yticks=[],
-          title="… of those without, in % of the others")
+          title="Without a gradient, in % of the others")
 told = ", ".join(f"{name} {of.mean():.0f} ± {plot.standard_error(of):.0f} %"
                  for name, of in zip(ways, share, strict=True))
 plot.show(fig, f"Motion of rows without a gradient in percent of the others: {told}. At p = 0.5, "
                f"{np.mean(idle):.0f} % of all rows have none.")
 
 # %% [markdown]
-# A zero gradient is not a zero step. An optimiser with a memory goes on pushing a unit the way it
-# was pushed before. The sentence holds for plain SGD, and for small batches: among 64 rows a unit
-# at $p = 0.5$ is dropped from all of them once in $2^{64}$ steps. (Why is the share of idle rows in
-# the title? It should be $p$. If it is larger, ReLUs have gone off, and idle rows are not the
-# dropped ones. A first version of this figure had a higher learning rate and fooled its author.)
+# A zero gradient is not a zero step: an optimiser with a memory goes on pushing a unit the way it
+# was pushed before. So the sentence holds for plain SGD only. Even there it needs small batches,
+# as a unit at $p = 0.5$ is dropped from all of 64 rows once in $2^{64}$ steps.
+#
+# The share of rows without a gradient stands in the title as a control: it should be $p$. A first
+# version of this figure used a higher learning rate. Most ReLUs went off for good, so most of
+# these rows were not dropped at all, and momentum seemed to do little.
 #
 # ## Explore: coasting
 #
@@ -817,8 +821,9 @@ explore.coasting(dropped_motion, sgd, momentum, adam)
 # %% [markdown]
 # ## Half the units, half the time?
 #
-# Now to the costs; first, of a step. At $p=0.5$ half of the hidden units have nothing to do. **How
-# long does a step of your network take, compared with one that draws no mask at all?**
+# Now to what dropout costs, beginning with a single step. At $p=0.5$ half of the hidden units have
+# nothing to do. **How long does a step of your network take, compared with one that draws no mask
+# at all?**
 
 # %% guess=true
 my_guess = 0.5  # times as long as without dropout
@@ -829,19 +834,21 @@ guess = expect.guess(my_guess)
 
 
 def milliseconds(cases, rows, runs=5, steps=40):
-    """Time of a step for each case (hidden units, p): the quickest of some, in each run."""
+    """Time of a step for each case (units, p, weight decay): the quickest of some, in each run."""
     took, rng = np.empty((len(cases), runs, steps)), np.random.default_rng()
     for run, step, i in np.ndindex(runs, steps, len(cases)):
-        hidden, p = cases[i]
+        hidden, p, decay = cases[i]
         net = {"W1": np.full((hidden, 64), 0.01), "b1": np.zeros(hidden),
                "W2": np.full((10, hidden), 0.01), "b2": np.zeros(10)}
         start = perf_counter()
-        mlp_loss_and_gradients(net, X[:rows], y[:rows], p, rng)
+        step_of = mlp_loss_and_gradients(net, X[:rows], y[:rows], p, rng)[1]
+        if decay:
+            step_of |= {k: step_of[k] + decay * net[k] for k in ("W1", "W2")}
         took[i, run, step] = 1000 * (perf_counter() - start)
     return took.min(2)  # what else runs here disturbs the quickest least
 
 
-took = milliseconds([(512, 0), (512, 0.5), (512, 0.9), (256, 0)], rows=64)
+took = milliseconds([(512, 0, 0), (512, 0.5, 0), (512, 0.9, 0), (256, 0, 0)], rows=64)
 fig, (ax,) = plot.figure(1, width=7, height=2.3)
 plot.bars(took.mean(1), ["no mask", "p = 0.5", "p = 0.9", "no mask, half the width"], ax,
           spread=plot.standard_error(took, 1), colors=[plot.GREY, *2 * [plot.BLUE], plot.GREEN])
@@ -854,12 +861,13 @@ plot.show(fig, f"Time of one training step in four cases. At p = 0.5 it takes {t
 
 # %% [markdown]
 # Each row of the batch has its zeros in other places, so the matrix products run in full, and the
-# coins come on top. To save time the units would have to be left out for the whole batch, as in the
-# green bar (Graham et al. 2015 do that).
+# coins come on top. To save time, units must be left out for the whole batch at once, which makes a
+# narrower network (green). Graham et al. (2015) do that.
 #
 # ## Exercise: `steps_to_reach`
 #
-# Next, the number of steps. A network is watched while it trains; when does it get there?
+# Next, the number of steps. The loss is recorded while a network trains. When does it first reach
+# a target?
 
 # %% exercise="steps_to_reach"
 def steps_to_reach(curve, steps, target):
@@ -940,7 +948,8 @@ for length in (1, 2, 9, 40):
 
 # %% correct="steps_to_reach"
 def steps_to_reach(curve, steps, target):
-    return min((float(s) for s, loss in zip(steps, curve) if loss <= target), default=float("inf"))
+    pairs = zip(steps, curve, strict=True)
+    return min((float(step) for step, loss in pairs if loss <= target), default=float("inf"))
 
 # %% [markdown]
 # ## What dropout costs
@@ -950,8 +959,8 @@ def steps_to_reach(curve, steps, target):
 # learning rate: that with which the *plain* network, at $p = 0$, is quickest. On the right each
 # has its own. The rates are chosen on other digits and other seeds than those that are shown.
 #
-# **To the lowest loss that the plain network still reaches, how many times as many steps does
-# $p = 0.5$ need, each at its own rate?**
+# **How many times as many steps as the plain network does $p = 0.5$ need, each at its own rate, to
+# the lowest loss that the plain network still reaches?**
 
 # %% guess=true
 my_guess = 2.5  # times as many steps as the plain network, p = 0.5, each at its own rate
@@ -1010,7 +1019,7 @@ for ax, title, steps in zip(axes, titles, (shared, own), strict=True):
 axes[1].plot(targets[last], guess * own[0, last].mean(), "x", color=plot.INK, markersize=9,
              markeredgewidth=2)
 axes[0].set_ylabel("steps (4 networks ± s.e.)")
-axes[0].legend()
+axes[0].legend(loc="lower right", fontsize=9)
 told = f"steps to {targets[last]:.2f} nats, p = 0.5 over p = 0: {times(2, last)}"
 fig.suptitle(f"Each at its own rate, {told} (×: your guess)", x=0.01, ha="left", fontsize=11)
 plot.show(fig, f"Steps against the target for five kinds of training; {told}.")
@@ -1025,31 +1034,29 @@ plot.show(fig, f"Steps against the target for five kinds of training; {told}.")
 # Steps are not seconds. Here is the bill.
 
 # %%
-per_step = milliseconds([(128, 0), (128, 0.5)], rows=32)
-longer = per_step[1] / per_step[0]
-told = f"{longer.mean():.2f} ± {plot.standard_error(longer):.2f} times as long"
-print(f"A step with dropout takes {told}. In multiples of the plain network:\n")
+per_step = milliseconds([(128, *kind) for kind in kinds.values()], rows=32)
+longer = (per_step / per_step[0]).mean(1)
+print("In multiples of the plain network, mean of 4 networks ± standard error:\n")
 easy = np.abs(targets - 0.3).argmin()
 goals = [f"{what} to {targets[of]:.2f}"
          for what, of in (("steps", easy), ("steps", last), ("seconds", last))]
-print(f"{'':10}{'own rate':>10}" + "".join(f"{goal:>18}" for goal in goals))
+print(f"{'':10}{'own rate':>8}{'a step':>8}" + "".join(f"{goal:>17}" for goal in goals))
 for i, name in enumerate(kinds):
-    seconds = longer.mean() if kinds[name][0] else 1.0
-    told = times(i, easy), times(i, last), times(i, last, seconds)
-    print(f"{name:10}{rates[best[i, last]]:10g}" + "".join(f"{of:>18}" for of in told))
+    told = times(i, easy), times(i, last), times(i, last, longer[i])
+    print(f"{name:10}{rates[best[i, last]]:8g}{longer[i]:8.2f}" + "".join(f"{t:>17}" for t in told))
 
 # %% [markdown]
-# So the three sayings answer three questions. *Minimal overhead* is about a step. *Two to three
-# times longer* is about steps at a large $p$, or at a rate that suits somebody else. *Faster
-# convergence* compares with a target that the plain network can hardly reach: dropout is seldom
-# first at an easy target, and may be the only one to arrive at a hard one. (L2's time is counted
-# as the plain network's: its term costs one addition a weight.) Whoever says one of these owes you
-# the target.
+# So the three sayings answer three questions, at least for this small network. *Minimal overhead*
+# is about a single step. *Two to three times longer* is about many steps, at a large $p$ or at a
+# learning rate that was tuned for another network. *Faster convergence* is about a target that the
+# plain network can hardly reach: there dropout may be the only one to arrive, though it is seldom
+# first at an easy one. Before you believe any of the three, ask for the target and for the rate.
 #
 # ## Back to the overfit network
 #
 # In {{start_here}} a wide network learned a few images by heart, and dropout narrowed the gap to
-# images that it had not seen. Here is such a network, trained by nothing but your own code.
+# images that it had not seen. Here is such a network, with 256 hidden units and 300 images, trained
+# by nothing but your own code.
 
 # %% figure=true
 # A wide network and 300 images, trained with your own gradients, with and without dropout.
