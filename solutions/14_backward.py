@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 1.4 · The backward pass
 #
-# **Which way does the gradient flow?**
+# **Would you notice a wrong gradient?**
 #
-# *60 minutes. Before: {{inverted_dropout}}. After, you will be able to write dropout's backward
-# pass and a network that trains with it, to check a gradient to seven digits although the network
-# is random, and to say which weights learn in a step.*
+# *75 minutes. Before: {{inverted_dropout}}. After, you will be able to write dropout's backward
+# pass, to check any gradient against its definition even where a network is random, and to build
+# a layer that remembers what it dropped.*
 #
 # | symbol | meaning |
 # | --- | --- |
@@ -14,14 +14,10 @@
 # | $m$ | mask: each entry 1 with probability $1-p$, else 0, independently |
 # | $L$ | loss: one number |
 # | `dy`, `dx` | $\partial L/\partial y$ and $\partial L/\partial x$, of the shapes of $y$ and $x$ |
-# | $W_1, b_1, W_2, b_2$ | weights and biases of a network with one hidden layer |
-# | $\odot$ | entry by entry |
+# | $W_1$, $W_2$ | weights into and out of a hidden layer |
 
 # %% setup=true
-from time import perf_counter
-
 import numpy as np
-import torch
 
 from dropoutlab import check_probability, data, expect, explore, plot, train
 
@@ -29,20 +25,21 @@ from dropoutlab import check_probability, data, expect, explore, plot, train
 # ## Where we stand
 #
 # {{inverted_dropout}} settled the forward pass: drop, scale the survivors, and every output has the
-# right mean. A network learns in the *backward* pass, and dropout is part of it too. What if it is
-# done wrong there?
+# right mean. But a network learns in the *backward* pass, and dropout takes part in that too. What
+# happens if it goes wrong there?
 #
-# Below, small networks learn the digits with the right forward pass at $p=0.5$ and five backward
-# passes. One uses a fresh mask, so about half of the hidden units that learn were not even there.
-# In a sixth, for comparison, the hidden layer never learns at all.
+# Below, small networks learn to read digits at $p = 0.5$. The forward pass is right in all of
+# them; the backward passes differ. One draws a fresh mask, one has no mask, and two have the wrong
+# scale. In the last, for comparison, the hidden layer never learns at all.
+#
 # **Commit yourself first: what is the error rate with a fresh mask in the backward pass?** (Blind
-# guessing has 90 %.)
+# guessing would give 90 %.)
 
 # %% guess=true
 my_guess = 60  # error rate in percent, with a fresh mask in the backward pass
 
 # %% figure=true
-# Error rates and gradients of five backward passes, and of a hidden layer that never learns.
+# Error rates of networks with six different backward passes.
 guess = expect.guess(my_guess)
 
 
@@ -66,7 +63,7 @@ X, y, X_test, y_test = data.digits()
 X, X_test, T = X.reshape(len(X), -1), X_test.reshape(len(X_test), -1), np.eye(10)[y]
 
 names = list(factors((1, 1), np.random.default_rng())[1])
-wrong, off = np.empty((2, len(names), 5))
+wrong = np.empty((len(names), 5))
 for i, name in enumerate(names):
     for seed in range(5):
         rng = np.random.default_rng(seed)
@@ -78,31 +75,23 @@ for i, name in enumerate(names):
                 net = {k: net[k] - 0.05 * step[k] for k in net}
         guessed = (np.tanh(X_test @ net["W1"].T) @ net["W2"].T).argmax(1)
         wrong[i, seed] = 100 * np.mean(guessed != y_test)
-        kept, ways = factors((len(X), 64), rng)
-        right, own = (gradients(net, X, T, kept, b)["W1"] for b in (kept, ways[name]))
-        off[i, seed] = 100 * np.linalg.norm(own - right) / np.linalg.norm(right)
 
-fig, axes = plot.figure(2, height=3)
-colors = [plot.BLUE, *4 * [plot.ORANGE], plot.GREY]
-for ax, runs in zip(axes, (wrong, off), strict=True):
-    plot.bars(runs.mean(1), names, ax, spread=plot.standard_error(runs, 1), colors=colors)
-axes[0].axvline(guess, color=plot.GREY, linestyle="--")
-axes[0].annotate("your guess ", (guess, 3.5), ha="right", va="center", color=plot.GREY)
-costs, astray = plot.difference(wrong[1], wrong[0]), plot.difference(off[1])
-axes[0].set(title=f"A fresh mask: {costs:.1f} points …", xlim=(0, max(guess, 20) * 1.2),
-            xlabel="error rate, %, 5 runs ± s.e.")
-axes[1].set(title=f"… with a gradient {astray.mean:.0f} ± {astray.error:.0f} % off", yticks=[],
-            xlim=(0, 130), xlabel="error of W1's gradient, % of its length")
-plot.show(fig, "Error rates of six backward passes, and how far their gradients are off. A "
-               f"fresh mask changes the error by {costs:.1f} points, with a gradient "
-               f"{astray.mean:.0f} % off.")
+COLORS = [plot.BLUE, *4 * [plot.ORANGE], plot.GREY]
+fig, (ax,) = plot.figure(1, height=2.8)
+plot.bars(wrong.mean(1), names, ax, spread=plot.standard_error(wrong, 1), colors=COLORS)
+ax.axvline(guess, color=plot.GREY, linestyle="--")
+ax.annotate("your guess ", (guess, 3.5), ha="right", va="center", color=plot.GREY)
+costs = plot.difference(wrong[1], wrong[0])
+ax.set(title=f"A fresh mask changes the error by {costs:.1f} points",
+       xlim=(0, max(guess, 20) * 1.2), xlabel="error rate, %, 5 runs ± s.e.")
+plot.show(fig, "Error rates of six backward passes. A fresh mask changes the error by "
+               f"{costs:.1f} points.")
 
 # %% [markdown]
-# A gradient that is off by three quarters of its length costs about one point of error rate,
-# little more than the scatter from run to run. The output layer's gradient is right in all six,
-# and makes do even with a hidden layer that never learned. A bug like this gets through: the
-# network trains, and nobody looks. Training well is no proof of a right gradient. This lesson
-# builds one that is, and it finds any of the four in a second.
+# Most people expect a ruined network. But the *output* layer's gradient is right in all six rows,
+# and it makes do even with hidden units that never learned (grey). So a network with a wrong
+# gradient trains, and nobody looks. In this lesson you will write a right backward pass, and a test
+# that tells it from the wrong ones.
 #
 # ### One question from {{inverted_dropout}}
 #
@@ -114,8 +103,8 @@ plot.show(fig, "Error rates of six backward passes, and how far their gradients 
 # In training 12 (with probability ¼) or 0; in evaluation 3.
 # </details>
 #
-# Now let the 3 grow a little, to 3.01. In each of these cases, by how much does the output
-# grow? The ratio of both is all that a backward pass needs.
+# Now let the 3 grow a little, to 3.01. By how much does the output grow in each of these cases?
+# The ratio of the two is all that a backward pass needs.
 #
 # ### A worked example: ReLU
 #
@@ -124,9 +113,9 @@ plot.show(fig, "Error rates of six backward passes, and how far their gradients 
 # $$ \frac{\partial L}{\partial x_i} = \frac{\partial L}{\partial y_i}\,
 # \frac{\partial y_i}{\partial x_i}. $$
 #
-# What arrives from behind, `dy`, is multiplied by the layer's own slope. For a ReLU the slope is
-# 1 where $x_i > 0$ and 0 elsewhere. In the backward pass the layer no longer sees $x$, so
-# the forward pass leaves a *cache*: whatever the backward pass will need, and no more.
+# The gradient that arrives, `dy`, is multiplied by the layer's own slope. For a ReLU the slope is
+# 1 where $x_i > 0$ and 0 elsewhere. The backward pass no longer sees $x$, so the forward pass
+# leaves a *cache*: whatever the backward pass will need, and no more.
 
 # %%
 def relu_forward(x):
@@ -144,9 +133,8 @@ print("backward", relu_backward(np.array([10.0, 10.0, -4.0]), cache))
 # %% [markdown]
 # ## Exercise: `dropout_forward`
 #
-# This is {{inverted_dropout}}'s function, and one thing more: it leaves a cache. What goes into it
-# is your choice. "The backward pass can simply draw the mask again" is how one gets a fresh mask,
-# the second bar of the figure above.
+# This is the function of {{inverted_dropout}}, and one thing more: it leaves a cache. What goes
+# into it is your choice.
 
 # %% exercise="dropout_forward"
 def dropout_forward(x, p, rng, training):
@@ -212,7 +200,7 @@ with expect.case("dropout_forward(x, 0.999, rng, True) on 90 000 ones"):
     expect.only(out, (0, 1 / (1 - 0.999)), rtol=1e-6, hint="a survivor must be x / (1 - p).")
 
 # %% check="dropout_forward" points=1
-# In evaluation the output is x; float32 stays float32.
+# In evaluation the output is x.
 x = expect.rng().normal(size=(5, 30))
 with expect.case("dropout_forward(x, 0.6, rng, False)"):
     out, cache = dropout_forward(x.copy(), 0.6, expect.rng(), False)
@@ -220,7 +208,10 @@ with expect.case("dropout_forward(x, 0.6, rng, False)"):
     expect.close(out, x, hint="in evaluation nothing is dropped: y is x.",
                  suspects=[(x / 0.4, "evaluation scales too. Scale in training only."),
                            (x * 0.4, "evaluation multiplies by 1 - p. Leave x as it is.")])
-for p, training in ((0.5, True), (0.5, False), (1.0, True)):
+
+# %% check="dropout_forward" points=1
+# What goes in as float32 comes out as float32.
+for p, training in ((0.5, True), (0.5, False)):
     with expect.case(f"dropout_forward(x, {p}, rng, {training}) on float32"):
         out, cache = dropout_forward(np.ones(8, np.float32), p, expect.rng(), training)
         expect.array(out, 8, np.float32,
@@ -262,9 +253,7 @@ def dropout_forward(x, p, rng, training=True):
 # %% [markdown]
 # ## Exercise: `dropout_backward`
 #
-# "A dropped unit sends 0, so its gradient takes care of itself": no. What arrives from behind
-# knows nothing of the mask; it tells how the loss *would* change if $y_i$ did. And "the scale
-# belongs to the forward pass": no, the slope of $x_i/(1-p)$ is not 1.
+# Here the 3 that grew to 3.01 comes in: what is the slope of a survivor, and of a dropped entry?
 
 # %% exercise="dropout_backward"
 def dropout_backward(dy, cache):
@@ -291,8 +280,8 @@ def dropout_backward(dy, cache):
 # change both as often as you like.
 
 # %% [markdown]
-# Look at your own gradient before you check it. Both pictures must have their gaps at the same
-# places.
+# Look at your own gradient before you check it: where are the gaps on the left, and where on the
+# right?
 
 # %%
 rng = np.random.default_rng()
@@ -471,12 +460,29 @@ def dropout_backward(dy, cache):
     return dy * (again.random(dy.shape) >= p) / (1 - p if p < 1 else 1)
 
 # %% [markdown]
-# ## How does one know?
+# Two ideas are common here. *A dropped unit sends 0, so its gradient vanishes by itself.* It does
+# not: `dy` says how the loss *would* change if $y_i$ did, and knows nothing of the mask. And *the
+# backward pass can draw its own mask*: that is the second bar of the figure above.
 #
-# The checks above knew the right gradient. Your next network comes without such checks. What is
-# always there is the *definition* of a gradient: shift one entry, and see how the loss answers.
-# Shifting to both sides is worth it, because the error then shrinks with $\epsilon^2$ and not
-# with $\epsilon$:
+# ## Explore: which weights learn in this step
+#
+# A small network, with your two functions between its layers. Blue weights get a gradient. Each
+# example has a mask of its own. (You may read that dropout trains another network in every
+# *epoch*; it is another one for every example, each time it is seen.)
+#
+# **Try**: with one example in the step, find a dropped unit. Do the weights *to* it learn, or
+# those *from* it? At $p=0.5$, how many examples does it take until every unit learns? What is
+# left to learn at $p = 0.9$? (Click a slider, then use the arrow keys.)
+
+# %%
+explore.learning_weights(dropout_forward, dropout_backward)
+
+# %% [markdown]
+# ## How can you be sure?
+#
+# The checks above knew the right gradient. Your next network comes without checks, but always with
+# the *definition* of a gradient: shift one entry a little, and see how the loss answers. Shift it
+# to both sides, and the error shrinks with $\epsilon^2$ instead of $\epsilon$:
 #
 # $$ \frac{\partial f}{\partial x_i} \approx
 # \frac{f(x + \epsilon\, e_i) - f(x - \epsilon\, e_i)}{2\,\epsilon}, $$
@@ -484,10 +490,6 @@ def dropout_backward(dy, cache):
 # where $e_i$ is 1 at entry $i$ and 0 elsewhere.
 #
 # ## Exercise: `numerical_gradient`
-#
-# The formula is short, and yet a checker with a bug of its own is common: it shifts all entries
-# at once, forgets to shift back, or shifts whole numbers by $10^{-5}$, which leaves them as they
-# were.
 
 # %% exercise="numerical_gradient"
 def numerical_gradient(f, x, eps=1e-5):
@@ -505,9 +507,8 @@ def numerical_gradient(f, x, eps=1e-5):
         x[i] = middle + eps
         above = f(x)
         x[i] = middle - eps
-        below = f(x)
+        gradient[i] = (above - f(x)) / (2 * eps)
         x[i] = middle
-        gradient[i] = (above - below) / (2 * eps)
     return gradient
     ### END SOLUTION
 
@@ -523,38 +524,51 @@ def numerical_gradient(f, x, eps=1e-5):
 # Adding and subtracting `eps` again would leave a rounding error.
 
 # %% [markdown]
-# How small should $\epsilon$ be? Below, a loss stands behind your dropout layer, and your
-# `numerical_gradient` is held against your `dropout_backward`, for five masks. **Commit yourself
-# first: which $\epsilon$ gives the smallest error?**
+# How small should $\epsilon$ be? Next, your `numerical_gradient` is compared with your
+# `dropout_backward`, for a loss behind your layer. Some courses say that this "does not work with
+# dropout", as the loss is random. So it is done twice: with a generator that runs on from call to
+# call, and with one seed for all calls, which freezes the mask.
+#
+# **Commit yourself first: with the mask frozen, which $\epsilon$ gives the smallest error?**
 
 # %% guess=true
 my_guess = 1e-11  # the eps with the smallest error
 
 # %% figure=true
-# The error of your numerical gradient against eps, for five masks.
+# The error of your numerical gradient against eps, for five frozen masks and for running ones.
 guess = expect.guess(my_guess)
 rng, steps = np.random.default_rng(), 10.0 ** np.arange(-12, -0.4, 0.5)
-fig, (ax,) = plot.figure(1, width=7, height=3)
-best = []
+fig, (ax,) = plot.figure(1, width=7.5, height=3.2)
+frozen, running = np.empty((2, 5, len(steps)))
 for seed in range(5):
     x = rng.normal(size=50)
-
-    def loss(z, seed=seed):  # the same seed, so the same mask, at every call
-        return np.sum(np.sin(3 * dropout_forward(z, 0.4, np.random.default_rng(seed), True)[0]))
-
     out, cache = dropout_forward(x, 0.4, np.random.default_rng(seed), True)
     exact = dropout_backward(3 * np.cos(3 * out), cache)
-    errors = [np.linalg.norm(numerical_gradient(loss, x, eps) - exact) for eps in steps]
-    best.append(np.log10(steps[np.argmin(errors)]))
-    ax.loglog(steps, errors / np.linalg.norm(exact), color=plot.BLUE, alpha=0.5, marker=".")
+    for errors, generator in ((frozen, lambda seed=seed: np.random.default_rng(seed)),
+                              (running, lambda: rng)):
+        def loss(z, generator=generator):
+            return np.sum(np.sin(3 * dropout_forward(z, 0.4, generator(), True)[0]))
+
+        off = [np.linalg.norm(numerical_gradient(loss, x, eps) - exact) for eps in steps]
+        errors[seed] = off / np.linalg.norm(exact)
+ax.loglog(steps, frozen.T, color=plot.BLUE, alpha=0.5, marker=".")
+ax.loglog(steps, running.T, color=plot.ORANGE, alpha=0.5)
 ax.axvline(guess, color=plot.GREY, linestyle="--")
-ax.annotate(" your guess", (guess, 0.3), color=plot.GREY)
-ax.annotate("rounding, ~ 1 / ε", (1e-9, 3e-5), color=plot.INK)
-ax.annotate("the formula, ~ ε²", (2e-3, 1e-7), color=plot.INK)
+ax.annotate(" your guess", (guess, 1e14), color=plot.GREY)
+ax.annotate("a new mask in each call", (1e-5, 1e8), color=plot.ORANGE)
+ax.annotate("mask frozen", (1e-4, 1e-4), color=plot.BLUE)
+ax.annotate("rounding, ~ 1 / ε", (1.5e-12, 1e-9))
+ax.annotate("the formula, ~ ε²", (1e-3, 1e-8))
+best = np.log10(steps[frozen.argmin(1)])
+told = (f"at ε = 10 to the power {best.mean():.1f} ± {best.std(ddof=1):.1f}; with new masks it "
+        f"is never below {running.min():.1g}")
 ax.set(xlabel="ε", ylabel="relative error")
-told = f"10 to the power {np.mean(best):.1f} ± {np.std(best, ddof=1):.1f}"
-ax.set_title(f"The error is least at ε = {told}")
-plot.show(fig, f"Relative error against epsilon for five masks; it is least at {told}.")
+ax.set_title(f"The error is least {told}")
+plot.show(fig, f"Relative error against epsilon: with frozen masks it is least {told}.")
+
+# %% [markdown]
+# Freeze the mask, and a random network can be checked. A smaller $\epsilon$ is not always a better
+# one: to the left of the V's bottom, the rounding of $f$ is divided by an ever smaller number.
 
 # %% check="numerical_gradient" points=2
 # A quadratic, for which central differences are exact but for rounding.
@@ -626,30 +640,25 @@ with expect.case("numerical_gradient(lambda z: np.sum(0.3 * z**2), x) on float32
 # %% mistakes="numerical_gradient"
 {
     "one-sided: it is f(x + eps) - f(x)": ("""x[i] = middle - eps
-        below = f(x)
-        x[i] = middle
-        gradient[i] = (above - below) / (2 * eps)""", """x[i] = middle
+        gradient[i] = (above - f(x)) / (2 * eps)
+        x[i] = middle""", """x[i] = middle
         gradient[i] = (above - f(x)) / eps"""),
     "one-sided: it is f(x) - f(x - eps)": ("""x[i] = middle + eps
         above = f(x)
         x[i] = middle - eps
-        below = f(x)
-        x[i] = middle
-        gradient[i] = (above - below) / (2 * eps)""", """x[i] = middle - eps
-        below = f(x)
-        x[i] = middle
-        gradient[i] = (f(x) - below) / eps"""),
+        gradient[i] = (above - f(x)) / (2 * eps)""", """above = f(x)
+        x[i] = middle - eps
+        gradient[i] = (above - f(x)) / eps"""),
     "one-sided, and the points lie eps apart": ("middle - eps", "middle"),
     "divided by eps": ("(2 * eps)", "eps"),
     "not divided": (" / (2 * eps)", ""),
-    "the sign": ("above - below", "below - above"),
+    "the sign": ("above - f(x)", "f(x) - above"),
     "one number: all entries": ("gradient = np.empty(x.shape)",
                                 "return (f(x + eps) - f(x - eps)) / (2 * eps)"),
     "at once. Shift one by one": ("""x[i] = middle + eps
         above = f(x)
         x[i] = middle - eps
-        below = f(x)
-        x[i] = middle""", "above, below = f(x + eps), f(x - eps)"),
+        gradient[i] = (above - f(x))""", "gradient[i] = (f(x + eps) - f(x - eps))"),
     "still shifted while the next": ("        x[i] = middle\n", ""),
     "each row is shifted as a whole": ("""np.ndindex(x.shape):
         middle = x[i]""", """range(len(x)):
@@ -688,13 +697,44 @@ def numerical_gradient(f, x, eps=1e-5):
     return np.array([f(x + eps * e) - f(x - eps * e) for e in units]).reshape(x.shape) / eps / 2
 
 # %% [markdown]
+# Now back to the six backward passes. Their error rates gave little away; here is what your
+# function says of them.
+
+# %% figure=true
+# The six backward passes again: error rates, and how far your numerical gradient is from theirs.
+off = np.empty((len(names), 5))
+for seed in range(5):
+    rng = np.random.default_rng(seed)
+    net = {"W1": rng.normal(0, 1 / 8, (16, 64)), "W2": rng.normal(0, 1 / 4, (10, 16))}
+    rows = rng.choice(len(X), 16, replace=False)
+    kept, ways = factors((16, 16), rng)
+
+    def loss(W1, net=net, rows=rows, kept=kept):
+        sent = np.tanh(X[rows] @ W1.T) * kept
+        return np.sum((sent @ net["W2"].T - T[rows]) ** 2) / len(rows)
+
+    found = numerical_gradient(loss, net["W1"])
+    for i, name in enumerate(names):
+        own = gradients(net, X[rows], T[rows], kept, ways[name])["W1"]
+        off[i, seed] = np.linalg.norm(own - found) / np.linalg.norm(found)
+
+fig, axes = plot.figure(2, height=2.8)
+plot.bars(wrong.mean(1), names, axes[0], spread=plot.standard_error(wrong, 1), colors=COLORS)
+axes[0].set(xlabel="error rate, %, 5 runs ± s.e.", title="What training shows …")
+plot.bars(off.mean(1), names, axes[1], spread=plot.standard_error(off, 1), colors=COLORS)
+axes[1].set(xscale="log", xlim=(1e-13, 1e4), yticks=[], title="… and what your function shows",
+            xlabel="relative error of W1's gradient")
+told = (f"{off[0].max():.0e} at most for the right pass, {off[1:5].min():.2f} at least for the "
+        "four wrong ones")
+fig.suptitle(f"Relative error: {told}", x=0.01, ha="left", fontsize=11)
+plot.show(fig, "Error rates of six backward passes, and the relative error of their gradients: "
+               f"{told}.")
+
+# %% [markdown]
 # ## A layer that remembers
 #
 # A network of many layers would have to carry many caches. So layers are objects: `forward`
-# keeps the cache, `backward` uses it, and a switch says whether the layer trains. Three things
-# go wrong here in practice. The mask is drawn once and kept for ever. `eval()` stops the
-# dropping but leaves the old mask for `backward`. And `self.train = True` in `__init__` hides the
-# method of the same name.
+# keeps the cache, `backward` uses it, and a switch says whether the layer trains.
 #
 # ## Exercise: `Dropout`
 
@@ -747,8 +787,8 @@ class Dropout:
 # An attribute with the name of a method hides the method. `self.training` is free.
 
 # %% [markdown]
-# Look at your layer: six calls of `forward` on ones, with `eval()` and `train()` between them, and
-# `backward` after each. A pale square is a 0. Both pictures must be the same.
+# Look at your layer: six calls of `forward` on ones, each with `backward` after it. A pale square
+# is a 0. The two pictures should be the same.
 
 # %%
 layer, sent, back = Dropout(0.4, np.random.default_rng()), [], []
@@ -870,11 +910,6 @@ with expect.case("a new layer: layer.eval(), twice; layer.forward(x); layer.trai
     layer.train()
     expect.only(layer.forward(x) / x, (0, 1 / 0.6), hint="after train() the layer is in training, "
                 "whatever it was before. Set the mode; do not flip it.")
-with expect.case("layer = Dropout(1.0, rng): layer.forward(x), layer.backward(dy)", crash=lacks):
-    layer = Dropout(1.0, rng)
-    nothing = [(np.nan * x, "0 / 0 gives NaN at p = 1. Let your two functions do the work.")]
-    expect.close(layer.forward(x), 0 * x, hint="at p = 1 nothing survives.", suspects=nothing)
-    expect.close(layer.backward(dy), 0 * x, hint="at p = 1 nothing survives.", suspects=nothing)
 
 # %% check="Dropout" points=1
 # Every entry has a coin of its own, fresh at each forward, and from rng alone.
@@ -941,394 +976,17 @@ class Dropout:
         return self._slope * dy
 
 # %% [markdown]
-# ## A whole network
-#
-# Now write it yourself. For a batch of $n$ rows $x$ with classes $y$:
-#
-# $$ h = \operatorname{relu}(W_1 x + b_1), \quad s = \text{dropout}(h), \quad z = W_2 s + b_2,
-# \quad L = \frac1n \sum -\log \operatorname{softmax}(z)_y . $$
-#
-# One result to start the backward pass from: $\partial L/\partial z$ is
-# $(\operatorname{softmax}(z) - \text{one-hot}(y))/n$, row by row. From there, walk back through
-# the lines above, and look at every step's shape.
-#
-# ## Exercise: `mlp_loss_and_gradients`
-#
-# Two traps. The backward pass meets *two* gates, dropout's and the ReLU's, and must pass both. And
-# $\log$ of a softmax that has underflowed to 0 is $-\infty$: a single image that the network is
-# sure of, wrongly, ruins the loss.
-
-# %% exercise="mlp_loss_and_gradients"
-def mlp_loss_and_gradients(params, X, y, p, rng):
-    """Mean cross-entropy of a ReLU network with dropout after its hidden layer, and gradients.
-
-    params : dict of "W1" (hidden, features), "b1" (hidden,), "W2" (classes, hidden),
-        "b2" (classes,), left as they are
-    X : (n, features); y : (n,) whole numbers 0 … classes - 1
-    p : probability of dropping a hidden unit; rng : np.random.Generator
-    Returns (loss in nats, a number; dict of dL/dparam, with the keys and shapes of params).
-    """
-    ### BEGIN SOLUTION
-    h = np.maximum(X @ params["W1"].T + params["b1"], 0)
-    sent, cache = dropout_forward(h, p, rng, True)
-    z = sent @ params["W2"].T + params["b2"]
-    z = z - z.max(1, keepdims=True)
-    log_q = z - np.log(np.exp(z).sum(1, keepdims=True))
-    rows = np.arange(len(y))
-    loss = -log_q[rows, y].mean()
-    error = np.exp(log_q)
-    error[rows, y] -= 1
-    error /= len(y)
-    at_h = dropout_backward(error @ params["W2"], cache) * (h > 0)
-    return loss, {"W1": at_h.T @ X, "b1": at_h.sum(0), "W2": error.T @ sent, "b2": error.sum(0)}
-    ### END SOLUTION
-
-# %% [markdown] hint="mlp_loss_and_gradients"
-# For $z = s\,W^\top + b$ with rows of a batch: the gradient of $W$ is `dz.T @ s`, that of $b$ is
-# the sum of `dz` over the rows, and that of $s$ is `dz @ W`.
-
-# %% [markdown] hint="mlp_loss_and_gradients"
-# Subtract each row's largest logit before you exponentiate; then take the logarithm of the
-# softmax on paper, not in the computer.
-
-# %% [markdown] hint="mlp_loss_and_gradients"
-# Between `dz @ W2` and the gradient of `W1` stand your `dropout_backward` and one comparison.
-
-# %% [markdown]
-# Some courses say that a gradient check "does not work with dropout", since the loss is random.
-# Try both: your gradient against your `numerical_gradient`, once with a generator that runs on
-# from call to call, once with the same seed in every call, which freezes the mask. Five networks
-# each.
-
-# %% figure=true
-# Your gradient against central differences: with a frozen mask, and with a new one in each call.
-def check_gradient(net, rows, fresh_generator):
-    """The relative error of each gradient; `fresh_generator()` serves one call of the loss."""
-    exact = mlp_loss_and_gradients(net, X[rows], y[rows], 0.5, fresh_generator())[1]
-    errors = []
-    for k in net:
-        def loss(value, k=k):
-            return mlp_loss_and_gradients(net | {k: value}, X[rows], y[rows], 0.5,
-                                          fresh_generator())[0]
-
-        off = np.linalg.norm(numerical_gradient(loss, net[k]) - exact[k])
-        errors.append(off / np.linalg.norm(exact[k]))
-    return errors
-
-
-fig, (ax,) = plot.figure(1, width=7.5, height=2.7)
-found = {plot.ORANGE: [], plot.BLUE: []}
-for seed in range(5):
-    rng = np.random.default_rng()
-    net = {"W1": rng.normal(0, 0.3, (8, 64)), "b1": rng.normal(0, 0.3, 8),
-           "W2": rng.normal(0, 0.3, (10, 8)), "b2": np.zeros(10)}
-    rows = rng.choice(len(X), 16, replace=False)
-    for color, generator in ((plot.ORANGE, lambda rng=rng: rng),
-                             (plot.BLUE, lambda seed=seed: np.random.default_rng(seed))):
-        found[color].append(check_gradient(net, rows, generator))
-        ax.plot(found[color][-1], range(4), "o", color=color, alpha=0.6)
-ax.set_xscale("log")
-ax.axvline(1e-7, color=plot.GREY, linestyle="--")
-ax.set_yticks(range(4), list(net))
-ax.set(xlabel="relative error of your gradient (dashed: 1e-7)", ylim=(3.5, -0.9),
-       xlim=(1e-14, 1e7))
-ax.annotate("mask frozen by the seed", (1e-10, -0.5), ha="center", va="center", color=plot.BLUE)
-ax.annotate("a new mask in each call", (1e4, -0.5), ha="center", va="center", color=plot.ORANGE)
-told = (f"at most {np.max(found[plot.BLUE]):.0e} with a frozen mask, at least "
-        f"{np.min(found[plot.ORANGE]):.0e} with new ones")
-ax.set_title(f"Relative error: {told}")
-plot.show(fig, f"Relative errors of the gradients of five networks: {told}.")
-
-# %% check="mlp_loss_and_gradients" points=1
-# Without dropout: the loss, and the form of the gradients.
-rng = expect.rng()
-batch, labels = rng.normal(size=(5, 3)), rng.integers(4, size=5)
-net = {"W1": rng.normal(size=(6, 3)), "b1": rng.normal(size=6),
-       "W2": rng.normal(size=(4, 6)), "b2": rng.normal(size=4)}
-with expect.case("loss, gradients = mlp_loss_and_gradients(params, X, y, 0.0, rng), five rows",
-                 crash=[("unpack", "return two things: the loss and a dictionary."),
-                        ("has no attribute 'keys'", "the gradients are no dictionary.")]):
-    copies = [v.copy() for v in (batch, labels, *net.values())]
-    loss, found = mlp_loss_and_gradients(net, batch, labels, 0.0, rng)
-    for now, before in zip((batch, labels, *net.values()), copies, strict=True):
-        expect.unchanged(now, before, hint="the function writes into what it is given. "
-                                           "Training steps belong elsewhere.")
-    expect.equal(" ".join(sorted(found.keys())), "W1 W2 b1 b2",
-                 hint="the dictionary of gradients has the keys of params.")
-    for k in net:
-        expect.array(found[k], net[k].shape, hint=f"the gradient of {k} has the shape of {k}.")
-    h = torch.relu(torch.tensor(batch) @ torch.tensor(net["W1"].T) + torch.tensor(net["b1"]))
-    z = h @ torch.tensor(net["W2"].T) + torch.tensor(net["b2"])
-    right = float(torch.nn.functional.cross_entropy(z, torch.tensor(labels)))
-    expect.close(
-        loss, right, hint="the mean over rows of -log softmax(z) at the right class.",
-        suspects=[
-            (5 * right, "that is the sum over the rows. Take the mean."),
-            (right / 4, "that is the mean over rows and classes. Divide by the rows only."),
-            (-right, "the sign: the loss is minus the logarithm."),
-            (right / np.log(2), "that is in bits. Use the natural logarithm."),
-        ],
-    )
-
-# %% check="mlp_loss_and_gradients" points=1
-# Without dropout: all gradients are those of torch's autograd.
-rng = expect.rng()
-batch, labels = rng.normal(size=(5, 3)), rng.integers(4, size=5)
-net = {"W1": rng.normal(size=(6, 3)), "b1": rng.normal(size=6),
-       "W2": rng.normal(size=(4, 6)), "b2": rng.normal(size=4)}
-with expect.case("the gradients of mlp_loss_and_gradients(params, X, y, 0.0, rng), five rows"):
-    given = {k: v.copy() for k, v in net.items()}
-    found = mlp_loss_and_gradients(given, batch.copy(), labels.copy(), 0.0, rng)[1]
-    leaf = {k: torch.tensor(v, requires_grad=True) for k, v in net.items()}
-    h = torch.relu(torch.tensor(batch) @ leaf["W1"].T + leaf["b1"])
-    z = h @ leaf["W2"].T + leaf["b2"]
-    torch.nn.functional.cross_entropy(z, torch.tensor(labels)).backward()
-    right = {k: v.grad.numpy() for k, v in leaf.items()}
-    q = torch.softmax(z, 1).detach().numpy()
-    no_gate = (q - np.eye(4)[labels]) @ net["W2"] / 5
-    for k, ungated in (("b2", 0), ("W2", 0), ("b1", no_gate.sum(0)), ("W1", no_gate.T @ batch)):
-        expect.close(
-            found[k], right[k], hint=f"{k}: go through the chain rule step by step, from z back.",
-            suspects=[
-                (5 * right[k], f"{k}: not divided by the number of rows; the loss is a mean."),
-                (right[k] / 5, f"{k}: divided by the number of rows twice."),
-                (-right[k], f"{k}: the sign is wrong."),
-                (q.mean(0), f"{k}: subtract 1 from the softmax at the right class."),
-                (ungated, f"{k}: the ReLU's gate is missing; units that sent 0 learn nothing."),
-            ],
-        )
-
-# %% check="mlp_loss_and_gradients" points=2
-# With dropout, one row: the mask is read off W2's gradient; all else is torch's, with this mask.
-rng, p = expect.rng(), 0.25
-batch, labels = rng.normal(size=(1, 4)), rng.integers(3, size=1)
-net = {"W1": rng.normal(size=(2000, 4)), "b1": rng.normal(size=2000),
-       "W2": 0.01 * rng.normal(size=(3, 2000)), "b2": rng.normal(size=3)}
-with expect.case("mlp_loss_and_gradients(params, X, y, 0.25, rng), one row, 2000 hidden units"):
-    given = {k: v.copy() for k, v in net.items()}
-    loss, found = mlp_loss_and_gradients(given, batch.copy(), labels.copy(), p, rng)
-    h = np.maximum(net["W1"] @ batch[0] + net["b1"], 0)
-    on = h > 0
-    largest = np.argmax(np.abs(found["b2"]))
-    sent = found["W2"][largest] / found["b2"][largest]
-    kept = sent[on] != 0
-    none_dropped = [(1, "nothing was dropped from what W2's gradient uses. Is dropout between h "
-                        "and z, in training mode, and the gradient taken from its output, not h?")]
-    expect.only(
-        sent[on] / h[on], (0, 1 / (1 - p)), rtol=1e-6,
-        hint="what W2 receives is relu(W1 x + b1) after dropout, and nothing else is dropped.",
-        suspects=none_dropped if kept.all() else [
-            (1, "the survivors are not scaled."),
-            (1 / p, "p is swapped: it is the probability of dropping."),
-        ],
-    )
-    expect.mean(kept, 1 - p, of=(0, 1), hint="each hidden unit is dropped with probability p.")
-    leaf = {k: torch.tensor(v, requires_grad=True) for k, v in net.items()}
-    h = torch.relu(torch.tensor(batch) @ leaf["W1"].T + leaf["b1"])
-    z = (h * torch.tensor(sent != 0) / (1 - p)) @ leaf["W2"].T + leaf["b2"]
-    right = torch.nn.functional.cross_entropy(z, torch.tensor(labels))
-    right.backward()
-    expect.close(loss, right.item(), hint="the loss is not that of the thinned network.")
-    arrived = ((torch.softmax(z, 1).detach().numpy() - np.eye(3)[labels]) @ net["W2"])[0]
-    keeps = sent != 0
-    expect.close(
-        found["b1"], leaf["b1"].grad.numpy(),
-        hint="b1: go back through dropout, then through the ReLU.",
-        suspects=[
-            (arrived * on, "b1: the backward pass has no dropout mask. It needs that of forward."),
-            (arrived * on / (1 - p), "b1: dropped units get a gradient; they learn nothing."),
-            (arrived * keeps, "b1: the scale 1 / (1 - p) is missing in the backward pass."),
-            (arrived * keeps / (1 - p) ** 2, "b1: the backward pass is scaled twice."),
-            (arrived * on * (found["b1"] != 0) / (1 - p), "b1: a fresh mask in the backward pass."),
-        ],
-    )
-    expect.close(found["W1"], leaf["W1"].grad.numpy(),
-                 hint="b1's gradient is right, W1's is not. What W1 multiplies is X.")
-
-# %% check="mlp_loss_and_gradients" points=1
-# In a batch each row has a mask of its own, and all randomness is rng's.
-rng = expect.rng()
-batch, labels = np.ones((60, 1)), np.zeros(60, int)
-net = {"W1": np.ones((20, 1)), "b1": np.zeros(20),
-       "W2": rng.normal(size=(3, 20)), "b2": np.zeros(3)}
-with expect.case("mlp_loss_and_gradients(params, X, y, 0.5, rng) on 60 equal rows"):
-    loss, found = mlp_loss_and_gradients(net, batch, labels, 0.5, rng)
-    expect.equal(int(np.sum(found["b1"] == 0)), 0,
-                 hint="units without any gradient: one mask serves the whole batch.")
-
-
-def sent(p, rng):
-    """Which of 600 hidden units sent something, read off W2's gradient for one row."""
-    net = {"W1": np.ones((600, 1)), "b1": np.zeros(600)}
-    net |= {"W2": np.zeros((3, 600)), "b2": np.zeros(3)}
-    found = mlp_loss_and_gradients(net, np.ones((1, 1)), np.zeros(1, int), p, rng)[1]
-    return found["W2"][0] / found["b2"][0]
-
-
-with expect.case("mlp_loss_and_gradients(params, X, y, p, rng), one row, 24 times for four p"):
-    expect.coins(sent, axes=["hidden unit"])
-
-# %% check="mlp_loss_and_gradients" points=1
-# With dropout, a batch: central differences of your own loss, to 1e-7.
-rng = expect.rng()
-batch = rng.integers(-2, 3, size=(5, 3)).astype(float)
-labels = rng.integers(4, size=5)
-net = {"W1": rng.integers(-3, 4, size=(6, 3)) / 2, "b1": rng.choice([-0.25, 0.25], size=6),
-       "W2": rng.normal(size=(4, 6)), "b2": rng.normal(size=4)}
-found = {}
-for k in ("b2", "W2", "b1", "W1"):
-    with expect.case(f"the gradient of {k} against a central difference, the mask frozen, p = 0.4"):
-        exact = mlp_loss_and_gradients(net, batch, labels, 0.4, np.random.default_rng(7))[1][k]
-        along = rng.normal(size=net[k].shape)
-        along /= np.linalg.norm(along)
-        above, below = (
-            mlp_loss_and_gradients(
-                net | {k: net[k] + shift * along}, batch, labels, 0.4, np.random.default_rng(7)
-            )[0]
-            for shift in (1e-5, -1e-5)
-        )
-        expect.close(
-            float(np.sum(exact * along)), float(above - below) / 2e-5,
-            rtol=1e-7, atol=1e-10 + 1e-7 * np.linalg.norm(exact),
-            hint=f"the gradient of {k} is not that of your own loss, with several rows and p > 0.",
-        )
-
-# %% check="mlp_loss_and_gradients" points=1
-# Large logits: the loss stays exact.
-rng = expect.rng()
-batch, labels = rng.uniform(1, 2, size=(8, 3)), np.arange(8) % 4
-net = {"W1": rng.uniform(1, 2, size=(6, 3)), "b1": np.zeros(6),
-       "W2": 1000 * rng.normal(size=(4, 6)), "b2": np.zeros(4)}
-net["W2"][0] = np.abs(net["W2"][0])
-with expect.case("mlp_loss_and_gradients(params, X, y, 0.0, rng) with logits of tens of thousands"):
-    with np.errstate(all="ignore"):
-        given = {k: v.copy() for k, v in net.items()}
-        loss, found = mlp_loss_and_gradients(given, batch.copy(), labels.copy(), 0.0, rng)
-    z = torch.tensor(np.maximum(batch @ net["W1"].T, 0) @ net["W2"].T)
-    right = float(torch.nn.functional.cross_entropy(z, torch.tensor(labels)))
-    expect.close(
-        loss, right, rtol=1e-7,
-        hint="a softmax of 0 has lost its logarithm, and clipping invents another. "
-             "Use z - max - log(sum(exp(z - max))).",
-        suspects=[
-            (np.nan, "exp overflows. Subtract each row's largest logit first."),
-            (np.inf, "the loss is infinite: an exp has overflowed, or a softmax has become 0."),
-        ],
-    )
-
-# %% mistakes="mlp_loss_and_gradients"
-{
-    "return two things": ("return loss, {", 'return {"loss": loss, '),
-    "the keys of params": ('{"W1": at_h', '{"dW1": at_h'),
-    "are no dictionary": (
-        '{"W1": at_h.T @ X, "b1": at_h.sum(0), "W2": error.T @ sent, "b2": error.sum(0)}',
-        "(at_h.T @ X, at_h.sum(0), error.T @ sent, error.sum(0))"),
-    "Training steps belong elsewhere": ("return loss, {", """params["b2"] -= error.sum(0)
-    return loss, {"""),
-    "the gradient of W1 has the shape of W1": ("at_h.T @ X", "X.T @ at_h"),
-    "the gradient of b1 has the shape of b1": ("at_h.sum(0)", "at_h"),
-    "the sum over the rows": ("y].mean()", "y].sum()"),
-    "the mean over rows and classes": ("y].mean()", "y].sum() / z.size"),
-    "minus the logarithm": ("-log_q[rows", "log_q[rows"),
-    "in bits": ("y].mean()", "y].mean() / np.log(2)"),
-    "not divided by the number of rows": ("    error /= len(y)\n", ""),
-    "divided by the number of rows twice": ("error /= len(y)", "error /= len(y) ** 2"),
-    "b2: the sign is wrong": ("error /= len(y)", "error /= -len(y)"),
-    "subtract 1 from the softmax": ("    error[rows, y] -= 1\n", ""),
-    "the ReLU's gate is missing": (" * (h > 0)", ""),
-    "taken from its output, not h": ("error.T @ sent", "error.T @ h"),
-    "the survivors are not scaled": ("rng, True)", "rng, True)\n    sent = sent * (1 - p)"),
-    "nothing else is dropped": ("h = np.max", """X = dropout_forward(X, p, rng, True)[0]
-    h = np.max"""),
-    "p is swapped": ("dropout_forward(h, p, rng", "dropout_forward(h, 1 - p if p else 0, rng"),
-    "dropped with probability p": ("rng, True)", """rng, True)
-    sent = sent * (rng.random(h.shape) >= p)"""),
-    "not that of the thinned network": ("-log_q[rows, y].mean()",
-        'train.log_loss(train.softmax(h @ params["W2"].T + params["b2"]), y)'),
-    "the backward pass has no dropout mask": ('dropout_backward(error @ params["W2"], cache)',
-                                         '(error @ params["W2"])'),
-    "dropped units get a gradient; they": ('dropout_backward(error @ params["W2"], cache)',
-                                           '(error @ params["W2"]) / (1 - p)'),
-    "is missing in the backward pass": ('dropout_backward(error @ params["W2"], cache)',
-                                   '(error @ params["W2"]) * (sent > 0)'),
-    "the backward pass is scaled twice": ("cache) * (h", "cache) / (1 - p) * (h"),
-    "a fresh mask in the backward pass": ('dropout_backward(error @ params["W2"], cache)',
-                                     'dropout_forward(error @ params["W2"], p, rng, True)[0]'),
-    "one mask serves the whole batch": ("sent, cache = dropout_forward(h, p, rng, True)",
-        "factor, cache = dropout_forward(0 * h[:1] + 1, p, rng, True)\n    sent = h * factor"),
-    "a seed is set inside": ("h, p, rng, True", "h, p, np.random.default_rng(0), True"),
-    "do not come from the given generator": ("h, p, rng, True",
-                                             "h, p, np.random.default_rng(), True"),
-    "not that of your own loss": ("at_h.T @ X", "at_h.T @ (X if p == 0 or len(X) == 1 else X / 2)"),
-    "exp overflows": ("""    z = z - z.max(1, keepdims=True)
-    log_q = z - np.log(np.exp(z)""", "    log_q = np.log(np.exp(z) / np.exp(z)"),
-    "the loss is infinite": ("z - np.log(np.exp(z).sum(1, keepdims=True))",
-                             "np.log(train.softmax(z))"),
-    "clipping invents another": ("-log_q[rows, y].mean()", "train.log_loss(np.exp(log_q), y)"),
-}
-
-# %% correct="mlp_loss_and_gradients"
-def mlp_loss_and_gradients(params, X, y, p, rng):
-    n, classes = len(X), len(params["b2"])
-    before = np.einsum("nf,hf->nh", X, params["W1"]) + params["b1"]
-    gate = (before > 0) * rng.binomial(1, 1 - p, before.shape) / (1 - p or 1)
-    sent = gate * before
-    z = np.einsum("nh,ch->nc", sent, params["W2"]) + params["b2"]
-    total = np.logaddexp.reduce(z, axis=1)
-    loss = sum(total[i] - z[i, y[i]] for i in range(n)) / n
-    dz = np.array([(np.exp(z[i] - total[i]) - (np.arange(classes) == y[i])) / n for i in range(n)])
-    dbefore = gate * np.einsum("nc,ch->nh", dz, params["W2"])
-    return float(loss), {
-        "b2": np.ones(n) @ dz,
-        "W2": np.einsum("nc,nh->ch", dz, sent),
-        "b1": np.ones(n) @ dbefore,
-        "W1": np.einsum("nh,nf->hf", dbefore, X),
-    }
-
-# %% [markdown]
-# ## Half the units, half the time?
-#
-# At $p=0.5$ half of the hidden units have nothing to do. **Predict first**: how long does a step
-# of your network take, compared with one without dropout?
-
-# %% guess=true
-my_guess = 0.5  # times as long as at p = 0
-
-# %% figure=true
-# The time of one step of your network at three drop rates.
-guess = expect.guess(my_guess)
-rng, rates, seconds = np.random.default_rng(), (0.0, 0.5, 0.9), np.empty((3, 5, 10))
-net = {"W1": rng.normal(0, 0.1, (512, 64)), "b1": np.zeros(512),
-       "W2": rng.normal(0, 0.1, (10, 512)), "b2": np.zeros(10)}
-for run, step, i in np.ndindex(5, 10, 3):
-    start = perf_counter()
-    mlp_loss_and_gradients(net, X[:256], y[:256], rates[i], rng)
-    seconds[i, run, step] = perf_counter() - start
-milliseconds = 1000 * seconds.min(2)  # the quickest of ten steps: what else runs here disturbs less
-
-fig, (ax,) = plot.figure(1, width=7, height=2.0)
-times, spread = milliseconds.mean(1), plot.standard_error(milliseconds, 1)
-plot.bars(times, [f"p = {p}" for p in rates], ax, spread=spread)
-ax.axvline(guess * times[0], color=plot.GREY, linestyle="--")
-ax.set_xlabel("quickest of ten steps, ms (5 runs ± s.e.; dashed: your guess for p = 0.5)")
-ratios = milliseconds[1] / milliseconds[0]
-told = f"{ratios.mean():.2f} ± {plot.standard_error(ratios):.2f} times as long as at p = 0"
-ax.set_title(f"A step at p = 0.5 takes {told}")
-plot.show(fig, f"Time of one training step at three drop rates. At p = 0.5 it takes {told}.")
-
-# %% [markdown]
-# "Dropped units save work" is true on paper only. The mask has zeros in other places for each
-# row, so the matrix products run in full and multiply zeros. And a network with dropout needs
-# *more* steps: Srivastava et al. (2014, conclusion) found that it typically takes two to three
-# times as long to train.
+# Three faults are common in real code: a mask that is drawn once and kept; an `eval()` that stops
+# the dropping, but leaves the old mask for `backward`; and `self.train = True` in `__init__`, which
+# hides the method of the same name.
 #
 # ## Does the gradient average out?
 #
 # {{inverted_dropout}} ended on a question: the output's mean is right; is its gradient's? For the
 # *layer* it is: with `dy` given, the mean of `dy * m / (1 - p)` over masks is `dy`, as in
-# evaluation. Many conclude that dropout gives a noisy, but on average right, gradient of the whole
-# network's loss. **At which angle to that gradient would you then expect the average over many
-# masks?**
+# evaluation. It is tempting to conclude that dropout gives a noisy, but on average right, gradient
+# of the whole network's loss. **At what angle to that gradient would you then expect the average
+# over many masks?**
 
 # %% guess=true
 my_guess = 0  # degrees between the average over masks and the whole network's gradient, p = 0.5
@@ -1338,11 +996,13 @@ my_guess = 0  # degrees between the average over masks and the whole network's g
 guess = expect.guess(my_guess)
 
 
-def gradient(net, rows, p, masks, rng):
-    """The gradient as one long vector, averaged over `masks` masks of each row."""
-    many = np.repeat(rows, masks)
-    found = mlp_loss_and_gradients(net, X[many], y[many], p, rng)[1]
-    return np.concatenate([found[k].ravel() for k in sorted(found)])
+def gradient(net, rows, layer):
+    """The gradient of a network's weights as one long vector; `layer` is your Dropout."""
+    h = np.maximum(X[rows] @ net["W1"].T + net["b1"], 0)
+    sent = layer.forward(h)
+    error = (train.softmax(sent @ net["W2"].T + net["b2"]) - T[rows]) / len(rows)
+    arrived = layer.backward(error @ net["W2"]) * (h > 0)
+    return np.concatenate([(arrived.T @ X[rows]).ravel(), (error.T @ sent).ravel()])
 
 
 def angle(a, b):
@@ -1351,14 +1011,15 @@ def angle(a, b):
 
 rates, rng, angles = (0.1, 0.3, 0.5, 0.7), np.random.default_rng(), []
 for seed in range(5):
-    net = train.two_layer(X, y, lambda h, rng: dropout_forward(h, 0.5, rng, True)[0], seed,
-                          hidden=64)
+    net = train.two_layer(X, y, lambda h, rng: Dropout(0.5, rng).forward(h), seed, hidden=64)
     rows = rng.choice(len(X), 64, replace=False)
-    whole = gradient(net, rows, 0.0, 1, rng)
     for p in rates:
-        half, other = (gradient(net, rows, p, 150, rng) for _ in "ab")
-        angles.append([angle(gradient(net, rows, p, 1, rng), whole), angle(half + other, whole),
-                       angle(half, other)])
+        layer = Dropout(p, rng)
+        one = gradient(net, rows, layer)
+        half, other = (gradient(net, np.repeat(rows, 150), layer) for _ in "ab")
+        layer.eval()
+        whole = gradient(net, rows, layer)
+        angles.append([angle(one, whole), angle(half + other, whole), angle(half, other)])
 angles = np.reshape(angles, (5, len(rates), 3))
 
 fig, (ax,) = plot.figure(1, width=7.5, height=3)
@@ -1373,31 +1034,19 @@ ax.annotate("your guess  ", (0.5, guess), ha="right", va="bottom")
 ax.set(xlabel="drop probability p", ylabel="angle, degrees", xlim=(0.05, 1), ylim=(0, 90),
        xticks=rates)
 away, apart = (plot.difference(angles[:, rates.index(0.5), k]) for k in (1, 2))
-told = (f"{away.mean:.0f} ± {away.error:.0f}° off the whole network's (its halves: "
-        f"{apart.mean:.0f} ± {apart.error:.0f}° apart)")
-ax.set_title(f"At p = 0.5 the average over 300 masks is {told}")
+told = (f"{away.mean:.0f} ± {away.error:.0f}° off the whole network's; its halves are "
+        f"{apart.mean:.0f} ± {apart.error:.0f}° apart")
+ax.set_title(f"p = 0.5: the average is {told}")
 plot.show(fig, "Angles between gradients against p. At p = 0.5 the average over 300 masks is "
                f"{told}.")
 
 # %% [markdown]
-# From $p=0.3$ on, two independent averages agree much better with each other (grey) than with the
-# whole network (blue), so the gap is not noise. It cannot close: an average of gradients is the
-# gradient of the average, and what is averaged here is the loss of the *thinned* networks. Dropout
-# follows *another* loss, and follows it without bias. What that loss is made of is {{regulariser}}.
+# The grey line is the null: how far apart two such averages lie. Where the blue line is well above
+# it, the gap is not noise, and more masks will not close it. The average of gradients is the
+# gradient of the average, and what is averaged here is the loss of the *thinned* networks. So
+# dropout descends a different loss from the whole network's, and follows that one without bias.
+# What this loss is made of is {{regulariser}}.
 #
-# ## Explore: which weights learn in this step
-#
-# Your `mlp_loss_and_gradients` on a small network; blue weights have a gradient.
-#
-# **Try**: with one example in the step, find a dropped unit: do the weights *to* it learn, or
-# those *from* it? At $p=0.5$, how many examples does it take until every unit learns something
-# that its ReLU lets it? What is left to learn at $p = 0.9$? (Click a slider, then use the arrow
-# keys.)
-
-# %%
-explore.learning_weights(mlp_loss_and_gradients)
-
-# %% [markdown]
 # ## Three questions
 #
 # Put one of the strings in place of each `...`.
@@ -1411,14 +1060,14 @@ explore.learning_weights(mlp_loss_and_gradients)
 #
 # Hint: W2's gradient holds what the unit sent; W1's, what came back.
 
-# %% question="speed" points=1
-# With half of the hidden units dropped, a step of your network takes:
+# %% question="frozen_mask" points=1
+# You compare a dropout network's gradient with central differences. For that, dropout must be …
 #
-# - [ ] half as long
-# - [ ] a bit less time
-# - [x] no less time
+# - [ ] switched off
+# - [x] on, with one mask in all calls
+# - [ ] on, with a new mask in each call
 #
-# Hint: look at your own measurement: who multiplies the zeros?
+# Hint: with which did your figure find a small error? And what is tested with dropout off?
 
 # %% question="average" points=1
 # Averaged over masks, the gradient of a step is that of:
@@ -1432,10 +1081,10 @@ explore.learning_weights(mlp_loss_and_gradients)
 # %% [markdown]
 # ## In your own words
 #
-# A colleague has left dropout out of the backward pass: "Dropped units send zeros, so their
-# gradients vanish by themselves. And it trains, doesn't it?" Answer in two to five sentences:
-# which of the gradients of `W1`, `b1`, `W2`, `b2` are right nevertheless, which are wrong and
-# how, and how can your colleague find out? (A person reads this.)
+# A colleague has left dropout out of the backward pass of a network with one hidden layer: "Dropped
+# units send zeros, so their gradients vanish by themselves. And it trains, doesn't it?" Answer in
+# two to five sentences: which of the gradients of `W1`, `b1`, `W2`, `b2` are right nevertheless,
+# which are wrong and how, and how can your colleague find out? (A person reads this.)
 
 # %% [markdown] answer="mask_on_the_way_back" points=2
 # ### BEGIN SOLUTION
@@ -1449,22 +1098,20 @@ explore.learning_weights(mlp_loss_and_gradients)
 # %% [markdown]
 # ## What we found
 #
-# - Backward is `dy` times the same mask and the same scale; in evaluation, `dy`.
-# - Networks with a wrong backward pass learned nearly as well as with the right one. Only comparing
-#   gradients tells.
-# - Freeze the mask, and central differences prove a random network's gradient to $10^{-7}$ and
-#   better; $\epsilon$ between $10^{-6}$ and $10^{-5}$ serves best.
-# - Dropping units saves no time in dense products, and the average gradient over masks is not the
-#   whole network's.
+# - The backward pass is `dy` times the same mask and the same scale; in evaluation it is `dy`.
+# - A wrong backward pass can train about as well as the right one. Only a comparison of gradients
+#   tells them apart.
+# - Freeze the mask, and central differences check the gradient of a random network. The best
+#   $\epsilon$ is not the smallest.
+# - Averaged over masks, dropout's gradient is not that of the whole network.
 #
 # **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, *Dropout: a simple way to
 # prevent neural networks from overfitting*, JMLR 15 (2014), §5.1: "Any training case which does
 # not use a parameter contributes a gradient of zero for that parameter." The documentation of
 # `torch.autograd.gradcheck`: your `numerical_gradient`, for tensors.
 #
-# **Stretch.** A dropped unit has no gradient in this step. Do its weights stay as they are? Train
-# your network with momentum 0.9, then with weight decay, and measure how far the weights of
-# dropped units move in a step.
+# **Stretch.** Check a gradient $g$ with only two calls of $f$: shift $x$ along one random direction
+# $v$, and compare with $g \cdot v$. What could this test miss?
 #
-# **Still open.** PyTorch writes the backward pass for you. What is left to do wrong? That is
-# {{pytorch}}.
+# **Still open.** A unit that is dropped gets no gradient in this step. Does it stand still? And
+# what does all this cost? That is {{training}}.

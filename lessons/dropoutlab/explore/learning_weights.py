@@ -8,30 +8,29 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from dropoutlab import plot
+from dropoutlab import plot, train
 from dropoutlab.explore.explorer import Explorer, slider
 
 FEATURES, HIDDEN, CLASSES, IMAGES = 6, 8, 3, 16
 
 
-def learning_weights(mlp_loss_and_gradients: Callable[..., tuple]) -> Explorer:
+def learning_weights(
+    dropout_forward: Callable[..., tuple], dropout_backward: Callable[..., np.ndarray]
+) -> Explorer:
     """Explore the gradients of one training step; p, examples in the step, another draw."""
     rng = np.random.default_rng(4)
-    params = {
-        "W1": rng.normal(0, 0.6, (HIDDEN, FEATURES)),
-        "b1": rng.normal(0.3, 0.3, HIDDEN),
-        "W2": rng.normal(0, 0.6, (CLASSES, HIDDEN)),
-        "b2": np.zeros(CLASSES),
-    }
+    W1 = rng.normal(0, 0.6, (HIDDEN, FEATURES))
+    b1 = rng.normal(0.3, 0.3, HIDDEN)
+    W2 = rng.normal(0, 0.6, (CLASSES, HIDDEN))
     X, y = rng.normal(size=(IMAGES, FEATURES)), rng.integers(CLASSES, size=IMAGES)
 
     def draw(figure: Figure, p: float, examples: int, draw: int) -> str:
-        rows = slice(examples)
-        mask = np.random.default_rng(draw)
-        _, gradient = mlp_loss_and_gradients(params, X[rows], y[rows], p, mask)
-        first, second = np.abs(gradient["W1"]), np.abs(gradient["W2"])
-        off = (X[rows] @ params["W1"].T + params["b1"] <= 0).all(0)
-        silent = (first == 0).all(1)
+        h = np.maximum(X[:examples] @ W1.T + b1, 0)
+        sent, cache = dropout_forward(h, p, np.random.default_rng(draw), True)
+        error = train.softmax(sent @ W2.T) - np.eye(CLASSES)[y[:examples]]
+        at_h = dropout_backward(error @ W2, cache) * (h > 0)
+        first, second = np.abs(at_h.T @ X[:examples]), np.abs(error.T @ sent)
+        off, silent = (h == 0).all(0), (first == 0).all(1)
 
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
         figure.subplots_adjust(left=0.02, right=0.98, bottom=0.17, top=0.89, wspace=0.06)
