@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 1.6 · Dropout in PyTorch
 #
-# **What does `nn.Dropout` do, and how is it misused?**
+# **What is left to write when the layer comes ready-made?**
 #
-# *90 minutes, with a good place for a break before "Five broken scripts". Before: {{backward}}.
-# After, you will be able to write a layer that behaves as `nn.Dropout` does, to measure a network
-# without leaving a trace, and to find the dropout bugs that raise no error.*
+# *75 minutes. Before: {{backward}}, and PyTorch, of which ten minutes' worth is explained here.
+# After, you will be able to write a layer that behaves as `nn.Dropout` does, to put it where it
+# belongs in a network, and to say who switches it off in PyTorch, Keras and Flax.*
 #
 # | symbol | meaning |
 # | --- | --- |
@@ -16,6 +16,8 @@
 
 # %% setup=true
 import copy
+import importlib.util
+import os
 from functools import cache
 from itertools import pairwise
 
@@ -24,112 +26,135 @@ from torch import nn
 from torch.nn import functional as F
 
 from dropoutlab import check_probability, data, expect, explore, plot
+from dropoutlab.modules import passing_on
 
 # %% [markdown]
 # ## Where we stand
 #
-# {{backward}} wrote dropout's two directions by hand. PyTorch takes the backward pass off your
-# hands and ships the layer as well, so `nn.Dropout(0.5)` is all one writes. What is left to do
-# wrong?
+# In {{backward}} you wrote dropout's forward and backward pass by hand. PyTorch ships the layer,
+# and works out the backward pass as well: `nn.Dropout(0.5)` is all you have to write. The first
+# trouble that most people have with it is turning it *off*. The next cell makes a network that is
+# ready to train. Before measuring it, different people would write
 #
-# Below, a network with two hidden layers learns the digits: without a bug, with one of four bugs
-# that raise neither an error nor a warning, and without dropout.
-# **Before you run the cell, guess the error rate of the first bug: the network is right, and is
-# measured in training mode.** (Without a bug it has about 10 %.)
+# - `with torch.no_grad():`
+# - `with torch.inference_mode():`
+# - `network.requires_grad_(False)`
+# - `network.training = False`
+# - `network.eval()`
+#
+# **Guess first: how many of the five stop the dropout?**
 
 # %%
-torch.set_num_threads(1)  # products this small wait for each other's threads
+torch.set_num_threads(1)  # products this small would only wait for each other's threads
 X, y, X_test, y_test = (torch.as_tensor(values) for values in data.digits())
 X, X_test = X.flatten(1).float(), X_test.flatten(1).float()
 
 
-def fit(net, epochs=10, after_epoch=lambda: None):
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
-    for _ in range(epochs):
-        for rows in torch.randperm(len(X)).split(64):
-            optimizer.zero_grad()
-            F.cross_entropy(net(X[rows]), y[rows]).backward()
-            optimizer.step()
-        after_epoch()
-
-
-def error_rate(net):
-    with torch.no_grad():
-        return 100 * (net(X_test).argmax(1) != y_test).double().mean().item()
+def network():
+    return nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10))
 
 # %% guess=true
-my_guess = 12  # error rate in percent, measured in training mode
+my_guess = 3  # how many of the five stop the dropout
 
 # %% figure=true
-# Error rates of a network without a bug, with each of four bugs, and without dropout.
+# How many outputs differ between two runs, for each way of switching dropout off.
 guess = expect.guess(my_guess)
 
 
-class OneMask(nn.Module):
-    """A mask that is drawn when the layer is made, and never again."""
-
-    def __init__(self):
-        super().__init__()
-        self.factor = 2 * (torch.rand(128) >= 0.5)
-
-    def forward(self, h):
-        return h * self.factor if self.training else h
+def differing(net, context=torch.enable_grad):
+    """The share of outputs, in percent, that are not the same in a second run."""
+    with context():
+        return 100 * (net(X_test) != net(X_test)).double().mean().item()
 
 
-def one_run(bug):
-    drop = {"one mask for ever": OneMask, "no dropout": nn.Identity}.get(bug, nn.Dropout)
-    net = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), drop(), nn.Linear(128, 128), nn.ReLU(),
-                        drop(), nn.Linear(128, 10))
-    if bug == "logits dropped too":
-        net.append(drop())
-    fit(net, after_epoch=net.eval if bug == "train() forgotten after a test" else lambda: None)
-    return error_rate(net if bug == "measured in training mode" else net.eval())
-
-
-names = ["no bug", "measured in training mode", "train() forgotten after a test",
-         "logits dropped too", "one mask for ever", "no dropout"]
-rates = torch.tensor([[one_run(name) for _ in range(5)] for name in names]).numpy()
-costs = [plot.difference(runs, rates[0]) for runs in rates]
-
-fig, (ax,) = plot.figure(1, height=3)
-labels = [names[0], *(f"{name} ({cost:.1f})" for name, cost in zip(names[1:], costs[1:],
-                                                                   strict=True))]
-plot.bars(rates.mean(1), labels, ax, spread=plot.standard_error(rates, 1),
-          colors=[plot.BLUE, *4 * [plot.ORANGE], plot.GREY])
-ax.vlines(guess, 0.55, 1.45, color=plot.INK, linestyle="--")
-ax.set(xlabel="error rate on test digits, % (mean of 5 runs ± s.e.; dashed: your guess)\n"
-              "in brackets: points more than without a bug",
-       xlim=(0, 1.2 * max(guess, rates.mean(1).max())))
-shown = sum(cost.sign > 0 for cost in costs[1:5])
-told = f"{shown} of 4 silent bugs: a cost above two standard errors"
-ax.set_title(told)
-plot.show(fig, "Error rates of a network without a bug, with four bugs, and without dropout. "
-               f"{told}; measuring in training mode costs {costs[1]:.1f} points.")
+flagged = network()
+flagged.training = False
+shares = {"nothing": differing(network()),
+          "torch.no_grad()": differing(network(), torch.no_grad),
+          "torch.inference_mode()": differing(network(), torch.inference_mode),
+          "requires_grad_(False)": differing(network().requires_grad_(False)),
+          "training = False": differing(flagged),
+          "eval()": differing(network().eval())}
+fig, (ax,) = plot.figure(1, height=2.4)
+plot.bars(list(shares.values()), list(shares), ax, colors=[plot.GREY, *5 * [plot.ORANGE]])
+ax.set_xlabel("outputs that differ between two runs of the same images, %")
+stopped = [name for name in list(shares)[1:] if shares[name] == 0]
+ax.set_title(f"{len(stopped)} of 5 stop it: {', '.join(stopped)} (you said {guess})")
+plot.show(fig, "Share of outputs that differ between two runs, after each of five calls and after "
+               f"none. It is 0 after {', '.join(stopped)}.")
 
 # %% [markdown]
-# Measuring in training mode costs some five points, and anybody would notice. The other three bugs
-# lie within a point or two of the network without a bug, on either side, and five runs hardly
-# tell them apart. One of them trains *without dropout* after its first epoch, and comes out as
-# well as any. "My error is fine, so my code is right" is no argument.
+# The first three are about gradients, and a dropout layer doesn't care about gradients. The fourth
+# sets a flag, but on the wrong object. To see why, you need to know how PyTorch builds networks.
 #
-# All four come from one flag, or from the place where the layer stands. So first, the flag.
+# ## PyTorch in ten minutes
 #
+# A **tensor** is an array that can remember how it was computed. If one of its ingredients has
+# `requires_grad`, then `loss.backward()` goes back through all steps and adds the derivative of
+# the loss to each ingredient's `.grad`.
+#
+# A **module** is a layer or a network: a class with a method `forward`, which runs when you *call*
+# the module. Its `__init__` must begin with `super().__init__()`. From then on, a module that you
+# assign to an attribute becomes a *submodule*, and `parameters()` finds its weights, too.
+#
+# An **optimizer** holds the parameters and changes them by their gradients. Every training loop in
+# PyTorch has the same four lines:
+
+# %%
+def fit(net, epochs=10):
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(X)).split(64):  # batches of 64, in a new order
+            optimizer.zero_grad()  # or gradients add up
+            loss = F.cross_entropy(net(X[rows]), y[rows])  # from logits and class numbers
+            loss.backward()
+            optimizer.step()
+
+
+def error_rate(net):
+    with torch.no_grad():  # nothing needs to be remembered
+        return 100 * (net(X_test).argmax(1) != y_test).double().mean().item()
+
+
+net = network()
+fit(net)
+print(f"error rate on test digits: {error_rate(net.eval()):.1f} %")
+
+# %% [markdown]
 # ### One question from {{backward}}
 #
-# Your NumPy layer had `train()` and `eval()` of its own. A network of ten such layers is put into
-# evaluation. Who calls the ten? (Think of your answer, then unfold.)
+# Your NumPy layer had methods `train()` and `eval()`. A network of ten such layers is to be used
+# for evaluation. Who calls the ten? (Answer for yourself, then unfold.)
 #
 # <details><summary>Answer</summary>
 #
-# You do, one by one, unless the network knows its layers. In PyTorch it does: a layer that is an
-# attribute of a module is its *submodule*, and `network.eval()` sets `training = False` on the
-# network and on every submodule, however deep. That is all it does.
+# In NumPy you do, one layer after another. A PyTorch module knows its submodules, so the network
+# does it for you. `network.eval()` is short for `network.train(False)`, and `train(mode)` does two
+# things: it sets the module's own flag `training`, and it calls `train(mode)` of every submodule.
+# (`network.training = False` does the first of the two and reaches no layer.)
 # </details>
 #
+# So a layer learns of its mode in one way only:
+
+# %%
+class Listening(nn.Module):
+    def train(self, mode=True):
+        print(f"train({mode}) was called")
+        return super().train(mode)
+
+    def eval(self):
+        print("eval() was called")
+        return super().eval()
+
+
+nn.Sequential(nn.Sequential(Listening())).eval();
+
+# %% [markdown]
 # ### A worked example: a module with a mode
 #
-# A layer of Gaussian noise. It asks its flag in `forward`, keeps its setting as a plain number
-# (it is not learned, so it does not belong into the `state_dict`), and tells it in its `repr`.
+# A layer of Gaussian noise. It asks its flag in `forward`. It keeps `sigma` as a plain number: what
+# isn't learned doesn't belong in the `state_dict`, where a model's weights are saved. `extra_repr`
+# is what `print` shows in the brackets.
 
 # %%
 class Noise(nn.Module):
@@ -144,18 +169,16 @@ class Noise(nn.Module):
         return f"sigma={self.sigma}"
 
 
-network = nn.Sequential(nn.Linear(2, 2), nn.Sequential(Noise(0.1), nn.ReLU()))
-print(network)
-print("state:", list(network.state_dict()))
-network.eval()
-print("modes:", [module.training for module in network.modules()])
+noisy = nn.Sequential(nn.Linear(2, 2), nn.Sequential(Noise(0.1), nn.ReLU()))
+print(noisy)
+print("state:", list(noisy.state_dict()))
+print("modes:", [module.training for module in noisy.eval().modules()])
 
 # %% [markdown]
 # ## Exercise: `Dropout`
 #
-# Two misunderstandings. "A layer with an `eval()` of its own is switched by it": no, the network
-# around it only sets the flag. And "`torch.rand_like(x)` gives me my coins": in `bfloat16` those
-# numbers are so coarse that at $p = 0.001$ about three times too many entries fall.
+# Write the layer. It should do what `nn.Dropout` does, and also accept a generator, so that its
+# masks can be repeated.
 
 # %% exercise="Dropout"
 class Dropout(nn.Module):
@@ -205,9 +228,9 @@ class Dropout(nn.Module):
 # is a 0.
 
 # %%
-network = nn.Sequential(nn.Identity(), nn.Sequential(Dropout(0.4)))
-print(network)
-sent = [network.train(row not in (2, 3))(torch.ones(24)).numpy() for row in range(6)]
+nested = nn.Sequential(nn.Identity(), nn.Sequential(Dropout(0.4)))
+print(nested)
+sent = [nested.train(row not in (2, 3))(torch.ones(24)).numpy() for row in range(6)]
 fig, (ax,) = plot.figure(1, width=5.5, height=1.9)
 plot.mask(sent, ax).set_yticks([1, 3, 5], ["train", "eval", "train"])
 ax.set(xlabel="unit", title="Your layer in six calls")
@@ -267,8 +290,8 @@ with expect.case("network = nn.Sequential(nn.Sequential(Dropout(0.6))); network.
     network = expect.ask("nested", Dropout(0.6))
     network.eval()
     expect.close(network(x.clone()), x, rtol=1e-6,
-                 hint="the network's eval() does not reach your layer. It calls no eval() of "
-                      "yours: it sets `training` on every submodule. Ask that flag.")
+                 hint="the network's eval() does not reach your layer. It calls train(False) of "
+                      "each submodule, and no eval(). Ask `self.training`.")
     network.train()
     expect.varies(network(x) == 0, chance=1e-9, what="some entries dropped",
                   hint="the network's train() does not reach your layer. Ask `self.training`.")
@@ -456,13 +479,23 @@ class Dropout(nn.Module):
         return f"{type(self).__name__}(p={self.p})"
 
 # %% [markdown]
+# If your first attempt drew its coins with `torch.rand_like(x)`, one check told you that they were
+# too coarse. A number of type `bfloat16` has eight binary digits, so there are few different coins,
+# and those below a small $p$ are rounded:
+
+# %%
+for dtype in (torch.float32, torch.bfloat16, torch.float16):
+    dropped = (torch.rand(1_000_000, dtype=dtype) < 0.001).double().mean()
+    print(f"{str(dtype):15} p = 0.001, dropped: {dropped:.5f}")
+
+# %% [markdown]
 # ## The backward pass, by hand
 #
-# Autograd wrote the backward pass for you, from the lines of `forward`. For that it keeps what
-# these lines leave behind. When you know better what the backward pass needs, you can write both
-# directions, as in {{backward}}, and hand them to autograd as a `Function`. Here is {{backward}}'s
-# ReLU. `ctx` carries the cache, and `backward` returns one gradient for *each* argument of
-# `forward`, `None` where there is none to give.
+# Autograd derived your layer's backward pass from the lines of `forward`, and to do so it keeps
+# whatever those lines leave behind. If you know what backward really needs, you can write both
+# directions, as in {{backward}}, and hand them over as a `Function`. Below is {{backward}}'s ReLU.
+# `ctx` carries the cache. `backward` returns one gradient for *each* argument of `forward`, and
+# `None` for an argument that has none.
 
 # %%
 class ScaledRelu(torch.autograd.Function):
@@ -485,10 +518,6 @@ print(example.grad)
 
 # %% [markdown]
 # ## Exercise: `DropoutFunction`
-#
-# "The mask can be read off the output: it is where y is 0." Not behind a ReLU, where half of the
-# *inputs* are 0 as well. And "a saved mask costs as much as the activations": not if it is saved
-# as booleans.
 
 # %% exercise="DropoutFunction"
 class DropoutFunction(torch.autograd.Function):
@@ -553,8 +582,20 @@ ax.set(xlabel="bytes kept for backward, per float32 entry (dashed: your guess)",
 plot.show(fig, "Bytes kept for backward by nn.Dropout, your Dropout and your DropoutFunction.")
 
 # %% [markdown]
-# On the CPU PyTorch keeps a *float* mask, as large as the input. A boolean one does with a quarter.
-# Even that is more than is needed: one bit would do, or only the seed ({{stateless_masks}}).
+# Count a mask's bytes: as floats it takes four an entry, as booleans one. One bit would be enough,
+# or the seed alone ({{stateless_masks}}).
+#
+# `nn.Dropout(0.5, inplace=True)` saves memory elsewhere: it writes its output over its input. That
+# is safe only while nobody needs the input again. In a residual block, somebody does:
+
+# %%
+with torch.no_grad():
+    for inplace in (False, True):
+        h = torch.ones(8)
+        print(f"inplace={inplace}:", h + nn.Dropout(0.5, inplace=inplace)(h))
+
+# %% [markdown]
+# With `inplace=True` the sum is taken after $h$ was overwritten, so the residual is dropped, too.
 
 # %% check="DropoutFunction" points=1
 # Forward: each entry is 0 or x / (1 - p), a fraction p of them is 0, and x is left alone.
@@ -597,7 +638,7 @@ with expect.case("out = DropoutFunction.apply(x, 0.4, generator); out.backward(d
             (dy * (x.grad != 0) / 0.6, "backward draws a mask of its own. Use that of forward."),
         ],
     )
-with expect.case("the same, where every x is 0, as behind a ReLU", crash=count):
+with expect.case("the same, where every x is 0, as a blank pixel is", crash=count):
     zeros = torch.zeros(2000, dtype=torch.float64, requires_grad=True)
     DropoutFunction.apply(zeros, 0.4, expect.generator()).sum().backward()
     expect.mean(zeros.grad != 0, 0.6, of=(0, 1),
@@ -695,32 +736,30 @@ class DropoutFunction(torch.autograd.Function):
         return (dy / ctx.keep).masked_fill(ctx.dropped, 0), None, None
 
 # %% [markdown]
+# A shortcut that many try: save no mask, and read it off the output, where a 0 means "dropped". On
+# raw pixels that goes wrong, because a pixel can be 0 by itself. Behind a ReLU it does no harm,
+# because the ReLU's own gate stops the gradient of such a unit anyway:
+
+# %%
+def lost(x, gate):
+    """The share of gradients that reading the mask off the output loses, in percent."""
+    kept = torch.rand(x.shape) >= 0.5
+    read_off = x * kept != 0
+    return 100 * ((kept & gate) != (read_off & gate)).double().sum() / (kept & gate).sum()
+
+
+hidden = nn.Linear(64, 128)(X).detach()
+print(f"raw pixels:     {lost(X, torch.ones_like(X) > 0):.0f} % of the gradients are lost")
+print(f"behind a ReLU:  {lost(hidden.relu(), hidden > 0):.0f} %")
+
+# %% [markdown]
 # ## Where it stands in a network
 #
 # Srivastava et al. (2014) drop at the input and after each hidden layer, with a smaller rate at
-# the input, and never after the output layer: a dropped logit is a class that is set to 0 by
-# chance, right or wrong. Now alone; your `Dropout` is at hand.
+# the input. They never drop after the output layer: a dropped logit is a class whose score is set
+# to 0 by chance, right or wrong. Now write it yourself; your `Dropout` is at hand.
 #
 # ## Exercise: `mlp`
-
-# %% setup=true
-# For the checks: a network in which an output shows what a unit sent.
-def passing_on(net, mixing=None):
-    """`net` in training mode, with unit matrices as weights: what a unit sends is one output.
-
-    All biases are 0 but the last, which is -1/2: an output that is exactly 0 was dropped, or cut
-    off by a ReLU, after the last layer. Each unit of layer number `mixing` gets the mean of all
-    that it is sent instead, so that what was dropped before it doesn't show.
-    """
-    with torch.no_grad():
-        *_, last = weights = list(net.parameters())
-        matrices = [w for w in weights if w.dim() == 2]
-        for w in weights:
-            w.copy_(torch.eye(*w.shape) if w.dim() == 2 else torch.zeros(len(w)))
-        if mixing is not None:
-            matrices[mixing].fill_(1 / matrices[mixing].shape[1])
-        last.fill_(-0.5)
-    return net.train()  # while `weights` holds them: a grader sends them to the learner's process
 
 # %% exercise="mlp"
 def mlp(sizes, p_input=0.2, p_hidden=0.5):
@@ -884,8 +923,8 @@ def mlp(sizes, p_input=0.2, p_hidden=0.5):
     return Network(list(sizes), p_input, p_hidden)
 
 # %% [markdown]
-# "Drop 20 % of the input" stands in many tutorials; the paper says that its keep probability for
-# the input is "usually closer to 1 than to 0.5". The input here has only 64 pixels. **Which rate
+# "Drop 20 % of the input" stands in many tutorials. The paper only says that its keep probability
+# for the input is "usually closer to 1 than to 0.5". The input here has 64 pixels. **Which rate
 # will have the lowest error?**
 
 # %% guess=true
@@ -914,1163 +953,160 @@ plot.show(fig, "Error rate on test digits against the input's drop rate; points 
                f"{told}.")
 
 # %% [markdown]
-# No rate is right in itself: a pixel of an 8×8 image has few neighbours that could stand in for
-# it, and a short training has little to overfit. A rate is a setting to be measured, as any other.
+# A rate is a setting to be measured, like any other. The paper's images have 784 pixels, most of
+# them blank; yours are small, and the training is short.
 #
-# ## Exercise: `evaluate`
+# ## One coin for many: three frameworks
 #
-# To measure, one needs two switches, and they are often taken for one. "`no_grad()` turns dropout
-# off": no, it stops the recording of gradients, and a network in training mode drops on. "`eval()`
-# turns gradients off": no, it sets flags. And a third trap is the way back: `model.train()`
-# afterwards also wakes the layers that somebody had put to sleep on purpose.
+# Every framework drops and scales as you do. They differ in what is around it.
+#
+# | | PyTorch | Keras 3 | Flax NNX |
+# | --- | --- | --- | --- |
+# | who says "training" | a flag | the call (`fit` does it for you) | a flag, or the call |
+# | … namely | `train()`, `eval()` | `layer(x, training=True)` | `deterministic=False` |
+# | where coins come from | one generator | a `seed` for each layer | keys, given as `rngs` |
+# | one coin for many | `Dropout1d`, `2d`, `3d`: channels | `noise_shape` | `broadcast_dims` |
+#
+# Explicit keys invite a mistake of their own: using one twice. In PyTorch you can make it with
+# generators, one for each of two layers:
 
-# %% exercise="evaluate"
-def evaluate(model, X, y):
-    """The fraction of rows for which model(X) has its largest logit at y, in evaluation mode.
+# %%
+ones = torch.ones(10_000)
+for seeds in ((7, 8), (7, 7)):
+    a, b = (Dropout(0.5, torch.Generator().manual_seed(seed))(ones) for seed in seeds)
+    print(f"seeds {seeds}: two layers agree on {100 * (a == b).double().mean():.0f} % of the units")
 
-    model : nn.Module, (n, features) -> (n, classes); X : (n, features); y : (n,) class numbers
-    No gradients are recorded. Afterwards the training flag of the model and of each submodule
-    is as it was before, also if the model raises an error (which is not swallowed).
-    Returns a float in [0, 1].
+# %% [markdown]
+# Keras's `noise_shape` is the shape of the *coins*. For $x$ of shape (batch, time, features),
+# `noise_shape=(batch, 1, features)` draws one coin for each feature of each sequence and uses it
+# at every time step. {{sequences}} will want just that.
+#
+# ## Exercise: `noise_shape_dropout`
+
+# %% exercise="noise_shape_dropout"
+def noise_shape_dropout(x, p, noise_shape):
+    """Inverted dropout in training, with coins of a shape that is broadcast along x.
+
+    x : tensor of any shape and floating dtype, left as it is
+    p : probability of dropping, below 1
+    noise_shape : None for a coin for each entry of x; else a tuple with one number for each axis
+        of x: its length, or 1 where all entries along that axis share a coin
+    Returns a tensor of x's shape and dtype. Coins come from torch's own generator.
     """
+    check_probability(p)
     ### BEGIN SOLUTION
-    flags = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.inference_mode():
-            return torch.eq(model(X).argmax(-1), y).float().mean().item()
-    finally:
-        for module, flag in flags.items():
-            module.training = flag
+    shape = x.shape if noise_shape is None else noise_shape
+    return x * F.dropout(torch.ones(shape, dtype=x.dtype, device=x.device), p)
     ### END SOLUTION
 
-# %% [markdown] hint="evaluate"
-# Four steps: remember all flags, switch to evaluation, measure, put all flags back.
+# %% [markdown] hint="noise_shape_dropout"
+# A factor for each entry of `x`: 0, or $1/(1-p)$. Which shape must it have so that a product with
+# `x` repeats it along an axis?
 
-# %% [markdown] hint="evaluate"
-# `model.modules()` gives the model and every submodule. A flag is an attribute; setting it by
-# hand reaches this one module only, which is what the way back needs.
+# %% [markdown] hint="noise_shape_dropout"
+# Tensors broadcast as NumPy arrays do: an axis of length 1 is stretched. Nothing has to be
+# repeated by hand.
 
-# %% [markdown] hint="evaluate"
-# `try: … finally: …` runs its second part whatever happens in the first, also after a `return`.
-
-# %% [markdown]
-# One trained network, measured forty times: in training mode, and by your `evaluate`.
-
-# %%
-net = mlp([64, 128, 10])
-fit(net)
-in_training = [100 - error_rate(net.train()) for _ in range(40)]
-by_yours = [100 * evaluate(net, X_test, y_test) for _ in range(40)]
-fig, (ax,) = plot.figure(1, height=2.4)
-ax.plot(in_training, "o", color=plot.ORANGE, label="in training mode")
-ax.plot(by_yours, "o", color=plot.BLUE, label="your evaluate")
-ax.set(xlabel="measurement", ylabel="test accuracy, %", ylim=(None, 100))
-told = f"{len({*in_training})} different numbers in training mode, {len({*by_yours})} by yours"
-ax.set_title(f"One network, forty measurements: {told}")
-ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-plot.show(fig, f"Forty accuracies of one network in each mode: {told}.")
-
-# %% check="evaluate" points=1
-# The fraction of right rows.
-class Table(nn.Module):
-    def forward(self, x):
-        return x
-
-
-with expect.case("evaluate(model, X, y) where 3 of 4 rows are right"):
-    logits = torch.tensor([[2.0, 0, 0], [0, 0, 1], [5, 4, 4], [0, 2, 1]])
-    found = evaluate(Table(), logits, torch.tensor([0, 2, 0, 2]))
-    expect.close(
-        found if found is None else float(found), 0.75, rtol=1e-6,
-        hint="compare the place of each row's largest logit with y.",
-        suspects=[(3.0, "that is a count. Divide by the number of rows."),
-                  (75.0, "that is in percent. Return a fraction."),
-                  (0.25, "that is the error rate. Return the accuracy.")],
-    )
-
-# %% check="evaluate" points=2
-# In evaluation mode, all the way down, and without gradients.
-class Spy(nn.Module):
-    """Its logits tell the mode: bits for itself, a child, a grandchild, and for gradients."""
-
-    def __init__(self):
-        super().__init__()
-        self.child = nn.Sequential(nn.Dropout(0.5))
-
-    def forward(self, x):
-        flags = (self.training, self.child.training, self.child[0].training,
-                 torch.is_grad_enabled())
-        code = sum(2**i * flag for i, flag in enumerate(flags))
-        return F.one_hot(torch.full((len(x),), code), 16).float()
-
-
-with expect.case("evaluate(model, X, y) on a model that tells its mode"):
-    seen = [evaluate(Spy(), torch.ones(4, 1), torch.full((4,), code)) for code in range(16)]
-    expect.close(sum(map(float, seen)), 1.0, rtol=1e-6,
-                 hint="each row has one class: the fractions for all of them add up to 1.")
-    code = max(range(16), key=lambda k: float(seen[k]))
-    names = ("the model", "its child", "its grandchild")
-    awake = ", ".join(name for i, name in enumerate(names) if code >> i & 1) or "none"
-    expect.equal(
-        f"in training mode: {awake}", "in training mode: none",
-        hint="some modules were in training mode while the model ran.",
-        suspects=[("in training mode: the model, its child, its grandchild",
-                   "the model ran in training mode. no_grad() stops gradients, not dropout: call "
-                   "model.eval()."),
-                  ("in training mode: its child, its grandchild",
-                   "only the outermost flag was set. model.eval() reaches every submodule.")],
-    )
-    expect.equal("gradients: " + ("recorded" if code // 8 else "none"), "gradients: none",
-                 hint="eval() only sets flags. Measure under torch.no_grad().")
-
-# %% check="evaluate" points=2
-# Every flag comes back, also those that were not as the model's own.
-class Failing(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.drop = nn.Dropout(0.5)
-
-    def forward(self, x):
-        raise RuntimeError("no such weights")
-
-
-X_1, y_1 = torch.ones(3, 4), torch.zeros(3, dtype=torch.long)
-with expect.case("the flags of a model in training mode, after evaluate(model, X, y)"):
-    model = nn.Sequential(nn.Sequential(nn.Linear(4, 2), nn.Dropout(0.5)), nn.ReLU())
-    evaluate(model, X_1, y_1)
-    expect.equal(str([m.training for m in model.modules()]), str(5 * [True]),
-                 hint="the model stays in evaluation mode: whoever trains on, trains without "
-                      "dropout. Give the flags back.")
-with expect.case("the flags of a model in evaluation mode, after evaluate(model, X, y)"):
-    model.eval()
-    evaluate(model, X_1, y_1)
-    expect.equal(str([m.training for m in model.modules()]), str(5 * [False]),
-                 hint="a model that was in evaluation mode is now in training mode.")
-with expect.case("the flags of a model in training mode with one layer put to sleep"):
-    model.train()
-    model[0][1].eval()
-    evaluate(model, X_1, y_1)
-    expect.equal(str([m.training for m in model.modules()]), str([True, True, True, False, True]),
-                 hint="model.train(mode) sets all flags alike. Remember each module's own.")
-with expect.case("the flags of a model that raises RuntimeError, and the error"):
-    model = Failing()
-    expect.raises(RuntimeError, lambda: evaluate(model, X_1, y_1), mentions="weights",
-                  hint="the model's error was swallowed. Use `finally`, not `except`.")
-    expect.equal(str([m.training for m in model.modules()]), str(2 * [True]),
-                 hint="after an error the flags are not given back. Put that into `finally`.")
-
-# %% mistakes="evaluate"
-{
-    "that is a count": (".float().mean()", ".sum()"),
-    "add up to 1": ("return torch.eq", "return 0.75\n            return torch.eq"),
-    "in percent": ("return torch.eq", "return 100 * torch.eq"),
-    "the error rate": ("torch.eq", "torch.ne"),
-    "no_grad() stops gradients, not dropout": ("    model.eval()\n", ""),
-    "only the outermost flag": ("model.eval()", "model.training = False"),
-    "eval() only sets flags": ("torch.inference_mode()", "torch.enable_grad()"),
-    "stays in evaluation mode": ("module.training = flag", "module.eval()"),
-    "is now in training mode": ("module.training = flag", "module.train()"),
-    "sets all flags alike": ("""for module, flag in flags.items():
-            module.training = flag""", "model.train(flags[model])"),
-    "after an error": ("""    try:
-        with torch.inference_mode():
-            return torch.eq(model(X).argmax(-1), y).float().mean().item()
-    finally:
-        for module, flag in flags.items():
-            module.training = flag""", """    with torch.inference_mode():
-        found = torch.eq(model(X).argmax(-1), y).float().mean().item()
-    for module, flag in flags.items():
-        module.training = flag
-    return found"""),
-    "was swallowed": ("finally:", "except RuntimeError:\n        pass\n    finally:"),
-}
-
-# %% correct="evaluate"
-def evaluate(model, X, y):
-    before = [module.training for module in model.modules()]
-    was = torch.is_grad_enabled()
-    try:
-        torch.set_grad_enabled(False)
-        model.train(False)
-        right = sum(int(row.argmax()) == int(label) for row, label in zip(model(X), y, strict=True))
-        return right / len(y)
-    finally:
-        torch.set_grad_enabled(was)
-        for module, mode in zip(model.modules(), before, strict=True):
-            module.training = mode
+# %% [markdown] hint="noise_shape_dropout"
+# You have a layer that makes such factors, of any shape, out of ones.
 
 # %% [markdown]
-# ## Five broken scripts
-#
-# A good place for a break. Then: each of the next five cells holds a script that somebody has sent
-# you with a complaint. It runs, and it has one dropout bug. Take out the line
-# `raise NotImplementedError(…)`, look at the symptom, find the cause, and mend the code in
-# place. Change as little as you can.
-#
-# ## Exercise: `predict_classes`
-#
-# *"I set `training` to False and record no gradients. My predictions still change from run to
-# run."*
-
-# %% exercise="predict_classes"
-def predict_classes(model, X):
-    """The class of each row's largest logit, (n,), in evaluation mode."""
-    ### BEGIN SOLUTION
-    network = model.eval()
-    with torch.inference_mode():
-        return network(X).max(dim=1).indices
-    ### END SOLUTION
-    model.training = False
-    with torch.no_grad():
-        return model(X).argmax(1)
-
-# %% [markdown] hint="predict_classes"
-# Print `[module.training for module in model.modules()]` just before the model is called.
-
-# %% [markdown] hint="predict_classes"
-# Which module does the dropping, and whose flag does it ask?
-
-# %% [markdown] hint="predict_classes"
-# Is there a method that sets the flag of *all* submodules?
+# Four sequences of 6 features at 10 time steps, each way of sharing once:
 
 # %%
-first, second = predict_classes(net.train(), X_test), predict_classes(net.train(), X_test)
-print(f"{(first != second).sum().item()} of {len(X_test)} predictions differ between two runs")
+fig, axes = plot.figure(3, height=2.3)
+for ax, noise_shape in zip(axes, (None, (4, 1, 6), (4, 10, 1)), strict=True):
+    sent = noise_shape_dropout(torch.ones(4, 10, 6), 0.4, noise_shape)
+    plot.mask(sent.mT.flatten(0, 1).numpy(), ax)
+    ax.set(title=f"noise_shape = {noise_shape}", xlabel="time step", aspect="auto")
+axes[0].set_ylabel("4 sequences × 6 features")
+plot.show(fig, "Your mask of four sequences with a coin for each entry, with one for all time "
+               "steps, and with one for all features.")
 
-# %% check="predict_classes" points=1
-# The modes in which the model runs, at three depths.
-class Spy(nn.Module):
-    """Its class tells the mode: bits for itself, a child and a grandchild."""
-
-    def __init__(self):
-        super().__init__()
-        self.child = nn.Sequential(nn.Dropout(0.5))
-
-    def forward(self, x):
-        flags = (self.training, self.child.training, self.child[0].training)
-        code = sum(2**i * flag for i, flag in enumerate(flags))
-        return F.one_hot(torch.full((len(x),), code), 8).float()
-
-
-with expect.case("predict_classes(model, X) on a model that tells its mode as its class"):
-    found = predict_classes(Spy(), torch.ones(3, 1))
-    expect.tensor(found, 3, hint="one class for each row: the argmax over axis 1.")
-    names = ("the model", "its child", "its grandchild")
-    awake = ", ".join(name for i, name in enumerate(names) if int(found[0]) >> i & 1) or "none"
-    expect.equal(
-        f"in training mode: {awake}", "in training mode: none",
-        hint="some modules were in training mode while the model ran.",
-        suspects=[("in training mode: the model, its child, its grandchild",
-                   "nothing was switched. no_grad() stops gradients, not dropout."),
-                  ("in training mode: its child, its grandchild",
-                   "only the outermost flag was set; the dropout layers ask their own."),
-                  ("in training mode: its grandchild",
-                   "the flags go one level down only; dropout layers may lie deeper.")],
-    )
-with expect.case("predict_classes(model, X) on a network with dropout, in training mode"):
-    model = nn.Sequential(nn.Dropout(0.5), nn.Linear(20, 20), nn.Sequential(nn.Dropout(0.5)))
-    x = torch.randn(300, 20, generator=expect.generator())
-    found = predict_classes(model, x.clone())
-    model.eval()
-    with torch.no_grad():
-        expect.equal(found, model(x).argmax(1), hint="the classes are not those of model.eval().")
-
-# %% mistakes="predict_classes"
-{
-    "only the outermost flag": ("network = model.eval()",
-                                "network = model\n    network.training = False"),
-    "nothing was switched": ("model.eval()", "model"),
-    "one level down": ("network = model.eval()", """network = model
-    for module in (model, *model.children()):
-        module.training = False"""),
-    "one class for each row": (".max(dim=1).indices", ""),
-}
-
-# %% correct="predict_classes"
-def predict_classes(model, X):
-    flags = [(module, module.training) for module in model.modules()]
-    for module, _ in flags:
-        module.training = False
-    found = torch.tensor([int(row.argmax()) for row in model(X)])
-    for module, flag in flags:
-        module.training = flag
-    return found
-
-# %% [markdown]
-# ## Exercise: `train_and_watch`
-#
-# *"With p = 0.9 I get the same curve as with p = 0, from the second epoch on."*
-
-# %% exercise="train_and_watch"
-def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
-    """Train with SGD in training mode; the test accuracies in evaluation mode, one per epoch."""
-    ### BEGIN SOLUTION
-    sgd, watched = torch.optim.SGD(model.parameters(), rate), []
-    while len(watched) < epochs:
-        model.train()
-        for i in torch.randperm(len(y)).split(64):
-            loss = F.cross_entropy(model(X[i]), y[i])
-            sgd.zero_grad()
-            loss.backward()
-            sgd.step()
-        watched.append(evaluate(model, X_test, y_test))
-    return watched
-    ### END SOLUTION
-    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
-    accuracies = []
-    model.train()
-    for _ in range(epochs):
-        for rows in torch.randperm(len(X)).split(64):
-            optimizer.zero_grad()
-            F.cross_entropy(model(X[rows]), y[rows]).backward()
-            optimizer.step()
-        model.eval()
-        with torch.no_grad():
-            accuracies.append((model(X_test).argmax(1) == y_test).double().mean().item())
-    return accuracies
-
-# %% [markdown] hint="train_and_watch"
-# In which mode does the first epoch begin, and in which the second?
-
-# %% [markdown] hint="train_and_watch"
-# A line stands outside of a loop and belongs inside.
-
-# %% [markdown] hint="train_and_watch"
-# Or let your `evaluate` measure: it leaves no trace.
-
-# %%
-fig, (ax,) = plot.figure(1, width=6, height=2.4)
-for p, color in ((0.0, plot.GREY), (0.9, plot.BLUE)):
-    curve = train_and_watch(mlp([64, 16, 10], 0.0, p), X, y, X_test, y_test, 12, 0.3)
-    ax.plot(range(1, 13), curve, marker="o", color=color, label=f"p = {p}")
-ax.set(xlabel="epoch", ylabel="test accuracy", ylim=(0, 1))
-ax.legend(loc="lower right")
-ax.set_title("Your training: does p = 0.9 make a difference after epoch 1?")
-plot.show(fig, "Two test accuracies against the epoch, for p = 0 and for p = 0.9.")
-
-# %% check="train_and_watch" points=1
-# The model trains in training mode, in every epoch, and is measured in evaluation mode.
-class Spy(nn.Module):
-    """Counts its calls in evaluation and in training: with batches of 64, and with more rows."""
-
-    def __init__(self):
-        super().__init__()
-        self.linear, self.drop = nn.Linear(3, 2), nn.Dropout(0.5)
-        self.register_buffer("calls", torch.zeros(2, 2))
-
-    def forward(self, x):
-        self.calls[int(len(x) > 64), int(self.drop.training)] += 1
-        return self.linear(self.drop(x))
-
-
-x = torch.randn(400, 3, generator=expect.generator())
-labels = (x[:, 0] > 0).long()
-with expect.case("train_and_watch(model, X, y, X_test, y_test, 5), the model's modes"):
-    model = Spy()
-    model.eval()
-    start = model.linear.weight.detach().clone()
-    watched = train_and_watch(model, x[:200], labels[:200], x[200:], labels[200:], 5)
-    steps, measured = model.calls.clone()
-    expect.equal(
-        f"{int(steps[0])} of {int(steps.sum())} steps in evaluation mode",
-        "0 of 20 steps in evaluation mode",
-        hint="20 steps of training, in batches of 64, all of them in training mode.",
-        suspects=[("16 of 20 steps in evaluation mode",
-                   "from the second epoch on, the model trains in evaluation mode."),
-                  ("20 of 20 steps in evaluation mode", "the model never trains in training mode."),
-                  ("4 of 20 steps in evaluation mode",
-                   "the first epoch is in evaluation mode, if the model came so.")],
-    )
-    expect.equal(f"{int(measured[1])} measurements in training mode",
-                 "0 measurements in training mode",
-                 hint="the model is measured in training mode. Keep model.eval() before it.")
-    same = bool((model.linear.weight == start).all())
-    expect.equal("no change" if same else "changed weights", "changed weights",
-                 hint="the model learned nothing.")
-
-# %% check="train_and_watch" points=1
-# The accuracies are those of the test data, one for each epoch.
-x = torch.randn(397, 3, generator=expect.generator())  # a share of 297 is none of 100
-labels = (x[:, 0] > 0).long()
-with expect.case("train_and_watch(model, X, y, X_test, y_test, 3), the accuracies"):
-    model = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.1))
-    given = x.clone()
-    watched = train_and_watch(model, given[:100], labels[:100], given[100:], 1 - labels[100:], 3)
-    expect.equal(len(watched), 3, hint="one accuracy for each epoch.")
-    model.eval()
-    right = (model(x[100:]).argmax(1) == 1 - labels[100:]).double().mean().item()
-    expect.close(float(watched[-1]), right, rtol=1e-6,
-                 hint="the last accuracy is not that of the trained model on the test data, in "
-                      "evaluation mode.")
-
-# %% mistakes="train_and_watch"
-{
-    "from the second epoch on": ("model.train()", "model.train(not watched)"),
-    "the first epoch is in evaluation": ("model.train()", "model.train(bool(watched or "
-                                                          "model.training))"),
-    "never trains in training mode": ("        model.train()\n", ""),
-    "measured in training mode": ("evaluate(model, X_test, y_test)",
-                                  "(model(X_test).argmax(1) == y_test).double().mean().item()"),
-    "learned nothing": ("            sgd.step()\n", ""),
-    "one accuracy for each epoch": ("return watched", "return watched[-1:]"),
-    "on the test data": ("evaluate(model, X_test, y_test)", "evaluate(model, X, y)"),
-}
-
-# %% correct="train_and_watch"
-def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
-    def epoch():
-        for k in range(0, len(X), 64):
-            for weight in model.parameters():
-                weight.grad = None
-            F.nll_loss(model.train()(X[k : k + 64]).log_softmax(1), y[k : k + 64]).backward()
-            with torch.no_grad():
-                for weight in model.parameters():
-                    weight -= rate * weight.grad
-        model.eval()
-        with torch.no_grad():
-            return float((model(X_test).argmax(1) == y_test).float().mean())
-
-    return [epoch() for _ in range(epochs)]
-
-# %% [markdown]
-# ## Exercise: `TwoLayer`
-#
-# *"I call `model.eval()`, I really do. The same image gets another answer each time."*
-
-# %% exercise="TwoLayer"
-class TwoLayer(nn.Module):
-    """Logits of a ReLU network with dropout after its hidden layer, in training only."""
-
-    def __init__(self, features, hidden, classes, p):
-        super().__init__()
-        self.first = nn.Linear(features, hidden)
-        self.second = nn.Linear(hidden, classes)
-        self.p = p
-
-    def forward(self, x):
-        ### BEGIN SOLUTION
-        return self.second(F.dropout(self.first(x).relu(), self.p, training=self.training))
-        ### END SOLUTION
-        h = self.first(x).relu()
-        h = F.dropout(h, self.p)
-        return self.second(h)
-
-# %% [markdown] hint="TwoLayer"
-# Print the model. Which of its submodules drops?
-
-# %% [markdown] hint="TwoLayer"
-# A function has no flag. How could `F.dropout` know the mode? Read its signature:
-# `help(F.dropout)`.
-
-# %% [markdown] hint="TwoLayer"
-# If you would rather have a module: where must it be made, so that `eval()` finds it?
-
-# %%
-two = TwoLayer(64, 128, 10, 0.5).eval()
-with torch.no_grad():
-    print("the first logit of one image, five times:", [f"{two(X[0])[0]:.2f}" for _ in range(5)])
-
-# %% check="TwoLayer" points=1
-# In evaluation the whole network answers.
-x = torch.randn(50, 6, generator=expect.generator())
-with expect.case("model = TwoLayer(6, 40, 3, 0.5); model.eval(); model(X) twice"):
-    model = TwoLayer(6, 40, 3, 0.5)
-    model.eval()
-    first, second = (model(x.clone()).detach() for _ in "ab")
-    expect.equal(
-        "the same answer" if bool((first == second).all()) else "two answers", "the same answer",
-        hint="it drops in evaluation. F.dropout drops unless told `training=False`, and a module "
-             "made in forward is always in training mode: eval() cannot find it.",
-    )
-with expect.case("model.eval(); model(X) against its own weights"):
-    weights = [w.detach() for w in model.parameters()]
-    expect.equal(len(weights), 4, hint="two linear layers: four tensors.")
-    a, b, c, d = weights
-    whole = F.linear(F.linear(x, a, b).relu(), c, d)
-    expect.close(first, whole, rtol=1e-4, atol=1e-5, hint="that is not the whole network.",
-                 suspects=[(F.linear(F.linear(x, a, b).relu() * 0.5, c, d),
-                            "evaluation scales by 1 - p. F.dropout has scaled in training.")])
-
-# %% check="TwoLayer" points=1
-# In training each hidden unit has a coin of its own, and nothing else is dropped.
-ones = torch.ones(20, 64)
-with expect.case("TwoLayer(64, 60, 60, p), its first layer taking means, its second passing on"):
-    net = cache(lambda p: passing_on(TwoLayer(64, 60, 60, p), 0))
-    out = net(0.5)(ones).detach()
-    expect.equal("all hidden units send" if bool((out == 0.5).all()) else "some send", "some send",
-                 hint="nothing is dropped in training: the bug went, and so did dropout.")
-    expect.equal(f"{int((out == 0).sum())} logits exactly 0", "0 logits exactly 0",
-                 hint="the output is dropped too. Drop the hidden units only.")
-    expect.equal(max(len(torch.unique(out.round(decimals=3))), 2), 2,
-                 hint="units that are all alike send more than two values. Is the input dropped?")
-    expect.only(out + 0.5, (0, 2), rtol=1e-5, hint="at p = 0.5 a survivor is scaled by 2.",
-                suspects=[(1, "the survivors are not scaled. Multiply them by 1 / (1 - p)."),
-                          (4, "the survivors are scaled twice.")])
-    expect.only(net(0.25)(ones).detach() + 0.5, (0, 1 / 0.75), rtol=1e-5,
-                hint="at p = 0.25 a survivor is scaled by 1 / 0.75.",
-                suspects=[(4, "p is swapped: it is the probability of dropping.")])
-with expect.case("the same, 24 times for each of four p, on 20 rows of 64 ones"):
-    expect.coins(lambda p, _: net(p)(ones).detach() + 0.5, scale=lambda p: 1 / (1 - p),
-                 source=lambda: None, axes=("row", "unit"))
-
-# %% mistakes="TwoLayer"
-{
-    "F.dropout drops unless told": (", training=self.training", ""),
-    "eval() cannot find it": ("F.dropout(self.first(x).relu(), self.p, training=self.training)",
-                              "nn.Dropout(self.p)(self.first(x).relu())"),
-    "evaluation scales by 1 - p": ("training=self.training)",
-        "training=self.training) * (1 if self.training else 1 - self.p)"),
-    "not the whole network": (".relu()", ""),
-    "so did dropout": ("self.training)", "False)"),
-    "the output is dropped too": ("return self.second(",
-        "return nn.Sequential(self.second, nn.Dropout(0.5)).train(self.training)("),
-    "p is swapped": ("self.p, training", "1 - self.p, training"),
-    "Is the input dropped": ("self.first(x)", "self.first(F.dropout(x, self.p, self.training))"),
-    "not scaled": ("training=self.training)",
-                   "training=self.training) * (1 - self.p if self.training else 1)"),
-    "scaled twice": ("training=self.training)",
-                     "training=self.training) / (1 - self.p if self.training else 1)"),
-    "every unit has the same mask": ("F.dropout(", "F.dropout1d("),
-}
-
-# %% correct="TwoLayer"
-class TwoLayer(nn.Module):
-    def __init__(self, features, hidden, classes, p):
-        super().__init__()
-        self.first, self.second = nn.Linear(features, hidden), nn.Linear(hidden, classes)
-        self.drop = nn.Dropout(p)
-
-    def forward(self, x):
-        return self.second(self.drop(self.first(x)).relu())
-
-# %% [markdown]
-# ## Exercise: `Classifier`
-#
-# *"However long I train, the training loss stays above one."*
-
-# %% exercise="Classifier"
-class Classifier(nn.Module):
-    """Logits of a ReLU network, dropout (p = 0.5) after each hidden layer and nowhere else."""
-
-    def __init__(self, sizes):
-        super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-        self.drop = nn.Dropout(0.5)
-
-    def forward(self, x):
-        ### BEGIN SOLUTION
-        *hidden, output = self.layers
-        for linear in hidden:
-            x = self.drop(linear(x).relu())
-        return output(x)
-        ### END SOLUTION
-        for layer in self.layers:
-            x = self.drop(layer(x).relu())
-        return x
-
-# %% [markdown] hint="Classifier"
-# How often does the loop turn for `[64, 128, 10]`, and what happens in the last turn?
-
-# %% [markdown] hint="Classifier"
-# Can one of these logits be negative? How often is the right class's logit 0?
-
-# %% [markdown] hint="Classifier"
-# `self.layers[:-1]` is a list of layers too.
-
-# %%
-net = Classifier([64, 128, 10])
-fit(net)
-print(f"training loss, in training mode: {F.cross_entropy(net(X), y).item():.2f}")
-print(f"logits that are exactly 0: {100 * (net(X) == 0).double().mean().item():.0f} %")
-
-# %% check="Classifier" points=1
-# The logits leave the network as they are, and in evaluation the whole network answers.
+# %% check="noise_shape_dropout" points=2
+# None, or x's own shape: a coin for each entry.
 ones = torch.ones(20, 60)
-with expect.case("Classifier([60, 60, 60]) in training mode, with unit matrices as weights"):
-    out = passing_on(Classifier([60, 60, 60]))(ones).detach()
-    expect.equal(
-        f"{int((out == 0).sum())} logits exactly 0", "0 logits exactly 0",
-        hint="logits are dropped, or go through a ReLU. Both belong after hidden layers only.",
-    )
-with expect.case("Classifier([5, 4, 4, 3]).eval()(X) against its own weights"):
-    model = Classifier([5, 4, 4, 3])
-    model.eval()
-    x = torch.randn(50, 5, generator=expect.generator())
-    (a, b), (c, d), (e, f) = [[w.detach() for w in model.parameters()][i : i + 2]
-                              for i in (0, 2, 4)]
-    logits = F.linear(F.linear(F.linear(x, a, b).relu(), c, d).relu(), e, f)
-    expect.close(
-        model(x).detach(), logits, rtol=1e-4, atol=1e-5,
-        hint="a ReLU after each hidden layer, none after the output, and no dropout.",
-        suspects=[(F.linear(F.linear(F.linear(x, a, b), c, d), e, f),
-                   "the ReLUs between the layers are gone.")],
-    )
+for noise_shape in (None, (20, 60)):
+    with expect.case(f"noise_shape_dropout(x, p, {noise_shape}) on 20 × 60 ones, 24 times for "
+                     "each of four p"):
+        expect.coins(lambda p, _, noise_shape=noise_shape: noise_shape_dropout(
+            ones.clone(), p, noise_shape), scale=lambda p: 1 / (1 - p), source=lambda: None)
 
-# %% check="Classifier" points=1
-# Each unit of each hidden layer has a coin of its own, and nothing else is dropped.
-ones = torch.ones(20, 64)
-with expect.case("Classifier([64, 60, 60]), its first layer taking means, 24 times, on 20 rows"):
-    net = passing_on(Classifier([64, 60, 60]), 0)
-    expect.equal("all units send" if bool((net(ones) > 0).all()) else "some send", "some send",
-                 hint="the hidden units are no longer dropped: the bug went, and so did dropout.")
-    expect.coins(lambda p, _: net(ones).detach() + 0.5, p=[0.5], source=lambda: None,
-                 axes=("row", "unit"))
-with expect.case("Classifier([400, 400, 400, 400]) with unit matrices as weights"):
-    out = passing_on(Classifier([400, 400, 400, 400]))(torch.ones(20, 400)).detach() + 0.5
-    expect.mean(out > 0, 0.25, of=(0, 1), hint="two hidden layers, two masks.",
-                suspects=[(0.125, "the input is dropped as well."),
-                          (0.5, "only one of two hidden layers is followed by dropout.")])
-    expect.only(out, (0, 4), rtol=1e-5,
-                hint="survivors are scaled by 1 / (1 - p), once at each layer.")
-with expect.case("the same, where the second layer takes means"):
-    out = passing_on(Classifier([400, 400, 400, 400]), 1)(torch.ones(20, 400)).detach() + 0.5
-    expect.mean(out > 0, 0.5, of=(0, 1), hint="one mask after each hidden layer, none elsewhere.")
+# %% check="noise_shape_dropout" points=2
+# A 1 shares one coin along its axis, and along no other.
+for shape, noise_shape in (
+    ((20, 7, 10), (20, 1, 10)),
+    ((5, 300), (1, 300)),
+    ((250, 3, 4), (250, 1, 1)),
+):
+    with expect.case(f"noise_shape_dropout(x, p, {noise_shape}) on ones of shape {shape}, 24 times "
+                     "for each of four p"):
+        draw = lambda p, _, shape=shape, noise_shape=noise_shape: noise_shape_dropout(
+            torch.ones(shape), p, noise_shape)
+        expect.coins(draw, shared=[k for k, n in enumerate(noise_shape) if n == 1],
+                     scale=lambda p: 1 / (1 - p), source=lambda: None,
+                     axes=("row", "time step", "feature")[:len(shape)])
 
-# %% mistakes="Classifier"
+# %% check="noise_shape_dropout" points=1
+# Each entry is 0 or x / (1 - p), the dtype stays, x is left alone, and gradients pass.
+for dtype in (torch.float64, torch.float32, torch.bfloat16):
+    x = torch.randn(4, 50, 6, generator=expect.generator(), dtype=torch.float64).to(dtype)
+    before = x.clone()
+    with expect.case(f"noise_shape_dropout(x, 0.5, (4, 1, 6)) on normal numbers, {dtype}"):
+        out = noise_shape_dropout(x, 0.5, (4, 1, 6))
+        expect.tensor(out, (4, 50, 6), dtype, hint="return a tensor of x's shape and dtype.")
+        expect.unchanged(x, before)
+        expect.only(out.double() / before.double(), (0, 2), rtol=1e-6,
+                    hint="at p = 0.5 a survivor is 2 x.")
+with expect.case("out = noise_shape_dropout(x, 0.5, None); out.sum().backward(); x.grad",
+                 crash=[("does not require grad", "the output has lost its history: .data, "
+                                                  ".detach() or no_grad().")]):
+    x = torch.randn(50, generator=expect.generator(), requires_grad=True)
+    out = noise_shape_dropout(x, 0.5, None)
+    out.sum().backward()
+    expect.close(x.grad, 2.0 * (out.detach() != 0), rtol=1e-6,
+                 hint="the gradient is the mask and the scale.")
+
+# %% mistakes="noise_shape_dropout"
 {
-    "Both belong after hidden layers only": ("return output(x)", "return self.drop(output(x))"),
-    "the ReLUs between the layers are gone": (".relu()", ""),
-    "and no dropout": ("self.drop(linear(x).relu())", "F.dropout(linear(x).relu(), 0.5)"),
-    "so did dropout": ("self.drop(linear(x).relu())", "linear(x).relu()"),
-    "the input is dropped as well": ("*hidden, output",
-                                     "x = self.drop(x)\n        *hidden, output"),
-    "only one of two hidden layers": ("self.drop(linear(x).relu())",
-        "(nn.Identity() if linear in hidden[1:] else self.drop)(linear(x).relu())"),
-    "none elsewhere": ("*hidden, output = self.layers", """*hidden, output = self.layers
-        if len(hidden) == 2:
-            return output(hidden[1](self.drop(hidden[0](self.drop(x)).relu())).relu())"""),
-    "once at each layer": ("return output(x)",
-                           "return output(x / 2 if self.training else x)"),
-    "every unit has the same mask": ("self.drop(linear(x).relu())",
-        "F.dropout1d(linear(x).relu(), 0.5, self.training)"),
+    "each time step has a coin of its own": ("x.shape if noise_shape is None else noise_shape",
+                                             "x.shape"),
+    "None": ("if noise_shape is None", "if noise_shape == ()"),
+    "not scaled": ("F.dropout(torch.ones(shape, dtype=x.dtype, device=x.device), p)",
+                   "(torch.rand(shape) >= p)"),
+    "taken for the probability of keeping": ("device=x.device), p)", "device=x.device), 1 - p)"),
+    "everything is dropped": ("torch.ones(shape", "torch.zeros(shape"),
+    "x's shape and dtype": ("dtype=x.dtype", "dtype=torch.float64"),
+    "has lost its history": ("x * F", "x.detach() * F"),
+    "writes into its input": (
+        "return x * F.dropout(torch.ones(shape, dtype=x.dtype, device=x.device), p)",
+        "return x.mul_(F.dropout(torch.ones(shape, dtype=x.dtype, device=x.device), p))"),
 }
 
-# %% correct="Classifier"
-class Classifier(nn.Module):
-    def __init__(self, sizes):
-        super().__init__()
-        parts = []
-        for a, b in pairwise(sizes):
-            parts += [nn.Linear(a, b), nn.Dropout(0.5), nn.ReLU()]
-        self.parts = nn.Sequential(*parts[:-2])
-
-    def forward(self, x):
-        return self.parts(x)
+# %% correct="noise_shape_dropout"
+def noise_shape_dropout(x, p, noise_shape):
+    dropped = torch.rand(noise_shape or x.shape) < p
+    return x.masked_fill(dropped.expand_as(x), 0) / (1 - p)
 
 # %% [markdown]
-# ## Exercise: `train_head`
-#
-# *"I freeze a trained network and train a new last layer on its features. Half of every image's
-# features are 0, and it is the same half in every step."*
-
-# %% exercise="train_head"
-def train_head(body, head, X, y, steps):
-    """Train `head` on the features body(X), with `body` frozen: no weights learn, no units drop.
-
-    body, head : modules; X : (n, features); y : (n,) class numbers; steps of SGD on all rows
-    Returns the features, (n, hidden), without a history of gradients.
-    """
-    ### BEGIN SOLUTION
-    body.requires_grad_(False).eval()
-    inputs, sgd = body(X), torch.optim.SGD(head.parameters(), 0.5)
-    for _ in range(steps):
-        sgd.zero_grad()
-        loss = F.cross_entropy(head(inputs), y)
-        loss.backward()
-        sgd.step()
-    return inputs
-    ### END SOLUTION
-    for weight in body.parameters():
-        weight.requires_grad_(False)
-    features = body(X)
-    optimizer = torch.optim.SGD(head.parameters(), lr=0.5)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        F.cross_entropy(head(features), y).backward()
-        optimizer.step()
-    return features
-
-# %% [markdown] hint="train_head"
-# Two things can be frozen: the weights, and the mode. Which one does `requires_grad_` know?
-
-# %% [markdown] hint="train_head"
-# The features are computed once. In which mode was `body` at that moment, and how many masks were
-# drawn?
-
-# %% [markdown] hint="train_head"
-# The head goes on training: its own mode must stay as it is.
+# If Keras is installed here, the next cell puts the two side by side.
 
 # %%
-body = nn.Sequential(nn.Linear(64, 128), nn.Tanh(), nn.Dropout(0.5))
-features = train_head(body, nn.Linear(128, 10), X, y, 5)
-fig, (ax,) = plot.figure(1, width=6, height=1.9)
-plot.mask(features[:8, :40].numpy(), ax)
-ax.set(xlabel="feature (the first 40 of 128)", ylabel="image")
-zeros = 100 * (features == 0).double().mean()
-ax.set_title(f"The features your head trains on: {zeros:.0f} % are 0")
-plot.show(fig, "Which features of eight images are 0, in the features that the head trains on.")
+if importlib.util.find_spec("keras") is None:
+    print("Keras is not installed here, so there is nothing to compare with.")
+else:
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    import keras
 
-# %% check="train_head" points=1
-# What the head gets to see, and in which mode it learns.
-class Head(nn.Module):
-    """Keeps what it was sent, and counts its calls in evaluation mode."""
-
-    def __init__(self):
-        super().__init__()
-        self.linear = nn.Linear(30, 2)
-        self.register_buffer("sent", torch.zeros(40, 30))
-        self.register_buffer("asleep", torch.zeros(1))
-        self.register_buffer("calls", torch.zeros(1))
-
-    def forward(self, x):
-        self.sent.copy_(x.detach())
-        self.calls += 1
-        self.asleep += not self.training
-        return self.linear(x)
-
-
-x = torch.randn(40, 5, generator=expect.generator())
-with expect.case("train_head(body, head, X, y, 3) with dropout in the body",
-                 crash=[("does not require grad", "nothing can learn: no_grad() stands around "
-                                                  "the head's training, too."),
-                        ("second time", "the loss goes back through the body a second time: its "
-                                        "weights are not frozen.")]):
-    body, head = nn.Sequential(nn.Linear(5, 30), nn.Dropout(0.5)), Head()
-    weights = [w.detach().clone() for w in body.parameters()]
-    start = [w.detach().clone() for w in head.parameters()]
-    labels = (x[:, 0] > 0).long()
-    features = train_head(body, head, x.clone(), labels, 3)
-    whole = F.linear(x, *weights)
-    expect.equal(f"{(head.sent == 0).sum()} of 1200 features are 0", "0 of 1200 features are 0",
-                 hint="the head is trained on dropped features. Neither requires_grad_(False) nor "
-                      "no_grad() stops dropout: that takes body.eval().")
-    for w, before in zip(body.parameters(), weights, strict=True):
-        expect.unchanged(w.detach(), before, hint="the body's weights changed. They are frozen.")
-    expect.close(head.sent, whole, rtol=1e-4, atol=1e-5,
-                 hint="the head is not trained on body(X) in evaluation mode.",
-                 suspects=[(2 * whole, "the features are scaled, though nothing is dropped.")])
-    expect.close(features.detach(), whole, rtol=1e-4, atol=1e-5,
-                 hint="return the features, body(X) in evaluation mode.")
-with expect.case("train_head(body, head, X, y, 3), and the head afterwards"):
-    expect.equal(f"{int(head.asleep)} steps with the head in evaluation mode",
-                 "0 steps with the head in evaluation mode",
-                 hint="the head was put to sleep too. It trains.")
-    expect.equal(f"{min(int(head.calls), 3)} of 3 steps", "3 of 3 steps",
-                 hint="the head takes fewer steps than it should.")
-    before, after = (F.cross_entropy(F.linear(whole, *weights), labels).item()
-                     for weights in (start, [w.detach() for w in head.parameters()]))
-    expect.equal("a lower loss" if after < before else "no lower loss", "a lower loss",
-                 hint="the head learned nothing: its loss did not fall.")
-    expect.equal("a history" if features.requires_grad else "no history", "no history",
-                 hint="the features carry a history: the body's weights are not frozen.")
-
-# %% mistakes="train_head"
-{
-    "that takes body.eval()": ("requires_grad_(False).eval()", "requires_grad_(False)"),
-    "around the head's training, too": ("        loss = F", """        with torch.no_grad():
-            loss = F"""),
-    "put to sleep too": ("(False).eval()", "(False).eval(), head.eval()"),
-    "They are frozen": ("""body.requires_grad_(False).eval()
-    inputs, sgd = body(X), torch.optim.SGD(head.parameters(), 0.5)
-    for _ in range(steps):
-""", """body.eval()
-    sgd = torch.optim.SGD([*body.parameters(), *head.parameters()], 0.5)
-    for _ in range(steps):
-        inputs = body(X)
-"""),
-    "a second time": ("requires_grad_(False).eval()", "eval()"),
-    "carry a history": ("return inputs", "return body.requires_grad_()(X)"),
-    "learned nothing": ("        sgd.step()\n", ""),
-    "fewer steps": ("range(steps)", "range(1)"),
-    "return the features": ("return inputs", "return head(inputs).detach()"),
-    "though nothing is dropped": ("inputs, sgd = body(X),", "inputs, sgd = 2 * body(X),"),
-}
-
-# %% correct="train_head"
-def train_head(body, head, X, y, steps):
-    flags = [(module, module.training) for module in body.modules()]
-    body.eval()
-    with torch.no_grad():
-        features = body(X)
-    for module, flag in flags:
-        module.training = flag
-    for _ in range(steps):
-        weights = list(head.parameters())
-        slopes = torch.autograd.grad(F.cross_entropy(head(features), y), weights)
-        with torch.no_grad():
-            for weight, slope in zip(weights, slopes, strict=True):
-                weight -= 0.5 * slope
-    return features
+    layer, ones = keras.layers.Dropout(0.5, noise_shape=(200, 1, 50)), torch.ones(200, 5, 50)
+    theirs = torch.tensor(keras.ops.convert_to_numpy(layer(ones, training=True)))
+    for name, out in (("Keras", theirs), ("yours", noise_shape_dropout(ones, 0.5, (200, 1, 50)))):
+        shared = bool((out == out[:, :1]).all())
+        print(f"{name}: {100 * (out == 0).double().mean():.0f} % dropped, shared in time: {shared}")
+    untold = torch.tensor(keras.ops.convert_to_numpy(layer(ones)))
+    print("A Keras layer that is not told whether it trains drops:", bool((untold == 0).any()))
 
 # %% [markdown]
-# ## A tool that finds them
-#
-# You have found five bugs by reading. The next network has a hundred layers and was written by
-# somebody else. Some bugs show when the network *runs*, others in the order of its layers. "The
-# order is that of `model.modules()`": no, that is the order of `__init__`; the order that counts
-# is that of the calls. A *forward hook* sees them: a function that PyTorch calls after a module's
-# `forward`. Here it is at work, on a copy, so that the network is left as it was.
-
-# %% setup=true
-def call_order(model, X):
-    """The modules without submodules, by name, in the order in which model(X) calls them."""
-    twin, names = copy.deepcopy(model).eval(), []
-    for name, module in twin.named_modules():
-        if not list(module.children()):
-            module.register_forward_hook(lambda *_, name=name: names.append(name))
-    with torch.no_grad():
-        twin(X)
-    return names
-
-# %%
-class Late(nn.Module):
-    """A healthy network whose dropout layer is made last and called in between, twice."""
-
-    def __init__(self):
-        super().__init__()
-        self.a, self.b, self.c = nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 10)
-        self.drop = nn.Dropout(0.5)
-
-    def forward(self, x):
-        return self.c(self.drop(self.b(self.drop(self.a(x).relu())).relu()))
-
-
-print("made  :", [name for name, _ in Late().named_children()])
-print("called:", call_order(Late(), X[:2]))
-print("p     :", Late().get_submodule("drop").p)
-
-# %% [markdown]
-# ## Exercise: `find_dropout_bugs`
-#
-# A *dropout layer* is your `Dropout`, `nn.Dropout`, or one of its kin (`nn.Dropout2d`,
-# `nn.AlphaDropout`, …): "Dropout" stands in the name of its class. A *weight layer* has a
-# parameter with two axes or more: linear, convolution, embedding, but no normalisation. A tool
-# that cries wolf is soon switched off, so a healthy network must get no report.
-
-# %% exercise="find_dropout_bugs"
-def find_dropout_bugs(model, X):
-    """What is wrong with dropout in this network: a set of none, some or all of these strings.
-
-    "on in evaluation"       in evaluation mode, two runs of model(X) differ
-    "after the output layer" a dropout layer is called after the last weight layer
-    "p is 0 or 1"            of a dropout layer that is called
-    "unequal p"              two dropout layers are called after weight layers of the same class
-                             (the latest before them; or both before any), and differ in p
-
-    model : nn.Module, left as it is (weights, buffers, training flags)
-    X : a batch that model(X) accepts; it returns a tensor
-    """
-    ### BEGIN SOLUTION
-    bugs, twin = set(), copy.deepcopy(model).eval()
-    with torch.inference_mode():
-        outputs = [twin(X) for _ in range(10)]
-    if any(not torch.equal(out, outputs[0]) for out in outputs):
-        bugs.add("on in evaluation")
-    rates, latest, final = {}, None, set()
-    for name in call_order(model, X):
-        layer = twin.get_submodule(name)
-        if "Dropout" in type(layer).__name__:
-            rates.setdefault(latest, set()).add(layer.p)
-            final.add(layer)
-        elif any(weight.dim() > 1 for weight in layer.parameters()):
-            latest, final = type(layer), set()
-    if latest and final:
-        bugs.add("after the output layer")
-    if any(p in (0, 1) for ps in rates.values() for p in ps):
-        bugs.add("p is 0 or 1")
-    if any(len(ps) > 1 for ps in rates.values()):
-        bugs.add("unequal p")
-    return bugs
-    ### END SOLUTION
-
-# %% [markdown] hint="find_dropout_bugs"
-# Begin with the first string alone: a deep copy in evaluation mode, run ten times. The check goes
-# from string to string.
-
-# %% [markdown] hint="find_dropout_bugs"
-# The others need one walk through `call_order(model, X)`. Keep the class of the latest weight
-# layer, and for each such class the rates that followed it.
-
-# %% [markdown] hint="find_dropout_bugs"
-# "After the last weight layer" is known at the end only: note each dropout layer, and forget the
-# note when a weight layer comes.
-
-# %% [markdown]
-# Try your tool on the patients of this lesson.
-
-# %%
-class Functional(nn.Module):
-    def forward(self, x):
-        return F.dropout(x, 0.5)  # always on
-
-
-def chain(*rest):
-    return nn.Sequential(nn.Linear(64, 64), nn.ReLU(), *rest)
-
-
-last = nn.Linear(64, 10)
-patients = {
-    "your mlp": mlp([64, 64, 64, 10]),
-    "made last, called between": Late(),
-    "F.dropout, always on": chain(Functional(), last),
-    "logits dropped too": chain(nn.Dropout(0.5), last, nn.Dropout(0.5)),
-    "switched off by hand": chain(nn.Dropout(0.0), last),
-    "0.5, then 0.3": chain(nn.Dropout(0.5), nn.Linear(64, 64), nn.Dropout(0.3), last),
-}
-bugs = ["on in evaluation", "after the output layer", "p is 0 or 1", "unequal p"]
-found = [[bug in find_dropout_bugs(model, X[:20]) for bug in bugs] for model in patients.values()]
-fig, (ax,) = plot.figure(1, height=2.6)
-plot.mask(found, ax).set_yticks([k + 0.5 for k in range(6)], list(patients))
-ax.set_xticks([k + 0.5 for k in range(4)], bugs)
-ax.tick_params(length=0)
-ax.set_aspect("auto")
-ax.set_title("What your tool finds (blue)")
-plot.show(fig, "For six networks, which of four bugs your tool reports.")
-
-# %% check="find_dropout_bugs" points=1
-# Healthy networks get no report.
-class Late(nn.Module):
-    """Dropout is made last, and called between the layers."""
-
-    def __init__(self):
-        super().__init__()
-        self.a, self.b, self.c = nn.Linear(8, 30), nn.Linear(30, 30), nn.Linear(30, 3)
-        self.drop = nn.Dropout(0.5)
-
-    def forward(self, x):
-        return self.c(self.drop(self.b(self.drop(self.a(x).relu())).relu()))
-
-
-class Signals(nn.Module):
-    """Convolutions with one rate, a linear layer with another, one more on the input."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Sequential(nn.Dropout(0.1), nn.Conv1d(1, 4, 3), nn.BatchNorm1d(4), nn.ReLU(),
-                                  nn.Dropout1d(0.2), nn.Conv1d(4, 1, 3), nn.Dropout1d(0.2))
-        self.rest = nn.Sequential(nn.Flatten(), nn.Linear(32, 30), nn.BatchNorm1d(30),
-                                  nn.Dropout(0.5), nn.Linear(30, 3))
-
-    def forward(self, x):
-        return self.rest(self.conv(x[:, None]))
-
-
-with expect.case("find_dropout_bugs(model, X) on a healthy network",
-                 crash=[("unhashable|NoneType", "return a set of strings.")]):
-    model = nn.Sequential(nn.Dropout(0.2), nn.Linear(8, 30), nn.ReLU(), nn.Dropout(0.5),
-                          nn.Linear(30, 3))
-    found = ", ".join(sorted(find_dropout_bugs(model, torch.ones(20, 8)))) or "nothing"
-    expect.equal(
-        found, "nothing",
-        hint="the network has no bug.",
-        suspects=[("on in evaluation", "dropout in training mode is no bug: put the copy into "
-                                       "evaluation mode."),
-                  ("p is 0 or 1", "0.2 and 0.5 are neither 0 nor 1."),
-                  ("unequal p", "0.2 on the input and 0.5 after a linear layer are not alike.")],
-    )
-with expect.case("find_dropout_bugs(model, X): one dropout layer, made last, called in between"):
-    found = ", ".join(sorted(find_dropout_bugs(Late(), torch.ones(20, 8)))) or "nothing"
-    expect.equal(
-        found, "nothing",
-        hint="the network has no bug.",
-        suspects=[("after the output layer", "that is the order of __init__. Go by call_order.")],
-    )
-with expect.case("find_dropout_bugs(model, X): convolutions with 0.2, a linear layer with 0.5"):
-    found = ", ".join(sorted(find_dropout_bugs(Signals(), torch.ones(20, 36)))) or "nothing"
-    expect.equal(
-        found, "nothing",
-        hint="the network has no bug.",
-        suspects=[("unequal p", "a rate is compared across different kinds of layers (and batch "
-                                "norm is no weight layer).")],
-    )
-with expect.case("find_dropout_bugs(nn.Linear(8, 3), X)"):
-    found = ", ".join(sorted(find_dropout_bugs(nn.Linear(8, 3), torch.ones(20, 8)))) or "nothing"
-    expect.equal(found, "nothing",
-                 hint="no dropout layer, no bug.")
-
-# %% check="find_dropout_bugs" points=1
-# Dropout that eval() does not reach.
-class Functional(nn.Module):
-    def forward(self, x):
-        return F.dropout(x, 0.5)
-
-
-class MadeAnew(nn.Module):
-    def forward(self, x):
-        return nn.Dropout(0.5)(x)
-
-
-class ByHand(nn.Module):
-    def forward(self, x):
-        return x * (torch.rand(x.shape) >= 0.5) * 2
-
-
-for kind in (Functional, MadeAnew, ByHand):
-    with expect.case(f"find_dropout_bugs on a network with {kind.__name__}: on in evaluation"):
-        model = nn.Sequential(nn.Linear(8, 30), nn.ReLU(), nn.Sequential(kind()), nn.Linear(30, 3))
-        found = ", ".join(sorted(find_dropout_bugs(model, torch.ones(20, 8)))) or "nothing"
-        expect.equal(
-            found, "on in evaluation",
-            hint="run the model in evaluation mode, several times, and compare the outputs.",
-            suspects=[("nothing", "reading the modules is not enough: run the model in evaluation "
-                                  "mode and compare.")],
-        )
-
-# %% check="find_dropout_bugs" points=1
-# Dropout after the output layer.
-class Early(nn.Module):
-    """Dropout is made first, and called last as well."""
-
-    def __init__(self):
-        super().__init__()
-        self.drop, self.a, self.b = nn.Dropout(0.5), nn.Linear(8, 30), nn.Linear(30, 3)
-
-    def forward(self, x):
-        return self.drop(self.b(self.drop(self.a(x).relu()))).log_softmax(1)
-
-
-start = nn.Sequential(nn.Linear(8, 30), nn.ReLU(), nn.Dropout(0.5), nn.Linear(30, 3))
-for words, model in (
-    ("as its last module", nn.Sequential(start, nn.Dropout(0.5))),
-    ("before a softmax", nn.Sequential(start, nn.Dropout(0.5), nn.LogSoftmax(1))),
-    ("made first", Early()),
-    ("of another kind", nn.Sequential(start, nn.AlphaDropout(0.5))),
-):
-    with expect.case(f"find_dropout_bugs, dropout after the output layer, {words}"):
-        found = ", ".join(sorted(find_dropout_bugs(model, torch.ones(20, 8)))) or "nothing"
-        expect.equal(
-            found,
-            "after the output layer",
-            hint="is a dropout layer called after the last weight layer?",
-            suspects=[("nothing", "it is overlooked here: go by call_order, look at all that "
-                                  "follows the last weight layer, and at every kind of dropout.")],
-        )
-
-# %% check="find_dropout_bugs" points=1
-# Rates: p of 0 or 1, and unequal ones.
-def chain(*rest):
-    return nn.Sequential(nn.Linear(8, 30), nn.ReLU(), *rest, nn.Linear(30, 3))
-
-
-conv = nn.Sequential(nn.Unflatten(1, (1, 8)), nn.Conv1d(1, 4, 1), nn.Dropout1d(0.1),
-                     nn.Conv1d(4, 4, 1), nn.Dropout1d(0.3), nn.Flatten(), nn.Linear(32, 3))
-for words, model, bugs in (
-    ("p = 0", chain(nn.Dropout(0.0)), "p is 0 or 1"),
-    ("p = 1", chain(nn.Dropout(1.0)), "p is 0 or 1"),
-    ("Dropout1d, p = 0", chain(nn.Dropout1d(0)), "p is 0 or 1"),
-    ("0.5, then 0.3, after linear layers",
-     chain(nn.Dropout(0.5), nn.Linear(30, 30), nn.Dropout(0.3)), "unequal p"),
-    ("0.1, then 0.3, after convolutions", conv, "unequal p"),
-    ("0.5, then 0, after linear layers",
-     chain(nn.Dropout(0.5), nn.Linear(30, 30), nn.Dropout(0.0)), "p is 0 or 1, unequal p"),
-):
-    with expect.case(f"find_dropout_bugs(model, X): {words}"):
-        found = ", ".join(sorted(find_dropout_bugs(model, torch.ones(20, 8)))) or "nothing"
-        expect.equal(found, bugs,
-                     hint=f"this network should be reported for: {bugs}.",
-                     suspects=[("nothing", f"nothing is found; expected is {bugs!r}.")])
-
-# %% check="find_dropout_bugs" points=1
-# The network is left as it was.
-with expect.case("find_dropout_bugs(model, X), and flags and batch statistics afterwards"):
-    norm = nn.BatchNorm1d(30)
-    model = nn.Sequential(nn.Linear(8, 30), norm, nn.Dropout(0.5), nn.Linear(30, 3))
-    model[2].eval()
-    find_dropout_bugs(model, torch.randn(20, 8, generator=expect.generator()))
-    expect.equal(str([m.training for m in model.modules()]), str([True, True, True, False, True]),
-                 hint="the training flags changed. Work on a deep copy.")
-    expect.unchanged(norm.running_mean, torch.zeros(30),
-                     hint="batch norm has taken up X: the model itself ran in training mode. Work "
-                          "on a deep copy.")
-
-# %% check="find_dropout_bugs" points=1 hidden=true
-# A hidden check: networks that you have not seen.
-class Attention(nn.Module):
-    def __init__(self, p):
-        super().__init__()
-        self.p, self.query, self.out = p, nn.Linear(8, 8), nn.Linear(8, 3)
-        self.norm, self.drop = nn.LayerNorm(8), nn.Dropout(0.1)
-
-    def forward(self, x):
-        q = self.query(x)
-        h = F.scaled_dot_product_attention(q[None], q[None], q[None], dropout_p=self.p)[0]
-        return self.out(self.drop(self.norm(x + h)))
-
-
-class Unused(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.never, self.a, self.b = nn.Dropout(0.0), nn.Linear(8, 30), nn.Linear(30, 3)
-
-    def forward(self, x):
-        return self.b(F.dropout(self.a(x), 0.5, self.training))
-
-
-sick = nn.Sequential(nn.Linear(8, 30), nn.Dropout(1.0), nn.Linear(30, 30), nn.Dropout(0.5),
-                     nn.Linear(30, 3), nn.Dropout(0.5))
-for words, model, bugs in (
-    ("attention whose dropout_p is always on", Attention(0.2), "on in evaluation"),
-    ("attention without that bug", Attention(0.0), "nothing"),
-    ("F.dropout that follows self.training, and an unused layer", Unused(), "nothing"),
-    ("three bugs at once", sick, "after the output layer, p is 0 or 1, unequal p"),
-):
-    with expect.case(f"find_dropout_bugs(model, X): {words}"):
-        found = ", ".join(sorted(find_dropout_bugs(model, torch.rand(20, 8)))) or "nothing"
-        expect.equal(found, bugs,
-                     hint="go by the definitions in the docstring, one by one.")
-
-# %% mistakes="find_dropout_bugs"
-{
-    "return a set of strings": ("return bugs", "print(bugs)"),
-    "put the copy into evaluation mode": ("deepcopy(model).eval()", "deepcopy(model)"),
-    "neither 0 nor 1": ("p in (0, 1)", "0 <= p <= 1"),
-    "are not alike": ("setdefault(latest,", "setdefault(None,"),
-    "the order of __init__": ("""name in call_order(model, X):
-        layer = twin.get_submodule(name)""", "layer in twin.modules():"),
-    "across different kinds of layers": ("setdefault(latest,", "setdefault(latest is None,"),
-    "batch norm is no weight layer": ("any(weight.dim() > 1 for weight in layer.parameters())",
-                                      "list(layer.parameters())"),
-    "the network has no bug": ("latest and final", "latest"),
-    "reading the modules is not enough": ("range(10)", "range(1)"),
-    "overlooked here": ("if latest and final",
-                        'if latest and "Dropout" in type(layer).__name__'),
-    "at every kind of dropout": ('"Dropout" in type(layer).__name__',
-                                 "isinstance(layer, Dropout | nn.Dropout)"),
-    "nothing is found; expected is 'p is 0 or 1'": ("p in (0, 1)", "p == 0"),
-    "reported for: p is 0 or 1, unequal p": ("setdefault(latest,",
-                                             "setdefault(latest if layer.p else 0,"),
-    "the training flags changed": ("copy.deepcopy(model).eval()", "model.eval()"),
-    "batch norm has taken up X": ("outputs = [", "model(X)\n        outputs = ["),
-}
-
-# %% correct="find_dropout_bugs"
-def find_dropout_bugs(model, X):
-    names = call_order(model, X)
-    layers = [model.get_submodule(name) for name in names]
-    weighty = [i for i, m in enumerate(layers) if any(w.ndim > 1 for w in m.parameters())]
-    drops = [i for i, m in enumerate(layers) if isinstance(m, nn.modules.dropout._DropoutNd)]
-
-    def kind(i):
-        before = [type(layers[j]) for j in weighty if j < i]
-        return before[-1] if before else "input"
-
-    calm = copy.deepcopy(model).train(False)
-    first = calm(X)
-    found = {
-        "on in evaluation": any((calm(X) != first).any() for _ in range(5)),
-        "after the output layer": bool(weighty and drops and drops[-1] > weighty[-1]),
-        "p is 0 or 1": any(not 0 < layers[i].p < 1 for i in drops),
-        "unequal p": any(kind(i) == kind(j) and layers[i].p != layers[j].p
-                         for i in drops for j in drops),
-    }
-    return {bug for bug, there in found.items() if there}
-
-# %% [markdown]
-# The tool has limits, and you should know them. `F.dropout` that follows `self.training` is no
-# module, so its place and its rate stay unseen. And ten runs on one batch can agree by chance, if
-# few units drop and rarely. A tool that reports nothing has not proved anything.
-#
 # ## Explore: the same image, many times
 #
 # Your `mlp`, trained on the digits when the cell first runs. One image goes through it many
@@ -2084,87 +1120,71 @@ def find_dropout_bugs(model, X):
 explore.same_input(mlp)
 
 # %% [markdown]
-# ## Four questions
+# ## Three questions
 #
 # Put one of the strings in place of each `...`.
 
-# %% question="no_grad" points=1
-# A model in training mode runs under torch.no_grad(). It:
-#
-# - [x] drops
-# - [ ] does not drop
-# - [ ] drops without scaling
-#
-# Hint: what does a dropout layer ask before it drops?
-
 # %% question="eval_answer" points=1
-# model.eval() changes, in every submodule, the:
+# network.eval() calls, of every submodule:
 #
-# - [x] flag training
-# - [ ] flag requires_grad
-# - [ ] p of dropout
+# - [x] train(False)
+# - [ ] eval()
+# - [ ] requires_grad_(False)
 #
-# Hint: print the flags of a model before and after.
+# Hint: run the cell with `Listening` once more.
 
-# %% question="input_answer" points=1
-# For the input layer Srivastava et al. (2014) take, on MNIST, a p (that drops) of:
+# %% question="shape_answer" points=1
+# x is (batch, time, features). A word is dropped whole, with all its features, by the noise_shape:
 #
-# - [x] 0.2
-# - [ ] 0.5
-# - [ ] 0.8
+# - [ ] (batch, 1, features)
+# - [x] (batch, time, 1)
+# - [ ] (1, time, features)
 #
-# Hint: the paper's p keeps, and ours drops.
+# Hint: along which axis do all entries share a coin?
 
-# %% question="shows" points=1
-# Of the first figure's bugs this one shows clearly in the error rate:
+# %% question="inplace_answer" points=1
+# h + nn.Dropout(0.5, inplace=True)(h) is, where a unit is dropped:
 #
-# - [x] measured in training mode
-# - [ ] train() forgotten after a test
-# - [ ] logits dropped too
+# - [x] 0
+# - [ ] h
+# - [ ] 2 h
 #
-# Hint: look at the first figure of this lesson.
+# Hint: what does h hold when the sum is taken?
 
 # %% [markdown]
 # ## In your own words
 #
-# A colleague trains with dropout and prints two numbers after each epoch: the mean of the training
-# losses of the epoch's batches, and the loss on validation data, measured in evaluation mode. From
-# the first epoch on the validation loss is *lower*. "My validation data must have leaked into the
-# training data." Answer in two to five sentences: what else explains it, and which measurement
-# tells? (A person reads this.)
+# In one design a layer asks a flag that somebody set earlier; in the other, every call says whether
+# it trains. Take a side, in two to five sentences. Name one mistake that your design rules out and
+# one that it invites, and say how you would test for the second. (A person reads this.)
 
-# %% [markdown] answer="lower_validation_loss" points=2
+# %% [markdown] answer="two_designs" points=2
 # ### BEGIN SOLUTION
-# *Marking guide.* One point: the training loss is that of thinned networks (and the mean over an
-# epoch in which the weights were still improving), the validation loss that of the whole network,
-# so the two are not comparable and no leak is needed. One point: measure the loss of the training
-# data in evaluation mode, after the epoch, without gradients, with the flags given back; only if
-# it too lies above the validation loss, look further.
+# *Marking guide.* One point for a mistake on each side: a flag need not be handed through every
+# layer, but it stays as somebody left it (train() forgotten after a test, eval() before one); an
+# argument cannot be left over, but each layer must hand it on, and one that does not gets the
+# default without a word. One point for a test that would notice: the same input twice, equal in
+# evaluation and different in training, for the whole network and in each place where the mode is
+# set or handed on.
 # ### END SOLUTION
 
 # %% [markdown]
 # ## What we found
 #
-# - `nn.Dropout` holds a number and asks a flag. `eval()` sets the flag in every submodule;
-#   `no_grad()`, `requires_grad_()` and `model.training = False` do not.
-# - Of four silent bugs one showed clearly in the error rate; three came out within a point or two
-#   of the network without a bug.
-# - Dropping 20 % of the input is no law: on 64 pixels no rate clearly beat 0.
-# - On the CPU PyTorch keeps a float mask for backward; a boolean one is a quarter of it.
+# - `nn.Dropout` holds a number and asks a flag. `eval()` is `train(False)`, which goes from each
+#   module to its submodules; switching gradients off is another matter.
+# - PyTorch's own layer keeps a mask for backward; yours keeps booleans. In place, the layer
+#   overwrites what a residual connection still needs.
 # - Coins in bfloat16 are too coarse for a small $p$.
-#
-# **Keep.** `dropoutlab.bugs.find_dropout_bugs(model, X)` is your tool for everyday use: it also
-# names the modules in which each bug shows.
+# - Dropout stands on the input and after hidden layers, and its rates are measured, not inherited.
+# - One coin for many is a mask with an axis of length 1. The same key twice is the same mask twice.
 #
 # **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, *Dropout: a simple way to
 # prevent neural networks from overfitting*, JMLR 15 (2014), appendix A.4 on the choice of the
-# rates. The documentation of `torch.nn.Module.train` and *Extending PyTorch*, on
-# `autograd.Function`.
+# rates. The documentation of `torch.nn.Module.train`, *Extending PyTorch* on `autograd.Function`,
+# `keras.layers.Dropout`, and Flax's guide to randomness.
 #
-# **Stretch.** A `torch.overrides.TorchFunctionMode` sees every call of a function in
-# `torch.nn.functional`, `F.dropout` included. Write a second tool with it that also finds the
-# place and the rate of functional dropout. Which of your four strings can it find without running
-# the model twice?
+# **Stretch.** Let `DropoutFunction` keep one *bit* an entry: pack eight booleans into a byte, and
+# unpack them in `backward`. What does it cost in time?
 #
-# **Still open.** Every bug is mended. But a network that lost its dropout after one epoch did as
-# well as any: when does dropout help at all? That is {{overfitting}}.
+# **Still open.** The layer is right. Is the *network* that uses it? That is {{debugging}}.

@@ -25,6 +25,13 @@ def is_module(thing: Any) -> bool:
     return isinstance(thing, torch.nn.Module)
 
 
+def records_gradients() -> bool:
+    """Whether torch records gradients, as it does unless somebody has switched that off."""
+    import torch
+
+    return torch.is_grad_enabled()
+
+
 def saved_bytes(call: Callable[..., Any], *args: Any) -> int:
     """Bytes of the arrays that `call(*args)` keeps, each counted once.
 

@@ -177,6 +177,26 @@ def test_dropout_modules(ours: Any, others: Any, p: float):
 
 
 @beside_others
+@pytest.mark.parametrize("noise_shape", [(2, 1, 4), (1, 3, 4), (2, 3, 1)])
+def test_noise_shape(ours: Any, others: Any, noise_shape: tuple[int, ...]):
+    x, mine = torch.rand(2, 3, 4) + 0.5, partial(ours.noise_shape_dropout, p=0.4)
+    keras = others.keras.layers.Dropout(0.4, noise_shape=noise_shape)
+    alike(partial(mine, noise_shape=noise_shape), training(keras), x)
+    unlike(partial(mine, noise_shape=None), training(keras), x)
+
+
+@beside_others
+def test_the_cell_with_keras_runs(ours: Any, others: Any, capsys: pytest.CaptureFixture[str]):
+    """Does the lesson's cell that only runs where Keras is find the two alike?"""
+    cells = read(SOLUTIONS / "16_pytorch.py").of("demonstration")
+    (cell,) = [cell for cell in cells if "import keras" in cell.source]
+    exec(cell.source, vars(ours))
+    keras, yours, untold = capsys.readouterr().out.splitlines()
+    assert keras.endswith("shared in time: True") and yours.endswith("shared in time: True")
+    assert untold.endswith("drops: False")
+
+
+@beside_others
 @pytest.mark.parametrize("p", [0.1, 0.5])
 def test_spatial_dropout(ours: Any, others: Any, p: float):
     x, mine = maps(), partial(ours.spatial_dropout, p=p)
