@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import json
+import operator
 import pickle
 import sys
 from collections.abc import Callable
@@ -75,6 +76,7 @@ class Table:
         self.numbers: dict[int, int] = {}
         self.known: dict[int, Any] = {}
         self.watched: dict[int, tuple[str, Any, np.ndarray | None]] = {}
+        """Of some: the text of `known`, its form or entries then, a window on its bytes."""
         self.ended: list[int] = []
         self.next = 0 if self.referee else 1
 
@@ -119,8 +121,9 @@ class Table:
                 continue
             thing = self.objects[number]
             if isinstance(thing, list | dict | set):
-                continue  # to look for changes in one is to give numbers to what is new in it
-            if self._changed(number, thing):
+                if not self._as_watched(number, thing):
+                    continue  # to look closer is to give numbers to what may be new in it
+            elif self._changed(number, thing):
                 continue  # the check changed it and let go of it: the other end must hear of that
             del self.numbers[id(thing)]
             if isinstance(thing, torch.Tensor) and not thing.is_leaf and number % 2:
@@ -135,27 +138,40 @@ class Table:
             self.watched.pop(number, None)
 
     def _changed(self, number: int, thing: Any) -> list[Any] | None:
-        """The state of an object, where it is no longer the one that the other end knows.
+        """The state of an object, where it is no longer the one that the other end knows."""
+        if self._as_watched(number, thing):
+            return None
+        state = self._state(thing, 0)
+        if _snapshot(state) != self.known[number]:
+            return state
+        self._watch(number, thing)
+        return None
 
-        Hundreds are asked for each message, of which next to none has changed. So what an array
-        or a tensor had been like is kept in short: where it still is, its bytes alone are compared.
+    def _watch(self, number: int, thing: Any) -> None:
+        """Keep in short what an object is like that the other end knows."""
+        text, content = self.known[number][0], codec.window(thing)
+        if content is not None or type(thing) is np.ndarray:
+            self.watched[number] = text, codec.form(thing), content
+        elif isinstance(thing, list | dict | set):
+            self.watched[number] = text, _entries(thing), None
+
+    def _as_watched(self, number: int, thing: Any) -> bool:
+        """Whether an object is surely as the other end knows it.
+
+        Hundreds are asked for each message, of which next to none has changed. So of arrays and
+        tensors the bytes alone are compared where the form is the same, and of a container
+        whether its entries are the same objects: those that can change are in the table too.
         """
         text, parts = self.known[number]
-        form = codec.form(thing)
-        if form is not None:
-            known, before, window = self.watched.get(number, (None, None, None))
-            if known is text and before == form:
-                now = thing.tobytes() if window is None else window.tobytes()
-                if now == parts[0]:
-                    return None
-        state = self._state(thing, 0)
-        if _snapshot(state) != (text, parts):
-            return state
-        if form is not None:
-            window = codec.window(thing)
-            if window is not None or type(thing) is np.ndarray:
-                self.watched[number] = text, form, window
-        return None
+        known, before, window = self.watched.get(number, (None, [], None))
+        if known is not text:
+            return False
+        if isinstance(thing, list | dict | set):
+            entries = _entries(thing)
+            return len(entries) == len(before) and all(map(operator.is_, entries, before))
+        if before != codec.form(thing):
+            return False
+        return (thing.tobytes() if window is None else window.tobytes()) == parts[0]
 
     def _encode(self, value: Any, depth: int) -> Any:
         kind = type(value)
@@ -456,6 +472,13 @@ class Table:
             if leaf and bool(requires) != value.requires_grad:
                 value.requires_grad_(bool(requires))
             value.grad = None if grad is None else self.received.tensor(*grad)
+
+
+def _entries(container: Any) -> list[Any]:
+    """What a list, dict or set holds: an entry that is the same object has not been replaced."""
+    if isinstance(container, dict):
+        return [*dict.keys(container), *dict.values(container)]
+    return [*(list if isinstance(container, list) else set).__iter__(container)]
 
 
 def _few(entries: Any) -> list[Any]:

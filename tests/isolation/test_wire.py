@@ -227,6 +227,27 @@ def test_what_a_check_changes_and_lets_go_of_is_changed_there(learner: Learner):
     assert float(next(iter(layer.parameters())).detach().flatten()[0]) == 3.0
 
 
+def test_a_container_that_is_changed_and_let_go_of_is_changed_there(learner: Learner):
+    """Does what a check puts into a list or dict, and then keeps no name for, arrive?"""
+    box = learner.Box([1, [2]])
+    box.value.append(torch.ones(2))
+    box.value[1].append(3)
+    box.items.pop("a")
+    assert box.value[:2] == [1, [2, 3]] and torch.equal(box.value[2], torch.ones(2))
+    assert dict(box.items) == {}
+
+
+def test_what_is_let_go_of_is_forgotten(learner: Learner):
+    """Does the table stay as small as what a check holds, however much crosses?"""
+    table, kept = learner.session.table, [torch.ones(3)]
+    for _ in range(40):
+        state = learner.Layer().state_dict()
+        assert torch.equal(state["weight"], torch.tensor([2.0, 3.0]))
+        learner.same({"a": [np.zeros(3), kept]})
+    assert len(table.objects) < 20
+    assert learner.same(kept) is kept and learner.same(kept[0]) is kept[0]
+
+
 def test_no_number_outlives_its_object(learner: Learner):
     """Has every object that this end knows by its number a place in the table, and no other?"""
     table, layer = learner.session.table, learner.Layer()
