@@ -41,6 +41,8 @@ LIMITS = Limits(check=600, submission=3600)
 """Whatever else the machine does; what takes too long is asked elsewhere."""
 SEEDS = 300
 """A cell may be judged differently where chance decides: some of so many draws must show it."""
+TRAINED = {"fit", "ablation"}
+"""Exercises whose checks train networks."""
 OFTEN = {"13_inverted_dropout"}
 """What nbgrader, which takes minutes for some lessons, grades in every run of the tests."""
 
@@ -66,7 +68,7 @@ def every_answer(lesson: Lesson) -> tuple[Lesson, dict[str, Cell]]:
             right, wrong = lesson.of("correct", cell.name), lesson.of("mistake", cell.name)
             for k, answer in enumerate([cell, cell, *right, *wrong]):
                 name = f"{cell.name}_copy{k}"
-                cells += [replace(c, name=name) for c in (cell, *lesson.of("check", cell.name))]
+                cells += [replace(c, name=name) for c in (cell, *_asked(lesson, answer))]
                 if k:  # the first copy stays as it was released
                     answers[name] = answer
                 for known in solutions:
@@ -76,6 +78,15 @@ def every_answer(lesson: Lesson) -> tuple[Lesson, dict[str, Cell]]:
             for known in solutions:
                 restore(known, cell.name)
     return replace(lesson, cells=tuple(cells)), answers
+
+
+def _asked(lesson: Lesson, answer: Cell) -> list[Cell]:
+    """The checks of an answer; where they train, no more than those that a mistake's words need."""
+    checks = lesson.of("check", answer.name)
+    if answer.kind == "mistake" and answer.name in TRAINED:
+        named = [k for k, check in enumerate(checks, 1) if answer.says in check.source]
+        return checks[: max(named, default=len(checks))]
+    return checks
 
 
 def filled(released: str, answers: dict[str, Cell]) -> str:
