@@ -118,6 +118,7 @@ class Flow(NamedTuple):
     data: bool = True  # it depends on the inputs
     drops: frozenset[Drop] = frozenset()  # and on these calls of dropout
     output: frozenset[Drop] | None = None  # an output layer's, if not None: dropped by these
+    latest: tuple[int, str] = (0, "")  # weights that it went through: how many before, which
 
 
 @dataclasses.dataclass(eq=False)
@@ -127,7 +128,7 @@ class Call:
     name: str
     module: nn.Module
     drops: int = 0  # it calls dropout so often, its submodules not counted
-    draws: set[str] = dataclasses.field(default_factory=set)  # it calls these of COINS and NOISE
+    noise: bool = False  # it calls what samples, its submodules not counted
 
 
 PRODUCTS = {"linear", "bilinear", "matmul", "rmatmul", "mm", "bmm", "addmm", "baddbmm", "einsum"}
@@ -137,8 +138,7 @@ WEIGHTS |= {f"{kind}{cell}" for kind in ("lstm", "gru", "rnn_tanh", "rnn_relu")
             for cell in ("", "_cell")}  # fmt: skip
 DROPOUT = {"dropout", "dropout1d", "dropout2d", "dropout3d"}
 DROPOUT |= {"alpha_dropout", "feature_dropout", "feature_alpha_dropout"}
-COINS = {"rand", "rand_like", "uniform", "bernoulli"}
-NOISE = {"randn", "randn_like", "normal", "log_normal", "exponential", "gumbel_softmax"}
+NOISE = {"argsort", "randn", "randn_like", "normal", "log_normal", "exponential", "gumbel_softmax"}
 NOISE |= {"multinomial", "poisson", "randint", "randint_like", "randperm"}
 KEEPS = {  # what an output layer made stays an output
     "softmax", "log_softmax", "sigmoid", "logsigmoid", "exp", "log", "add", "radd", "sub", "rsub",
@@ -163,7 +163,7 @@ class _Run(TorchFunctionMode):
         self.on: list[str] = []  # where something was dropped
         self.drops: list[Drop] = []
         self.followed: frozenset[Drop] = frozenset()  # weights follow on these
-        self.latest: str | None = None  # function of weights
+        self.weighed = 0  # calls of functions of weights
         self.flows = WeakTensorKeyDictionary()
         for weight in (*model.parameters(), *model.buffers()):
             self.flows[weight] = Flow(data=False)
@@ -184,9 +184,8 @@ class _Run(TorchFunctionMode):
         self.steps.append((whole, True, _copies(made)))
         blocks = {x.shape for x in _tensors((inputs, named)) if x.dim() == 3}
         ends = [self.flow(x).output or () for x in _tensors(made) if x.shape not in blocks]
-        self.last = [
-            d.name for end in ends for d in end if d not in self.followed and d.rate.p != 0
-        ]
+        last = {drop for end in ends for drop in end if drop.rate.p != 0} - self.followed
+        self.last = [drop.name for drop in self.drops if drop in last]
 
     def begin(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         call = Call(self.names[id(module)] or type(module).__name__, module)
@@ -198,12 +197,13 @@ class _Run(TorchFunctionMode):
             pass  # that one raised, and the model went on
         self.steps.append((call, True, _copies(made)))
         given = _tensors((args, kwargs))
+        if len(given) != 1 or not isinstance(made, torch.Tensor) or call.drops:
+            return None
         if rate := self.layers.get(id(module)):
             return self.dropped(call, type(module), rate, given[0], made)
-        if isinstance(made, torch.Tensor) and len(given) == 1 and not call.drops:
-            leaf = not type(module).__module__.startswith("torch.") and not any(module.children())
-            if leaf and made.is_floating_point() and _same([made], given):
-                self.identities.setdefault(id(module), (module, args, kwargs))
+        own = not type(module).__module__.startswith("torch.") and not any(module.children())
+        if own and made.is_floating_point() and _same(_copies(made), _copies(given)):
+            self.identities.setdefault(id(module), (module, args, kwargs))
         return None
 
     def __torch_function__(
@@ -215,20 +215,22 @@ class _Run(TorchFunctionMode):
         flows = [self.flow(x) for x in given]
         made = function(*args, **kwargs)
         call = self.stack[-1]
-        call.draws |= {name} & (COINS | NOISE)
-        p, on = _setting(function, name, args, kwargs)
+        call.noise |= name in NOISE
+        p, on = _p_and_mode(function, name, args, kwargs)
         if p > 0 and on:
             self.on.append(call.name)
         if name in DROPOUT:
             return self.dropped(call, name, Rate(p), given[0], made)
         data = [flow for flow in flows if flow.data]
         drops = frozenset[Drop]().union(*(flow.drops for flow in flows))
+        latest = max((flow.latest for flow in flows), default=(0, ""))
         output = data[0].output if len(data) == 1 and name in KEEPS else None
         if name in WEIGHTS and 0 < len(data) < len(flows):
-            self.latest, self.followed = name, self.followed | drops
-            output = frozenset() if name in PRODUCTS else None
+            self.followed |= drops
+            self.weighed += 1
+            output, latest = frozenset() if name in PRODUCTS else None, (self.weighed, name)
         for x in _tensors(args[0] if name == "setitem" else made):
-            self.flows[x] = Flow(bool(data), drops, output)
+            self.flows[x] = Flow(bool(data), drops, output, latest)
         return made
 
     def flow(self, x: torch.Tensor) -> Flow:
@@ -239,18 +241,19 @@ class _Run(TorchFunctionMode):
         self, call: Call, kind: Any, rate: Rate, given: torch.Tensor, made: torch.Tensor
     ) -> torch.Tensor:
         """Note a call of dropout, and give back what it made."""
+        flow = self.flow(given)
         *parents, _ = self.names[id(call.module)].split(".")
         paths = [".".join(parents[: i + 1]) for i in range(len(parents))]
         plain = all(type(self.model.get_submodule(path)) is nn.Sequential for path in paths)
         layer = not [*call.module.children(), *call.module.parameters()]
-        role = re.sub(r"\d+", "#", call.name), call.drops, kind, self.latest
+        role = re.sub(r"\d+", "#", call.name), call.drops, kind, flow.latest[1]
         drop = Drop(call.name, rate, role, setting=not (plain and layer))
         call.drops += 1
         self.drops.append(drop)
-        data, drops, output = self.flow(given)
         if made is given:
             made = made.view_as(made)  # another name: the input itself is not dropped
-        self.flows[made] = Flow(data, drops | {drop}, None if output is None else output | {drop})
+        output = None if flow.output is None else flow.output | {drop}
+        self.flows[made] = flow._replace(drops=flow.drops | {drop}, output=output)
         return made
 
 
@@ -260,7 +263,7 @@ def _eagerly() -> AbstractContextManager[Any]:
     return torch.compiler.set_stance("force_eager") if used else nullcontext()
 
 
-def _setting(function: Any, name: str, args: Any, kwargs: Any) -> tuple[float, bool]:
+def _p_and_mode(function: Any, name: str, args: Any, kwargs: Any) -> tuple[float, bool]:
     """The p of a call of torch's, and whether it drops; 0 and False of one without dropout."""
     values = dict(zip(("input", "p", "training"), args, strict=False)) | kwargs
     if name in DROPOUT:
@@ -280,20 +283,27 @@ def _behaviour(module: nn.Module, args: Any, kwargs: Any) -> Rate | None:
     def ones(value: Any) -> Any:
         return torch.ones_like(value) if isinstance(value, torch.Tensor) else value
 
-    shape = _tensors((args, kwargs))[0].shape
+    @torch.no_grad()
+    def of_ones() -> torch.Tensor | None:
+        try:
+            made = module(*map(ones, args), **{key: ones(kwargs[key]) for key in kwargs})
+        except Exception:  # a layer of dropout takes ones
+            return None
+        return made if isinstance(made, torch.Tensor) else None
+
+    still = of_ones()
+    if still is None or not (still == 1).all():
+        return None
     module.train()
     factors: set[float] = set()
     some = entries = False  # are there zeros; are they in parts of samples
     for n in range(200):
         if n >= 20 and some and factors:
             break
-        try:
-            with torch.no_grad():
-                made = module(*map(ones, args), **{key: ones(kwargs[key]) for key in kwargs})
-            values = made[made != 0].unique().tolist()
-        except Exception:  # a layer of dropout takes ones
+        if (made := of_ones()) is None or made.shape != still.shape:
             return None
-        if made.shape != shape or len(values) > 1 or min(values, default=1) < 0:
+        values = made[made != 0].unique().tolist()
+        if len(values) > 1 or min(values, default=1) < 0:
             return None
         factors.update(round(value, 4) for value in values)
         zero = (made == 0).reshape(len(made), -1) if made.dim() else (made == 0).reshape(1, 1)
@@ -321,9 +331,8 @@ def _apart(first: _Run, other: _Run) -> str | None:
         while (begun := alike.pop())[0] is not call:
             pass
         if begun[1] and not _same(a, b):
-            draws = call.draws | call_b.draws
-            meant = draws & NOISE and not draws & COINS
-            return None if meant and "drop" not in type(call.module).__name__.lower() else call.name
+            meant = call.noise and "drop" not in type(call.module).__name__.lower()
+            return None if meant else call.name
     return None
 
 
@@ -403,7 +412,7 @@ def _same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
 
 def _close(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Are they equal, but for the rounding of sums in another order, as on a GPU?"""
-    if a.shape != b.shape or a.dtype != b.dtype:
+    if (a.shape, a.dtype, a.device) != (b.shape, b.dtype, b.device):
         return False
     if torch.equal(a, b) or not (a.is_floating_point() or a.is_complex()):
         return torch.equal(a, b)

@@ -96,7 +96,7 @@ RIGHT: dict[str, Callable[[], tuple]] = {
     "mobilenet": lambda: (b.mobilenet(), *IMAGES),
     "vgg": lambda: (b.vgg(), *IMAGES),
     "rates that rise": lambda: (cifar(0.2, 0.3, 0.4), *IMAGES),
-    "densenet": lambda: (b.densenet(), *GREY[:0], IMAGES[0]),
+    "densenet": lambda: (b.densenet(), *IMAGES),
     "convnext block": lambda: (b.ConvNeXtBlock(3, 0.1), *IMAGES),
     "convnext": lambda: (nn.Sequential(b.ConvNeXtBlock(3, 0.0), b.ConvNeXtBlock(3, 0.5),
                                        nn.Flatten(), nn.Linear(192, 4)), *IMAGES),
@@ -170,6 +170,13 @@ RIGHT: dict[str, Callable[[], tuple]] = {
     "called by keyword, dataclasses": lambda: (b.Keyword(), *ROWS),
     "layer drop": lambda: (b.LayerDrop(), *ROWS),
     "two heads": lambda: (b.TwoHeads(), *ROWS),
+    "one network, two inputs": lambda: (Siamese(), *ROWS, *ROWS),
+    "masked autoencoder": lambda: (b.MaskedAutoencoder(), *TOKENS),
+    "data parallel": lambda: (nn.DataParallel(chain(nn.Dropout(0.5), nn.Linear(6, 3))), *ROWS),
+    "a norm of one's own": lambda: (nn.Sequential(nn.LayerNorm(6), OwnNorm(), nn.Linear(6, 3)),
+                                    *ROWS),
+    "a tuple within a list": lambda: (Nested(), [(ROWS[0], 2)], None),
+    "in bfloat16": lambda: (b.VitBlock(drop=0.1, path=0.2).bfloat16(), TOKENS[0].bfloat16()),
     "in place on the input": lambda: (nn.Sequential(nn.ReLU(inplace=True), nn.Linear(6, 3)), *ROWS),
     "compiled": lambda: (compiled(chain(nn.Dropout(0.5), nn.Linear(6, 3))), *ROWS),
     "scripted": lambda: (scripted(chain(nn.Dropout(0.5), nn.Linear(6, 3))), *ROWS),
@@ -198,7 +205,7 @@ WRONG: dict[str, tuple[Callable[[], tuple], dict[str, list[str]]]] = {
     "by numpy": (
         lambda: (chain(b.NumpyDropout(0.5, True), nn.Linear(6, 3)), *ROWS), {EVALUATION: ["3"]}),
     "by random": (
-        lambda: (b.Careless(lambda x, p: x * (random.random() > p)), *ROWS),
+        lambda: (b.Careless(lambda x, p: x * torch.tensor(random.choices([0, 2], k=6))), *ROWS),
         {EVALUATION: ["Careless"]}),
     "by a generator of its own": (
         lambda: (chain(b.GeneratorDropout(0.5, True), nn.Linear(6, 3)), *ROWS),
@@ -357,6 +364,35 @@ class AttentionLast(nn.Module):
         return self.attention(x, x, x)
 
 
+class Siamese(nn.Module):
+    """Sends two inputs through one network."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = chain(nn.Dropout(0.5), nn.Linear(6, 3))
+
+    def forward(self, x, y):
+        return self.net(x) - self.net(y)
+
+
+class OwnNorm(nn.Module):
+    """Changes what is normalised no more, but for rounding, and makes zeros of ones."""
+
+    def forward(self, x):
+        return F.layer_norm(x, x.shape[-1:])
+
+
+class Nested(nn.Module):
+    """Takes and gives what lies deep in lists."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = chain(nn.Dropout(0.5), nn.Linear(6, 3))
+
+    def forward(self, batch, nothing):
+        return [{"made": (self.net(x) * scale, nothing, "words")} for x, scale in batch]
+
+
 class InPlace(nn.Module):
     """Drops its input itself, always, and gives it back."""
 
@@ -392,15 +428,16 @@ def after_a_step(model: nn.Module, *inputs: Any) -> nn.Module:
     return model
 
 
-def found(model: nn.Module, *inputs: Any) -> dict[str, list[str]]:
-    named = inputs[-1] if isinstance(inputs[-1], dict) else {}
-    return find_dropout_bugs(model, *inputs[: len(inputs) - bool(named)], **named)
+def found(model: nn.Module, *inputs: Any, runs: int = 10) -> dict[str, list[str]]:
+    """With the last of the inputs, if a dictionary, for those that have names."""
+    named = {"runs": runs} | (inputs[-1] if isinstance(inputs[-1], dict) else {})
+    return find_dropout_bugs(model, *inputs[: len(inputs) - (len(named) > 1)], **named)
 
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_healthy_network_gets_no_report(name: str):
     """Is nothing said of networks in which nothing is wrong?"""
-    assert found(*RIGHT[name]()) == {}
+    assert found(*RIGHT[name](), runs=3) == {}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -491,8 +528,9 @@ def test_a_backward_pass_that_waits_still_works():
     assert model[0].weight.grad is not None
 
 
-def test_rounding_is_no_dropout(monkeypatch: pytest.MonkeyPatch):
+def test_rounding_is_no_dropout():
     """Do sums in another order, as a GPU forms them, pass for the same?"""
+
     def sum_in_any_order(x: torch.Tensor, p: float) -> torch.Tensor:
         return x[:, torch.randperm(6)].sum(1, keepdim=True) + x
 
@@ -502,15 +540,19 @@ def test_rounding_is_no_dropout(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("model, inputs, error, words", [
-    (nn.Linear(2, 2), (torch.rand(1, 2), {"runs": 1}), ValueError, "runs must be 2 or more"),
     (nn.LazyLinear(2), (torch.rand(1, 2),), ValueError, "call the model once before"),
     (nn.Linear(2, 2), (torch.rand(1, 3),), RuntimeError, "shapes cannot be multiplied"),
 ])  # fmt: skip
 def test_what_cannot_be_looked_at_gets_a_sentence(model, inputs, error, words):
-    """Does one run, which can differ from nothing, a network without weights, or an input that
-    does not fit get a sentence?"""
+    """Do a network without weights, and an input that does not fit, get a sentence?"""
     with pytest.raises(error, match=words):
-        found(model, *inputs)
+        find_dropout_bugs(model, *inputs)
+
+
+def test_one_run_is_refused():
+    """Does one run, which can differ from nothing, get a sentence?"""
+    with pytest.raises(ValueError, match="runs must be 2 or more"):
+        find_dropout_bugs(nn.Linear(2, 2), torch.rand(1, 2), runs=1)
 
 
 def test_the_example_is_a_test():
