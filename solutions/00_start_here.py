@@ -1,19 +1,17 @@
 # %% [markdown]
 # # 0 · Start here
 #
-# **What happens when an answer is wrong?**
+# **What is dropout good for?**
 #
-# *15 minutes. Before: a little Python and NumPy. After, you will know how to work in these
-# notebooks, how to read what a check says, how to use an explorer, and how to hand in.*
+# *{{minutes}} minutes. Before: a little Python and NumPy. After, you will have seen what dropout
+# does for a network that learns its examples by heart, and you will know how to work in these
+# notebooks, how to read what a check says, and how to hand in.*
 #
 # In this course you build dropout: from one coin flip per neuron to kernels on a GPU that never
-# store a mask. You write each part yourself, and every part is checked at once. A check that
-# fails says what was tried, what was expected, what was found, and a hint for the mistake it
-# recognises. So a wrong answer is not a loss here; it is the quickest way to learn what the
-# right one has to do. In this notebook you will give one on purpose.
+# store a mask. Before you build it, see what it does.
 #
-# Cells are run with **Shift + Enter**. Run them from top to bottom; begin with this one, which
-# brings in what the lesson needs.
+# Press **Shift + Enter** to run a cell, and go from top to bottom. Begin with this one, which
+# imports what the lesson needs.
 
 # %% setup=true
 import os
@@ -22,70 +20,106 @@ import platform
 import numpy as np
 import torch
 
-from dropoutlab import data, expect, explore, plot
+from dropoutlab import data, expect, explore, plot, train
 
 # %% [markdown]
-# ## A first look
+# ## Two hundred digits, carelessly labelled
 #
-# Dropout removes parts of a network at random while it trains. What is left must still do the
-# job. Here is the idea on something that you know how to do: reading a digit, with a fraction
-# $p$ of its 64 pixels removed.
+# A network is to learn to read from 200 scanned digits. Whoever labelled them was careless: about
+# one label in five is wrong.
 
 # %%
 images, labels, test_images, test_labels = data.digits()
-rng = np.random.default_rng()
-fig, axes = plot.figure(5, height=2)
-for ax, p in zip(axes, (0, 0.25, 0.5, 0.75, 0.9), strict=True):
-    plot.image(images[7] * rng.binomial(1, 1 - p, (8, 8)), ax, largest=1)
-    ax.set_title(f"p = {p:g}")
-plot.show(fig, "A handwritten digit with none, a quarter, half, three quarters, nearly all gone.")
+rng = np.random.default_rng(0)
+careless, other = rng.random(len(labels)), (labels + rng.integers(1, 10, len(labels))) % 10
+given = np.where(careless < 0.2, other, labels)
+
+fig, axes = plot.figure(12, height=1.1)
+for image, label, right, ax in zip(images, given, labels, axes, strict=False):
+    plot.image(image, ax, largest=1)
+    ax.set_title(label, loc="center", color=plot.INK if label == right else plot.ORANGE)
+plot.show(fig, "A handwritten digit in each of twelve small pictures, with its label above it: "
+               f"{', '.join(map(str, given[:12]))}. Wrong labels are orange.")
 
 # %% [markdown]
-# How much may go before a *machine* no longer reads it? Ours compares what is left with the
-# average image of each digit and takes the most similar one.
-#
-# **Commit to a guess first**: at which $p$ does it begin to fail on more than half of the
-# digits? Write a number in place of the dots and run the cell, then the one below. (Every lesson
-# asks for guesses. Nobody grades them; a surprise is remembered, though.)
-
-# %% guess=true
-my_guess = 0.3  # the fraction of pixels removed at which half of the digits are misread
+# The network has 128 hidden units, and so nearly ten thousand weights for 200 images: room enough
+# to learn every label by heart, the wrong ones too. The next cell trains it in thirty ways, five
+# times each on different images, so that you see more than one network's luck. It takes a few
+# seconds. Its code is folded; click to read it.
 
 # %% figure=true
-# How many digits are still read, against the fraction of pixels removed.
-guess = expect.guess(my_guess)
-rates = np.linspace(0, 0.98, 15)
-pictures = np.array([images[labels == digit].mean(0).ravel() for digit in range(10)])
-pictures /= np.linalg.norm(pictures, axis=1, keepdims=True)
-read = np.zeros((5, len(rates)))
-for draw in range(5):
-    for i, p in enumerate(rates):
-        left = test_images.reshape(-1, 64) * rng.binomial(1, 1 - p, (len(test_images), 64))
-        read[draw, i] = np.mean((left @ pictures.T).argmax(1) == test_labels)
-
-fig, (ax,) = plot.figure(1, width=6)
-ax.errorbar(rates, 100 * read.mean(0), 100 * read.std(0), marker="o", markersize=4)
-ax.axhline(50, color=plot.GREY, linewidth=0.8)
-ax.axvline(guess, color=plot.ORANGE, linestyle="--")
-ax.annotate(" your guess", (guess, 4), color=plot.ORANGE)
-half = [np.interp(-0.5, -curve, rates) for curve in read]  # where each curve crosses one half
-told = f"{100 * np.mean(half):.0f} ± {100 * np.std(half, ddof=1):.0f} %"
-ax.set(xlabel="fraction p of the pixels removed", ylabel="digits read, %", ylim=(0, 100))
-ax.set_title(f"Half of the digits are still read with {told} of the pixels gone")
-plot.show(fig, "Digits read against the fraction removed, mean and spread of 5 draws; half are "
-               f"read up to {told}.")
+# 150 networks learn: ten rates of dropout, three shares of wrong labels, five sets of images.
+rates, shares = np.arange(10) / 10, np.array([0, 20, 40])
+share, p, seed = (a.ravel() for a in np.meshgrid(shares, rates, range(5), indexing="ij"))
+given = np.where(careless < share[:, None] / 100, other, labels)
+runs = train.many(
+    images.reshape(-1, 64), given, [128], seeds=seed, p=p, rows=200, rate=0.04, batch=25, steps=400,
+    watch={"test": (test_images.reshape(-1, 64), test_labels)},
+)
+errors = {name: 100 * runs.error[name][:, -1].reshape(3, 10, 5) for name in ("train", "test")}
 
 # %% [markdown]
-# An image says everything many times over, and what is said many times survives. Whether a
-# *network* can be made to say things many times over is what this course is about.
+# ## How well does it read?
+#
+# Take the network without dropout, with one label in five wrong. It is tested twice: on its own 200
+# images, with their labels as they are, and on 510 new digits, all labelled correctly.
+#
+# **Commit yourself to a guess: what percentage of the new digits does it misread?** Write a number
+# in place of the dots, run the cell, and then run the one below. Nobody grades your guesses.
+
+# %% guess=true
+my_guess = 5  # % of the new digits that the network misreads
+
+# %% figure=true
+# The error on the network's own images and on new digits, without dropout.
+guess = expect.guess(my_guess)
+own, new = errors["train"][1, 0], errors["test"][1, 0]
+fig, (ax,) = plot.figure(1, height=2, width=7)
+plot.bars([own.mean(), new.mean()], ["own images", "new digits"], ax,
+          spread=[plot.standard_error(own), plot.standard_error(new)],
+          colors=[plot.ORANGE, plot.BLUE])
+ax.plot(guess, 1, "X", color=plot.INK, markeredgecolor="white", markersize=11,
+        label="your guess")
+ax.set(xlabel="error, % (mean of 5 networks ± standard error)")
+ax.set(xlim=(0, 1.25 * max(guess, *own, *new)))
+ax.legend(loc="upper right")
+gap = plot.difference(new, own)
+told = f"The gap between new digits and its own: {gap:.1f} points (you said {guess:g} %)"
+ax.set_title(told)
+plot.show(fig, f"Two bars: {own.mean():.1f} % error on its own images, {new.mean():.1f} % on new "
+               f"digits. {told}.")
+
+# %% [markdown]
+# The distance between the two errors is the **gap**, and a network with a wide one is said to
+# **overfit**: much of what it learned is true of its own images only.
+#
+# ## Close the gap
+#
+# With dropout, each hidden unit is switched off with probability $p$ while the network learns, by a
+# coin that is flipped anew for each image. Afterwards all units work.
+#
+# **Try**: drag the slider for $p$, or click it and press the arrow keys. What happens to each of
+# the two errors? Is the gap smallest where the fewest new digits are misread? Then set the wrong
+# labels to zero: how much does dropout gain now?
+
+# %%
+explore.closing_gap(rates, shares, errors)
+
+# %% [markdown]
+# As you saw, dropout does not help a network to learn its images; it keeps it from learning them by
+# heart. Whether that pays depends on what there is to learn by heart, and on $p$. One caution: if
+# you pick the best $p$ with the new digits in view, you flatter it. How to choose fairly, and what
+# else closes the gap, is the subject of {{overfitting}}. First you will build dropout, from the
+# coin on.
 #
 # ## Exercise: `scale`
 #
-# Grey cells like the next are yours to write. Replace the line that raises
-# `NotImplementedError`, run the cell, and then run the check below it.
+# The rest of this notebook is about how to work. Cells with a coloured edge, like the next, are
+# yours to write. Replace the line that raises `NotImplementedError`, run the cell, and then run the
+# checks below it.
 #
-# **First give a wrong answer on purpose**: `return x + factor`. Read what the check says. Then
-# mend it.
+# **First give a wrong answer on purpose**: `return x + factor`. Read what the check says. Then mend
+# it.
 
 # %% exercise="scale"
 def scale(x, factor):
@@ -99,15 +133,15 @@ def scale(x, factor):
     ### END SOLUTION
 
 # %% [markdown] hint="scale"
-# Hints are folded under each exercise, three of them, each giving a little more away. NumPy
-# acts on all entries at once: `x + 1` adds one to every entry.
+# Hints are folded under each exercise, three of them, each giving a little more away. NumPy acts on
+# all entries at once: `x + 1` adds one to every entry.
 
 # %% [markdown] hint="scale"
 # An answer must be *returned*. Printing it is not enough.
 
 # %% [markdown] hint="scale"
-# `x *= 2` changes the array that was handed in, and whoever owns it will be surprised. The
-# product of a number and an array, on a line of its own, is a new array.
+# `x *= 2` changes the array that was handed in, and whoever owns it will be surprised. The product
+# of a number and an array, on a line of its own, is a new array.
 
 # %% check="scale" points=1
 # Every entry is multiplied.
@@ -159,26 +193,16 @@ def scale(x, factor):
     return y
 
 # %% [markdown]
-# Four lines, always the same four: the **case** that was tried, what was **expected**, what was
-# **found**, and a **hint**. If the hint does not help, the case is yours to try: copy the call
-# into a new cell and look at what comes back.
+# A failed check always has the same four lines: the **case** that was tried, what was **expected**,
+# what was **found**, and a **hint**. If the hint doesn't help, copy the call into a new cell and
+# look at what comes back. A wrong answer costs nothing: you can try as often as you like.
 #
-# ## An explorer
-#
-# Explorers draw with *your* functions. Drag the slider, or click it and press the arrow keys.
-#
-# **Try**: which factor leaves the picture as it is? Which turns it upside down?
-
-# %%
-explore.scaled(scale)
-
-# %% [markdown]
-# If you change `scale` above, run its cell and then this one again: the explorer holds the
-# function that it was given.
+# After you have changed an answer, run its cell again, and then the cells that use it. In other
+# lessons the explorers do, too: they draw with the functions that you wrote.
 #
 # ## What this machine has
 #
-# Every lesson runs on the CPU, offline. A GPU is used where there is one.
+# Every lesson runs on the CPU, offline. If there is a GPU, it is used.
 
 # %%
 cuda = torch.cuda.is_available()
@@ -189,9 +213,9 @@ print(f"digits   {len(images)} to train on, {len(test_images)} to test on: ships
 print(f"MNIST    looked for in DROPOUT_DATA = {os.environ.get('DROPOUT_DATA', '(not set)')}")
 
 # %% [markdown]
-# ## Three questions
+# ## A question
 #
-# Put one of the strings in place of each `...`.
+# Some lessons ask graded questions. Put one of the strings in place of the `...`.
 
 # %% question="message" points=1
 # A check fails. The line that says what to do about it begins with …
@@ -202,44 +226,29 @@ print(f"MNIST    looked for in DROPOUT_DATA = {os.environ.get('DROPOUT_DATA', '(
 #
 # Hint: run the check of a wrong answer once more.
 
-# %% question="edit" points=1
-# You edit a check cell so that it passes. Your score:
-#
-# - [ ] rises
-# - [x] stays as it was
-#
-# Hint: grading puts every check back as it was released.
-
-# %% question="rerun" points=1
-# You changed an exercise cell. The explorer knows the new function …
-#
-# - [ ] at once
-# - [x] after both cells are run again
-#
-# Hint: read the line below the explorer.
-
 # %% [markdown]
 # ## In your own words
 #
-# Some answers are prose, and a person reads them. Here: what have you heard about dropout, and
-# what would you like to understand? Two sentences are enough. (Double-click the cell to write.)
+# Some answers are prose, and a person reads them. What would you tell a friend about what dropout
+# did under the slider, and what would you like to understand? Two or three sentences are enough.
+# (Double-click the cell to write.)
 
 # %% [markdown] answer="expectations" points=1
 # ### BEGIN SOLUTION
-# *Marking guide.* One point for any answer that names one thing heard and one wish. Come back to
-# it after {{coadaptation}}.
+# *Marking guide.* One point for any answer that says what became of one of the two errors as p
+# rose, and names one wish. Come back to it after {{coadaptation}}.
 # ### END SOLUTION
 
 # %% [markdown]
 # ## Hand in, and see your score
 #
-# - **Validate**, in the toolbar above, runs the whole notebook afresh and says which checks
-#   fail. Do it before you hand in: cells that were run in another order can fool you.
-# - **On your own**: save, and in a terminal run `python3 grader grade 00`. You get every check's
-#   verdict, hidden ones too, and a report to open in the browser.
-# - **In a class**: *Nbgrader → Assignment List* in the menu fetches and submits, or run
-#   `python3 grader submit 00`. Your instructor returns the feedback the same way.
+# - **Validate**, in the toolbar above, runs the whole notebook afresh and says which checks fail.
+#   Do this before you hand in, since cells that ran in another order can mislead you.
+# - **On your own**: save the notebook, and run `python3 grader grade 00` in a terminal. You get the
+#   verdict of every check, hidden ones included, and a report to open in the browser.
+# - **In a class**: *Nbgrader → Assignment List* in the menu fetches and submits; so does `python3
+#   grader submit 00`. Your instructor returns the feedback in the same place.
 #
-# Nothing that you do here breaks a lesson: check cells are locked, and grading puts them back.
+# You cannot break a lesson: checks are locked, and grading restores them.
 #
-# **Next.** {{bernoulli_masks}} flips one coin per neuron.
+# **Next.** {{bernoulli_masks}} flips one coin for each unit.

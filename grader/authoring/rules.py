@@ -79,7 +79,7 @@ EXPLORER = re.compile(r"explore\.(\w+)\(")
 
 
 def _of_figures(cells: list[Cell]) -> list[Fault]:
-    """There is a figure, and one explorer, of what the learner wrote."""
+    """There is a figure, and one explorer, of what the learner wrote above it, if anything."""
     last, faults = cells[-1].line, []
     runs = [c for c in cells if c.kind in ("demonstration", "figure")]
     if not any("plot.show(" in cell.source for cell in runs):
@@ -90,13 +90,13 @@ def _of_figures(cells: list[Cell]) -> list[Fault]:
         faults.append((last, f"no explorer: {remedy}. There are {', '.join(explore.names())}."))
     for cell in explorers[1:]:
         faults.append((cell.line, f"a second explorer: the first is in line {explorers[0].line}."))
-    exercises = {cell.name for cell in cells if cell.kind == "exercise"}
     for cell in explorers:
+        written = {c.name for c in cells if c.kind == "exercise" and c.line < cell.line}
         name = EXPLORER.match(cell.source)[1]  # type: ignore[index]
         if not (LESSONS / "dropoutlab" / "explore" / f"{name}.py").exists():
             file = f"lessons/dropoutlab/explore/{name}.py"
             faults.append((cell.line + 1, f"no explorer is named `{name}`: write {file}."))
-        if not used(cell.source) & exercises:
+        if written and not used(cell.source) & written:
             faults.append((cell.line + 1, "hand the explorer a function that the learner wrote."))
     return faults
 

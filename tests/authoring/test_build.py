@@ -79,7 +79,7 @@ def double(x):
 plot.show(fig, "Twice.")
 
 # %%
-explore.scaled(double)
+explore.scaling(double)
 
 # %% question="sure" points=1
 # Are you
@@ -190,6 +190,13 @@ def test_the_time_is_told_in_the_first_cell_alone(tmp_path: Path):
     with pytest.raises(LessonError, match="no lesson's topic is `minutes`") as refused:
         read(write(tmp_path, text))
     assert f"98_lesson.py:{line_of(text, '# It takes')}:" in str(refused.value)
+
+
+def test_an_explorer_draws_what_the_learner_wrote_above(tmp_path: Path):
+    """May one that opens a lesson draw what was measured, as nothing is written yet?"""
+    cell = "# %%\nexplore.scaling(double)\n\n"
+    first = f'{cell.replace("double", "len")}# %% exercise="double"'
+    read(write(tmp_path, GOOD.replace(cell, "").replace('# %% exercise="double"', first)))
 
 
 def test_what_is_too_much_for_one_sitting_is_told(tmp_path: Path):
@@ -356,13 +363,13 @@ FAULTS = {
     "no time": (("*{{minutes}} minutes.*", "*Short.*"), "# # 9.8",
                 "the time that it takes is missing"),
     "no figure": (('plot.show(fig, "Twice.")', "1 + 1"), "# %% [markdown] answer", "no figure"),
-    "no explorer": (("explore.scaled(double)", "double(2.0)"), "# %% [markdown] answer",
+    "no explorer": (("explore.scaling(double)", "double(2.0)"), "# %% [markdown] answer",
                     "no explorer: write `explore.NAME(function)`"),
-    "a second explorer": (("", "\n# %%\nexplore.scaled(double)  # again\n"),
-                          "\nexplore.scaled(double)  # again", "a second explorer"),
-    "an explorer that is not there": (("explore.scaled", "explore.nosuch"), "explore.nosuch",
+    "a second explorer": (("", "\n# %%\nexplore.scaling(double)  # again\n"),
+                          "\nexplore.scaling(double)  # again", "a second explorer"),
+    "an explorer that is not there": (("explore.scaling", "explore.nosuch"), "explore.nosuch",
                                       "write lessons/dropoutlab/explore/nosuch.py"),
-    "an explorer of something else": (("scaled(double)", "scaled(len)"), "explore.scaled(len)",
+    "an explorer of something else": (("scaling(double)", "scaling(len)"), "explore.scaling(len)",
                                       "a function that the learner wrote"),
     "two mistakes": (('    "twice nothing.": ("+ 0.0", "+ 0.5"),\n', ""), '# %% exercise="double"',
                      "has 2 different mistakes: write three"),

@@ -24,7 +24,8 @@ from grader.authoring.lesson import Lesson
 
 def _marks(lesson: Lesson) -> list[pytest.MarkDecorator]:
     """One worker for all that is asked of an explorer; those that train are slow."""
-    slow = [pytest.mark.slow] if lesson.name in ("21_overfitting", "23_coadaptation") else []
+    trains = lesson.name in ("00_start_here", "21_overfitting", "23_coadaptation")
+    slow = [pytest.mark.slow] if trains else []
     return [pytest.mark.xdist_group(f"explorer {lesson.name}"), *slow]
 
 
@@ -34,7 +35,7 @@ each_explorer = [pytest.param(lesson, id=lesson.name, marks=_marks(lesson)) for 
 @pytest.fixture(scope="module", params=each_explorer)
 def explorer(request: pytest.FixtureRequest) -> Explorer:
     """A lesson's explorer; some train for it, so one serves all tests, which leave it as it was."""
-    return eval(rehearsal.shown(request.param), rehearsal.stage(request.param))
+    return eval(rehearsal.shown(request.param), rehearsal.ready(request.param))
 
 
 def test_every_control_redraws(explorer: Explorer):
@@ -83,7 +84,7 @@ def test_a_picture_is_drawn_at_once(explorer: Explorer):
 @pytest.mark.parametrize("lesson", each_explorer)
 def test_an_unwritten_function_says_so(lesson: Lesson):
     """Does an explorer of stubs say what to do, and one of a crashing function what happened?"""
-    names = rehearsal.stage(lesson)
+    names = rehearsal.ready(lesson)
 
     def stub(*args: object, **more: object) -> None:
         raise NotImplementedError("not written yet")

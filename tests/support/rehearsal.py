@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from grader.authoring.lesson import Lesson
 from grader.authoring.rules import EXPLORER
 from grader.authoring.trial import execute, stage, verdict
 
-__all__ = ["SECONDS", "execute", "shown", "stage", "verdict"]
+__all__ = ["SECONDS", "execute", "ready", "shown", "stage", "verdict"]
 
 SECONDS = {  # they train many networks
     "21_overfitting": 180,
@@ -17,6 +19,17 @@ SECONDS = {  # they train many networks
     "51_capstone": 120,
 }
 """Processor time, of all cores together, that a lesson may take; others 30."""
+
+
+def ready(lesson: Lesson) -> dict[str, Any]:
+    """The names that its explorer draws with: of the cells above, where it opens the lesson."""
+    names = stage(lesson)
+    above = lesson.cells[: next(i for i, c in enumerate(lesson.cells) if c.source == shown(lesson))]
+    if not any(cell.kind == "exercise" for cell in above):
+        for cell in above:
+            if cell.kind in ("demonstration", "figure", "guess"):
+                execute(cell.source, names, f"<{lesson.name} line {cell.line}>")
+    return names
 
 
 def shown(lesson: Lesson) -> str:
