@@ -80,15 +80,14 @@ def find_dropout_bugs(
         for module, args, kwargs in first.identities.values():
             if rate := _behaviour(module, args, kwargs):
                 layers[id(module)] = rate
-        others = []
+        on = first.on[:1]
         for _ in range(runs - 1):
             kept.restore()
             model.eval()
-            others.append(_Run(model, *_copied(inputs, named), layers))
-    run = others[-1]
-    differ = [name for other in others if (name := _apart(first, other))]
+            run = _Run(model, *_copied(inputs, named), layers)
+            on = on or _apart(first, run)
     bugs = {
-        EVALUATION: first.on[:1] or differ[:1],
+        EVALUATION: on,
         OUTPUT: run.last,
         CERTAIN: _certain(run.drops),
         UNEQUAL: _unequal(run.drops),
@@ -320,12 +319,12 @@ def _behaviour(module: nn.Module, args: Any, kwargs: Any) -> Rate | None:
     return Rate(round(1 - 1 / factor, 3) if known else None, not entries)
 
 
-def _apart(first: _Run, other: _Run) -> str | None:
-    """The first module that made something else of the same input; None where none did."""
+def _apart(first: _Run, other: _Run) -> list[str]:
+    """The first module that made something else of the same input, if there is one."""
     alike: list[tuple[Call, bool]] = []  # the calls under way: were they given the same
     for (call, ends, a), (call_b, ends_b, b) in zip(first.steps, other.steps, strict=False):
         if (call.name, ends) != (call_b.name, ends_b):
-            return alike[-1][0].name  # it calls other modules
+            return [alike[-1][0].name]  # it calls other modules
         if not ends:
             alike.append((call, _same(a, b)))
             continue
@@ -333,8 +332,8 @@ def _apart(first: _Run, other: _Run) -> str | None:
             pass
         if begun[1] and not _same(a, b):
             meant = call.noise and "drop" not in type(call.module).__name__.lower()
-            return None if meant else call.name
-    return None
+            return [] if meant else [call.name]
+    return []
 
 
 def _certain(drops: list[Drop]) -> list[str]:
