@@ -16,10 +16,10 @@ bug was, and 2 where the network could not be looked at.
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import importlib
 import inspect
-import os
 import random
 import re
 import sys
@@ -55,11 +55,12 @@ def find_dropout_bugs(
         (batch, length, features) of an input is taken for a block, which has no output layer.
     "p is 0 or 1"
         of dropout that is called. A 0 is no bug where it is a setting: in a block (a class inside
-        the network) or in several roles, and nowhere else in its role is p another.
+        the network), of a name like head_drop, or in several roles; while none of its role drops.
     "unequal p"
         dropout of one role differs in p. A role is a module's name up to its numbers, the kind of
         dropout, and the kind of the latest weights (linear, conv2d, …) before it. Three rates or
-        more that rise or fall from call to call are a schedule, and no bug.
+        more that rise or fall from call to call are a schedule, and no bug; nor are rates at which
+        whole samples drop.
 
     Dropout is a call of torch's functions for it, and a layer that behaves so: in evaluation it
     gives its input, in training zeros and a multiple of it. A healthy network gives {}. Network,
@@ -75,19 +76,18 @@ def find_dropout_bugs(
     layers: dict[int, Rate] = {}
     with _Kept(model, inputs, named) as kept:
         model.eval()
-        first = _Run(model, inputs, named, layers)
+        first = _Run(model, *_copied(inputs, named), layers)
         for module, args, kwargs in first.identities.values():
             if rate := _behaviour(module, args, kwargs):
                 layers[id(module)] = rate
-        others = []
+        on = first.on[:1]
         for _ in range(runs - 1):
             kept.restore()
             model.eval()
-            others.append(_Run(model, inputs, named, layers))
-    run = others[-1]
-    differ = (name for other in others if (name := _apart(first, other)))
+            run = _Run(model, *_copied(inputs, named), layers)
+            on = on or _apart(first, run)
     bugs = {
-        EVALUATION: first.on[:1] or list(differ)[:1],
+        EVALUATION: on,
         OUTPUT: run.last,
         CERTAIN: _certain(run.drops),
         UNEQUAL: _unequal(run.drops),
@@ -109,7 +109,7 @@ class Drop:
     name: str
     rate: Rate
     role: tuple[Any, ...]  # shared with its like
-    setting: bool  # it belongs to a block, which may be told not to drop
+    setting: bool  # a block's, or with a name of its own: it may be told not to drop
 
 
 class Flow(NamedTuple):
@@ -246,8 +246,8 @@ class _Run(TorchFunctionMode):
         paths = [".".join(parents[: i + 1]) for i in range(len(parents))]
         plain = all(type(self.model.get_submodule(path)) is nn.Sequential for path in paths)
         layer = not [*call.module.children(), *call.module.parameters()]
-        role = re.sub(r"\d+", "#", call.name), call.drops, kind, flow.latest[1]
-        drop = Drop(call.name, rate, role, setting=not (plain and layer))
+        role = re.sub(r"\d+", "#", call.name), call.drops, kind, flow.data, flow.latest[1]
+        drop = Drop(call.name, rate, role, not (plain and layer) or "_drop" in call.name)
         call.drops += 1
         self.drops.append(drop)
         if made is given:
@@ -319,12 +319,12 @@ def _behaviour(module: nn.Module, args: Any, kwargs: Any) -> Rate | None:
     return Rate(round(1 - 1 / factor, 3) if known else None, not entries)
 
 
-def _apart(first: _Run, other: _Run) -> str | None:
-    """The first module that made something else of the same input; None where none did."""
+def _apart(first: _Run, other: _Run) -> list[str]:
+    """The first module that made something else of the same input, if there is one."""
     alike: list[tuple[Call, bool]] = []  # the calls under way: were they given the same
     for (call, ends, a), (call_b, ends_b, b) in zip(first.steps, other.steps, strict=False):
         if (call.name, ends) != (call_b.name, ends_b):
-            return alike[-1][0].name  # it calls other modules
+            return [alike[-1][0].name]  # it calls other modules
         if not ends:
             alike.append((call, _same(a, b)))
             continue
@@ -332,19 +332,16 @@ def _apart(first: _Run, other: _Run) -> str | None:
             pass
         if begun[1] and not _same(a, b):
             meant = call.noise and "drop" not in type(call.module).__name__.lower()
-            return None if meant else call.name
-    return None
+            return [] if meant else [call.name]
+    return []
 
 
 def _certain(drops: list[Drop]) -> list[str]:
     rates = _rates(drops)
-    off = {drop.role[0] for drop in drops if drop.rate.p == 0}
-    return [
-        drop.name
-        for drop in drops
-        if drop.rate.p == 1
-        or (drop.rate.p == 0 and (any(rates[drop.role]) or (not drop.setting and len(off) == 1)))
-    ]
+    off = [drop for drop in drops if drop.rate.p == 0]
+    one_role = len({drop.role[0] for drop in off}) == 1
+    slips = [d for d in off if any(rates[d.role]) or (one_role and not d.setting)]
+    return [drop.name for drop in drops if drop.rate.p == 1 or drop in slips]
 
 
 def _unequal(drops: list[Drop]) -> list[str]:
@@ -393,17 +390,30 @@ def _tensors(value: Any) -> list[torch.Tensor]:
 def _copies(value: Any) -> list[torch.Tensor]:
     """Copies of what can be compared, as plain tensors."""
     copies = []
-    for leaf in _leaves(value):
-        if isinstance(leaf, np.ndarray) and leaf.dtype.kind not in "biufc":
-            continue
-        x = leaf if isinstance(leaf, torch.Tensor) else torch.as_tensor(leaf)
-        if torch._C._functorch.is_functorch_wrapped_tensor(x):
-            continue  # it lives within torch.func alone
-        for part in x.unbind() if x.is_nested else [x]:
-            part = part.detach()
-            part = part.dequantize() if part.is_quantized else part
-            copies.append(part.to_dense() if part.layout != torch.strided else part.clone())
+    with torch._C.DisableTorchFunction():  # a run shall not see it
+        for leaf in _leaves(value):
+            if not isinstance(leaf, torch.Tensor):
+                leaf = np.array(leaf, order="C")
+                if leaf.dtype.kind not in "biufc":
+                    continue
+            x = torch.as_tensor(leaf)
+            if torch._C._functorch.is_functorch_wrapped_tensor(x):
+                continue  # it lives within torch.func alone
+            for part in x.detach().unbind() if x.is_nested else [x.detach()]:
+                part = part.dequantize() if part.is_quantized else part
+                copies.append(part.to_dense() if part.layout != torch.strided else part.clone())
     return copies
+
+
+def _copied(inputs: Any, named: Any) -> tuple[Any, Any]:
+    """The inputs with other tensors in them, which the network may change."""
+    memo: dict[int, Any] = {
+        id(x): x.detach().clone().requires_grad_(x.requires_grad) for x in _tensors((inputs, named))
+    }
+    try:
+        return copy.deepcopy((inputs, named), memo)
+    except Exception:  # there is something in them that has no copy
+        return inputs, named
 
 
 def _same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
@@ -461,7 +471,8 @@ class _Kept:
             return
         self.seen[id(value)] = value
         if isinstance(value, torch.Tensor):
-            self.keep_tensor(value)
+            if value.layout == torch.strided and not value.is_nested:
+                self.keep_tensor(value)
         elif isinstance(value, nn.Module):
             self.keep(vars(value))
         elif isinstance(value, torch.Generator):
@@ -482,15 +493,15 @@ class _Kept:
             self.keep(getattr(value, "__dict__", None))
 
     def keep_tensor(self, value: torch.Tensor) -> None:
-        data, copy, needed = value.data, value.data.clone(), value.requires_grad
+        data, before, needed = value.data, value.data.clone(), value.requires_grad
         grad = value.grad if value.is_leaf else None
         self.keep(grad)
 
         def put_back() -> None:
             if value.data_ptr() != data.data_ptr() or value.shape != data.shape:
                 value.data = data
-            if not torch.equal(data, copy):
-                data.copy_(copy)
+            if not torch.equal(data, before):
+                data.copy_(before)
             if value.is_leaf:
                 value.requires_grad_(needed)
                 value.grad = grad
@@ -511,7 +522,6 @@ def main() -> int:
     module, _, function = place.partition(":")
     if not module or not function:
         parser.error(f"{place!r} is not module:function, as in my.networks:build")
-    sys.path.insert(0, os.getcwd())
     try:
         step = f"{module} could not be imported"
         found = importlib.import_module(module)
@@ -519,9 +529,9 @@ def main() -> int:
         build = getattr(found, function)
         step = f"{place} raised"
         made = build()
-        model, *inputs = made if isinstance(made, tuple) else (made,)
+        model, *inputs = made if isinstance(made, tuple | list) else (made,)
         if not isinstance(model, nn.Module):
-            parser.error(f"{place} returned a {type(model).__name__}, not a network")
+            parser.error(f"{place} returned {type(model).__name__}, not a network")
         step = "the network could not be looked at"
         bugs = find_dropout_bugs(model, *inputs)
     except Exception as error:
