@@ -15,7 +15,6 @@
 # | mode | a module's `training` flag: `True` in training, `False` in evaluation |
 
 # %% setup=true
-import copy
 import importlib.util
 import os
 from functools import cache
@@ -147,7 +146,7 @@ class Listening(nn.Module):
         return super().eval()
 
 
-nn.Sequential(nn.Sequential(Listening())).eval();
+listening = nn.Sequential(nn.Sequential(Listening())).eval()
 
 # %% [markdown]
 # ### A worked example: a module with a mode
@@ -486,7 +485,7 @@ class Dropout(nn.Module):
 # %%
 for dtype in (torch.float32, torch.bfloat16, torch.float16):
     dropped = (torch.rand(1_000_000, dtype=dtype) < 0.001).double().mean()
-    print(f"{str(dtype):15} p = 0.001, dropped: {dropped:.5f}")
+    print(f"{dtype!s:15} p = 0.001, dropped: {dropped:.5f}")
 
 # %% [markdown]
 # ## The backward pass, by hand
@@ -1043,8 +1042,9 @@ for shape, noise_shape in (
 ):
     with expect.case(f"noise_shape_dropout(x, p, {noise_shape}) on ones of shape {shape}, 24 times "
                      "for each of four p"):
-        draw = lambda p, _, shape=shape, noise_shape=noise_shape: noise_shape_dropout(
-            torch.ones(shape), p, noise_shape)
+        def draw(p, _, shape=shape, noise_shape=noise_shape):
+            return noise_shape_dropout(torch.ones(shape), p, noise_shape)
+
         expect.coins(draw, shared=[k for k, n in enumerate(noise_shape) if n == 1],
                      scale=lambda p: 1 / (1 - p), source=lambda: None,
                      axes=("row", "time step", "feature")[:len(shape)])

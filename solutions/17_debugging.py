@@ -188,9 +188,12 @@ class Table(nn.Module):
         return x
 
 
-suspects = lambda share, n: [(n * share, "that is a count. Divide by the number of rows."),
-                             (100 * share, "that is in percent. Return a fraction."),
-                             (1 - share, "that is the error rate. Return the accuracy.")]
+def suspects(share, n):
+    return [(n * share, "that is a count. Divide by the number of rows."),
+            (100 * share, "that is in percent. Return a fraction."),
+            (1 - share, "that is the error rate. Return the accuracy.")]
+
+
 with torch.enable_grad(), expect.case("evaluate(model, X, y) where 3 of 4 rows are right"):
     logits = torch.tensor([[2.0, 0, 0], [0, 0, 1], [5, 4, 4], [0, 2, 1]])
     found = evaluate(Table(), logits, torch.tensor([0, 2, 0, 2]))
@@ -905,6 +908,9 @@ for words, model, bugs in (
     ("attention without that bug", attending(0.0), "nothing"),
     ("convolutions, a linear layer, batch norm", signals, "nothing"),
     ("F.dropout that follows self.training, and an unused layer", plain, "nothing"),
+    ("a rate of 0 on the input", nn.Sequential(nn.Dropout(0.0), nn.Linear(8, 3)), "p is 0 or 1"),
+    ("one dropout layer, the last of all", nn.Sequential(nn.Linear(8, 3), nn.Dropout(0.5)),
+     "after the output layer"),
     ("three bugs at once", ill, "after the output layer, on in evaluation, p is 0 or 1"),
 ):
     with expect.case(f"find_dropout_bugs(model, X): {words}"):
@@ -1101,8 +1107,8 @@ def export_for_serving(model, example):
     flags = [module.training for module in model.modules()]
     model.eval()
     served = torch.jit.trace(model, example, check_trace=False)
-    for module, module.training in zip(model.modules(), flags, strict=True):
-        pass
+    for module, flag in zip(model.modules(), flags, strict=True):
+        module.training = flag
     return served
 
 # %% correct="export_for_serving"
