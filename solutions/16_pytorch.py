@@ -15,7 +15,6 @@
 # | mode | a module's `training` flag: `True` in training, `False` in evaluation |
 
 # %% setup=true
-import copy
 import importlib.util
 import os
 from functools import cache
@@ -147,7 +146,7 @@ class Listening(nn.Module):
         return super().eval()
 
 
-nn.Sequential(nn.Sequential(Listening())).eval();
+listening = nn.Sequential(nn.Sequential(Listening())).eval()
 
 # %% [markdown]
 # ### A worked example: a module with a mode
@@ -480,13 +479,13 @@ class Dropout(nn.Module):
 
 # %% [markdown]
 # If your first attempt drew its coins with `torch.rand_like(x)`, one check told you that they were
-# too coarse. A number of type `bfloat16` has eight binary digits, so there are few different coins,
-# and those below a small $p$ are rounded:
+# too coarse. A number of type `bfloat16` has eight significant binary digits. Uniform numbers of
+# this type lie on a coarse grid, and the share of them below a small $p$ isn't $p$:
 
 # %%
 for dtype in (torch.float32, torch.bfloat16, torch.float16):
     dropped = (torch.rand(1_000_000, dtype=dtype) < 0.001).double().mean()
-    print(f"{str(dtype):15} p = 0.001, dropped: {dropped:.5f}")
+    print(f"{dtype!s:15} p = 0.001, dropped: {dropped:.5f}")
 
 # %% [markdown]
 # ## The backward pass, by hand
@@ -518,6 +517,8 @@ print(example.grad)
 
 # %% [markdown]
 # ## Exercise: `DropoutFunction`
+#
+# Write both directions. What must the backward pass know that only the forward pass has seen?
 
 # %% exercise="DropoutFunction"
 class DropoutFunction(torch.autograd.Function):
@@ -958,7 +959,7 @@ plot.show(fig, "Error rate on test digits against the input's drop rate; points 
 #
 # ## One coin for many: three frameworks
 #
-# Every framework drops and scales as you do. They differ in what is around it.
+# All three drop and scale as you do. They differ in what is around it.
 #
 # | | PyTorch | Keras 3 | Flax NNX |
 # | --- | --- | --- | --- |
@@ -996,7 +997,7 @@ def noise_shape_dropout(x, p, noise_shape):
     check_probability(p)
     ### BEGIN SOLUTION
     shape = x.shape if noise_shape is None else noise_shape
-    return x * F.dropout(torch.ones(shape, dtype=x.dtype, device=x.device), p)
+    return x * F.dropout(x.new_ones(shape), p)
     ### END SOLUTION
 
 # %% [markdown] hint="noise_shape_dropout"
@@ -1041,8 +1042,9 @@ for shape, noise_shape in (
 ):
     with expect.case(f"noise_shape_dropout(x, p, {noise_shape}) on ones of shape {shape}, 24 times "
                      "for each of four p"):
-        draw = lambda p, _, shape=shape, noise_shape=noise_shape: noise_shape_dropout(
-            torch.ones(shape), p, noise_shape)
+        def draw(p, _, shape=shape, noise_shape=noise_shape):
+            return noise_shape_dropout(torch.ones(shape), p, noise_shape)
+
         expect.coins(draw, shared=[k for k, n in enumerate(noise_shape) if n == 1],
                      scale=lambda p: 1 / (1 - p), source=lambda: None,
                      axes=("row", "time step", "feature")[:len(shape)])
@@ -1072,15 +1074,13 @@ with expect.case("out = noise_shape_dropout(x, 0.5, None); out.sum().backward();
     "each time step has a coin of its own": ("x.shape if noise_shape is None else noise_shape",
                                              "x.shape"),
     "None": ("if noise_shape is None", "if noise_shape == ()"),
-    "not scaled": ("F.dropout(torch.ones(shape, dtype=x.dtype, device=x.device), p)",
-                   "(torch.rand(shape) >= p)"),
-    "taken for the probability of keeping": ("device=x.device), p)", "device=x.device), 1 - p)"),
-    "everything is dropped": ("torch.ones(shape", "torch.zeros(shape"),
-    "x's shape and dtype": ("dtype=x.dtype", "dtype=torch.float64"),
+    "not scaled": ("F.dropout(x.new_ones(shape), p)", "(torch.rand(shape) >= p)"),
+    "taken for the probability of keeping": ("new_ones(shape), p)", "new_ones(shape), 1 - p)"),
+    "everything is dropped": ("new_ones", "new_zeros"),
+    "x's shape and dtype": ("x.new_ones(shape)", "torch.ones(shape, dtype=torch.float64)"),
     "has lost its history": ("x * F", "x.detach() * F"),
-    "writes into its input": (
-        "return x * F.dropout(torch.ones(shape, dtype=x.dtype, device=x.device), p)",
-        "return x.mul_(F.dropout(torch.ones(shape, dtype=x.dtype, device=x.device), p))"),
+    "writes into its input": ("x * F.dropout(x.new_ones(shape), p)",
+                              "x.mul_(F.dropout(x.new_ones(shape), p))"),
 }
 
 # %% correct="noise_shape_dropout"

@@ -126,9 +126,10 @@ plot.show(fig, "Error rates of a network without a bug, with four bugs, and with
 #
 # ## Five broken scripts
 #
-# Each of these came with a complaint. The code runs and has a dropout bug. Three are exercises. In
-# each, take out the line `raise NotImplementedError(…)`, look at the symptom, find the cause, and
-# mend the code in place, changing as little as you can.
+# Each of these came with a complaint. The code runs and has a dropout bug. You mend four of them,
+# in three exercises; the fifth is a question further down. Take out the line `raise
+# NotImplementedError(…)`, look at the symptom, find the cause, and mend the code in place, changing
+# as little as you can.
 #
 # ## Exercise: `evaluate`
 #
@@ -187,9 +188,12 @@ class Table(nn.Module):
         return x
 
 
-suspects = lambda share, n: [(n * share, "that is a count. Divide by the number of rows."),
-                             (100 * share, "that is in percent. Return a fraction."),
-                             (1 - share, "that is the error rate. Return the accuracy.")]
+def suspects(share, n):
+    return [(n * share, "that is a count. Divide by the number of rows."),
+            (100 * share, "that is in percent. Return a fraction."),
+            (1 - share, "that is the error rate. Return the accuracy.")]
+
+
 with torch.enable_grad(), expect.case("evaluate(model, X, y) where 3 of 4 rows are right"):
     logits = torch.tensor([[2.0, 0, 0], [0, 0, 1], [5, 4, 4], [0, 2, 1]])
     found = evaluate(Table(), logits, torch.tensor([0, 2, 0, 2]))
@@ -617,8 +621,6 @@ class Classifier(nn.Module):
         return self.parts(x)
 
 # %% [markdown]
-# The fifth script is a question, further down. First, a tool that would have found some of them.
-#
 # ## A tool that finds them
 #
 # You have found these bugs by reading. The next network has a hundred layers and was written by
@@ -906,6 +908,9 @@ for words, model, bugs in (
     ("attention without that bug", attending(0.0), "nothing"),
     ("convolutions, a linear layer, batch norm", signals, "nothing"),
     ("F.dropout that follows self.training, and an unused layer", plain, "nothing"),
+    ("a rate of 0 on the input", nn.Sequential(nn.Dropout(0.0), nn.Linear(8, 3)), "p is 0 or 1"),
+    ("one dropout layer, the last of all", nn.Sequential(nn.Linear(8, 3), nn.Dropout(0.5)),
+     "after the output layer"),
     ("three bugs at once", ill, "after the output layer, on in evaluation, p is 0 or 1"),
 ):
     with expect.case(f"find_dropout_bugs(model, X): {words}"):
@@ -987,8 +992,15 @@ sick(X[:2])
 print("flags after eval() and one call:", [module.training for module in sick.modules()])
 
 # %% [markdown]
-# The last two show in a comparison with finite differences, as in {{backward}}.
-#
+# The last two are in the backward pass, and finite differences find them, as in {{backward}}:
+
+# %%
+x, mask = torch.randn(8, dtype=torch.float64), torch.tensor([1, 0, 1, 1, 0, 0, 1, 0])
+measured = (2 * mask * (x + 1e-5) - 2 * mask * (x - 1e-5)) / 2e-5
+for name, claimed in (("mask alone", mask), ("scale alone", 2 + 0 * mask), ("both", 2 * mask)):
+    print(f"backward by {name}: off by up to {(claimed - measured).abs().max():.2f}")
+
+# %% [markdown]
 # ## Out of the notebook
 #
 # A network that is used has been saved, and is run by another program, perhaps one without your
@@ -1095,8 +1107,8 @@ def export_for_serving(model, example):
     flags = [module.training for module in model.modules()]
     model.eval()
     served = torch.jit.trace(model, example, check_trace=False)
-    for module, module.training in zip(model.modules(), flags, strict=True):
-        pass
+    for module, flag in zip(model.modules(), flags, strict=True):
+        module.training = flag
     return served
 
 # %% correct="export_for_serving"
@@ -1190,8 +1202,8 @@ plot.show(fig, "For six ways of saving, whether the loaded network drops: "
 # One network, saved in each mode and loaded, answers the same image forty times. A dot is one
 # answer; the line is the network's own answer in evaluation mode.
 #
-# **Try**: which ways keep every dot on the line, on both sides? At which $p$ would a single test
-# run, by luck, hardly show that a trace drops? (Click a slider, then use the arrow keys.)
+# **Try**: which ways keep every dot on the line, on both sides? At which $p$ can no test tell the
+# ways apart? With how few calls could you be fooled? (Click a slider, then use the arrow keys.)
 
 # %%
 explore.serving(export_for_serving)
@@ -1294,7 +1306,7 @@ plot.show(fig, f"Test error against epochs, and the gap, for a network of {WIDE}
 # %% [markdown]
 # ## What we found
 #
-# - Most silent bugs hide from the error rate. They show when you ask something else: the same input
+# - Silent bugs can hide from the error rate. They show when you ask something else: the same input
 #   twice, the flags before and after, the order of the calls.
 # - `eval()` and `no_grad()` are two switches, and a measurement gives back what it switched.
 # - `F.dropout` knows no mode unless it is told, and logits are not to be dropped.
