@@ -389,6 +389,17 @@ with expect.case("dropout_backward(dy, cache) in float32"):
     expect.array(dropout_backward(np.ones(8, np.float32), cache), 8, np.float32,
                  hint="the gradient has another dtype than dy. A boolean mask keeps it.")
 
+# %% check="dropout_backward" points=1 hidden=true
+# At any rate and of any shape: the slope is what one step to the right adds to your output.
+rng = expect.rng()
+p, shape = float(rng.uniform(0.1, 0.9)), tuple(rng.integers(2, 7, size=3))
+x, dy = rng.normal(size=(2, *shape))
+with expect.case(f"dropout_backward(dy, cache) after dropout_forward(x, {p:.2f}, rng, True)"):
+    out, cache = dropout_forward(x.copy(), p, np.random.default_rng(5), True)
+    right, _ = dropout_forward(x + 1, p, np.random.default_rng(5), True)
+    expect.close(dropout_backward(dy.copy(), cache), dy * (right - out), rtol=1e-7, atol=1e-9,
+                 hint="multiply dy by the slope of y: 1 / (1 - p) for survivors, else 0.")
+
 # %% mistakes="dropout_backward"
 {
     "the mask is missing: dropped entries get a gradient, and": ("dy * kept * scale", "1.0 * dy"),
@@ -636,6 +647,15 @@ with expect.case("numerical_gradient(lambda z: np.sum(0.3 * z**2), x) on float32
     found = numerical_gradient(lambda z: float(np.sum(0.3 * z**2)), x.astype(np.float32))
     expect.close(found, 0.6 * x, rtol=1e-7,
                  hint="float32 cannot hold x + eps well enough. Work on a float64 copy.")
+
+# %% check="numerical_gradient" points=1 hidden=true
+# A random quadratic form of an array with three axes.
+rng = expect.rng()
+x, form = rng.normal(size=(2, 3, 2)), rng.normal(size=(12, 12))
+with expect.case("numerical_gradient(f, x) of a quadratic form, x of shape (2, 3, 2)"):
+    found = numerical_gradient(lambda z: float(z.ravel() @ form @ z.ravel()), x.copy())
+    expect.close(found, ((form + form.T) @ x.ravel()).reshape(2, 3, 2), rtol=1e-6, atol=1e-7,
+                 hint="each entry has its own shift, and is put back before the next.")
 
 # %% mistakes="numerical_gradient"
 {

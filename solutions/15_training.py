@@ -1041,10 +1041,11 @@ for i, name in enumerate(kinds):
 
 # %% [markdown]
 # So the three sayings answer three questions, at least for this small network. *Minimal overhead*
-# is about a single step. *Two to three times longer* is about many steps, at a large $p$ or at a
-# learning rate that was tuned for another network. *Faster convergence* is about a target that the
-# plain network can hardly reach: there dropout may be the only one to arrive, though it is seldom
-# first at an easy one. Before you believe any of the three, ask for the target and for the rate.
+# is about a single step, and even there coins are not free. *Two to three times longer* is about
+# many steps, at a large $p$ or at a learning rate that was tuned for another network. *Faster
+# convergence* is about a target that the plain network can hardly reach: there dropout may be the
+# only one to arrive, though it is seldom first at an easy one. Before you believe any of the three,
+# ask for the target and for the rate.
 #
 # ## Back to the overfit network
 #
