@@ -63,7 +63,7 @@ X, y, X_test, y_test = data.digits()
 X, X_test, T = X.reshape(len(X), -1), X_test.reshape(len(X_test), -1), np.eye(10)[y]
 
 names = list(factors((1, 1), np.random.default_rng())[1])
-wrong = np.empty((len(names), 5))
+error_rates = np.empty((len(names), 5))
 for i, name in enumerate(names):
     for seed in range(5):
         rng = np.random.default_rng(seed)
@@ -74,14 +74,15 @@ for i, name in enumerate(names):
                 step = gradients(net, X[rows], T[rows], kept, ways[name])
                 net = {k: net[k] - 0.05 * step[k] for k in net}
         guessed = (np.tanh(X_test @ net["W1"].T) @ net["W2"].T).argmax(1)
-        wrong[i, seed] = 100 * np.mean(guessed != y_test)
+        error_rates[i, seed] = 100 * np.mean(guessed != y_test)
 
 COLORS = [plot.BLUE, *4 * [plot.ORANGE], plot.GREY]
 fig, (ax,) = plot.figure(1, height=2.8)
-plot.bars(wrong.mean(1), names, ax, spread=plot.standard_error(wrong, 1), colors=COLORS)
+spread = plot.standard_error(error_rates, 1)
+plot.bars(error_rates.mean(1), names, ax, spread=spread, colors=COLORS)
 ax.axvline(guess, color=plot.GREY, linestyle="--")
 ax.annotate("your guess ", (guess, 3.5), ha="right", va="center", color=plot.GREY)
-costs = plot.difference(wrong[1], wrong[0])
+costs = plot.difference(error_rates[1], error_rates[0])
 ax.set(title=f"A fresh mask changes the error by {costs:.1f} points",
        xlim=(0, max(guess, 20) * 1.2), xlabel="error rate, %, 5 runs ± s.e.")
 plot.show(fig, "Error rates of six backward passes. A fresh mask changes the error by "
@@ -567,7 +568,7 @@ ax.loglog(steps, running.T, color=plot.ORANGE, alpha=0.5)
 ax.axvline(guess, color=plot.GREY, linestyle="--")
 ax.annotate(" your guess", (guess, 1e14), color=plot.GREY)
 ax.annotate("a new mask in each call", (1e-5, 1e8), color=plot.ORANGE)
-ax.annotate("mask frozen", (1e-4, 1e-4), color=plot.BLUE)
+ax.annotate("mask frozen", (1e-6, 1e-3), color=plot.BLUE)
 ax.annotate("rounding, ~ 1 / ε", (1.5e-12, 1e-9))
 ax.annotate("the formula, ~ ε²", (1e-3, 1e-8))
 best = np.log10(steps[frozen.argmin(1)])
@@ -739,7 +740,8 @@ for seed in range(5):
         off[i, seed] = np.linalg.norm(own - found) / np.linalg.norm(found)
 
 fig, axes = plot.figure(2, height=2.8)
-plot.bars(wrong.mean(1), names, axes[0], spread=plot.standard_error(wrong, 1), colors=COLORS)
+plot.bars(error_rates.mean(1), names, axes[0], spread=plot.standard_error(error_rates, 1),
+          colors=COLORS)
 axes[0].set(xlabel="error rate, %, 5 runs ± s.e.", title="What training shows …")
 plot.bars(off.mean(1), names, axes[1], spread=plot.standard_error(off, 1), colors=COLORS)
 axes[1].set(xscale="log", xlim=(1e-13, 1e4), yticks=[], title="… and what your function shows",
