@@ -63,7 +63,7 @@ X, y, X_test, y_test = data.digits()
 X, X_test, T = X.reshape(len(X), -1), X_test.reshape(len(X_test), -1), np.eye(10)[y]
 
 names = list(factors((1, 1), np.random.default_rng())[1])
-wrong = np.empty((len(names), 5))
+error_rates = np.empty((len(names), 5))
 for i, name in enumerate(names):
     for seed in range(5):
         rng = np.random.default_rng(seed)
@@ -74,14 +74,15 @@ for i, name in enumerate(names):
                 step = gradients(net, X[rows], T[rows], kept, ways[name])
                 net = {k: net[k] - 0.05 * step[k] for k in net}
         guessed = (np.tanh(X_test @ net["W1"].T) @ net["W2"].T).argmax(1)
-        wrong[i, seed] = 100 * np.mean(guessed != y_test)
+        error_rates[i, seed] = 100 * np.mean(guessed != y_test)
 
 COLORS = [plot.BLUE, *4 * [plot.ORANGE], plot.GREY]
 fig, (ax,) = plot.figure(1, height=2.8)
-plot.bars(wrong.mean(1), names, ax, spread=plot.standard_error(wrong, 1), colors=COLORS)
+spread = plot.standard_error(error_rates, 1)
+plot.bars(error_rates.mean(1), names, ax, spread=spread, colors=COLORS)
 ax.axvline(guess, color=plot.GREY, linestyle="--")
 ax.annotate("your guess ", (guess, 3.5), ha="right", va="center", color=plot.GREY)
-costs = plot.difference(wrong[1], wrong[0])
+costs = plot.difference(error_rates[1], error_rates[0])
 ax.set(title=f"A fresh mask changes the error by {costs:.1f} points",
        xlim=(0, max(guess, 20) * 1.2), xlabel="error rate, %, 5 runs ± s.e.")
 plot.show(fig, "Error rates of six backward passes. A fresh mask changes the error by "
@@ -389,6 +390,17 @@ with expect.case("dropout_backward(dy, cache) in float32"):
     expect.array(dropout_backward(np.ones(8, np.float32), cache), 8, np.float32,
                  hint="the gradient has another dtype than dy. A boolean mask keeps it.")
 
+# %% check="dropout_backward" points=1 hidden=true
+# At any rate and of any shape: the slope is what one step to the right adds to your output.
+rng = expect.rng()
+p, shape = float(rng.uniform(0.1, 0.9)), tuple(rng.integers(2, 7, size=3))
+x, dy = rng.normal(size=(2, *shape))
+with expect.case(f"dropout_backward(dy, cache) after dropout_forward(x, {p:.2f}, rng, True)"):
+    out, cache = dropout_forward(x.copy(), p, np.random.default_rng(5), True)
+    right, _ = dropout_forward(x + 1, p, np.random.default_rng(5), True)
+    expect.close(dropout_backward(dy.copy(), cache), dy * (right - out), rtol=1e-7, atol=1e-9,
+                 hint="multiply dy by the slope of y: 1 / (1 - p) for survivors, else 0.")
+
 # %% mistakes="dropout_backward"
 {
     "the mask is missing: dropped entries get a gradient, and": ("dy * kept * scale", "1.0 * dy"),
@@ -556,7 +568,7 @@ ax.loglog(steps, running.T, color=plot.ORANGE, alpha=0.5)
 ax.axvline(guess, color=plot.GREY, linestyle="--")
 ax.annotate(" your guess", (guess, 1e14), color=plot.GREY)
 ax.annotate("a new mask in each call", (1e-5, 1e8), color=plot.ORANGE)
-ax.annotate("mask frozen", (1e-4, 1e-4), color=plot.BLUE)
+ax.annotate("mask frozen", (1e-6, 1e-3), color=plot.BLUE)
 ax.annotate("rounding, ~ 1 / ε", (1.5e-12, 1e-9))
 ax.annotate("the formula, ~ ε²", (1e-3, 1e-8))
 best = np.log10(steps[frozen.argmin(1)])
@@ -636,6 +648,15 @@ with expect.case("numerical_gradient(lambda z: np.sum(0.3 * z**2), x) on float32
     found = numerical_gradient(lambda z: float(np.sum(0.3 * z**2)), x.astype(np.float32))
     expect.close(found, 0.6 * x, rtol=1e-7,
                  hint="float32 cannot hold x + eps well enough. Work on a float64 copy.")
+
+# %% check="numerical_gradient" points=1 hidden=true
+# A random quadratic form of an array with three axes.
+rng = expect.rng()
+x, form = rng.normal(size=(2, 3, 2)), rng.normal(size=(12, 12))
+with expect.case("numerical_gradient(f, x) of a quadratic form, x of shape (2, 3, 2)"):
+    found = numerical_gradient(lambda z: float(z.ravel() @ form @ z.ravel()), x.copy())
+    expect.close(found, ((form + form.T) @ x.ravel()).reshape(2, 3, 2), rtol=1e-6, atol=1e-7,
+                 hint="each entry has its own shift, and is put back before the next.")
 
 # %% mistakes="numerical_gradient"
 {
@@ -719,7 +740,8 @@ for seed in range(5):
         off[i, seed] = np.linalg.norm(own - found) / np.linalg.norm(found)
 
 fig, axes = plot.figure(2, height=2.8)
-plot.bars(wrong.mean(1), names, axes[0], spread=plot.standard_error(wrong, 1), colors=COLORS)
+plot.bars(error_rates.mean(1), names, axes[0], spread=plot.standard_error(error_rates, 1),
+          colors=COLORS)
 axes[0].set(xlabel="error rate, %, 5 runs ± s.e.", title="What training shows …")
 plot.bars(off.mean(1), names, axes[1], spread=plot.standard_error(off, 1), colors=COLORS)
 axes[1].set(xscale="log", xlim=(1e-13, 1e4), yticks=[], title="… and what your function shows",

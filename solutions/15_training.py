@@ -956,8 +956,8 @@ def steps_to_reach(curve, steps, target):
 #
 # A network of 128 hidden units learns 400 digits, at four values of $p$, and with L2 in place of
 # dropout. Unseen digits tell when it has reached a target. On the left, all networks have one
-# learning rate: that with which the *plain* network, at $p = 0$, is quickest. On the right each
-# has its own. The rates are chosen on other digits and other seeds than those that are shown.
+# learning rate: the one with which the *plain* network, at $p = 0$, gets furthest. On the right
+# each has its own. Rates are chosen on other digits and other seeds than those that are shown.
 #
 # **How many times as many steps as the plain network does $p = 0.5$ need, each at its own rate, to
 # the lowest loss that the plain network still reaches?**
@@ -968,30 +968,24 @@ my_guess = 2.5  # times as many steps as the plain network, p = 0.5, each at its
 # %% figure=true
 # Steps to reach a loss, at one learning rate for all and at each network's own.
 guess = expect.guess(my_guess)
-rates, targets = np.array([0.03, 0.06, 0.12, 0.25]), np.geomspace(0.6, 0.11, 20)
+rates, targets = np.array([0.05, 0.1, 0.2]), np.geomspace(0.6, 0.09, 20)
 kinds = {"p = 0": (0, 0), "p = 0.25": (0.25, 0), "p = 0.5": (0.5, 0), "p = 0.75": (0.75, 0),
          "L2": (0, 0.001)}  # drop probability, weight decay
 order = np.random.default_rng(0).permutation(len(X))
-seen, tuning, judged, _ = np.split(order, [400, 550, 900])
-grid = [(*kind, rate, seed) for kind in kinds.values() for rate in rates for seed in range(7)]
+pool, tuning, judged = np.split(order, [787, 937])  # each network learns its own 400 of the pool
+grid = [(*kind, rate, seed) for kind in kinds.values() for rate in rates for seed in range(9)]
 p, decay, rate, seed = np.transpose(grid)
-runs = train.many(X[seen], y[seen], (128,), seeds=seed.astype(int), p=p, weight_decay=decay,
-                  rate=rate, batch=32, steps=400, every=5,
+runs = train.many(X[pool], y[pool], (128,), seeds=seed.astype(int), p=p, weight_decay=decay,
+                  rate=rate, rows=400, batch=32, steps=300, every=5,
                   watch={"tuning": (X[tuning], y[tuning]), "judged": (X[judged], y[judged])})
 
-
-def reached(name):
-    """Steps to each target, (kind, rate, seed, target)."""
-    took = [[steps_to_reach(curve, runs.steps, target) for target in targets]
-            for curve in runs.loss[name]]
-    return np.reshape(took, (len(kinds), len(rates), 7, len(targets)))
-
-
-speed = (1 / reached("tuning")[:, :, :3]).mean(2)  # by three seeds; 0 for who never arrives
-best = speed.argmax(1)  # (kind, target): the place of the quickest rate
-took = reached("judged")[:, :, 3:]  # by the four others
-each, at = np.arange(len(kinds))[:, None], np.arange(len(targets))
-shared, own = took[each, best[:1], :, at], took[each, best, :, at]  # (kind, target, seed)
+shape = len(kinds), len(rates), 9, -1
+lowest = runs.loss["tuning"].reshape(shape)[:, :, :3].min(-1).mean(2)  # by three seeds
+best = lowest.argmin(1)  # the place of each kind's own rate
+took = [[steps_to_reach(curve, runs.steps, target) for target in targets]
+        for curve in runs.loss["judged"]]
+took = np.reshape(took, shape)[:, :, 3:].transpose(0, 1, 3, 2)  # by the six other seeds
+shared, own = took[:, best[0]], took[range(len(kinds)), best]  # (kind, target, seed)
 last = np.flatnonzero(np.isfinite(own[0]).all(1))[-1]  # the plain network still reaches this
 
 
@@ -1011,21 +1005,21 @@ for ax, title, steps in zip(axes, titles, (shared, own), strict=True):
         ends = np.isfinite(of).all(1)
         ax.errorbar(targets[ends], of[ends].mean(1), plot.standard_error(of[ends], 1),
                     color=color, label=name, linestyle="--" if name == "L2" else "-")
-    ax.set(xscale="log", yscale="log", xlim=(0.62, 0.105), ylim=(8, 500), title=title,
+    ax.set(xscale="log", yscale="log", xlim=(0.62, 0.085), ylim=(8, 400), title=title,
            xlabel="target: loss on unseen digits, nats")
-    ax.set_xticks([0.5, 0.3, 0.2, 0.12], ["0.5", "0.3", "0.2", "0.12"])
+    ax.set_xticks([0.5, 0.3, 0.2, 0.1], ["0.5", "0.3", "0.2", "0.1"])
     ax.set_yticks([10, 30, 100, 300], ["10", "30", "100", "300"])
     ax.minorticks_off()
 axes[1].plot(targets[last], guess * own[0, last].mean(), "x", color=plot.INK, markersize=9,
              markeredgewidth=2)
-axes[0].set_ylabel("steps (4 networks ± s.e.)")
+axes[0].set_ylabel("steps (6 networks ± s.e.)")
 axes[0].legend(loc="lower right", fontsize=9)
 told = f"steps to {targets[last]:.2f} nats, p = 0.5 over p = 0: {times(2, last)}"
 fig.suptitle(f"Each at its own rate, {told} (×: your guess)", x=0.01, ha="left", fontsize=11)
 plot.show(fig, f"Steps against the target for five kinds of training; {told}.")
 
 # %% [markdown]
-# A line ends where a network no longer gets there in 400 steps. So look at three things: how far
+# A line ends where a network no longer gets there in 300 steps. So look at three things: how far
 # the lines lie apart where the target is easy, where they end, and which of them need a rate of
 # their own. A large $p$ makes noisy gradients, and a rate that suits the plain network can be too
 # much for it. (The paper's recipe goes the other way: a *higher* rate, with high momentum, more
@@ -1036,21 +1030,22 @@ plot.show(fig, f"Steps against the target for five kinds of training; {told}.")
 # %%
 per_step = milliseconds([(128, *kind) for kind in kinds.values()], rows=32)
 longer = (per_step / per_step[0]).mean(1)
-print("In multiples of the plain network, mean of 4 networks ± standard error:\n")
+print("In multiples of the plain network, mean of 6 networks ± standard error:\n")
 easy = np.abs(targets - 0.3).argmin()
 goals = [f"{what} to {targets[of]:.2f}"
          for what, of in (("steps", easy), ("steps", last), ("seconds", last))]
 print(f"{'':10}{'own rate':>8}{'a step':>8}" + "".join(f"{goal:>17}" for goal in goals))
 for i, name in enumerate(kinds):
     told = times(i, easy), times(i, last), times(i, last, longer[i])
-    print(f"{name:10}{rates[best[i, last]]:8g}{longer[i]:8.2f}" + "".join(f"{t:>17}" for t in told))
+    print(f"{name:10}{rates[best[i]]:8g}{longer[i]:8.2f}" + "".join(f"{t:>17}" for t in told))
 
 # %% [markdown]
 # So the three sayings answer three questions, at least for this small network. *Minimal overhead*
-# is about a single step. *Two to three times longer* is about many steps, at a large $p$ or at a
-# learning rate that was tuned for another network. *Faster convergence* is about a target that the
-# plain network can hardly reach: there dropout may be the only one to arrive, though it is seldom
-# first at an easy one. Before you believe any of the three, ask for the target and for the rate.
+# is about a single step, and even there coins are not free. *Two to three times longer* is about
+# many steps, at a large $p$ or at a learning rate that was tuned for another network. *Faster
+# convergence* is about a target that the plain network can hardly reach: there dropout may be the
+# only one to arrive, though it is seldom first at an easy one. Before you believe any of the three,
+# ask for the target and for the rate.
 #
 # ## Back to the overfit network
 #

@@ -59,10 +59,10 @@ def coasting(
                     transform=ax.transAxes)  # fmt: skip
         axes[-1].set_xlabel("step (orange: the unit gets no gradient)")
         axes[0].set_title("One unit's weights: distance from where they began")
-        told = ", ".join(f"{100 * share:.0f} under {name}" for name, share in shares.items())
+        told = ", ".join(f"{100 * share:.0f} % under {name}" for name, share in shares.items())
         return (
             f"At p = {p:.1f} and memory {keep:.2f}, {100 * np.mean(silent):.0f} % of the rows have "
-            f"no gradient. They move as far as the others, in percent: {told}."
+            f"no gradient. Their motion, compared with that of the others: {told}."
         )
 
     return Explorer(
