@@ -127,7 +127,7 @@ def bernoulli_mask(shape, p, rng):
 # [0, 1). What share of them lies below $p$?
 
 # %% [markdown] hint="bernoulli_mask"
-# A comparison turns those numbers into True and False. Which side is to be the survivors'? Try
+# A comparison turns those numbers into True and False. Which side should survive? Try
 # your choice in your head with $p = 0$, where all must survive.
 
 # %% [markdown] hint="bernoulli_mask"
@@ -258,7 +258,7 @@ def apply_mask(x, mask):
     ### END SOLUTION
 
 # %% [markdown] hint="apply_mask"
-# Two steps: compare the two shapes and refuse, then multiply.
+# Two steps: compare the shapes and raise the error, then multiply.
 
 # %% [markdown] hint="apply_mask"
 # `x *= …` and `x[…] = …` write into the caller's array. A plain `*` makes a new one.
