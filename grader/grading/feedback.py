@@ -51,8 +51,6 @@ class Page:
     url: str
     """The gradebook."""
     graded: Graded
-    address: str = ""
-    """Where JupyterLab shows the notebook, if it does."""
 
 
 def write(one: Page) -> str:
@@ -64,13 +62,26 @@ def write(one: Page) -> str:
     graded, folder = one.graded, ClassFolder(one.place)
     file = folder.page(graded.lesson, graded.learner)
     marks = grades(_url(one.place, one.url), graded.lesson, graded.learner)
+    notebook = folder.notebook("autograded", graded.lesson, graded.learner)
+    for beside in filter(Path.exists, map(notebook.with_name, (STAMP, SECRET))):
+        write_whole(file.with_name(beside.name), beside.read_text(encoding="utf-8"))
+    return _write(graded, notebook.read_text(encoding="utf-8"), marks, file)
 
+
+def write_own(graded: Graded, file: Path, address: str) -> str:
+    """The same of one's own notebook, which is in no gradebook; `address` is where it is shown."""
+    cells = {
+        row.check: page.Grade(row.points or 0, row.max, waits=row.points is None)
+        for row in graded.rows
+    }
+    comments = dict.fromkeys(graded.unanswered, page.NOTHING)
+    return _write(graded, graded.notebook, Grades(cells, comments), file, address)
+
+
+def _write(graded: Graded, notebook: str, marks: Grades, file: Path, address: str = "") -> str:
     def make() -> None:
-        notebook = folder.notebook("autograded", graded.lesson, graded.learner)
-        marked = nbformat.reads(notebook.read_text(encoding="utf-8"), as_version=4)
-        write_whole(file, page.page(marked, graded.lesson, marks, one.address))
-        for beside in filter(Path.exists, map(notebook.with_name, (STAMP, SECRET))):
-            write_whole(file.with_name(beside.name), beside.read_text(encoding="utf-8"))
+        marked = nbformat.reads(notebook, as_version=4)
+        write_whole(file, page.page(marked, graded.lesson, marks, address))
 
     fault = (_apart if hasattr(os, "fork") else _here)(make)
     if not fault and is_whole(file):

@@ -182,7 +182,6 @@ def page(notebook: NotebookNode, lesson: str, grades: Grades, address: str = "")
     title = html.escape(str(notebook.metadata.get("title", lesson)))
     parts = exercises(notebook, grades)
     open_ = sum(g.most for part in parts for g in part.grades.values() if g.waits)
-    style, policy = _style()
     room = [ROOM]
     body = [
         f"<h1>{title}</h1>",
@@ -195,12 +194,18 @@ def page(notebook: NotebookNode, lesson: str, grades: Grades, address: str = "")
         _table(parts),
         *(_section(part, address, room) for part in parts),
     ]  # fmt: skip
+    return document(f"{title} · {html.escape(lesson)}", body)
+
+
+def document(title: str, body: list[str]) -> str:
+    """A whole page of our look, which loads nothing and runs nothing."""
+    style, policy = _style()
     return "\n".join([
         "<!doctype html>",
         "<html lang='en'><head><meta charset='utf-8'>",
         f"<meta http-equiv='Content-Security-Policy' content=\"{policy}\">",
         "<meta name='viewport' content='width=device-width, initial-scale=1'>",
-        f"<title>{title} · {html.escape(lesson)}</title>",
+        f"<title>{title}</title>",
         f"<style>{style}</style></head><body><main>",
         *body,
         "</main></body></html>\n",
