@@ -80,12 +80,13 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
+    from grader.grading.choice import one
+
+    lesson = one(args.lesson)
     from rich.console import Console
 
     from grader.authoring import sitting, trial
-    from grader.grading.choice import chosen
 
-    (lesson,) = chosen([args.lesson])
     if args.exercise not in ("", *lesson.exercises):
         raise CourseError(f"{lesson.name} has no exercise `{args.exercise}`.")
     if args.mutants:
@@ -119,45 +120,64 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _grade(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from grader.grading.choice import own_notebooks
-    from grader.grading.own import grade
-    from grader.grading.terminal import show
 
     notebooks, ungraded = own_notebooks(args.lessons), 0
+    from rich.console import Console
+    from rich.markup import escape
+
+    from grader.grading.own import Grading, address
+
     console = Console()
-    for lesson, notebook in notebooks:
-        try:
-            with console.status(f"grading {lesson.name} …"):
-                graded, report = grade(lesson, notebook, unsafe=args.unsafe)
-            show(graded, report, console)
-        except CourseError as error:
-            console.print(f"[bold]{lesson.name}[/] was not graded: {error}", highlight=False)
-            ungraded += 1
+    with Grading(unsafe=args.unsafe) as grading:
+        for lesson, notebook in notebooks:
+            try:
+                with console.status(f"grading {lesson.name} …"):
+                    graded, page = grading(lesson, notebook)
+            except CourseError as error:
+                console.print(f"[bold]{lesson.name}[/] was not graded: {escape(str(error))}")
+                ungraded += 1
+                continue
+            from grader.grading.terminal import show
+
+            where = address(page, "files") or page.as_uri()
+            show(graded, lesson.title, where, console)
+            if args.open:
+                import webbrowser
+
+                webbrowser.open(where)
     return 1 if ungraded else 0
 
 
 def _autograde(args: argparse.Namespace) -> int:
+    if args.json and (Path(args.json).is_dir() or not Path(args.json).absolute().parent.is_dir()):
+        raise CourseError(f"{args.json} cannot be written: name a file in a folder that is there.")
+    if args.scheduler:
+        from grader import environment
+
+        environment.add("cluster")
+    _add_database(args)
+    place = Path(args.course) if args.course else COURSE
+    if not (place / "submitted").is_dir():
+        raise CourseError(
+            f"nobody has handed in: {place / 'submitted'}/ID/NN_topic/ is where `nbgrader collect` "
+            "puts submissions."
+        )
+    from grader.grading.choice import chosen
+
+    lessons = chosen(args.lessons)
     from dataclasses import replace
 
     from rich.console import Console
 
-    from grader import environment
     from grader.grading import autograde, terminal
-    from grader.grading.choice import chosen
     from grader.grading.report import write_rows
 
-    if args.json and (Path(args.json).is_dir() or not Path(args.json).absolute().parent.is_dir()):
-        raise CourseError(f"{args.json} cannot be written: name a file in a folder that is there.")
-    if args.scheduler:
-        environment.add("cluster")
-    _add_database(args)
     limits = autograde.Limits()
     if args.timeout:
         limits = replace(limits, check=args.timeout, submission=5 * args.timeout)
     wanted = autograde.Options(
-        Path(args.course) if args.course else COURSE,
+        place,
         learners=tuple(args.learner),
         workers=args.workers,
         scheduler=args.scheduler,
@@ -169,7 +189,7 @@ def _autograde(args: argparse.Namespace) -> int:
     )
     console = Console()
     with terminal.Bar(console) as bar:
-        results = autograde.autograde(chosen(args.lessons), wanted, bar)
+        results = autograde.autograde(lessons, wanted, bar)
     terminal.show_class(results, console)
     if args.json:
         write_rows(results, Path(args.json))
@@ -195,15 +215,17 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
+    from grader.grading.choice import one
+
+    _has_gradebook(args)
+    lesson = one(args.lesson)
     from rich.console import Console
 
     from grader.grading import report, terminal
-    from grader.grading.choice import chosen
 
-    (lesson,) = chosen([args.lesson])
     with _gradebook(args) as book:
         exercises = report.exercises(book.results(lesson.name))
-    terminal.show_report(lesson.name, exercises, Console())
+    terminal.show_report(lesson.title, exercises, Console())
     if args.html:
         report.write_html(lesson, exercises, Path(args.html))
     if args.csv:
@@ -212,6 +234,7 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
+    _has_gradebook(args)
     from grader.grading.choice import chosen
     from grader.grading.export import export
 
@@ -221,13 +244,19 @@ def _export(args: argparse.Namespace) -> int:
     return 0
 
 
-def _gradebook(args: argparse.Namespace) -> gradebook.Writer:
-    from grader.grading.gradebook import opened
-
-    _add_database(args)
+def _has_gradebook(args: argparse.Namespace) -> Path:
+    """The course folder, in which a gradebook is; told before anything that takes a while."""
     place = Path(args.course) if args.course else COURSE
     if not args.db and not (place / "gradebook.db").exists():
         raise CourseError(f"{place} has no gradebook.db: run `python3 grader autograde` first.")
+    return place
+
+
+def _gradebook(args: argparse.Namespace) -> gradebook.Writer:
+    place = _has_gradebook(args)
+    _add_database(args)
+    from grader.grading.gradebook import opened
+
     return opened(place, args.db)
 
 
@@ -246,12 +275,12 @@ def _bench(args: argparse.Namespace) -> int:
         print(f"written: {gpu.command(print)}")
         return 0
     from grader.bench import autograde as bench
-    from grader.grading.choice import chosen
+    from grader.grading.choice import one
 
     if args.what == "memory":
         bench.memory(args.submissions, print)
         return 0
-    (lesson,) = chosen([args.lesson])
+    lesson = one(args.lesson)
     compared = bench.compare(lesson, args.submissions, args.plain, args.turns, args.workers, print)
     print(*bench.report(compared), sep="\n")
     return 0 if compared.equal else 1
@@ -276,9 +305,11 @@ def _paper(args: argparse.Namespace) -> int:
 
 def _submit(args: argparse.Namespace) -> int:
     from grader.grading.choice import chosen
+
+    lessons = chosen(args.lessons)
     from grader.submit import submit
 
-    for lesson in chosen(args.lessons):
+    for lesson in lessons:
         print(submit(lesson))
     return 0
 

@@ -42,12 +42,8 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
-# Feedback shows what a hidden check said, never what it holds; and what a learner wrote or
-# printed cannot act in it.
-c.HTMLExporter.filters = {"markdown2html": "grader.jupyter.inert.markdown"}
-c.GenerateFeedback.preprocessors = [
-    "nbgrader.preprocessors.GetGrades",
-    "nbgrader.preprocessors.ClearHiddenTests",
-    "grader.jupyter.inert.InertOutputs",
-    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
-]
+# A page of our own tells a learner what became of a notebook. What a learner wrote cannot act,
+# neither there nor in Formgrader.
+c.HTMLExporter.filters = {"markdown2html": "grader.grading.inert.markdown"}
+c.GenerateFeedback.exporter_class = "grader.jupyter.feedback.Feedback"
+c.GenerateFeedback.preprocessors = []

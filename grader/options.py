@@ -11,11 +11,38 @@ TIERS = {
 }
 """What `test` runs in place of its default."""
 
+LESSONS = '"13", a full name, "1" for a part, or "all"'
+AUDIENCES = {
+    "learn": ("lab", "grade", "submit"),
+    "teach": ("demo", "autograde", "report", "export", "doctor", "hub", "site"),
+    "write": ("new", "check", "build", "test", "bench", "paper"),
+}
+"""For whom each command is."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Lists the commands by their audience."""
+
+    def format_help(self) -> str:
+        commands = next((a for a in self._actions if isinstance(a, Commands)), None)
+        if commands is None:
+            return super().format_help()
+        helps = {action.dest: action.help for action in commands._choices_actions}
+        lines = [f"usage: {self.prog} COMMAND …", "", self.description or ""]
+        for audience, names in AUDIENCES.items():
+            lines += ["", audience, *(f"  {name:<10} {helps[name]}" for name in names)]
+        return "\n".join([*lines, "", f"{self.prog} COMMAND --help lists a command's options.", ""])
+
+
+Commands = argparse._SubParsersAction
+
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The command in `argv` with its options; a wrong one ends the process with its usage."""
-    parser = argparse.ArgumentParser(prog="python3 grader", description="The course's commands.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser = Parser(prog="python3 grader", description="Dropout from Scratch: the commands.")
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", parser_class=argparse.ArgumentParser
+    )
 
     lab = commands.add_parser("lab", help="open JupyterLab on the lessons")
     lab.add_argument("--no-browser", action="store_true", help="print the address only")
@@ -42,11 +69,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     check.add_argument("--mutants", action="store_true", help="which small edits go unnoticed?")
 
     grade = commands.add_parser("grade", help="grade your own notebooks where they lie")
-    grade.add_argument("lessons", nargs="+", metavar="LESSON", help='"13", a full name, or "all"')
+    grade.add_argument("lessons", nargs="+", metavar="LESSON", help=LESSONS)
+    grade.add_argument("--open", action="store_true", help="show the page in a browser")
     grade.add_argument("--unsafe", action="store_true", help="run it without the sandbox")
 
     auto = commands.add_parser("autograde", help="grade a class")
-    auto.add_argument("lessons", nargs="+", metavar="LESSON", help='"13", a full name, or "all"')
+    auto.add_argument("lessons", nargs="+", metavar="LESSON", help=LESSONS)
     _of_course(auto)
     auto.add_argument("--learner", nargs="+", metavar="ID", default=[], help="only these")
     auto.add_argument("--workers", type=count, default=0, metavar="N", help="default: the cores")
@@ -106,6 +134,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     hub.add_argument("--config", metavar="FILE", help="write the configuration, start nothing")
 
     args, rest = parser.parse_known_args(argv)
+    if args.command is None:
+        parser.print_help()
+        parser.exit()
     if rest and args.command != "test":
         parser.error(f"unknown: {' '.join(rest)}")
     args.rest = rest

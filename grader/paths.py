@@ -7,3 +7,8 @@ SOLUTIONS = ROOT / "solutions"
 LESSONS = ROOT / "lessons"
 COURSE = ROOT / ".course"
 """What nbgrader keeps: source notebooks with answers, exchange, gradebook, submissions."""
+
+
+def released(name: str) -> Path:
+    """The learner's notebook of a lesson."""
+    return LESSONS / name / f"{name}.ipynb"

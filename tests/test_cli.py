@@ -18,7 +18,7 @@ from grader.cli import main
 try:
     main(sys.argv[1:])
 except SystemExit as end:
-    print(json.dumps([end.code, sorted(sys.modules)]))
+    print(json.dumps([end.code, sorted(k for k, m in sys.modules.items() if m is not None)]))
 """
 
 
@@ -26,6 +26,7 @@ except SystemExit as end:
     ("words", "status"),
     [
         ("--help", 0),
+        ("", 0),
         ("autograde --help", 0),
         ("nosuch", 2),
         ("autograde 13 --workers -1", 2),
@@ -49,6 +50,35 @@ def test_help_and_wrong_words_need_no_packages(words: str, status: int):
     tops = {name.partition(".")[0] for name in modules}
     assert "grader.environment" not in modules  # it takes as long as all the rest
     assert tops - sys.stdlib_module_names <= {"grader", "__main__", "sitecustomize"}
+
+
+HEAVY = {"nbgrader", "nbformat", "torch", "numpy", "matplotlib", "jupytext", "sqlalchemy"}
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    ("grade 99", "no lesson is called"), ("autograde 99 --course /nowhere", "nobody has handed in"),
+    ("report 13 --course /nowhere", "no gradebook.db"), ("check 1", "name one of"),
+    ("export 13 --to moodle --course /nowhere", "no gradebook.db"), ("submit 99", "no lesson"),
+])  # fmt: skip
+def test_what_is_wrong_is_told_before_anything_heavy_is_imported(words: str, told: str):
+    """Is a mistake in a command said without the packages that take seconds to import?"""
+    light = LIGHT.replace("    main(sys.argv[1:])", "    sys.exit(main(sys.argv[1:]))")
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", light, *words.split()],
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'lessons'}", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert told in done.stderr
+    code, modules = json.loads(done.stdout.splitlines()[-1])
+    assert code == 1 and not HEAVY & {*modules}
+
+
+def test_help_lists_each_command_for_its_audience():
+    """Has each command one audience, in the order learn, teach, write?"""
+    listed = [name for names in options.AUDIENCES.values() for name in names]
+    assert sorted(listed) == sorted(cli.COMMANDS)
+    assert [*options.AUDIENCES] == ["learn", "teach", "write"]
 
 
 def test_every_command_is_served(capsys: pytest.CaptureFixture):

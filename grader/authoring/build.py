@@ -29,7 +29,7 @@ from grader.authoring import contents, record
 from grader.authoring.lesson import GUESS, HIDE, SHOW, Cell, Lesson
 from grader.authoring.reading import read_all
 from grader.errors import LessonError
-from grader.paths import COURSE, LESSONS, ROOT, SOLUTIONS
+from grader.paths import COURSE, LESSONS, ROOT, SOLUTIONS, released
 
 KEPT = COURSE / "kept"
 """Where a learner's notebook goes before a build writes over it."""
@@ -71,11 +71,6 @@ def build(say: Callable[[str], None] = print, *, check: bool = False) -> list[st
     record.write(ROOT)
     changed = [name for name in old if record.plain(released(name)) != before[name]]
     return [*changed, *stale]
-
-
-def released(name: str) -> Path:
-    """The learner's notebook of a lesson."""
-    return LESSONS / name / f"{name}.ipynb"
 
 
 def generate(lessons: list[Lesson], root: Path) -> dict[str, Path]:

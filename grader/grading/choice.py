@@ -1,19 +1,24 @@
-"""Which lessons, and which notebooks of one's own, a command's words mean."""
+"""Which lessons, and which notebooks of one's own, a command's words mean.
+
+A wrong word is told at once: what reads lessons is imported when all words are known.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from grader.authoring.build import released
-from grader.authoring.lesson import FORMER, Lesson
-from grader.authoring.reading import read
+from grader.authoring.lesson import FORMER
 from grader.errors import CourseError
-from grader.paths import SOLUTIONS
+from grader.paths import SOLUTIONS, released
+
+if TYPE_CHECKING:
+    from grader.authoring.lesson import Lesson
 
 
 def chosen(words: list[str], say: Callable[[str], None] = print) -> list[Lesson]:
-    """The lessons that are meant: "13", "13_inverted_dropout", several, or "all".
+    """The lessons that are meant: "13", "13_inverted_dropout", several, "1" for a part, or "all".
 
     A name of the first edition, or a number that only it had, means the lesson of today.
     """
@@ -21,10 +26,18 @@ def chosen(words: list[str], say: Callable[[str], None] = print) -> list[Lesson]
     return [_read(name) for name in names]
 
 
+def one(word: str) -> Lesson:
+    """The one lesson that is meant; CourseError where several are."""
+    names = dict.fromkeys(name for name, _ in _choices([word], lambda line: None))
+    if len(names) > 1:
+        raise CourseError(f"{word!r} means {len(names)} lessons: name one of {', '.join(names)}.")
+    return chosen([word])[0]
+
+
 def own_notebooks(
     words: list[str], say: Callable[[str], None] = print
-) -> list[tuple[Lesson, Path]]:
-    """The same, each lesson with the learner's notebook.
+) -> Iterator[tuple[Lesson, Path]]:
+    """The same as `chosen`, each lesson with the learner's notebook, once all words are known.
 
     By its name of the first edition, that is the notebook of then where there is one.
     """
@@ -32,10 +45,12 @@ def own_notebooks(
     for name, former in _choices(words, say):
         old = released(former)
         notebooks[old if former and old.is_file() else released(name)] = name
-    return [(_read(name), notebook) for notebook, name in notebooks.items()]
+    return ((_read(name), notebook) for notebook, name in notebooks.items())
 
 
 def _read(name: str) -> Lesson:
+    from grader.authoring.reading import read
+
     return read(SOLUTIONS / f"{name}.py")
 
 
@@ -44,7 +59,7 @@ def _choices(words: list[str], say: Callable[[str], None]) -> Iterator[tuple[str
     known = sorted(path.stem for path in SOLUTIONS.glob("[0-9][0-9]_*.py"))
     for word in words:
         wanted = Path(word.rstrip("/")).stem
-        today = [name for name in known if wanted in ("all", name, name[:2])]
+        today = [name for name in known if wanted in ("all", name, name[:2], name[0])]
         former = [old for old in FORMER if wanted in (old, old[:2]) and FORMER[old] in known]
         if not today and not former:
             raise CourseError(f"no lesson is called {wanted!r}. There are: {', '.join(known)}.")

@@ -1,4 +1,7 @@
-"""Feedback: nbgrader's own page for each learner, each made in a process that may not take long."""
+"""Feedback: a page for each learner, each made in a process that may not take long.
+
+nbgrader makes the same page of a notebook that it has graded itself (`grader.jupyter.feedback`).
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbgrader.apps import NbGraderAPI
+import nbformat
+import sqlalchemy
+from nbgrader.api import (
+    Assignment,
+    BaseCell,
+    Comment,
+    Grade,
+    Gradebook,
+    Notebook,
+    SubmittedAssignment,
+    SubmittedNotebook,
+)
 
 from grader import course
-from grader.errors import CourseError
-from grader.grading import memory
+from grader.course import SECRET, STAMP
+from grader.grading import memory, page
 from grader.grading.folders import ClassFolder, write_whole
+from grader.grading.page import Grades
 from grader.grading.result import Graded
 
 SECONDS = 20
@@ -38,29 +53,81 @@ class Page:
     graded: Graded
 
 
-def write(page: Page) -> str:
+def write(one: Page) -> str:
     """Write the feedback of one learner. Returns what went wrong; "" where nothing did.
 
-    What a learner wrote may take nbgrader's converter for ever. So it works in a process of its
+    What a learner wrote may take a converter for ever. So the page is made in a process of its
     own, and where that does not end in time a plain page says what the checks said.
     """
-    graded = page.graded
-    api = _api(page.place, page.url)  # once, in this process, so that its children start at once
+    graded, folder = one.graded, ClassFolder(one.place)
+    file = folder.page(graded.lesson, graded.learner)
+    marks = grades(_url(one.place, one.url), graded.lesson, graded.learner)
+    notebook = folder.notebook("autograded", graded.lesson, graded.learner)
+    for beside in filter(Path.exists, map(notebook.with_name, (STAMP, SECRET))):
+        write_whole(file.with_name(beside.name), beside.read_text(encoding="utf-8"))
+    return _write(graded, notebook.read_text(encoding="utf-8"), marks, file)
 
-    def make() -> str:
-        try:
-            made = api.generate_feedback(graded.lesson, graded.learner)
-            course.succeed("nbgrader", made)
-        except CourseError as error:
-            return str(error)
-        return ""
 
-    fault = _apart(make, SECONDS) if hasattr(os, "fork") else make()
-    file = ClassFolder(page.place).page(graded.lesson, graded.learner)
+def write_own(graded: Graded, file: Path, address: str) -> str:
+    """The same of one's own notebook, which is in no gradebook; `address` is where it is shown."""
+    cells = {
+        row.check: page.Grade(row.points or 0, row.max, waits=row.points is None)
+        for row in graded.rows
+    }
+    comments = dict.fromkeys(graded.unanswered, page.NOTHING)
+    return _write(graded, graded.notebook, Grades(cells, comments), file, address)
+
+
+def _write(graded: Graded, notebook: str, marks: Grades, file: Path, address: str = "") -> str:
+    def make() -> None:
+        marked = nbformat.reads(notebook, as_version=4)
+        write_whole(file, page.page(marked, graded.lesson, marks, address))
+
+    fault = (_apart if hasattr(os, "fork") else _here)(make)
     if not fault and is_whole(file):
         return ""
     write_whole(file, plain_page(graded))
     return f"feedback of {graded.learner}: {fault or 'it is cut off'}; it has a plain page instead."
+
+
+def grades(url: str, lesson: str, learner: str, name: str = "") -> Grades:
+    """What the gradebook holds of a learner's notebook (`name`, where it is not the lesson's)."""
+    with _gradebook(url) as book:
+        found = sqlalchemy.select(SubmittedNotebook.id, SubmittedNotebook.late_submission_penalty)
+        found = found.join(SubmittedNotebook.notebook).join(Notebook.assignment)
+        found = found.join(SubmittedNotebook.assignment).where(
+            Notebook.name == (name or lesson),
+            Assignment.name == lesson,
+            SubmittedAssignment.student_id == learner,
+        )
+        of, penalty = book.db.execute(found).one()
+        scores = Grade.score, Grade.max_score, Grade.auto_score, Grade.manual_score
+        marks = (
+            sqlalchemy.select(BaseCell.name, *scores)
+            .join(Grade.cell)
+            .where(Grade.notebook_id == of)
+        )
+        said = sqlalchemy.select(BaseCell.name, Comment.comment).join(Comment.cell)
+        cells = {
+            cell: page.Grade(score, most, waits=auto is None and manual is None)
+            for cell, score, most, auto, manual in book.db.execute(marks)
+        }
+        comments = {
+            cell: text or ""
+            for cell, text in book.db.execute(said.where(Comment.notebook_id == of))
+        }
+    return Grades(cells, comments, penalty or 0)
+
+
+@functools.lru_cache(maxsize=4)
+def _url(place: Path, url: str) -> str:
+    return str(course.folder(place, url).CourseDirectory.db_url)
+
+
+@functools.lru_cache(maxsize=4)
+def _gradebook(url: str) -> Gradebook:
+    """A gradebook, closed after each use, that keeps what SQLAlchemy has made of its queries."""
+    return Gradebook(url)
 
 
 def is_whole(page: Path) -> bool:
@@ -83,30 +150,37 @@ def plain_page(graded: Graded) -> str:
     return "\n".join([*parts, "</dl></html>\n"])
 
 
-def _apart(make: Callable[[], str], seconds: float) -> str:
-    """What `make()` returns in a process of its own, or that it took too long."""
+def _here(make: Callable[[], None]) -> str:
+    """Call `make()`; what went wrong, or ""."""
+    try:
+        make()
+    except MemoryError:
+        return "the page took more memory than there is for one"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _apart(make: Callable[[], None]) -> str:
+    """The same in a process of its own, which may not take long either."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         with contextlib.suppress(BaseException):
             os.close(reading)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(int(seconds) + 1)  # should its parent be no more
+            signal.alarm(SECONDS + 1)  # should its parent be no more
             with memory.no_more_than(MEMORY):
-                os.write(writing, (make() or DONE).encode()[:1000])
+                fault = _here(make)
+            os.write(writing, (fault or DONE).encode(errors="replace")[:1000])
         os._exit(0)
     os.close(writing)
-    in_time = bool(select.select([reading], [], [], seconds)[0])
+    in_time = bool(select.select([reading], [], [], SECONDS)[0])
     said = os.read(reading, 1000).decode(errors="replace") if in_time else ""
     os.close(reading)
     with contextlib.suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)  # it has said all
     os.waitpid(child, 0)
     if not in_time:
-        return f"the page took more than {seconds:g} s"
-    return "" if said == DONE else said or "the page took more memory than there is for one"
-
-
-@functools.lru_cache(maxsize=4)
-def _api(place: Path, url: str) -> NbGraderAPI:
-    return course.nbgrader(place, course.folder(place, url))
+        return f"the page took more than {SECONDS} s"
+    return "" if said == DONE else said or "the page's process ended"

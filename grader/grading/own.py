@@ -1,52 +1,111 @@
 """Grade one's own notebooks where they lie: `python3 grader grade 13`.
 
-A class of one learner is made in a temporary folder and graded there as any class is, so
-the score is the one that a class's gradebook would hold.
+Each is graded as a submission is in a class, so the score is the one that a class's gradebook would
+hold; but nothing needs a gradebook here. What an answer runs in is started before all else: it
+imports for seconds, and meanwhile so can this process.
 """
 
 from __future__ import annotations
 
-import shutil
+import json
+import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from grader.authoring.build import released
-from grader.authoring.lesson import Lesson
 from grader.errors import CourseError
-from grader.grading.autograde import Options, Silent, autograde
-from grader.grading.folders import ClassFolder
-from grader.grading.pools import Here
-from grader.grading.result import Graded
 from grader.isolation.confinement import Limits
-from grader.paths import COURSE
+from grader.isolation.forks import Players
+from grader.paths import LESSONS, ROOT, released
 
-REPORTS = COURSE / "reports"
+if TYPE_CHECKING:
+    from grader.authoring.lesson import Lesson
+    from grader.grading.result import Graded
+
+REPORTS = LESSONS / "reports"
+"""Beside the lessons, where JupyterLab shows it."""
 ME = "learner"
 
 
-def grade(
-    lesson: Lesson,
-    notebook: Path | None = None,
-    *,
-    unsafe: bool = False,
-    limits: Limits | None = None,
-) -> tuple[Graded, Path]:
-    """Grade a learner's notebook of a lesson, left as it is; the result and its report."""
-    notebook = notebook or released(lesson.name)
-    if not notebook.is_file():
-        raise CourseError(f"{notebook} is missing: open the lesson in JupyterLab and save it.")
-    name = notebook.stem if notebook.stem == lesson.former else lesson.name
-    with tempfile.TemporaryDirectory() as place:
-        folder = ClassFolder(Path(place))
-        copy = folder.notebook("submitted", name, ME)
-        copy.parent.mkdir(parents=True)
-        shutil.copyfile(notebook, copy)
-        options = Options(folder.place, unsafe=unsafe, limits=limits or Limits())
-        (graded,) = autograde([lesson], options, Silent(), Here())
+class Grading:
+    """Grades notebooks, one after the other; `with` ends what it has started."""
+
+    def __init__(self, *, unsafe: bool = False, limits: Limits | None = None):
+        self.unsafe, self.limits = unsafe, limits or Limits()
+        self.folder = tempfile.TemporaryDirectory()
+        self.place = Path(self.folder.name)
+        self.fresh = True
+        self.aside = ThreadPoolExecutor(1)
+        hidden = [ROOT, self.place]
+        self.players = self.aside.submit(
+            Players, ROOT, hidden=hidden, limits=self.limits, unsafe=unsafe
+        )
+
+    def __enter__(self) -> Grading:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.aside.shutdown()
+        if self.fresh and self.players.exception() is None:
+            self.players.result().close()
+        if not self.fresh:
+            from grader.grading import worker
+
+            worker.close()
+        self.folder.cleanup()
+
+    def __call__(self, lesson: Lesson, notebook: Path | None = None) -> tuple[Graded, Path]:
+        """Grade a learner's notebook of a lesson, left as it is; the result and its page."""
+        notebook = notebook or released(lesson.name)
+        if not notebook.is_file():
+            raise CourseError(f"{notebook} is missing: open the lesson in JupyterLab and save it.")
+        from grader import course
+        from grader.grading import feedback, worker
+        from grader.grading.assignment import assign
+        from grader.grading.folders import read_plain
+        from grader.grading.task import Task
+
+        config = course.folder(self.place)
+        config.GenerateAssignment.no_database = True
+        config.SaveCells.enabled = False
+        text, fault = read_plain(notebook)
+        task = Task(
+            ME,
+            lesson.name,
+            *assign(lesson, self.place, config),
+            text,
+            fault=fault,
+            former=lesson.former if notebook.stem == lesson.former else "",
+            limits=self.limits,
+            hidden=(str(self.place),),
+            unsafe=self.unsafe,
+        )
+        if self.fresh:
+            worker.adopt(task, self.players.result())
+            self.fresh = False
+        graded = worker.work(task)
         if graded.outcome == "malformed":
             raise CourseError(graded.notes[0].replace("the file", str(notebook)))
-        REPORTS.mkdir(parents=True, exist_ok=True)
-        page = folder.page(lesson.name, ME)
-        report = Path(shutil.copyfile(page, REPORTS / page.name))
-    return replace(graded, notebook=""), report
+        page = REPORTS / f"{lesson.name}.html"
+        fault = feedback.write_own(graded, page, address(notebook, "lab/tree"))
+        notes = (*graded.notes, fault) if fault else graded.notes
+        return replace(graded, notebook="", notes=notes), page
+
+
+def address(path: Path, how: str) -> str:
+    """Where a JupyterLab that runs here shows a file, `how` is lab/tree or files; "" for none."""
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    servers = Path(jupyter_runtime_dir()).glob("jpserver-*.json")
+    for file in sorted(servers, key=lambda file: file.stat().st_mtime, reverse=True):
+        try:
+            server = json.loads(file.read_text(encoding="utf-8"))
+            os.kill(server["pid"], 0)  # it has not ended
+            place = path.resolve().relative_to(Path(server["root_dir"]).resolve())
+            return f"{server['url']}{how}/{quote(place.as_posix())}"
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return ""

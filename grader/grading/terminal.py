@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,44 +18,82 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
+from grader.grading import report
+from grader.grading.page import BLANK
 from grader.grading.report import Exercise
 from grader.grading.result import Graded, Message, Row
 
+UNWRITTEN = (BLANK, "no answer was given")
+FAULTS = {"wrong": "red", "stopped": "magenta", BLANK: "yellow"}
 COLOURS = {"passed": "green", "partly": "yellow"}
 
 
-def show(graded: Graded, report: Path, console: Console) -> None:
-    """Print a table of one notebook's exercises with each message, and the score."""
-    table = Table(title=graded.lesson, title_justify="left", title_style="bold", show_lines=True)
-    table.add_column("exercise")
-    table.add_column("points", justify="right", no_wrap=True)
-    table.add_column("what the checks said")
-    for exercise, group in groupby(graded.rows, key=lambda row: row.exercise):
-        rows = list(group)
-        by_hand = any(row.points is None for row in rows)
-        points = "–" if by_hand else f"{sum(row.points or 0 for row in rows):g}"
-        most = f"{sum(row.max for row in rows):g}"
-        table.add_row(exercise, f"{points} / {most}", escape(_messages(rows)))
-    console.print(table)
+def show(graded: Graded, title: str, page: str, console: Console) -> None:
+    """Print each exercise of one notebook with its points and messages, totals, and the page."""
+    console.print(f"\n[bold]{escape(title)}[/]\n", highlight=False)
+    parts = {name: list(rows) for name, rows in groupby(graded.rows, key=lambda row: row.exercise)}
+    width = max(map(len, parts), default=0)
+    for name, rows in parts.items():
+        colour, mark, words = _state(rows)
+        points = f"{_given(rows)} / {sum(row.max for row in rows):g}"
+        line = f"[{colour}]{mark}[/] {name:{width}}  {points:>8}  [{colour}]{words}[/]"
+        console.print(line, highlight=False, soft_wrap=True)
+        for message in [] if words == BLANK else _messages(rows):
+            console.print(Padding(_fields(message), (0, 0, 1, 4)))
     for note in graded.notes:
         console.print(f"note: {escape(note)}", highlight=False)
-    unread = sum(row.max for row in graded.rows if row.points is None)
-    waiting = f" ({unread:g} of them wait for a person)" if unread else ""
-    score = f"[bold]score: {graded.points:g} of {graded.max:g}[/]"
-    console.print(f"{score}{waiting}", highlight=False)
-    console.print(f"report: {escape(str(report))}", highlight=False, soft_wrap=True)
+    waiting = sum(row.max for row in graded.rows if row.points is None)
+    wait = f" · {waiting:g} point{'s wait' if waiting != 1 else ' waits'} for a person"
+    total = f"\n[bold]{graded.points:g} of {graded.max:g} points[/]{wait if waiting else ''}"
+    console.print(total, highlight=False)
+    console.print(f"page: {escape(page)}", highlight=False, soft_wrap=True)
 
 
-def _messages(rows: list[Row]) -> str:
+def _given(rows: list[Row]) -> str:
+    return (
+        "–" if any(row.points is None for row in rows) else f"{sum(r.points or 0 for r in rows):g}"
+    )
+
+
+def _state(rows: list[Row]) -> tuple[str, str, str]:
+    """A colour, a mark and words for how an exercise ended."""
+    lost = [row for row in rows if row.lost]
+    if any(row.points is None for row in rows):
+        return "yellow", "○", "waits for a person"
+    if not lost:
+        return "green", "✓", "passed"
+    if all(row.message is not None and row.message.found in UNWRITTEN for row in lost):
+        return "yellow", "○", BLANK
+    others = Counter(row.outcome for row in lost if row.outcome != "failed")
+    words = (
+        others.most_common(1)[0][0] if others else "partly" if len(lost) < len(rows) else "failed"
+    )
+    return "red", "✗", words
+
+
+def _messages(rows: list[Row]) -> list[Message]:
     """What the checks of an exercise said; the same about several cases once."""
-    texts: dict[Message, str] = {}
+    texts: dict[Message, Message] = {}
     for row in rows:
-        if row.points is None:
-            texts[Message()] = "read by a person"
-        elif row.message is not None:
-            texts.setdefault(replace(row.message, case=""), row.message.text)
-    return "\n".join(texts.values()) or "right"
+        if row.lost and row.message is not None:
+            texts.setdefault(replace(row.message, case=""), row.message)
+    return list(texts.values())
+
+
+def _fields(message: Message) -> RenderableType:
+    """A message as lines that stay aligned where they are wrapped."""
+    if not message.case:
+        return Text(message.found)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    named = {"expected": message.expected, "found": message.found, "hint": message.hint}
+    for name, text in named.items():
+        if text:
+            table.add_row(name, Text(text, style="bold" if name == "hint" else ""))
+    return Group(Text(message.case), Padding(table, (0, 0, 0, 2)))
 
 
 def show_class(results: list[Graded], console: Console, most: int = 40) -> None:
@@ -80,33 +118,33 @@ def show_class(results: list[Graded], console: Console, most: int = 40) -> None:
         console.print(f"{lesson}: {len(members)} graded ({outcomes}), {score}", highlight=False)
         waiting = sum(row.points is None for graded in members for row in graded.rows)
         if waiting:
-            console.print(f"{waiting} answers wait for a person, in Formgrader.", highlight=False)
+            words = "answer waits" if waiting == 1 else "answers wait"
+            console.print(f"{waiting} {words} for a person, in Formgrader.", highlight=False)
 
 
-def show_report(lesson: str, exercises: list[Exercise], console: Console, most: int = 5) -> None:
-    """Print what a class got wrong: for each exercise the commonest diagnoses."""
-    table = Table(title=lesson, title_justify="left", title_style="bold", show_lines=True)
-    table.add_column("exercise")
-    table.add_column("right", justify="right")
-    table.add_column("mean", justify="right", no_wrap=True)
-    table.add_column("what the checks said first, and to how many")
+def show_report(title: str, exercises: list[Exercise], console: Console, most: int = 5) -> None:
+    """Print what a class got wrong: for each exercise the commonest diagnoses, and to whom."""
+    console.print(f"\n[bold]{escape(title)}[/]", highlight=False)
     for exercise in exercises:
-        lines = [
-            f"{100 * fault.learners / exercise.learners:.0f} % {fault.words}"
-            for fault in exercise.faults[:most]
-        ]
-        if more := exercise.faults[most:]:
-            lines.append(f"… and {len(more)} more")
-        check, count = exercise.hardest
-        if count:
-            lines.append(f"hardest check: {check}, failed by {count}")
-        table.add_row(
-            exercise.name,
-            f"{100 * exercise.right / exercise.learners:.0f} %",
-            f"{exercise.mean:.1f} / {exercise.max:g}",
-            escape("\n".join(lines)),
+        right = report.share(exercise.right, exercise.learners)
+        mean = f"mean {exercise.mean:.1f} of {exercise.max:g}"
+        console.print(
+            f"\n[bold]{exercise.name}[/]: {right} right, {mean}", highlight=False, soft_wrap=True
         )
-    console.print(table)
+        table = Table.grid(padding=(0, 2))
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(overflow="fold")
+        for fault in exercise.faults[:most]:
+            colour = FAULTS[fault.kind]
+            who = Text(report.named(fault.who, 5), style="dim")
+            count = Text(report.share(fault.learners, exercise.learners), style=colour)
+            table.add_row(count, Group(Text(fault.words), who))
+        if more := exercise.faults[most:]:
+            table.add_row("", Text(f"… and {len(more)} more", style="dim"))
+        console.print(Padding(table, (0, 0, 0, 2)))
+        check, count_failed = exercise.hardest
+        if count_failed:
+            console.print(f"  hardest check: {check}, failed by {count_failed}", highlight=False)
 
 
 class Bar:

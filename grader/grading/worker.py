@@ -152,19 +152,30 @@ def close() -> None:
         _players.popitem()[1].close()
 
 
+def adopt(task: Task, players: Players) -> None:
+    """Have players that were started elsewhere for tasks like this one."""
+    key = _key(task)
+    if _players.get(key) is players:
+        return
+    close()  # one at a time
+    try:
+        _try(players)
+    except BaseException:
+        players.close()
+        raise
+    _players[key] = players
+
+
+def _key(task: Task) -> tuple[Any, ...]:
+    return task.limits, task.hidden, task.unsafe
+
+
 def _ready(task: Task) -> Players:
-    key = (task.limits, task.hidden, task.unsafe)
-    if key not in _players:
-        close()  # one at a time
+    if _key(task) not in _players:
+        close()
         hidden = [ROOT, *map(Path, task.hidden)]
-        players = Players(ROOT, hidden=hidden, limits=task.limits, unsafe=task.unsafe)
-        try:
-            _try(players)
-        except BaseException:
-            players.close()
-            raise
-        _players[key] = players
-    return _players[key]
+        adopt(task, Players(ROOT, hidden=hidden, limits=task.limits, unsafe=task.unsafe))
+    return _players[_key(task)]
 
 
 def _try(players: Players) -> None:

@@ -210,9 +210,20 @@ def test_plain_nbgrader_goes_on_with_the_course(place: Path):
 def test_feedback_tells(place: Path):
     """Does feedback hold the score, and what a check found and hinted, as fields?"""
     text = page(place, "failed").read_text(encoding="utf-8")
-    assert f"Score: 0.0 / {LESSON.points:.1f}" in text
-    assert "<dt>found</dt><dd>not written yet</dd>" in text and "<dt>hint</dt>" in text
-    assert f"Score: {HALF_POINTS:.1f}" in page(place, "partly").read_text(encoding="utf-8")
+    assert f"<strong>0</strong> of {LESSON.points} points" in text
+    assert (
+        "<dt>found</dt><dd class='found'>not written yet</dd>" in text and "<dt>hint</dt>" in text
+    )
+    assert f"<strong>{HALF_POINTS}</strong> of" in page(place, "partly").read_text(encoding="utf-8")
+
+
+def test_plain_nbgrader_writes_the_same_page(place: Path):
+    """Is what `nbgrader generate_feedback` makes of a graded notebook our page, to the letter?"""
+    before = page(place, "partly").read_text(encoding="utf-8")
+    page(place, "partly").unlink()
+    api = course.nbgrader(place, course.folder(place))
+    course.succeed("feedback", api.generate_feedback(LESSON.name, "partly"))
+    assert page(place, "partly").read_text(encoding="utf-8") == before
 
 
 class Active(html.parser.HTMLParser):
@@ -387,7 +398,7 @@ def score_shown(place: Path, learner: str) -> bool:
     with Gradebook(url(place)) as book:
         score = book.find_submission(LESSON.name, learner).score
     shown = page(place, learner).read_text(encoding="utf-8")
-    return f"<h4>{LESSON.name} (Score: {score} / " in shown and shown.rstrip().endswith("</html>")
+    return f"<strong>{score:g}</strong> of " in shown and shown.rstrip().endswith("</html>")
 
 
 def test_feedback_is_never_of_an_earlier_grading(few: Path):

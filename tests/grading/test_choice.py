@@ -18,7 +18,7 @@ OLD, NEW = "03_inverted_dropout", "13_inverted_dropout"
 @pytest.fixture
 def lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder in which learners' notebooks would lie."""
-    monkeypatch.setattr("grader.authoring.build.LESSONS", tmp_path)
+    monkeypatch.setattr("grader.paths.LESSONS", tmp_path)
     return tmp_path
 
 
@@ -27,6 +27,8 @@ def lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (["00_start_here"], ["00_start_here"]),
     (["00", "lessons/00_start_here/"], ["00_start_here"]),
     (["all"], ALL),
+    (["0"], ["00_start_here"]),
+    (["1"], [name for name in ALL if name[0] == "1"]),
     (["13", "lessons/11_bernoulli_masks/11_bernoulli_masks.ipynb"], [NEW, "11_bernoulli_masks"]),
 ])  # fmt: skip
 def test_a_number_a_name_or_all(words: list[str], names: list[str]):
@@ -70,3 +72,10 @@ def test_the_notebook_of_the_first_edition_is_meant_where_it_is_there(
     ((lesson, notebook),) = choice.own_notebooks([word], lambda line: None)
     assert lesson.name == NEW
     assert notebook == lessons / expected / f"{expected}.ipynb"
+
+
+def test_one_lesson_is_asked_for_where_several_are_meant():
+    """Is a part refused by its lessons' names where a command takes one lesson?"""
+    assert choice.one("13").name == NEW
+    with pytest.raises(CourseError, match=rf"'1' means .* name one of .*{NEW}"):
+        choice.one("1")

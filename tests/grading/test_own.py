@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+import re
+import subprocess
 from pathlib import Path
 
 import nbformat
@@ -15,8 +17,9 @@ from grader.authoring.build import released
 from grader.authoring.lesson import Lesson
 from grader.authoring.reading import read
 from grader.errors import CourseError
-from grader.grading import own, pools, worker
-from grader.paths import SOLUTIONS
+from grader.grading import own
+from grader.grading.result import Graded
+from grader.paths import LESSONS, ROOT, SOLUTIONS
 
 pytestmark = pytest.mark.slow
 
@@ -29,13 +32,9 @@ def reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(own, "REPORTS", tmp_path / "reports")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def players() -> Iterator[None]:
-    """One process to fork from serves all tests here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pools.Here, "close", lambda self: None)
-        yield
-    worker.close()
+def graded_own(lesson: Lesson, path: Path) -> tuple[Graded, Path]:
+    with own.Grading() as grading:
+        return grading(lesson, path)
 
 
 def answered(lesson: Lesson, path: Path) -> Path:
@@ -47,19 +46,21 @@ def answered(lesson: Lesson, path: Path) -> Path:
 
 
 def test_right_answers_get_every_point(tmp_path: Path):
-    """Do all automatic points come for right answers, and is a report written beside the file?"""
+    """Do all automatic points come for right answers, and is there a page that says so?"""
     path = answered(LESSON, tmp_path / "learner.ipynb")
     before = path.read_bytes()
-    graded, report = own.grade(LESSON, path)
+    graded, report = graded_own(LESSON, path)
     assert (graded.points, graded.max) == (FULL_POINTS, LESSON.points)
     assert (graded.outcome, graded.notes) == ("passed", ())
-    assert "Hint 1" in report.read_text(encoding="utf-8")
+    page = report.read_text(encoding="utf-8")
+    assert f"<strong>{FULL_POINTS}</strong> of {LESSON.points} points" in page
+    assert "waits for a person" in page and "✗" not in page
     assert path.read_bytes() == before, "the learner's file was changed"
 
 
 def test_a_notebook_of_the_first_edition_is_graded(tmp_path: Path):
     """Do right answers under the lesson's former name get every point, and is that said once?"""
-    graded, report = own.grade(FORMER, answered(FORMER, tmp_path / f"{FORMER.former}.ipynb"))
+    graded, report = graded_own(FORMER, answered(FORMER, tmp_path / f"{FORMER.former}.ipynb"))
     assert graded.points == sum(cell.points for cell in FORMER.of("check"))
     assert (graded.lesson, report.stem) == (FORMER.name, FORMER.name)
     (note,) = graded.notes
@@ -74,7 +75,7 @@ def test_what_is_no_notebook_is_named(name: str, words: str, tmp_path: Path):
     """Is a file that is no notebook, or not there, refused in one sentence with a remedy?"""
     (tmp_path / "broken.ipynb").write_text("[1, 2]")
     with pytest.raises(CourseError, match=words):
-        own.grade(LESSON, tmp_path / name)
+        graded_own(LESSON, tmp_path / name)
 
 
 def test_every_notebook_format_is_read(tmp_path: Path):
@@ -82,5 +83,44 @@ def test_every_notebook_format_is_read(tmp_path: Path):
     text = released(LESSON.name).read_text(encoding="utf-8")
     path = tmp_path / "old.ipynb"
     path.write_text(json.dumps(nbformat.convert(classroom.notebook(text, RIGHT), 3)))
-    graded, _ = own.grade(LESSON, path)
+    graded, _ = graded_own(LESSON, path)
     assert graded.points == FULL_POINTS
+
+
+def test_the_score_is_that_of_a_class(tmp_path: Path):
+    """Has a notebook the points, messages and page that it would get in a class?"""
+    text = released(LESSON.name).read_text(encoding="utf-8")
+    handed_in = classroom.hand_in(tmp_path, "ann", classroom.notebook(text, classroom.HALF))
+    (row, *_), page = classroom.rows(tmp_path), tmp_path / "feedback" / "ann"
+    graded, report = graded_own(LESSON, handed_in)
+    assert graded.points == classroom.HALF_POINTS == sum(r.points or 0 for r in graded.rows)
+    assert row["outcome"] == graded.rows[0].outcome
+    (theirs,) = page.rglob("*.html")
+    numbers = re.compile(r"\d+\.\d+")  # each grading draws anew
+    assert numbers.sub("", report.read_text()) == numbers.sub("", theirs.read_text())
+
+
+def server(folder: Path, name: str, **about: object) -> None:
+    """What a JupyterLab tells of itself while it runs."""
+    told = {"url": "http://localhost:8888/", "root_dir": "/nowhere", "pid": os.getpid(), **about}
+    (folder / f"jpserver-{name}.json").write_text(json.dumps(told))
+
+
+def test_the_page_is_where_jupyterlab_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Is the address that of a running server below whose folder the file lies, else none?"""
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    page = own.LESSONS / "reports" / "a b.html"
+    assert own.address(page, "files") == ""
+    server(tmp_path, "elsewhere")
+    server(tmp_path, "ended", root_dir=str(own.LESSONS), pid=2**22 + 1)
+    (tmp_path / "jpserver-broken.json").write_text("{")
+    assert own.address(page, "files") == ""
+    server(tmp_path, "here", root_dir=str(own.LESSONS), url="http://localhost:8889/")
+    assert own.address(page, "files") == "http://localhost:8889/files/reports/a%20b.html"
+
+
+def test_reports_lie_below_the_folder_of_jupyterlab_and_are_not_committed():
+    """Can a learner's JupyterLab open the page, and does git ignore it?"""
+    page = LESSONS / "reports" / "x.html"
+    ignored = subprocess.run(["git", "check-ignore", "-q", str(page)], cwd=ROOT)
+    assert ignored.returncode == 0

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from nbgrader.api import Gradebook
+from rich.console import Console
 
 from grader import course
 from grader.authoring.reading import read
-from grader.grading import report
+from grader.grading import report, terminal
 from grader.grading.assignment import assign
 from grader.grading.export import export
 from grader.grading.result import Graded, Message, Row
@@ -58,9 +60,11 @@ def test_messages_are_counted_by_their_hints():
     (double,) = report.exercises(CLASS)
     assert (double.name, double.learners, double.right, double.max) == ("double", 5, 1, 3)
     assert double.mean == pytest.approx((3 + 1 + 1 + 1 + 1) / 5)
-    assert double.faults[0] == report.Fault("p is swapped.", 2, swapped(0.4))
-    others = {(fault.words, fault.learners) for fault in double.faults[1:]}
-    assert others == {("not written yet", 1), ("timed out", 1)}
+    assert double.all_right == ("ada",)
+    assert double.faults[0] == report.Fault("p is swapped.", ("bo", "cy"), swapped(0.4))
+    others = {(fault.words, fault.who, fault.kind) for fault in double.faults[1:]}
+    assert others == {("not written yet", ("di",), "not written yet"),
+                      ("timed out", ("ed",), "stopped")}  # fmt: skip
     assert double.hardest == ("double_1", 4)
 
 
@@ -79,8 +83,32 @@ def test_the_page_shows_and_never_acts(tmp_path: Path):
     evil = graded("eve", 0, Message("f(x)", "2", "1", "<script>alert(1)</script>"))
     report.write_html(LESSON, report.exercises([*CLASS, evil]), tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "p is swapped." in page and "33 %" in page and "data:image/png;base64," in page
+    assert "p is swapped." in page and "data:image/png;base64," in page
+    assert "2 of 6" in page and " %" not in page.partition("</style>")[2] and "bo, cy" in page
     assert "<script" not in page and "&lt;script&gt;" in page
+
+
+def test_a_thousand_learners_are_told_in_few_lines(tmp_path: Path):
+    """Is a large class told by shares, few names on the terminal, and lists that are folded?"""
+    many = [graded(f"l{k:03}", 0, swapped(k)) for k in range(700)]
+    many += [graded(f"r{k:03}", 2) for k in range(300)]
+    table, out = report.exercises(many), io.StringIO()
+    terminal.show_report("0 · x", table, Console(file=out, width=80))
+    assert "700 of 1000 (70 %)" in out.getvalue() and "and 695 more" in out.getvalue()
+    assert len(out.getvalue().splitlines()) < 20
+    report.write_html(LESSON, table, tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "l699" in page and "<details open" not in page
+    assert page.index("l699") > page.index("<details")
+
+
+def test_the_terminal_names_learners_and_how_they_ended():
+    """Is each diagnosis told with who got it, a deadline apart from what is wrong?"""
+    out = io.StringIO()
+    terminal.show_report("0 · x", report.exercises(CLASS), Console(file=out, width=80))
+    words = " ".join(out.getvalue().split())
+    assert "double: 1 of 5 right" in words and " %" not in words
+    assert "2 of 5 p is swapped. bo, cy" in words and "1 of 5 timed out ed" in words
 
 
 @pytest.fixture

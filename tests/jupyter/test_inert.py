@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
-from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown import markdown2html
-from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_notebook, new_output, new_raw_cell
+from nbformat.v4 import new_markdown_cell
 
 from curriculum import each_lesson
-from grader import course
 from grader.authoring.build import source_notebook
 from grader.authoring.lesson import Lesson
-from grader.grading.result import FIELDS
-from grader.jupyter import inert
+from grader.grading import inert
 
 
 def tags(text: str) -> list[str]:
@@ -47,59 +41,32 @@ def test_nothing_acts(source: str):
     assert not re.search(r"<[^>]*(\son\w+=|javascript:)", made)
 
 
-SCRIPT = "<script>stolen()</script><img src=x onerror=stolen()>"
-TYPES = [
-    "text/html", "text/markdown", "text/latex", "image/svg+xml", "image/png",
-    "application/javascript", "application/vnd.jupyter.widget-view+json",
-]  # fmt: skip
-
-
-@pytest.fixture
-def feedback(tmp_path: Path) -> HTMLExporter:
-    """What makes feedback of a notebook, as the course configures it for nbgrader."""
-    config = course.configuration(tmp_path)
-    exporter = HTMLExporter(config=config)
-    exporter.register_preprocessor(config.GenerateFeedback.preprocessors[2])
-    return exporter
-
-
-def page(feedback: HTMLExporter, cell: NotebookNode) -> str:
-    return feedback.from_notebook_node(new_notebook(cells=[cell]))[0]
-
-
-@pytest.mark.parametrize("kind", TYPES)
-def test_no_output_acts(feedback: HTMLExporter, kind: str):
-    """Is an output of a notebook that plain nbgrader has graded shown without its scripts?"""
-    value = {"model_id": SCRIPT} if kind.endswith("json") else SCRIPT
-    made = page(feedback, new_code_cell("1", outputs=[new_output("display_data", {kind: value})]))
-    assert "<script>stolen" not in made and "<img src=x" not in made
-
-
-def test_no_raw_cell_acts(feedback: HTMLExporter):
-    """Is a raw cell left out, or shown as text?"""
-    assert "<script>stolen" not in page(feedback, new_raw_cell(SCRIPT))
-
-
-def failed(**fields: Any) -> NotebookNode:
-    """A cell whose check says four lines, with these fields beside them."""
-    lines = ["f(<b>x</b>)", "  expected: 1", "  found:    2", "  hint:     add."]
-    error = new_output("error", ename="Unmet", evalue="", traceback=lines)
-    return new_code_cell("1", metadata={FIELDS: fields}, outputs=[error])
-
-
-def test_a_failed_check_is_shown_by_its_fields(feedback: HTMLExporter):
-    """Are the four fields a list, and a learner's text in them nothing but text?"""
-    fields = {"case": "f(<b>x</b>)", "expected": "1", "found": "2", "hint": "add."}
-    made = page(feedback, failed(**fields))
-    assert "<strong>f(&lt;b&gt;x&lt;/b&gt;)</strong>" in made
-    assert re.findall(r"<dt>(\w+)</dt><dd>(.*?)</dd>", made) == list(fields.items())[1:]
-
-
-@pytest.mark.parametrize("fields", [
-    {}, {"case": "f(<b>x</b>)"}, {"case": 1, "expected": [], "found": {}, "hint": None},
-    {"case": "f(<b>x</b>)", "expected": "1", "found": "1", "hint": "none."},
+@pytest.mark.parametrize("source", [
+    "<div class='said' id='scale' style='color: red'>7 / 7</div>", "<p name=scale>here</p>",
 ])  # fmt: skip
-def test_fields_that_the_check_did_not_say_are_not_shown(feedback: HTMLExporter, fields: Any):
-    """Is the text of a failed check shown where a learner has written other fields beside it?"""
-    made = page(feedback, failed(**fields))
-    assert "<dt>" not in made and "hint:     add." in made
+def test_prose_looks_like_no_other_part_of_the_page(source: str):
+    """Can a learner's text not take the classes and ids by which the page shows points?"""
+    assert not re.search("class=|id=|style=|name=", inert.prose(new_markdown_cell(source)))
+
+
+@pytest.mark.parametrize(("tex", "holds"), [
+    (r"\frac{x}{1-p}", "<mfrac>"), (r"m \odot x", "<mo>⊙</mo>"), (r"\mathbb E[y]", "<mi>𝔼</mi>"),
+    ("a < b", "<mo>&lt;</mo>"), (r"\text{<script>x()</script>}", "&lt;script&gt;"),
+    (r"\frac{", "<code>\\frac{</code>"), (r"\text{&lt;script&gt;}", "&lt;script&gt;"),
+])  # fmt: skip
+def test_mathematics_is_drawn_without_a_script(tex: str, holds: str):
+    """Is a formula MathML, what cannot be read its own text, and neither of them active?"""
+    made = inert.prose(new_markdown_cell(f"so ${tex}$ holds"))
+    assert holds in made and "<script" not in made
+    assert ("<math" in made) == ("<code>" not in made)
+
+
+def test_a_formula_leads_nowhere():
+    """Is an address within a formula left out?"""
+    made = inert.prose(new_markdown_cell(r"$\href{javascript:alert(1)}{x}$"))
+    assert "<mi>x</mi>" in made and "javascript" not in made
+
+
+def test_places_of_formulas_cannot_be_taken():
+    """Are the characters that stand for a formula nothing in a learner's text?"""
+    assert inert.prose(new_markdown_cell("\ue0000\ue001 and $x$")).count("<math") == 1

@@ -1,0 +1,30 @@
+"""The course's page in place of nbgrader's feedback, for notebooks that nbgrader has graded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbconvert.exporters import Exporter
+from nbformat import NotebookNode
+from traitlets import default
+
+from grader.grading import feedback, page
+
+
+class Feedback(Exporter):
+    """What `nbgrader generate_feedback` and Formgrader write (`nbgrader_config.py` says so)."""
+
+    output_mimetype = "text/html"
+
+    @default("file_extension")
+    def _file_extension_default(self) -> str:
+        return ".html"
+
+    def from_notebook_node(
+        self, nb: NotebookNode, resources: Any = None, **kw: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        notebook, resources = super().from_notebook_node(nb, resources, **kw)
+        about = resources["nbgrader"]
+        lesson, name = about["assignment"], about["notebook"]
+        marks = feedback.grades(about["db_url"], lesson, about["student"], name)
+        return page.page(notebook, name, marks), resources
