@@ -89,5 +89,5 @@ def serving(export_for_serving: Callable[[nn.Module, Tensor], Served]) -> Explor
         size=(9, 3),
         way=slider("way of saving", 0, 0, len(ways) - 1, 1),
         p=slider("p", 0.5, 0.0, 0.9, 0.1),
-        shown=slider("calls", ASKED, 2, ASKED, 1),
+        shown=slider("calls", ASKED // 2, 2, ASKED, 1),
     )
