@@ -139,12 +139,11 @@ def _grade(args: argparse.Namespace) -> int:
                 continue
             from grader.grading.terminal import show
 
-            where = address(page, "files") or page.as_uri()
-            show(graded, lesson.title, where, console)
+            show(graded, lesson.title, address(page) or page.as_uri(), console)
             if args.open:
                 import webbrowser
 
-                webbrowser.open(where)
+                webbrowser.open(page.as_uri())  # from there its links lead into JupyterLab
     return 1 if ungraded else 0
 
 
