@@ -140,12 +140,11 @@ def _grade(args: argparse.Namespace) -> int:
                 continue
             from grader.grading.terminal import show
 
-            where = address(page, "files") or page.as_uri()
-            show(graded, lesson.title, where, console)
+            show(graded, lesson.title, address(page) or page.as_uri(), console)
             if args.open:
                 import webbrowser
 
-                webbrowser.open(where)
+                webbrowser.open(page.as_uri())  # from there its links lead into JupyterLab
     return 1 if ungraded else 0
 
 
@@ -157,14 +156,14 @@ def _autograde(args: argparse.Namespace) -> int:
 
         environment.add("cluster")
     _add_database(args)
+    from grader.grading.choice import chosen, names
+
     place = Path(args.course) if args.course else COURSE
-    if not (place / "submitted").is_dir():
+    if names(args.lessons) and not (place / "submitted").is_dir():
         raise CourseError(
             f"nobody has handed in: {place / 'submitted'}/ID/NN_topic/ is where `nbgrader collect` "
             "puts submissions."
         )
-    from grader.grading.choice import chosen
-
     lessons = chosen(args.lessons)
     from dataclasses import replace
 
@@ -359,6 +358,7 @@ def _demo(args: argparse.Namespace) -> int:
     from rich.table import Table
 
     from grader import demo
+    from grader.grading import terminal
 
     console = Console()
     with console.status("starting …") as status:
@@ -367,13 +367,15 @@ def _demo(args: argparse.Namespace) -> int:
             status.update(step)
             console.print(step, highlight=False, soft_wrap=True)
 
-        results = demo.run(say)
-    table = Table("learner", "what they did", "score", title="The class", title_justify="left")
-    for graded in results:
+        made = demo.run(say)
+    terminal.show_report(made.lesson.title, made.exercises, console)
+    table = Table("learner", "what they did", "score", title="\nThe class", title_justify="left")
+    for graded in made.learners:
         table.add_row(graded.learner, graded.story, f"{graded.score:g} of {graded.most:g}")
     console.print(table)
-    for graded in results:
-        console.print(f"{graded.learner}: {graded.feedback}", highlight=False, soft_wrap=True)
+    console.print(f"report: {made.report.as_uri()}", highlight=False, soft_wrap=True)
+    page = next(graded.feedback for graded in made.learners if graded.learner == "bo")
+    console.print(f"the page that bo gets: {page.as_uri()}", highlight=False, soft_wrap=True)
     return 0
 
 

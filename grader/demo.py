@@ -1,4 +1,4 @@
-"""A class in miniature, through nbgrader's own commands from assignment to grades."""
+"""A class in miniature: nbgrader hands out, takes in and gives back, and our grader grades."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
-from nbgrader.api import Gradebook
 
 from grader.authoring.build import source_notebook
 from grader.authoring.lesson import Lesson
 from grader.errors import CourseError
+from grader.grading import report
+from grader.grading.autograde import Options, Silent, autograde
 from grader.grading.choice import chosen
+from grader.grading.folders import ClassFolder
+from grader.grading.report import Exercise
+from grader.isolation.confinement import Limits
 
 HERE = Path(__file__).resolve().parent
 LESSON = "13"
@@ -35,9 +39,20 @@ class Graded:
     score: float
     most: float
     feedback: Path
+    """The page that the learner gets."""
 
 
-def run(say: Callable[[str], None]) -> list[Graded]:
+@dataclass(frozen=True)
+class Class:
+    """What became of all."""
+
+    lesson: Lesson
+    learners: list[Graded]
+    exercises: list[Exercise]
+    report: Path
+
+
+def run(say: Callable[[str], None]) -> Class:
     """Run the class in a new temporary folder, saying each step; return what came out."""
     (lesson,) = chosen([LESSON])
     root = Path(tempfile.mkdtemp(prefix="dropout-class-"))
@@ -70,26 +85,29 @@ def run(say: Callable[[str], None]) -> list[Graded]:
     with ThreadPoolExecutor(2) as pool:  # learners work side by side
         list(pool.map(learn, learners))
     teach("collect", lesson.name)
-    teach("autograde", lesson.name, f"--Execute.timeout={SECONDS}")
-    teach("generate_feedback", lesson.name)
+    say("instructor: python3 grader autograde 13")
+    place = root / ".course"
+    limits = Limits(check=SECONDS, submission=5 * SECONDS)
+    results = autograde([lesson], Options(place, limits=limits), Silent())
+    exercises, table = report.exercises(results), root / "report.html"
+    say("instructor: python3 grader report 13 --html report.html")
+    report.write_html(lesson, exercises, table)
     teach("release_feedback", lesson.name)
+    say("bo: fetches the feedback")
+    _nbgrader(root, learners["bo"], "bo", "fetch_feedback", lesson.name)
     teach("export", f"--to={root / 'grades.csv'}")
-
-    def look(name: str) -> None:
-        _nbgrader(root, learners[name], name, "fetch_feedback", lesson.name)
-
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(look, learners))
-    return list(_results(root, lesson, learners))
-
-
-def _results(root: Path, lesson: Lesson, learners: dict[str, Path]) -> Iterator[Graded]:
-    url = f"sqlite:///{root / '.course' / 'gradebook.db'}"
-    with Gradebook(url, "dropout") as gradebook:
-        for name, home in learners.items():
-            got = gradebook.find_submission(lesson.name, name)
-            (page,) = (home / lesson.name / "feedback").rglob("*.html")
-            yield Graded(name, STORIES[name][0], got.score, got.max_score, page)
+    pages = ClassFolder(place)
+    graded = [
+        Graded(
+            result.learner,
+            STORIES[result.learner][0],
+            result.points,
+            result.max,
+            pages.page(lesson.name, result.learner),
+        )
+        for result in results
+    ]
+    return Class(lesson, graded, exercises, table)
 
 
 def _nbgrader(root: Path, folder: Path, learner: str, *verb: str) -> None:
@@ -121,13 +139,24 @@ def _write(notebook: NotebookNode, texts: dict[str, str]) -> None:
             cell.source = texts[cell.id]
 
 
+def _answer(lesson: Lesson, notebook: NotebookNode, prose: str) -> None:
+    """The lesson's code, and a text in the learner's own words."""
+    _write(notebook, {c.name: c.source for c in lesson.of("exercise")})
+    _write(notebook, {c.name: prose for c in lesson.of("answer")})
+
+
 def _right(lesson: Lesson, notebook: NotebookNode) -> None:
-    answers = {c.name: c.source for c in lesson.cells if c.kind in ("exercise", "answer")}
-    _write(notebook, answers)
+    _answer(
+        lesson,
+        notebook,
+        "Only a share $1-p$ of the units is left, so their sum is too small by that factor: "
+        "$\\mathbb E[m_i x_i] = (1-p)\\,x_i$. Dividing by $1-p$ gives $x_i$ back, and a network "
+        "that is used needs no $p$.",
+    )
 
 
 def _mistaken(lesson: Lesson, notebook: NotebookNode) -> None:
-    _right(lesson, notebook)
+    _answer(lesson, notebook, "Larger numbers make the gradient larger, so it learns faster.")
     _write(notebook, {c.name: c.source for c in reversed(lesson.of("mistake"))})
 
 
@@ -140,7 +169,7 @@ def _tampering(lesson: Lesson, notebook: NotebookNode) -> None:
 
 
 def _endless(lesson: Lesson, notebook: NotebookNode) -> None:
-    _right(lesson, notebook)
+    _answer(lesson, notebook, "So that the mean is the same in training and in use.")
     _write(notebook, {lesson.exercises[0]: "while True:\n    pass"})
 
 

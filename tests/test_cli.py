@@ -56,7 +56,8 @@ HEAVY = {"nbgrader", "nbformat", "torch", "numpy", "matplotlib", "jupytext", "sq
 
 
 @pytest.mark.parametrize(("words", "told"), [
-    ("grade 99", "no lesson is called"), ("autograde 99 --course /nowhere", "nobody has handed in"),
+    ("grade 99", "no lesson is called"), ("autograde 99 --course /nowhere", "no lesson"),
+    ("autograde 13 --course /nowhere", "nobody has handed in"),
     ("report 13 --course /nowhere", "no gradebook.db"), ("check 1", "name one of"),
     ("export 13 --to moodle --course /nowhere", "no gradebook.db"), ("submit 99", "no lesson"),
 ])  # fmt: skip

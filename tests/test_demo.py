@@ -23,7 +23,8 @@ def test_the_class_gets_the_scores_that_it_deserves():
     lost = sum(c.points for c in lesson.of("check") if rehearsal.verdict(c, names) is not None)
 
     steps: list[str] = []
-    results = {graded.learner: graded for graded in demo.run(steps.append)}
+    made = demo.run(steps.append)
+    results = {graded.learner: graded for graded in made.learners}
 
     endless = sum(c.points for c in lesson.of("check", first))
     scores = {name: graded.score for name, graded in results.items()}
@@ -35,7 +36,12 @@ def test_the_class_gets_the_scores_that_it_deserves():
     hint = lesson.of("mistake", first)[0].says
     assert hint in results["bo"].feedback.read_text()
     assert any("autograde" in step for step in steps)
-    grades = results["ada"].feedback.parents[5] / "grades.csv"
+    assert "bo" in made.report.read_text() and " " not in str(made.report)
+    guide = lesson.of("answer")[0].source
+    assert not any(guide in graded.feedback.read_text() for graded in made.learners)
+    (fetched,) = (made.report.parent / "homes" / "bo").rglob("*.html")
+    assert fetched.read_bytes() == results["bo"].feedback.read_bytes()
+    grades = results["ada"].feedback.parents[4] / "grades.csv"
     table = csv.DictReader(grades.read_text().splitlines())
     rows = {row["student_id"]: float(row["score"]) for row in table}
     assert rows == scores

@@ -22,15 +22,19 @@ def chosen(words: list[str], say: Callable[[str], None] = print) -> list[Lesson]
 
     A name of the first edition, or a number that only it had, means the lesson of today.
     """
-    names = dict.fromkeys(name for name, _ in _choices(words, say))
-    return [_read(name) for name in names]
+    return [_read(name) for name in names(words, say)]
+
+
+def names(words: list[str], say: Callable[[str], None] = lambda line: None) -> list[str]:
+    """The names of the lessons that are meant, of which none is read."""
+    return [*dict.fromkeys(name for name, _ in _choices(words, say))]
 
 
 def one(word: str) -> Lesson:
     """The one lesson that is meant; CourseError where several are."""
-    names = dict.fromkeys(name for name, _ in _choices([word], lambda line: None))
-    if len(names) > 1:
-        raise CourseError(f"{word!r} means {len(names)} lessons: name one of {', '.join(names)}.")
+    meant = names([word])
+    if len(meant) > 1:
+        raise CourseError(f"{word!r} means {len(meant)} lessons: name one of {', '.join(meant)}.")
     return chosen([word])[0]
 
 

@@ -90,13 +90,13 @@ class Grading:
         if graded.outcome == "malformed":
             raise CourseError(graded.notes[0].replace("the file", str(notebook)))
         page = REPORTS / f"{lesson.name}.html"
-        fault = feedback.write_own(graded, page, address(notebook, "lab/tree"))
+        fault = feedback.write_own(graded, page, address(notebook))
         notes = (*graded.notes, fault) if fault else graded.notes
         return replace(graded, notebook="", notes=notes), page
 
 
-def address(path: Path, how: str) -> str:
-    """Where a JupyterLab that runs here shows a file, `how` is lab/tree or files; "" for none."""
+def address(path: Path) -> str:
+    """Where a JupyterLab that runs here shows a file; "" where none does."""
     from jupyter_core.paths import jupyter_runtime_dir
 
     servers = Path(jupyter_runtime_dir()).glob("jpserver-*.json")
@@ -105,7 +105,7 @@ def address(path: Path, how: str) -> str:
             server = json.loads(file.read_text(encoding="utf-8"))
             os.kill(server["pid"], 0)  # it has not ended
             place = path.resolve().relative_to(Path(server["root_dir"]).resolve())
-            return f"{server['url']}{how}/{quote(place.as_posix())}"
+            return f"{server['url']}lab/tree/{quote(place.as_posix())}"
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return ""

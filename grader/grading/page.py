@@ -189,10 +189,12 @@ def page(notebook: NotebookNode, lesson: str, grades: Grades, address: str = "")
         *([f"<p class='aside'>{_waiting(open_)}</p>"] if open_ else []),
         *([f"<p class='aside'>{grades.penalty:g} points were taken off, as it came late.</p>"]
           if grades.penalty else []),
+        *([f"<p class='aside'><a href='{html.escape(address, quote=True)}' target='_top'>"
+           "Open the notebook</a></p>"] if address else []),
         *(f"<div class='notes'>{inert.prose(cell)}</div>"
           for cell in notebook.cells if cell.id == NOTES),
         _table(parts),
-        *(_section(part, address, room) for part in parts),
+        *(_section(part, room) for part in parts),
     ]  # fmt: skip
     return document(f"{title} · {html.escape(lesson)}", body)
 
@@ -243,17 +245,14 @@ def _state(part: Exercise) -> str:
     return f"<span class='{kind}'>{MARKS[kind]} {words}</span>"
 
 
-def _section(part: Exercise, address: str, room: list[int]) -> str:
+def _section(part: Exercise, room: list[int]) -> str:
     """One exercise: what was said about it, and the learner's own beside it."""
     kind, _ = part.state
     comment = part.comment if part.answered else ""
     opened = " open" if kind == "failed" or comment else ""
-    name, link = part.name, ""
-    if address and part.own:
-        where = html.escape(f"{address}#cell-id={part.own[-1].id}", quote=True)
-        link = f"<p class='aside'><a href='{where}' target='_top'>Open it in the notebook</a></p>"
+    name = part.name
     checks = "".join(_checks(part))
-    said = [_comment(comment), f"<ul class='checks'>{checks}</ul>" if checks else "", link]
+    said = [_comment(comment), f"<ul class='checks'>{checks}</ul>" if checks else ""]
     own = ["<h3>What you wrote</h3>", *map(_own, part.own), *_figures(part, room)]
     return (
         f"<details class='exercise is-{kind}' id='{name}'{opened}><summary>"

@@ -158,13 +158,13 @@ def write_html(lesson: Lesson, table: list[Exercise], file: Path) -> None:
         "that its checks said, and to whom.</p>",
         f"<figure><img alt='{html.escape(_alternative(table), quote=True)}' "
         f"src='data:image/png;base64,{image}'></figure>",
-        "<h3>The commonest</h3><table class='all'><tbody>",
+        "<h3>The commonest</h3><ul class='commonest'>",
         *(
-            f"<tr><td>{_words_html(fault)}</td><td>{share(fault.learners, learners)}</td>"
-            f"<td><a href='#{exercise.name}'><code>{exercise.name}</code></a></td></tr>"
+            f"<li><strong>{share(fault.learners, learners)}</strong> {_words_html(fault)} "
+            f"<a href='#{exercise.name}'><code>{exercise.name}</code></a></li>"
             for exercise, fault in commonest(table, 5)
         ),
-        "</tbody></table>",
+        "</ul>",
         *map(_section, table),
     ]
     file.write_text(document(title, body), encoding="utf-8")

@@ -110,13 +110,13 @@ def test_the_page_is_where_jupyterlab_shows_it(tmp_path: Path, monkeypatch: pyte
     """Is the address that of a running server below whose folder the file lies, else none?"""
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
     page = own.LESSONS / "reports" / "a b.html"
-    assert own.address(page, "files") == ""
+    assert own.address(page) == ""
     server(tmp_path, "elsewhere")
     server(tmp_path, "ended", root_dir=str(own.LESSONS), pid=2**22 + 1)
     (tmp_path / "jpserver-broken.json").write_text("{")
-    assert own.address(page, "files") == ""
+    assert own.address(page) == ""
     server(tmp_path, "here", root_dir=str(own.LESSONS), url="http://localhost:8889/")
-    assert own.address(page, "files") == "http://localhost:8889/files/reports/a%20b.html"
+    assert own.address(page) == "http://localhost:8889/lab/tree/reports/a%20b.html"
 
 
 def test_reports_lie_below_the_folder_of_jupyterlab_and_are_not_committed():
