@@ -7,7 +7,7 @@
 # does for a network that learns its examples by heart, and you will know how to work in these
 # notebooks, how to read what a check says, and how to hand in.*
 #
-# In this course you build dropout: from one coin flip per neuron to kernels on a GPU that never
+# In this course you build dropout, from a coin flip for each neuron to GPU programs that never
 # store a mask. Before you build it, see what it does.
 #
 # Press **Shift + Enter** to run a cell, and go from top to bottom. Begin with this one, which
@@ -25,8 +25,8 @@ from dropoutlab import data, expect, explore, plot, train
 # %% [markdown]
 # ## Two hundred digits, carelessly labelled
 #
-# A network is to learn to read from 200 scanned digits. Whoever labelled them was careless: about
-# one label in five is wrong.
+# A network is to learn to read digits from 200 scanned images. Suppose that whoever labelled them
+# was careless: the next cell gives about one image in five a wrong label, shown here in orange.
 
 # %%
 images, labels, test_images, test_labels = data.digits()
@@ -43,9 +43,9 @@ plot.show(fig, "A handwritten digit in each of twelve small pictures, with its l
 
 # %% [markdown]
 # The network has 128 hidden units, and so nearly ten thousand weights for 200 images: room enough
-# to learn every label by heart, the wrong ones too. The next cell trains it in thirty ways, five
-# times each on different images, so that you see more than one network's luck. It takes a few
-# seconds. Its code is folded; click to read it.
+# to learn every label by heart, the wrong ones too. The next cell trains it with ten rates of
+# dropout and three shares of wrong labels, five times each on a different 200 images, so that you
+# don't depend on the luck of one network. It takes a few seconds. Click to unfold its code.
 
 # %% figure=true
 # 150 networks learn: ten rates of dropout, three shares of wrong labels, five sets of images.
@@ -84,10 +84,11 @@ ax.set(xlabel="error, % (mean of 5 networks ± standard error)")
 ax.set(xlim=(0, 1.25 * max(guess, *own, *new)))
 ax.legend(loc="upper right")
 gap = plot.difference(new, own)
-told = f"The gap between new digits and its own: {gap:.1f} points (you said {guess:g} %)"
+told = (f"It misreads {new.mean():.1f} % of the new digits (you said {guess:g} %);\n"
+        f"new minus own: {gap:.1f} points")
 ax.set_title(told)
 plot.show(fig, f"Two bars: {own.mean():.1f} % error on its own images, {new.mean():.1f} % on new "
-               f"digits. {told}.")
+               f"digits. New minus own: {gap:.1f} points.")
 
 # %% [markdown]
 # The distance between the two errors is the **gap**, and a network with a wide one is said to
@@ -95,22 +96,22 @@ plot.show(fig, f"Two bars: {own.mean():.1f} % error on its own images, {new.mean
 #
 # ## Close the gap
 #
-# With dropout, each hidden unit is switched off with probability $p$ while the network learns, by a
-# coin that is flipped anew for each image. Afterwards all units work.
+# With dropout, each hidden unit is switched off with probability $p$ during training, and a coin
+# is flipped anew for each unit and each image. After training, all units work.
 #
 # **Try**: drag the slider for $p$, or click it and press the arrow keys. What happens to each of
-# the two errors? Is the gap smallest where the fewest new digits are misread? Then set the wrong
-# labels to zero: how much does dropout gain now?
+# the two errors? Is the $p$ with the smallest gap also the one with the fewest misread new digits?
+# Then set the wrong labels to zero: how much does dropout help now?
 
 # %%
 explore.closing_gap(rates, shares, errors)
 
 # %% [markdown]
-# As you saw, dropout does not help a network to learn its images; it keeps it from learning them by
-# heart. Whether that pays depends on what there is to learn by heart, and on $p$. One caution: if
-# you pick the best $p$ with the new digits in view, you flatter it. How to choose fairly, and what
-# else closes the gap, is the subject of {{overfitting}}. First you will build dropout, from the
-# coin on.
+# Compare what you saw with this account: dropout does not help a network to learn its own images,
+# but makes it harder to learn them by heart. Whether that lowers the error on new digits depends
+# on $p$ and on how many labels are wrong. One caution: if you pick the best $p$ by its error on
+# the new digits, that error looks better than it is. How to choose fairly, and what else closes
+# the gap, is the subject of {{overfitting}}. First you will build dropout, starting with a coin.
 #
 # ## Exercise: `scale`
 #
@@ -140,8 +141,8 @@ def scale(x, factor):
 # An answer must be *returned*. Printing it is not enough.
 
 # %% [markdown] hint="scale"
-# `x *= 2` changes the array that was handed in, and whoever owns it will be surprised. The product
-# of a number and an array, on a line of its own, is a new array.
+# `x *= 2` changes the array that was handed in, which its owner doesn't expect. The product of a
+# number and an array is a new array.
 
 # %% check="scale" points=1
 # Every entry is multiplied.
@@ -198,7 +199,7 @@ def scale(x, factor):
 # look at what comes back. A wrong answer costs nothing: you can try as often as you like.
 #
 # After you have changed an answer, run its cell again, and then the cells that use it. In other
-# lessons the explorers do, too: they draw with the functions that you wrote.
+# lessons these include the explorers, the figures with sliders: they use the functions you wrote.
 #
 # ## What this machine has
 #
@@ -209,8 +210,8 @@ cuda = torch.cuda.is_available()
 print(f"Python   {platform.python_version()}, NumPy {np.__version__}, torch {torch.__version__}")
 print(f"CPU      {os.cpu_count()} cores; torch uses {torch.get_num_threads()} threads")
 print(f"GPU      {torch.cuda.get_device_name() if cuda else 'none, and none is needed'}")
-print(f"digits   {len(images)} to train on, {len(test_images)} to test on: ships with the course")
-print(f"MNIST    looked for in DROPOUT_DATA = {os.environ.get('DROPOUT_DATA', '(not set)')}")
+print(f"digits   {len(images)} to train on, {len(test_images)} to test on, both in the course")
+print(f"MNIST    for later, is looked for in DROPOUT_DATA = {os.environ.get('DROPOUT_DATA')}")
 
 # %% [markdown]
 # ## A question
@@ -229,14 +230,14 @@ print(f"MNIST    looked for in DROPOUT_DATA = {os.environ.get('DROPOUT_DATA', '(
 # %% [markdown]
 # ## In your own words
 #
-# Some answers are prose, and a person reads them. What would you tell a friend about what dropout
-# did under the slider, and what would you like to understand? Two or three sentences are enough.
-# (Double-click the cell to write.)
+# Some answers are prose, and a person reads them. What happened to one of the two errors as you
+# raised $p$? And what about dropout would you like to understand? Two or three sentences are
+# enough. (Double-click the cell to write.)
 
 # %% [markdown] answer="expectations" points=1
 # ### BEGIN SOLUTION
-# *Marking guide.* One point for any answer that says what became of one of the two errors as p
-# rose, and names one wish. Come back to it after {{coadaptation}}.
+# *Marking guide.* One point for any answer that says what happened to one of the two errors as p
+# rose, and names one thing to understand. Compare it again after {{coadaptation}}.
 # ### END SOLUTION
 
 # %% [markdown]

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 1.1 · Bernoulli masks
 #
-# **What is a coin flip per neuron?**
+# **How do you drop units at random, and how many are left?**
 #
 # *{{minutes}} minutes. Before: {{start_here}}, and arrays in NumPy. After, you will be able to draw
 # a dropout mask and thin a layer with it, to say how likely a thinned network is and how many units
@@ -32,8 +32,8 @@ from dropoutlab import check_probability, data, expect, explore, plot, train
 # Why do that? The inventors of dropout point to biology. Half of a child's genes come from each
 # parent, so no gene can rely on the others that it worked with before. What evolution favours may
 # then be **mixability**, the ability of a gene to work with whichever others it meets (Livnat and
-# others, 2010). They hoped for the same from units that cannot rely on one another. That is a
-# motive, not a proof: see {{coadaptation}}.
+# others, 2010). The inventors of dropout hoped for the same from units that cannot rely on one
+# another. That is a motive, not a proof: see {{coadaptation}}.
 #
 # The coins of a layer, written as 1 and 0, are its **mask**. The units that are left are the
 # **survivors**, and the network that they form is a **thinned network**. Here the layer is the
@@ -81,8 +81,8 @@ ax.set_title(f"Exactly half is kept by {told} masks of 1 000")
 plot.show(fig, f"Bars: how many masks keep how many of 64 units. Exactly 32: {told} of 1 000.")
 
 # %% [markdown]
-# One mask in ten. "Half of the units" is true on average, and of hardly any single mask: nobody
-# counts to 32, each unit falls on its own. This lesson is about what follows from that.
+# About one mask in ten. "Half of the units" is true on average, but of hardly any single mask:
+# nothing counts to 32, and each unit is dropped independently. The rest follows from that.
 #
 # ### A question of coins
 
@@ -96,13 +96,13 @@ plot.show(fig, f"Bars: how many masks keep how many of 64 units. Exactly 32: {to
 # Hint: the order is given, so each coin must show one given side. Multiply.
 
 # %% [markdown]
-# Had it asked for two heads in *any* order, the answer would be another one. You will meet both
-# kinds of question: how likely one mask is, and how likely a number of units kept.
+# Had the question asked for two heads in *any* order, the answer would be different. You will meet
+# both kinds of question: how likely one mask is, and how likely a number of units kept.
 #
 # ## Exercise: `bernoulli_mask`
 #
 # Above, `rng.integers(0, 2, shape)` flipped fair coins. Yours are biased: each unit is dropped with
-# probability $p$. In this course $p$ always drops.
+# probability $p$. In this course $p$ is always the probability of dropping.
 #
 # `rng` is the only source of randomness: the same seed gives the same mask, and two calls in a row
 # give two different masks.
@@ -112,7 +112,7 @@ def bernoulli_mask(shape, p, rng):
     """Draw a mask: each entry is 1.0 with probability 1 - p, else 0.0, independently.
 
     shape : an int or a tuple of ints
-    p : probability of dropping, in [0, 1]; else (NaN too) ValueError naming p
+    p : probability of dropping, in [0, 1]; otherwise, also for NaN, a ValueError that names p
     rng : np.random.Generator
     Returns a new float64 array of this shape.
     """
@@ -174,7 +174,7 @@ for shape in (5_000, (20,), (2, 3, 400)):
                      "comparison gives booleans, some methods of rng integers. Make them floats.")
 
 # %% check="bernoulli_mask" points=3
-# Every unit has a coin of its own, fresh at each call, from rng alone, and p drops.
+# Each unit has its own coin, flipped anew at each call with rng; p is the chance of dropping.
 with expect.case("bernoulli_mask((20, 60), p, rng), 24 times for each of four p"):
     expect.coins(lambda p, rng: bernoulli_mask((20, 60), p, rng), axes=("row", "column"))
 with expect.case("bernoulli_mask((4, 6, 50), p, rng), 24 times for each of four p"):
@@ -233,10 +233,10 @@ def bernoulli_mask(shape, p, rng):
     return rng.binomial(1, 1 - p, shape) * 1.0  # raises a ValueError about p by itself
 
 # %% [markdown]
-# Two common sentences about masks are wrong. One says that at $p = 0.3$, 30 of 100 units are
-# crossed out. Then the units would not be independent: the first 99 would tell you the last. The
-# other says that dropout trains another network in each epoch, or in each batch. Look at your rows
-# again: every *example* has a network of its own.
+# Two common statements about masks are wrong. One says that at $p = 0.3$, exactly 30 of 100 units
+# are dropped. But then the units would not be independent: the first 99 would tell you the last.
+# The other says that dropout trains a different network in each epoch, or in each batch. Look at
+# your rows again: every *example* has a network of its own.
 #
 # ## Exercise: `apply_mask`
 #
@@ -248,8 +248,8 @@ def apply_mask(x, mask):
     """Keep the entries of `x` where `mask` is 1 and put 0 where it is 0: y = m ⊙ x.
 
     x : array of any shape, left as it is
-    mask : array of 0.0 and 1.0 of x's shape; another shape: ValueError naming mask
-    Returns a new array of x's shape, and of its dtype where that is a floating one.
+    mask : array of 0.0 and 1.0 of x's shape; any other shape raises a ValueError naming mask
+    Returns a new array of x's shape, and of x's dtype if that is a floating-point type.
     """
     ### BEGIN SOLUTION
     if mask.shape != x.shape:
@@ -264,8 +264,8 @@ def apply_mask(x, mask):
 # `x *= …` and `x[…] = …` write into the caller's array. A plain `*` makes a new one.
 
 # %% [markdown] hint="apply_mask"
-# float32 times float64 is float64, so the result may have another dtype than `x`. Which of the
-# two factors may you convert?
+# float32 times float64 is float64, so the result may not have the dtype of `x`. Which of the two
+# factors may you convert?
 
 # %% [markdown]
 # The same digit goes through the layer four times, with your mask and your product.
@@ -282,7 +282,7 @@ fig.suptitle("One digit, four of your masks: the next layer sees four different 
 plot.show(fig, "A digit and four thinned copies of it, each with other pixels erased.")
 
 # %% check="apply_mask" points=1
-# Survivors pass as they are, dropped units become 0 in their places.
+# Survivors pass as they are, and dropped units become 0 in their places.
 with expect.case("apply_mask(x, mask) with x = [3, -2, 0.5, 4] and mask = [1, 0, 0, 1]",
                  crash=[("used as indices", "a float mask is no index. Multiply by it.")]):
     out = apply_mask(np.array([3, -2, 0.5, 4]), np.array([1.0, 0, 0, 1]))
@@ -293,7 +293,7 @@ with expect.case("apply_mask(x, mask) with x = [3, -2, 0.5, 4] and mask = [1, 0,
         suspects=[
             ([1, 0, 0, 1], "that is the mask itself. Multiply x by it."),
             ([3, 4], "dropped units are taken out of the array. They stay, as zeros."),
-            ([0, -2, 0.5, 0], "the wrong ones fall: 1 in the mask means kept."),
+            ([0, -2, 0.5, 0], "the wrong units are dropped: 1 in the mask means kept."),
             (7, "the survivors are summed up. Multiply entry by entry, with *."),
             ([6, 0, 0, 8], "the survivors are scaled. Pass them on as they are."),
             ([3, -2, 0.5, 4], "nothing is dropped."),
@@ -344,7 +344,7 @@ for of_x, shape in (((100, 64), (64,)), ((100, 64), (1, 64)), ((100, 64), (100, 
 {
     "the mask itself": ("x * mask.astype(x.dtype)", "mask"),
     "taken out of the array": ("x * mask.astype(x.dtype)", "x[mask == 1]"),
-    "the wrong ones fall": ("x * mask", "x * (1 - mask)"),
+    "the wrong units are dropped": ("x * mask", "x * (1 - mask)"),
     "summed up": ("x * mask", "x @ mask"),
     "survivors are scaled": ("x * mask.astype(x.dtype)", "x * mask / mask.mean()"),
     "nothing is dropped": ("x * mask.astype(x.dtype)", "x.copy()"),
@@ -367,10 +367,10 @@ def apply_mask(x, mask):
     return out
 
 # %% [markdown]
-# Dropped units stay in their places as zeros, since the next layer's weights belong to places. And
+# Dropped units stay in place as zeros, since each weight of the next layer belongs to a place. And
 # NumPy alone would not have minded a mask of another shape: given one of shape (64,) and a batch of
 # shape (100, 64), it *broadcasts* the mask, and all 100 examples share one thinned network without
-# a word. Your comparison of shapes turns a silent bug into a loud one.
+# a word. Your comparison of shapes turns a silent bug into an error.
 #
 # ## 2ⁿ thinned networks
 #
@@ -405,8 +405,8 @@ def mask_probability(mask, p):
 # counts the entries of an array of any shape; `len(mask)` counts its rows.
 
 # %% [markdown] hint="mask_probability"
-# Powers do it, and Python says `0 ** 0 == 1`, which is what the ends $p = 0$ and $p = 1$ need.
-# With logarithms you would have to treat `log(0)` yourself.
+# Powers do it. In Python `0 ** 0 == 1`, which is what the ends $p = 0$ and $p = 1$ need. With
+# logarithms you would have to treat `log(0)` yourself.
 
 # %% [markdown]
 # Four units make 16 thinned networks, few enough to see all of them. **Guess first: which of them
@@ -533,10 +533,10 @@ def mask_probability(mask, p):
     return result
 
 # %% [markdown]
-# Look at the figure again. The whole network is drawn more often than any other mask, and yet most
-# draws lack *some* unit. The likeliest mask and the usual mask are two things, and the more units
-# there are, the further apart they lie. (If your first answer had a factor for the number of
-# orders: it belongs to a number of units kept. One mask has one order.)
+# Look at the figure again. The whole network is drawn more often than any other mask, and yet
+# most draws drop *some* unit. The more units there are, the rarer even the likeliest mask becomes.
+# (If your first answer had a binomial coefficient: that counts the masks with the same number of
+# units kept. Here only one mask is asked for.)
 #
 # Real layers have hundreds of units, and then a probability that is not zero may print as zero:
 
@@ -546,20 +546,20 @@ for n in (10, 100, 1_000, 2_000):
 print(f"the smallest positive float64: {np.nextafter(0, 1):.3g}")
 
 # %% [markdown]
-# $2^{-2000}$ is a fine number, but float64 ends near $5 \cdot 10^{-324}$, so the product
+# $2^{-2000}$ is an ordinary number, but float64 ends near $5 \cdot 10^{-324}$, so the product
 # **underflows** to 0. No way of multiplying helps; adding logarithms does: $-2000 \ln 2 \approx
 # -1386$.
 #
 # ### Does training ever meet the same thinned network twice?
 #
-# Twenty units at $p = 0.5$ have $2^{20}$ masks, about a million, all equally likely. **Guess: of
-# many trainings that draw 1 000 masks each, in what percentage does some mask come up twice?**
+# Twenty units at $p = 0.5$ have $2^{20}$ masks, about a million, all equally likely. **Guess: if
+# each training run draws 1 000 masks, in what percentage of runs does some mask come up twice?**
 
 # %% guess=true
-my_guess = 0.1  # % of trainings of 1 000 draws in which a mask of 20 units comes up twice
+my_guess = 0.1  # % of training runs of 1 000 draws in which a mask of 20 units comes up twice
 
 # %% figure=true
-# How often a training of 1 000 draws repeats a mask, against the number of units.
+# How often a training run of 1 000 draws repeats a mask, against the number of units.
 guess = expect.guess(my_guess)
 rng = np.random.default_rng()
 sizes = range(8, 49, 2)
@@ -577,27 +577,28 @@ for p, marker, color in ((0.5, "o", plot.BLUE), (0.2, "s", plot.GREEN)):
                 marker=marker, capsize=2, label=f"p = {p}")
 ax.plot(20, guess, "X", color=plot.ORANGE, markersize=10, label="your guess", zorder=3)
 ax.set(xlabel="units n", xticks=sizes[::2], ylim=(-4, 108))
-ax.set_ylabel("trainings that repeat a mask, %\n(5 runs of 40: mean ± sd)")
+ax.set_ylabel("runs that repeat a mask, %\n(5 × 40 runs: mean ± sd)")
 exact = 1 - np.prod(1 - np.arange(1_000) / 2**20)
 told = f"{at_20.mean():.0f} ± {np.sqrt(at_20.mean() * (100 - at_20.mean()) / 200):.0f} %"
-told += f" of the trainings repeat a mask (exactly: {100 * exact:.0f} %)"
+told += f" of the runs repeat a mask (exactly: {100 * exact:.0f} %)"
 ax.set_title(f"20 units at p = 0.5: {told}")
 ax.legend()
-plot.show(fig, "The share of trainings that repeat a mask, against the number of units, for "
+plot.show(fig, "The share of training runs that repeat a mask, against the number of units, for "
                f"two p. With 20 units at p = 0.5, {told}.")
 
 # %% [markdown]
-# Most people guess far less. It is the birthday problem: a thousand draws make half a million
-# *pairs*, and each pair has a chance of one in a million. At $p = 0.2$ the masks are not equally
-# likely, so larger layers still repeat some. But both curves come down, because $2^n$ outgrows
-# everything. In a layer of a few hundred units, unless $p$ is close to 0 or 1, every example trains
-# a network that was never drawn before and will not be drawn again. How such networks can learn
-# anything is a question for {{ensemble}}: they share their weights.
+# Many guess far less. It is the birthday problem: a thousand draws make half a million *pairs*,
+# and each pair has a chance of one in a million. At $p = 0.2$ the masks are not equally likely,
+# so larger layers still repeat some. But both curves come down, because the chance that two draws
+# agree in all $n$ units, $(p^2 + (1-p)^2)^n$, shrinks exponentially. At $p = 0.5$ and a few
+# hundred units, practically every example trains a network that was never drawn before and will
+# not be drawn again. How such networks can learn anything is a question for {{ensemble}}: they
+# share their weights.
 #
 # ## How many are kept?
 #
-# The number kept is a sum of $n$ independent coins: it is **binomial**. Its mean is soon found. How
-# far does it scatter?
+# The number kept is a sum of $n$ independent coins: it is **binomial**. Its mean is easy. By how
+# much does it vary from mask to mask?
 #
 # ## Exercise: `kept_mean_and_std`
 
@@ -655,10 +656,10 @@ ax.set_yticks([1, 10, 100], ["1", "10", "100"])
 ax.minorticks_off()
 ax.set(ylabel="standard deviation / mean, %\n(5 runs of 200 masks: mean ± sd)")
 told = f"{at_4096.mean():.1f} ± {at_4096.std(ddof=1):.1f} %"
-ax.set_title(f"4 096 units at p = 0.5 scatter by {told} (you said {guess} %)")
+ax.set_title(f"Number kept of 4 096, p = 0.5: sd is {told} of the mean (you said {guess} %)")
 ax.legend()
-plot.show(fig, "Relative scatter against the number of units, both logarithmic, for three p; "
-               f"for 4 096 units at p = 0.5 it is {told}.")
+plot.show(fig, "Relative standard deviation against the number of units, both logarithmic, "
+               f"for three p; for 4 096 units at p = 0.5 it is {told}.")
 
 # %% check="kept_mean_and_std" points=1
 # The mean is exact.
@@ -732,9 +733,9 @@ def kept_mean_and_std(n, p):
 
 # %% [markdown]
 # Variances add; standard deviations do not, because independent errors partly cancel. So the
-# relative scatter, $\sqrt{p / ((1-p)\,n)}$, falls as $1/\sqrt n$: that a share $p$ is dropped is
-# nearly right for a wide layer, and badly wrong for a narrow one. The same square root returns in
-# {{inverted_dropout}} as the noise that dropout adds.
+# relative standard deviation, $\sqrt{p / ((1-p)\,n)}$, falls as $1/\sqrt n$. In a wide layer the
+# share dropped is close to $p$; in a narrow one it often isn't. The same square root returns in
+# {{inverted_dropout}}, for the noise of a single output.
 #
 # ## Explore: one mask, and many
 #
@@ -755,17 +756,16 @@ explore.thinned_digit(bernoulli_mask)
 # | Srivastava and others 2014, $p$ | probability that a unit is **kept** |
 # | TensorFlow 1, `tf.nn.dropout(x, keep_prob)` | probability that an entry is **kept** |
 # | PyTorch, `torch.nn.Dropout(p)` | probability that an entry is dropped |
-# | Keras, `keras.layers.Dropout(rate)` | share that is dropped |
+# | Keras, `keras.layers.Dropout(rate)` | probability of dropping (its docs: "fraction") |
 # | Flax, `flax.linen.Dropout(rate)` | probability of dropping |
 #
-# Published code gets it wrong. A Keras port of DeepLab v3+ took over `keep_prob=0.9` as
-# `Dropout(0.9)`, so nine units of ten fell where one should have ([its issue 4][1]). A widely read
+# Published code has got it wrong. A Keras port of DeepLab v3+ copied `keep_prob=0.9` as
+# `Dropout(0.9)`, so nine units in ten were dropped instead of one ([its issue 4][1]). A widely read
 # collection of examples called 0.75 the "probability to keep units" and handed it to a layer that
 # drops ([its issue 205][2]). In TensorFlow 2 the second argument of `tf.nn.dropout` is `rate`: the
-# line `tf.nn.dropout(x, 0.9)` changed its meaning between two versions, and runs in both. And where
-# the docstring of a well-known exercise, `dropout_forward` of Stanford's course CS231n, says "We
-# drop each neuron output with probability p", public solutions that keep with $p$ stand below it;
-# later editions say "We keep".
+# line `tf.nn.dropout(x, 0.9)` changed its meaning between two versions, and runs in both. Early
+# editions of a well-known exercise, `dropout_forward` of Stanford's course CS231n, say "We drop
+# each neuron output with probability p" in the docstring; later editions say "We keep".
 #
 # Write the converter, so that nobody has to remember. It should not guess what an unknown
 # convention means.
@@ -777,11 +777,11 @@ explore.thinned_digit(bernoulli_mask)
 
 # %% exercise="to_drop_probability"
 def to_drop_probability(value, convention):
-    """The probability of dropping that `value` stands for in a `convention`.
+    """The drop probability that `value` stands for under a framework's or paper's `convention`.
 
     value : a probability
     convention : "paper-2014", "tf1-keep-prob", "torch", "keras" or "flax";
-        any other string: ValueError that quotes it
+        any other string raises a ValueError that quotes it
     """
     check_probability(value, "value")
     ### BEGIN SOLUTION
@@ -860,13 +860,13 @@ def to_drop_probability(value, convention):
 # Does it matter? The two numbers of the bug reports, 0.75 and 0.9, are keep probabilities. Below, a
 # network learns the digits with your masks, once with the number as your converter reads it and
 # once read the wrong way round. (The division by $1-p$ is the subject of {{inverted_dropout}}.)
-# **Guess the error rates of the two that were read wrongly.**
+# **Guess the two error rates where the number was read wrongly.**
 
 # %% guess=true
 my_guess = {0.75: 15, 0.9: 30}  # {0.75: …, 0.9: …}, test error rate in % of each, read wrongly
 
 # %% figure=true
-# Error rates of networks whose number was read rightly and wrongly.
+# Error rates of networks whose number was read correctly and wrongly.
 guess = expect.guess(my_guess)
 
 def with_masks(p):
@@ -876,7 +876,7 @@ def with_masks(p):
 pixels, test_pixels = X.reshape(len(X), -1), X_test.reshape(len(X_test), -1)
 errors = {}
 for value in (0.75, 0.9):
-    for how, p in (("rightly", to_drop_probability(value, "tf1-keep-prob")), ("wrongly", value)):
+    for how, p in (("correctly", to_drop_probability(value, "tf1-keep-prob")), ("wrongly", value)):
         runs = errors[f"{value} read {how}"] = []
         for seed in range(5):
             net = train.two_layer(pixels, y, with_masks(p), seed, epochs=15, batch=31, rate=0.05)
@@ -894,18 +894,18 @@ told = f"The wrong reading of 0.75 costs {costs[0]:.1f} points, that of 0.9 {cos
 ax.set_title(told)
 ax.legend(loc="upper right")
 free = [sum(w <= r for r, w in zip(*runs[i : i + 2], strict=True)) for i in (0, 2)]
-plot.show(fig, f"Error rates of four networks, each number read rightly and wrongly. {told}.")
+plot.show(fig, f"Error rates of four networks, each number read correctly and wrongly. {told}.")
 print(f"Pairs in which the wrong reading cost nothing: {free[0]} of 5 with 0.75, {free[1]} of 5 "
       "with 0.9.")
 
 # %% [markdown]
-# The title says what each wrong reading cost here, and the line below the figure in how many of
-# five pairs of runs it cost nothing. A network with a wrong rate still trains, and whoever trains
-# only one has nothing to compare it with. (The reporter of the second bug found both readings about
-# equally good.) So a network that works does not prove that its rate was read as it was meant. Look
-# at a mask.
+# The title says what each wrong reading cost here. The line below the figure counts the pairs of
+# runs in which it cost nothing. A network with a wrong rate still trains, and if you train only
+# one, you have nothing to compare it with. (The reporter of the second bug found both readings
+# about equally good.) So a network that works doesn't prove that its rate was read correctly.
+# Look at a mask.
 #
-# From here on $p$ drops, in every lesson.
+# From here on $p$ is the probability of dropping, in every lesson.
 #
 # ## Two questions
 
@@ -916,10 +916,10 @@ print(f"Pairs in which the wrong reading cost nothing: {free[0]} of 5 with 0.75,
 # - [x] 300, give or take 14
 # - [ ] 300, give or take 210
 #
-# Hint: let your kept_mean_and_std tell the scatter.
+# Hint: ask your kept_mean_and_std for the standard deviation.
 
 # %% question="hidden" points=1
-# A keep probability is taken for a drop rate. Nobody can ever notice if it is:
+# A keep probability is mistaken for a drop probability. The mistake can't be noticed if it is:
 #
 # - [x] 0.5
 # - [ ] 0.8
@@ -937,9 +937,9 @@ print(f"Pairs in which the wrong reading cost nothing: {free[0]} of 5 with 0.75,
 
 # %% [markdown] answer="two_claims" points=2
 # ### BEGIN SOLUTION
-# *Marking guide.* One point: each unit falls on its own, so the number kept is binomial, 50 ± 5;
-# exactly 50 is kept by about 8 % of the masks only. One point: there are 2^100 (about 10^30)
-# equally likely masks, far more than any training draws (a thousand epochs of a million
+# *Marking guide.* One point: each unit is dropped independently, so the number kept is binomial,
+# 50 ± 5; exactly 50 is kept by about 8 % of the masks only. One point: there are 2^100 (some 10^30)
+# equally likely masks, far more than any training run draws (a thousand epochs of a million
 # examples make 10^9); nearly all thinned networks are never drawn, and those that are, hardly
 # ever twice.
 # ### END SOLUTION
@@ -947,12 +947,13 @@ print(f"Pairs in which the wrong reading cost nothing: {free[0]} of 5 with 0.75,
 # %% [markdown]
 # ## What we found
 #
-# - A mask is one coin for each unit and each example. Of 64 fair coins, exactly half fall on heads
+# - A mask is one coin for each unit and each example. Of 64 fair coins, exactly half come up heads
 #   in about one mask of ten.
-# - The number kept is $(1-p)\,n \pm \sqrt{n\,p\,(1-p)}$; its relative scatter falls as $1/\sqrt n$.
-# - A thinned network with $k$ survivors has probability $(1-p)^k\,p^{\,n-k}$. Layers of real size
-#   never repeat one.
-# - Papers and frameworks disagree about what the number is, and a swapped one need not show.
+# - The number kept is $(1-p)\,n \pm \sqrt{n\,p\,(1-p)}$. Relative to the mean, its standard
+#   deviation falls as $1/\sqrt n$.
+# - A thinned network with $k$ survivors has probability $(1-p)^k\,p^{\,n-k}$. At $p = 0.5$, a
+#   layer of a few hundred units practically never repeats one.
+# - Papers and frameworks disagree about what the number is, and a mix-up may go unnoticed.
 #
 # **Read.** Hinton, Srivastava, Krizhevsky, Sutskever and Salakhutdinov, *Improving neural networks
 # by preventing co-adaptation of feature detectors*, arXiv:1207.0580 (2012), where units are omitted

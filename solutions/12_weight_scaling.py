@@ -75,14 +75,14 @@ ax.set(xlabel="sent to the right digit's unit, w · h", ylabel="test digits", xl
        ylim=(0, 145))
 told = (f"The whole network sends {ratio.mean():.2f} ± {plot.standard_error(ratio):.2f} times as "
         f"much;\n{np.mean(beyond):.0f} ± {plot.standard_error(beyond):.0f} % of its sums are "
-        "larger than 99 % of those in training")
+        "larger than 99 % of the thinned networks' sums")
 ax.set_title(told)
 plot.show(fig, "Histograms, for five networks, of what thinned and whole ones send. " + told)
 
 # %% [markdown]
 # (The five networks are drawn over one another, and a tick at the bottom marks each mean. Numbers
-# after ± are standard errors over networks.) In training one unit in four was there, and now all
-# four are. The output layer is asked about sums that it has hardly ever seen.
+# after ± are standard errors over networks.) In a thinned network about one hidden unit in four
+# was there, and now all four are. The output layer receives sums that it has hardly ever seen.
 #
 # ### One question from {{bernoulli_masks}}
 #
@@ -92,8 +92,8 @@ plot.show(fig, "Histograms, for five networks, of what thinned and whole ones se
 #
 # <details><summary>Answer</summary>
 #
-# By $1-p$. The paper's $p$ keeps, ours drops. Above, three of four units were dropped, so the
-# weights must become a quarter of what they were, not three quarters.
+# By $1-p$. The paper's $p$ is the probability of keeping. Above, three of four units were dropped,
+# so the weights must become a quarter of what they were, not three quarters.
 # </details>
 #
 # You will build this remedy in three steps: drop units in training, scale the weights behind them,
@@ -104,9 +104,9 @@ plot.show(fig, "Histograms, for five networks, of what thinned and whole ones se
 # In the 2014 paper, training drops units and does nothing else: a survivor is passed on as it is.
 # (Frameworks do more. That is {{inverted_dropout}}.)
 #
-# You drew masks yourself in {{bernoulli_masks}}. From now on the course lends you one:
-# `survivors(x, p, rng)` has the shape of `x` and holds True with probability $1-p$, else False,
-# with a coin for each entry. Use it or draw your own; `rng` is the only source of randomness.
+# You drew masks yourself in {{bernoulli_masks}}. From now on you may use the course's function:
+# `survivors(x, p, rng)` returns a mask of the shape of `x`: True with probability $1-p$, else
+# False, with a coin for each entry. Use it or draw your own; all randomness comes from `rng`.
 
 # %% exercise="dropout_train"
 def dropout_train(x, p, rng):
@@ -212,14 +212,14 @@ def dropout_train(x, p, rng):
 # %% [markdown]
 # ## Exercise: `scaled_weights`
 #
-# The whole network should send, under no mask at all, what the thinned ones sent *on average*.
-# The paper brings that about once, in the weights that lead out of the dropped units.
+# The whole network, which has no mask, should send what the thinned ones sent *on average*. The
+# paper does this once, after training, by scaling the weights that lead out of the dropped units.
 
 # %% exercise="scaled_weights"
 def scaled_weights(W, p):
-    """The weights for use: `scaled_weights(W, p) @ x` is the mean of W @ (m * x) over masks m.
+    """The weights to use: `scaled_weights(W, p) @ x` is the mean of W @ (m * x) over masks m.
 
-    W : (outputs, inputs), its inputs dropped in training, left as it is
+    W : (outputs, inputs), left as it is; its inputs were dropped in training
     p : probability of dropping in training
     Returns a new array of W's shape and dtype.
     Source: Srivastava et al. 2014, section 4, where p keeps: W_test = p W.
@@ -260,7 +260,7 @@ for p in (0.2, 0.75, 0.0, 1.0):
                      hint="that is not the mean over masks. Scale every weight alike.")
 with expect.case("scaled_weights(W, p=0.5) on float32"):
     expect.array(scaled_weights(np.ones((2, 4), np.float32), 0.5), (2, 4), np.float32,
-                 hint="the result has another dtype than W.")
+                 hint="the result's dtype differs from W's.")
 
 # %% mistakes="scaled_weights"
 {
@@ -270,7 +270,7 @@ with expect.case("scaled_weights(W, p=0.5) on float32"):
     "would keep a mean square": ("(1 - p) * W", "np.sqrt(1 - p) * W"),
     "every weight alike": ("(1 - p) * W", "dropout_train(W, p, np.random.default_rng())"),
     "writes into its input": ("return (1 - p) * W", "W *= 1 - p\n    return W"),
-    "another dtype": ("(1 - p) * W", "np.full(W.shape, 1 - p) * W"),
+    "dtype differs from W": ("(1 - p) * W", "np.full(W.shape, 1 - p) * W"),
 }
 
 # %% correct="scaled_weights"
@@ -286,10 +286,10 @@ def scaled_weights(W, p):
 
 # %% exercise="scaled_network"
 def scaled_network(W1, b1, W2, b2, p):
-    """The arrays for the use of a network whose hidden units were dropped in training.
+    """Make a network that was trained with its hidden units dropped ready for use.
 
     In training: h = relu(W1 @ x + b1), output = W2 @ (m * h) + b2.
-    To be used as: h = relu(W1 @ x + b1), the same h, and output = W2 @ h + b2, which is then
+    In use: the same h, and output = W2 @ h + b2 with the arrays returned; this output must be
     the mean of the outputs in training over all masks m.
 
     W1 : (hidden, inputs), b1 : (hidden,), W2 : (outputs, hidden), b2 : (outputs,)
@@ -309,7 +309,7 @@ def scaled_network(W1, b1, W2, b2, p):
 # What does an output unit get under a mask that drops every hidden unit?
 
 # %% [markdown] hint="scaled_network"
-# You have already written the function that changes what has to be changed.
+# You have already written the function that scales the weights behind a mask.
 
 # %% [markdown]
 # Back to the digits. For four choices of what to scale, the next figure compares the ten outputs
@@ -338,11 +338,11 @@ plot.bars(runs.mean(1), list(choices), ax, spread=plot.standard_error(runs, 1),
 ax.set_xlabel("distance of the outputs from their mean over masks (5 networks ± standard error)")
 least, second = np.argsort(runs.mean(1))[:2]
 gap = plot.difference(runs[second], runs[least])
-told = (f"Closest to the mean over masks: {list(choices)[least]} "
-        f"(then {list(choices)[second]}, {gap:.2f})")
+told = (f"Closest to the mean over masks: {list(choices)[least]};\n"
+        f"distance of the next, {list(choices)[second]}: {gap:.2f} more")
 ax.set_title(told)
-plot.show(fig, f"Distance of the outputs from their mean over masks, for four ways of scaling. "
-               f"{told}.")
+plot.show(fig, "Distance of the outputs from their mean over masks, for four ways of scaling. "
+               + told.replace("\n", " ") + ".")
 
 # %% check="scaled_network" points=2
 # Each output at test time is its mean over all 64 masks of 6 hidden units.
@@ -356,7 +356,7 @@ for p in (0.25, 0.8):
     h, keep = W1 @ x + b1, 1 - p  # all positive here, so that the ReLU lets them pass
     h_less = keep * W1 @ x + b1
     with expect.case(f"scaled_network(W1, b1, W2, b2, p={p})", crash=[
-        ("unpack", "return four arrays: W1, b1, W2, b2, as they are to be used for testing."),
+        ("unpack", "return four arrays: W1, b1, W2, b2, ready for use."),
     ]):
         V1, c1, V2, c2 = scaled_network(W1, b1, W2, b2, p)
         expect.unchanged(W2, before)
@@ -409,8 +409,8 @@ def scaled_network(W1, b1, W2, b2, p):
     return [W1.copy(), b1.copy(), W2 - p * W2, b2.copy()]
 
 # %% [markdown]
-# Many scale `b2` as well, since it stands in the same layer. But a bias is added under every mask;
-# nothing about it was ever dropped.
+# It is tempting to scale `b2` as well, as it belongs to the same layer. But a bias is added under
+# every mask; nothing about it was ever dropped.
 #
 # ## One unit, under every mask
 #
@@ -487,8 +487,8 @@ def preactivation_mean(w, x, p):
 
 # %% [markdown]
 # So scaled weights give a linear unit the *mean* over all masks exactly, whatever the weights and
-# however many inputs there are. That is all they give. In training $z$ scattered around this mean;
-# in use it stands still. By how much did it scatter?
+# however many inputs there are. That is all they give. In training $z$ varied around this mean;
+# in use it is fixed. By how much did it vary?
 #
 # ## Exercise: `preactivation_variance`
 #
@@ -514,8 +514,8 @@ def preactivation_variance(w, x, p):
 # variance of a coin that shows 1 with probability $1-p$?
 
 # %% [markdown] hint="preactivation_variance"
-# Try it on a unit with $w_i x_i = 1$ everywhere: $z$ is then the number kept, and
-# {{bernoulli_masks}} knows its standard deviation.
+# Try it on a unit with $w_i x_i = 1$ everywhere: $z$ is then the number kept, whose standard
+# deviation you found in {{bernoulli_masks}}.
 
 # %% check="preactivation_variance" points=2
 # The variance over all 128 masks of 7 inputs.
@@ -530,7 +530,7 @@ for p in (0.3, 0.8, 0.0, 1.0):
     with expect.case(f"preactivation_variance(w, x, p={p})"):
         wrong = [] if p in (0, 1) else [
             (p * (1 - p) * each.sum() ** 2,
-             "that is the square of the sum: all inputs would fall together. Square each first."),
+             "that is the square of the sum: all inputs would be dropped together. Square each."),
             (p * (1 - p) * each.sum(), "the variance of c m goes with the square of c."),
             (np.sqrt(variance), "that is the standard deviation: square it."),
             ((1 - p) * (each @ each), "(1 - p) is the mean of m². Subtract its mean, squared."),
@@ -570,14 +570,15 @@ def preactivation_variance(w, x, p):
     return mean_square - (keep * a.sum()) ** 2
 
 # %% [markdown]
-# Was your first formula $p(1-p)\,(w\cdot x)^2$? It would be right if all inputs fell together. They
-# fall one by one, so a positive and a negative term cancel in the sum, but not in the scatter.
+# Was your first formula $p(1-p)\,(w\cdot x)^2$? It would be right if all inputs were dropped
+# together. Each is dropped on its own, so a positive and a negative term cancel in the sum, but
+# not in the variance.
 #
 # Now look at the whole distribution. Your `dropout_train` draws $z$; the dark curve is the normal
 # distribution with *your* mean and variance. Two panels show random units; the third shows the
-# right digit's output unit in one of the trained networks, with its 128 hidden units as inputs.
-# Each title gives the largest gap between the distribution function of $z$ and the normal one,
-# where 0 means exactly normal and 1 is the largest there can be.
+# correct digit's output unit in one of the trained networks, with its 128 hidden units as inputs.
+# Each title gives the largest gap between the cumulative distribution function of $z$ and the
+# normal one (the Kolmogorov–Smirnov distance): 0 means exactly normal, and it cannot exceed 1.
 #
 # **Commit yourself first: how large is that gap with 12 inputs?**
 
@@ -625,25 +626,26 @@ plot.show(fig, "Histograms of z over masks for 3, 12 and 128 inputs, each with y
 
 # %% [markdown]
 # (Mean ± standard deviation over 20 units. Only 4 000 masks were drawn, so even a normal $z$ would
-# show a gap of some $0.87/\sqrt{4000}$.) Three inputs give eight values with gaps between them;
-# more inputs make a bell. That is the central limit theorem: many independent terms, none much
-# larger than the rest. Where one is much larger, two lumps remain, however many inputs there are.
-# {{regulariser}} will use the bell to train without drawing a mask.
+# show a gap of about 0.014: $0.87/\sqrt{4000}$, from the mean of Kolmogorov's distribution.) Three
+# inputs give eight values with gaps between them; more inputs make a bell. That is the central
+# limit theorem: many independent terms, none much larger than the rest. {{regulariser}} uses this
+# normal curve to train without drawing a mask.
 #
-# So the next layer saw a mean *and* a scatter in training, and one factor cannot give back both.
+# So the next layer saw a mean *and* a variance in training, and one factor cannot give back both.
 # What this does to a layer that normalises by the variance it saw in training is a question for
 # {{noise}}.
 #
 # ## Behind a ReLU
 #
-# Up to here the next unit was linear. Real units bend: they send $\operatorname{relu}(z)$. The
+# So far the next unit was linear. Most units are not: they send $\operatorname{relu}(z)$. The
 # scaled unit sends $\operatorname{relu}(\mathbb E[z])$, and the thinned ones send
-# $\mathbb E[\operatorname{relu}(z)]$ on average. Is this still the same?
+# $\mathbb E[\operatorname{relu}(z)]$ on average. Are the two still equal?
 #
 # The next figure measures what share of that average the scaled unit misses, at $p=0.5$, against
-# its number of inputs. There are three kinds of units: some whose inputs pull mostly one way, some
-# whose inputs pull both ways, and the 128 hidden units of networks that learned the digits with
-# half of the *pixels* dropped. **Commit yourself: with 256 inputs that pull both ways, what share
+# its number of inputs. There are three kinds of units: some with mostly positive weights, whose
+# inputs pull $z$ mostly one way; some with as many negative weights as positive, whose inputs
+# pull both ways; and the 128 hidden units of networks that learned the digits with half of the
+# *pixels* dropped. **Commit yourself: with 256 inputs that pull both ways, what share
 # is missed?**
 
 # %% guess=true
@@ -701,29 +703,30 @@ plot.show(fig, "Share missed behind a ReLU against the number of inputs, for thr
                + told.replace("\n", " ") + ".")
 
 # %% [markdown]
-# (Bars: standard deviation over five runs.) Under a mask that makes $z$ negative, the thinned unit
-# sends 0, not a negative number that could cancel a positive one. So the average of the thinned
-# units is never below what the scaled unit sends: a ReLU is convex, and this is Jensen's
-# inequality.
+# (Bars: standard deviation over five runs. After ± in the title: standard error.) Under a mask that
+# makes $z$ negative, the thinned unit sends 0, not a negative number that could cancel a positive
+# one. So the average of the thinned units is never below what the scaled unit sends: a ReLU is
+# convex, and this is Jensen's inequality.
 #
-# What counts is how large the mean of $z$ is beside its scatter. Where the inputs pull one way, the
-# mean outgrows the scatter as $n$ grows. Then hardly any mask takes $z$ below zero, the ReLU acts
-# as a straight line, and scaling becomes exact. Where they pull both ways, mean and scatter stay
-# alike at every $n$, and more inputs alone do not help.
+# What counts is how large the mean of $z$ is beside its standard deviation. Where the inputs pull
+# one way, the mean outgrows it as $n$ grows. Then hardly any mask takes $z$ below zero, the ReLU
+# acts as a straight line, and scaling comes ever closer to exact. Where they pull both ways, the
+# mean and the standard deviation stay comparable at every $n$, and more inputs alone don't help.
 #
-# The paper does not claim more. It calls weight scaling "a very simple approximate averaging
-# method" that "works well in practice". How well it works for the probabilities of a whole network,
-# and for which network it *is* exact, is measured in {{ensemble}}.
+# The paper calls weight scaling "a very simple approximate averaging method" that "works well in
+# practice". For a linear unit it is exact, and you have just seen it fail one ReLU further on. How
+# well it works for the probabilities of a whole network, and for which networks it *is* exact, is
+# the subject of {{ensemble}}.
 #
 # ## Explore: all masks against one number
 #
 # On the left is the distribution of $z$ over 1000 of your masks, with your normal curve and the two
 # candidates for use, scaled and unscaled. On the right is what is left of each behind a ReLU.
 #
-# **Try**: from how many inputs on does the histogram fill your curve? Let no input pull back: what
-# becomes of the two blue bars on the right? (The luck of 1000 masks leaves them a hair apart.) Let
-# half of the inputs pull back and change the draw: can you find a scaled unit that is silent while
-# its thinned ones are not? (Click a slider, then use the arrow keys.)
+# **Try**: how many inputs does it take before the histogram fills your curve? (An input "pulls
+# back" if its weight is negative.) Set the inputs that pull back to 0 %: how do the two blue bars
+# on the right compare? Set them to 50 % and change the draw: can you find a scaled unit that
+# sends nothing while its thinned ones send something? (Click a slider, then use the arrow keys.)
 
 # %%
 explore.preactivation(dropout_train, preactivation_mean, preactivation_variance)
@@ -752,8 +755,9 @@ explore.preactivation(dropout_train, preactivation_mean, preactivation_variance)
 # Hint: look at the sign in the figure of the ReLU.
 
 # %% question="normal_answer" points=1
-# Which unit's pre-activation is farthest from normal over masks at p = 0.5? Its terms w x are 50
-# equal ones, 500 equal ones, or 500 of which one is a hundred times as large as the others:
+# Three units have terms w x as listed below, at p = 0.5. Which pre-activation is farthest from
+# normal over masks: that of 50 equal terms, of 500 equal terms, or of 500 terms of which one is
+# a hundred times as large as the others?
 #
 # - [ ] 50 equal
 # - [ ] 500 equal
@@ -765,8 +769,8 @@ explore.preactivation(dropout_train, preactivation_mean, preactivation_variance)
 # ## In your own words
 #
 # A colleague writes: "Weight scaling gives exactly the average of all thinned networks." Say in
-# two to five sentences what of this is exact, what is not, and what you measured of the
-# difference. (A person reads this.)
+# two to five sentences which part of this is exact, which is not, and how large a difference you
+# measured. (A person reads this.)
 
 # %% [markdown] answer="what_is_exact" points=2
 # ### BEGIN SOLUTION
@@ -780,10 +784,11 @@ explore.preactivation(dropout_train, preactivation_mean, preactivation_variance)
 # %% [markdown]
 # ## What we found
 #
-# - A network trained thin and used whole sends about $1/(1-p)$ times what the next layer is used
-#   to. Multiplying the weights behind the mask by $1-p$ mends it. Biases are not scaled.
+# - When a network that was trained with dropout is used whole, the next layer receives about
+#   $1/(1-p)$ times as much as in training. Multiplying the weights behind the mask by $1-p$
+#   corrects this. Biases are not scaled.
 # - Over masks $z$ has mean $(1-p)\,w\cdot x$ and variance $p(1-p)\sum_i (w_i x_i)^2$, and it is
-#   nearly normal where many inputs share the sum. Scaling gives the mean, not the scatter.
+#   nearly normal if many inputs contribute alike. Scaling gives the mean, not the variance.
 # - Behind a ReLU, scaling only comes close: the scaled unit never sends more than the thinned ones
 #   do on average, and in networks trained on digits it sends clearly less. More inputs alone do
 #   not help.

@@ -82,29 +82,29 @@ for ax, measure, (label, spec, unit) in zip(axes, (0, 1), units, strict=True):
     for depth, color in ((1, plot.BLUE), (3, plot.ORANGE)):
         runs = cost[depth][:, :, measure]
         mean, error = runs.mean(0), plot.standard_error(runs)
-        ax.plot(range(1, epochs + 1), mean, color=color, label=f"{depth} hidden")
+        ax.plot(range(1, epochs + 1), mean, color=color, label=f"hidden layers: {depth}")
         ax.fill_between(range(1, epochs + 1), mean - error, mean + error, color=color, alpha=0.25)
-        said.append(f"{depth} hidden: {plot.difference(runs[:, -1]):{spec}} {unit}")
+        said.append(f"hidden layers: {depth}, {plot.difference(runs[:, -1]):{spec}} {unit}")
     ax.axhline(0, color=plot.INK, linewidth=0.8)
     ax.set(xscale="log", xlabel="epochs of training", ylabel=f"forgotten − scaled,\n{label}")
     ax.set_xticks([1, 2, 5, 10, 20, 60], ["1", "2", "5", "10", "20", "60"])
     ax.minorticks_off()
-    ax.set_title("At the end, " + "\n".join(said))
+    ax.set_title("What forgetting costs at the end:\n" + "\n".join(said))
 axes[0].plot(epochs, guess, "X", color=plot.GREY, markersize=9, label="your guess", zorder=3)
 axes[0].legend()
 first = [plot.difference(cost[depth][:, 0, 1]) for depth in (1, 3)]
 plot.show(fig, "Forgotten minus scaled against the epochs of training, for one and three hidden "
                "layers: error rate and log loss. After one epoch the log loss differs by "
-               f"{first[0]:.2f} nats with one hidden layer, and by {first[1]:.2f} with three. In "
-               "the last ten epochs, the error rate of the scaled networks is "
-               f"{late[1]:.1f} and {late[3]:.1f} points from that of the ten before.")
+               f"{first[0]:.2f} nats with one hidden layer, and by {first[1]:.2f} with three. From "
+               "epochs 41–50 to 51–60, the error rate of the scaled networks changes by "
+               f"{late[1]:.1f} and {late[3]:.1f} points.")
 
 # %% [markdown]
-# (Bands and numbers after ±: standard errors over five networks.) Most people expect a ruined
-# network. With one hidden layer, look at the error rate at the end of training and then at the log
-# loss. All hidden units grow by the same factor, so all logits grow nearly alike, and the largest
-# stays the largest. What breaks is quieter: every probability is too sure of itself, and only the
-# log loss shows it.
+# (Bands and numbers after ±: standard errors over five networks.) Many expect a ruined network.
+# With one hidden layer, look at the error rate at the end of training and then at the log loss.
+# Every output receives twice the sum that it was trained on, and only its bias does not double. So
+# all logits grow nearly alike, and the largest usually stays the largest. What breaks is less
+# visible: the network is too sure of its answers, and only the log loss shows it.
 #
 # The deeper network is another matter. Three factors multiply, and the biases, which do not grow
 # along, weigh less and less from layer to layer. So the order of the logits may change as well, and
@@ -113,14 +113,19 @@ plot.show(fig, "Forgotten minus scaled against the epochs of training, for one a
 #
 # Now look at the first epochs, where the curves of the log loss lie *below* zero: there, forgetting
 # helps. A network that has hardly learned is not sure enough of itself, and the wrong factor
-# happens to make it surer. A quick test after one epoch can praise the very bug that costs you
-# later. That is why this lesson looks at means from here on.
+# happens to make it surer. A quick test after one epoch can therefore favour the bug that costs
+# you later. So the next exercises judge a scaling by the mean of its output.
 #
 # ### One question from {{weight_scaling}}
 #
-# A unit $x_i$ is dropped with probability $p$ and otherwise passed on as it is. Its output is
-# $\mathbb E[m_i x_i] = (1-p)\,x_i$ on average over masks. What must each survivor be multiplied by,
-# *in training*, to make that average $x_i$ itself? (Think of your answer, then read on.)
+# In {{weight_scaling}} you scaled one of a network's four arrays. Which one, and why not its bias?
+# (Think of your answer, then unfold.)
+#
+# <details><summary>Answer</summary>
+#
+# The weights that lead *out* of the dropped units. The bias is added under every mask, so nothing
+# about it was ever dropped.
+# </details>
 #
 # ## Exercise: `inverted_dropout`
 #
@@ -272,9 +277,9 @@ def inverted_dropout(x, p, rng, training=True):
 # %% [markdown]
 # ## What it costs: noise
 #
-# Each output now has the right mean. A single output is still a lottery: $x_i/(1-p)$ with
-# probability $1-p$, else nothing. How far does it scatter? Work out its mean and its variance over
-# masks. There are two outcomes with two probabilities, so no simulation is needed.
+# Each output now has the right mean. A single output still depends on its coin: it is
+# $x_i/(1-p)$ with probability $1-p$, else 0. How much does it vary? Work out its mean and its
+# variance over masks. There are two outcomes with two probabilities, so no simulation is needed.
 #
 # ## Exercise: `output_mean_and_variance`
 
@@ -359,7 +364,7 @@ def output_mean_and_variance(x, p):
     return average, second_moment - average**2
 
 # %% [markdown]
-# The next figure compares your formula with the scatter of your own `inverted_dropout`, and with
+# The next figure compares your formula with the noise of your own `inverted_dropout`, and with
 # that of standard dropout. All are divided by their means.
 #
 # **Predict first**: at the same $p$, is inverted dropout *noisier* relative to its mean than
@@ -389,7 +394,8 @@ for (name, runs), marker, color in zip(
     measured.items(), "ox", (plot.BLUE, plot.ORANGE), strict=True
 ):
     runs = np.array(runs)
-    ax.errorbar(rates, runs.mean(1), runs.std(1), fmt=marker, color=color, label=name, capsize=2)
+    spread = runs.std(1, ddof=1)  # over the five runs
+    ax.errorbar(rates, runs.mean(1), spread, fmt=marker, color=color, label=name, capsize=2)
 ax.set(xlabel="drop probability p", ylabel="standard deviation / mean")
 ratio = np.mean(np.array(measured["inverted"]) / np.array(measured["standard"]), axis=0)
 excess = plot.difference(ratio, 1)
@@ -401,26 +407,25 @@ plot.show(fig, "Standard deviation over mean against p, for both kinds of dropou
 
 # %% [markdown]
 # Inverted dropout makes activations larger in training, which sounds like more noise. But it
-# multiplies noise and signal alike: both kinds follow $\sqrt{p/(1-p)}$. At $p = 0.5$ the noise is
-# as large as the signal, and at $p = 0.9$ three times as large.
+# multiplies noise and signal alike: the standard deviation is $\sqrt{p/(1-p)}$ times the mean for
+# both kinds. At $p = 0.5$ the two are equal, and at $p = 0.9$ the noise is three times the signal.
 #
-# ## Weights from the old days
+# ## Old weights
 #
-# A network trained by the recipe of 2014 reaches you. Each of its layers has a rate of its own:
-# 0.2 of the inputs were dropped, and half of every hidden layer. It expects whoever uses it to
-# scale, and your code does not. Or it is the other way round: your network is to run in old code,
-# which multiplies by $1-p$ whatever it is given. Convert the weights once, so that nobody has to
-# remember.
+# You receive a network that was trained by the recipe of 2014. Each layer has its own rate: 0.2 of
+# the inputs were dropped, and half of every hidden layer. Whoever uses it is expected to scale,
+# and your code doesn't. Or the other way round: your network is to run in old code, which always
+# multiplies by $1-p$. Convert the weights once, so that nobody has to remember.
 #
-# Two networks are the same if they compute the same *in training*, under every mask; then they
-# also agree in use. Standard dropout computes $W (m \odot x) + b$. Inverted dropout, with other
-# weights $V$, computes $V (m \odot x) / (1-p) + b$.
+# Two networks are the same if they give the same outputs *in training*, under every mask; then
+# they also agree in use. Standard dropout computes $W (m \odot x) + b$. Inverted dropout computes
+# $V (m \odot x) / (1-p) + b$ with weights $V$ of its own.
 #
 # ## Exercise: `convert_scheme`
 
 # %% exercise="convert_scheme"
 def convert_scheme(layers, rates, to):
-    """The same network for the other scheme: trained with one, to go on with the other.
+    """Convert a network trained under one scheme so that it can be used under the other.
 
     layers : list of pairs (W, b), from first to last; W is (outputs, inputs)
     rates : for each layer the probability, below 1, with which its inputs were dropped
@@ -555,9 +560,9 @@ def convert_scheme(layers, rates, to):
     return new
 
 # %% [markdown]
-# Does it mend the colleague's problem? Take the networks with three hidden layers from the first
-# figure, at the end of their training, as they came and as *you* convert them. Their pixels were
-# never dropped.
+# Does this solve the colleague's problem? Take the networks with three hidden layers from the first
+# figure, at the end of training, as they are and as *you* convert them. Their pixels were never
+# dropped.
 
 # %% figure=true
 # Log loss of the old networks with three hidden layers, as they came and converted by you.
@@ -582,21 +587,21 @@ ax.set_title(told)
 plot.show(fig, f"Log loss of five networks as they came and converted. {told}.")
 
 # %% [markdown]
-# ## A recipe from the old days
+# ## An old recipe
 #
-# Recipes travel too. Appendix A of the 2014 paper says how to train with dropout (its $p$ turned
-# round here):
+# Training recipes have to be converted too. Appendix A of the 2014 paper says how to train with
+# dropout (here, as always, $p$ is the probability of dropping):
 #
 # | | without dropout | with dropout |
 # | --- | --- | --- |
 # | units of a layer | $n$ | at least $n/(1-p)$ |
 # | learning rate | the best one | 10 to 100 times as high |
 # | momentum | 0.9 | 0.95 to 0.99 |
-# | norm of a hidden unit's incoming weights | free | at most 3 or 4 |
+# | norm of a hidden unit's incoming weights | free | bounded, typically by 3 to 4 |
 #
 # Dropout, it explains, makes the gradients so noisy that many cancel one another; larger steps make
 # up for that, and the bound on the norm lets them be large. But those are steps of *standard*
-# dropout. What is its learning rate worth in your scheme?
+# dropout. Which learning rate takes the same steps in your scheme?
 #
 # Take a layer behind a mask, once with weights $W$ and standard dropout, once with $V = (1-p)\,W$
 # and inverted dropout. They compute the same $z$. Each now takes a step against its own gradient,
@@ -645,21 +650,21 @@ for rate, p in ((0.1, 0.5), (0.4, 0.2), some):
     needed = np.sum((1 - p) * rate * of_W * of_V) / np.sum(of_V**2)
     with expect.case(f"matched_rate({rate:.3g}, p={p:.3g})"):
         known = [] if p == 0.5 else [
-            (rate * p, "p is swapped: 1 - p is kept."),
-            (rate * p**2, "p is swapped: 1 - p is kept."),
+            (rate * p, "p is swapped: the probability of keeping is 1 - p."),
+            (rate * p**2, "p is swapped: the probability of keeping is 1 - p."),
         ]
         expect.close(
             matched_rate(rate, p),
             needed,
             rtol=1e-7,
-            hint="with this rate V is (1 - p) W no longer after one step.",
+            hint="with this rate V is no longer (1 - p) W after one step.",
             suspects=[
-                (rate, "the rate is as it was, but V has another gradient than W."),
-                (rate * (1 - p), "one factor is missing: V has another gradient than W, and V "
-                                 "itself must move by another amount."),
+                (rate, "the rate is as it was, but V's gradient differs from W's."),
+                (rate * (1 - p), "one factor is missing: V's gradient differs from W's, and so "
+                                 "does the distance that V must move."),
                 (rate / (1 - p), "the step would grow. V's gradient is the larger one already, "
                                  "and V the smaller matrix."),
-                (rate / (1 - p) ** 2, "that is the way back: the rate of standard dropout that "
+                (rate / (1 - p) ** 2, "that is the opposite conversion: the standard rate that "
                                       "takes the steps of inverted dropout."),
                 *known,
             ],
@@ -670,9 +675,9 @@ for rate, p in ((0.1, 0.5), (0.4, 0.2), some):
     "the rate is as it was": (" * (1 - p) ** 2", ""),
     "one factor is missing": (" ** 2", ""),
     "the step would grow": ("* (1 - p) ** 2", "/ (1 - p)"),
-    "the way back": ("* (1 - p) ** 2", "/ (1 - p) ** 2"),
+    "opposite conversion": ("* (1 - p) ** 2", "/ (1 - p) ** 2"),
     "p is swapped": ("(1 - p) ** 2", "p**2"),
-    "no longer after one step": ("** 2", "** 3"),
+    "no longer (1 - p) W": ("** 2", "** 3"),
 }
 
 # %% correct="matched_rate"
@@ -686,12 +691,11 @@ def matched_rate(rate, p):
 # same learning rate is a larger step in your scheme. This concerns the weights *behind* the mask.
 # Those in front of it keep their rate, since the gradient that reaches them is the same.
 #
-# How far does the paper's advice carry here? The next figure trains a network with one hidden
-# layer of 64 units, without dropout and with both schemes at $p = 0.5$, at five learning rates. A
-# training of 30 epochs counts with the lowest log loss that it reaches on the test digits, which
-# serve as validation data here, so that a network that overfits is stopped in time. **Commit
-# yourself: how many times as high as without dropout is the best learning rate with *standard*
-# dropout?**
+# Does the paper's advice hold here? The next figure trains a network with one hidden layer of 64
+# units, without dropout and with both schemes at $p = 0.5$, at five learning rates. Each run of 30
+# epochs is scored by the lowest log loss that it reaches on the test digits (they serve as
+# validation data here), so a run that overfits later is not penalised for it. **Commit yourself:
+# by what factor is the best learning rate with *standard* dropout higher than that without?**
 
 # %% guess=true
 my_guess = 10  # times as high
@@ -756,10 +760,11 @@ plot.show(fig, "The lowest log loss against the learning rate, without dropout a
                f"schemes. {told}.")
 
 # %% [markdown]
-# (In brackets: one standard error down and up, over four networks.) Compare the first number with
-# the paper's 10 to 100. The paper spoke of other networks and other data; and where the valley is
-# as flat as it is without dropout, "the best rate" is not a sharp number. As to the last number,
-# you have shown that it is 4 at $p=0.5$ for the weights behind the mask, and 1 for those in front.
+# (In brackets: one standard error down and up, over four networks. In 30 epochs: with more, lower
+# rates would do better.) Compare the first number with the paper's 10 to 100. The paper used other
+# networks and other data, and where a curve has a flat bottom, its best rate is not a sharp number.
+# For the last number you have shown: with $V = (1-p)\,W$ it would be 4 at $p=0.5$ if only the
+# weights behind the mask mattered, and 1 if only those in front of it did.
 #
 # So take from the recipe its direction and its reason, and tune the rate of every network that you
 # compare. {{overfitting}} does so in earnest, with the width and the bound on the norm.
@@ -784,7 +789,7 @@ explore.scaling(inverted_dropout)
 # Put one of the strings in place of each `...`.
 
 # %% question="test_answer" points=1
-# A network with inverted dropout is used. Its activations are … at test time:
+# At test time, the activations of a network with inverted dropout are:
 #
 # - [ ] divided by 1 - p
 # - [ ] multiplied by 1 - p
@@ -799,11 +804,11 @@ explore.scaling(inverted_dropout)
 # - [ ] 1.33
 # - [x] 4
 #
-# Hint: p drops: how many of four units survive at p = 0.75?
+# Hint: p is the probability of dropping. How many of four units survive at p = 0.75?
 
 # %% question="forgotten_answer" points=1
-# A classifier with one hidden layer was trained to the end with standard dropout. It is used with
-# the scaling forgotten. What suffers most is its:
+# A classifier with one hidden layer was trained to the end with standard dropout. Its scaling is
+# then forgotten. Which measure shows the mistake clearly?
 #
 # - [ ] error rate
 # - [x] log loss
@@ -814,9 +819,9 @@ explore.scaling(inverted_dropout)
 # %% [markdown]
 # ## In your own words
 #
-# Both schemes give the same expected output. Say in two to five sentences why every framework
-# scales in training, and name one situation in which a team that mixes the schemes would be
-# hurt without seeing it in the accuracy. (A person reads this.)
+# In both schemes, the layer's output in use is its mean in training. Say in two to five sentences
+# why every framework scales in training, and name one situation in which a team that mixes the
+# two schemes would be hurt without seeing it in the accuracy. (A person reads this.)
 
 # %% [markdown] answer="why_scale" points=2
 # ### BEGIN SOLUTION
@@ -831,17 +836,17 @@ explore.scaling(inverted_dropout)
 # %% [markdown]
 # ## What we found
 #
-# - Scaling survivors by $1/(1-p)$ in training makes the mean of every output its input, and
-#   evaluation the identity.
+# - With survivors scaled by $1/(1-p)$ in training, the mean of every output is its input, and in
+#   evaluation the layer passes its input on unchanged.
 # - The variance is $x^2 p/(1-p)$; relative to the mean it is the same as without scaling.
-# - In a network with one hidden layer, forgotten scaling nearly hides from the error rate, but not
-#   from the log loss. In ours with three it showed in both. Early in training it can even help.
-# - Weights trained with standard dropout, times $1-p$, are weights for inverted dropout. The
-#   learning rate of weights behind a mask, times $(1-p)^2$, takes the same steps.
+# - In a network with one hidden layer, the error rate hardly shows that scaling was forgotten; the
+#   log loss does. In our networks with three, both did. Early in training it can even help.
+# - Multiply weights behind a mask that were trained with standard dropout by $1-p$ to use them with
+#   inverted dropout. Multiply their learning rate by $(1-p)^2$ to take the same steps.
 #
 # **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov,
-# *Dropout: a simple way to prevent neural networks from overfitting*, JMLR 15 (2014): §10 states
-# that scaling by $1/p$ in training (their $p$ keeps) is equivalent to scaling by $p$ at test
+# *Dropout: a simple way to prevent neural networks from overfitting*, JMLR 15 (2014): §10 compares
+# scaling by $1/p$ in training (their $p$ is the probability of keeping) with scaling by $p$ at test
 # time; appendix A is the recipe. The documentation of `torch.nn.Dropout`: its formula is yours.
 #
 # **Stretch.** The mean is right after *one* dropout layer. Put a ReLU behind a weighted sum of

@@ -82,17 +82,20 @@ spread = plot.standard_error(error_rates, 1)
 plot.bars(error_rates.mean(1), names, ax, spread=spread, colors=COLORS)
 ax.axvline(guess, color=plot.GREY, linestyle="--")
 ax.annotate("your guess ", (guess, 3.5), ha="right", va="center", color=plot.GREY)
-costs = plot.difference(error_rates[1], error_rates[0])
-ax.set(title=f"A fresh mask changes the error by {costs:.1f} points",
-       xlim=(0, max(guess, 20) * 1.2), xlabel="error rate, %, 5 runs ± s.e.")
+costs = [plot.difference(runs, error_rates[0]) for runs in error_rates]
+ax.set_yticks(range(len(names)), [names[0], *(f"{name} ({cost:.1f})" for name, cost in
+                                               zip(names[1:], costs[1:], strict=True))])
+ax.set(title=f"A fresh mask changes the error by {costs[1]:.1f} points",
+       xlim=(0, max(guess, 20) * 1.2),
+       xlabel="error rate, %, 5 runs ± s.e. (in brackets: points more than with the same mask)")
 plot.show(fig, "Error rates of six backward passes. A fresh mask changes the error by "
-               f"{costs:.1f} points.")
+               f"{costs[1]:.1f} points, hidden weights that never learn by {costs[5]:.1f}.")
 
 # %% [markdown]
-# Most people expect a ruined network. But the *output* layer's gradient is right in all six rows,
-# and it makes do even with hidden units that never learned (grey). So a network with a wrong
-# gradient trains, and nobody looks. In this lesson you will write a right backward pass, and a test
-# that tells it from the wrong ones.
+# You may have expected a ruined network. But the *output* layer's gradient is right in all six
+# rows, and that layer copes even with hidden units that never learned (grey). So a network with a
+# wrong gradient trains, and nobody looks. In this lesson you will write a right backward pass, and
+# a test that tells it from the wrong ones.
 #
 # ### One question from {{inverted_dropout}}
 #
@@ -254,7 +257,7 @@ def dropout_forward(x, p, rng, training=True):
 # %% [markdown]
 # ## Exercise: `dropout_backward`
 #
-# Here the 3 that grew to 3.01 comes in: what is the slope of a survivor, and of a dropped entry?
+# Remember the 3 that grew to 3.01: what is the slope of a survivor, and of a dropped entry?
 
 # %% exercise="dropout_backward"
 def dropout_backward(dy, cache):
@@ -476,11 +479,11 @@ def dropout_backward(dy, cache):
 # not: `dy` says how the loss *would* change if $y_i$ did, and knows nothing of the mask. And *the
 # backward pass can draw its own mask*: that is the second bar of the figure above.
 #
-# ## Explore: which weights learn in this step
+# ## Explore: which weights learn in one step
 #
 # A small network, with your two functions between its layers. Blue weights get a gradient. Each
-# example has a mask of its own. (You may read that dropout trains another network in every
-# *epoch*; it is another one for every example, each time it is seen.)
+# example has a mask of its own. (You may read that dropout trains a different network in every
+# *epoch*. In fact every example gets a different one, each time it is seen.)
 #
 # **Try**: with one example in the step, find a dropped unit. Do the weights *to* it learn, or
 # those *from* it? At $p=0.5$, how many examples does it take until every unit learns? What is
@@ -492,9 +495,10 @@ explore.learning_weights(dropout_forward, dropout_backward)
 # %% [markdown]
 # ## How can you be sure?
 #
-# The checks above knew the right gradient. Your next network comes without checks, but always with
-# the *definition* of a gradient: shift one entry a little, and see how the loss answers. Shift it
-# to both sides, and the error shrinks with $\epsilon^2$ instead of $\epsilon$:
+# The checks above knew the right gradient. For your next network there may be no checks, but you
+# always have the *definition* of a gradient: shift one entry a little, and see how the loss $f$
+# changes. Shift it both ways (a *central difference*), and the error shrinks with $\epsilon^2$
+# instead of $\epsilon$:
 #
 # $$ \frac{\partial f}{\partial x_i} \approx
 # \frac{f(x + \epsilon\, e_i) - f(x - \epsilon\, e_i)}{2\,\epsilon}, $$
@@ -537,9 +541,9 @@ def numerical_gradient(f, x, eps=1e-5):
 
 # %% [markdown]
 # How small should $\epsilon$ be? Next, your `numerical_gradient` is compared with your
-# `dropout_backward`, for a loss behind your layer. Some courses say that this "does not work with
-# dropout", as the loss is random. So it is done twice: with a generator that runs on from call to
-# call, and with one seed for all calls, which freezes the mask.
+# `dropout_backward`, for a loss computed from your layer's output. You may hear that this check
+# fails with dropout, as the loss is random. So it is done twice: with a generator that runs on from
+# call to call, and with one seed for all calls, which freezes the mask.
 #
 # **Commit yourself first: with the mask frozen, which $\epsilon$ gives the smallest error?**
 
@@ -570,7 +574,7 @@ ax.annotate(" your guess", (guess, 1e14), color=plot.GREY)
 ax.annotate("a new mask in each call", (1e-5, 1e8), color=plot.ORANGE)
 ax.annotate("mask frozen", (1e-6, 1e-3), color=plot.BLUE)
 ax.annotate("rounding, ~ 1 / ε", (1.5e-12, 1e-9))
-ax.annotate("the formula, ~ ε²", (1e-3, 1e-8))
+ax.annotate("truncation, ~ ε²", (1e-3, 1e-8))
 best = np.log10(steps[frozen.argmin(1)])
 told = (f"at ε = 10 to the power {best.mean():.1f} ± {best.std(ddof=1):.1f}; with new masks it "
         f"is never below {running.min():.1g}")
@@ -998,7 +1002,7 @@ class Dropout:
         return self._slope * dy
 
 # %% [markdown]
-# Three faults are common in real code: a mask that is drawn once and kept; an `eval()` that stops
+# Three faults are easily made here: a mask that is drawn once and kept; an `eval()` that stops
 # the dropping, but leaves the old mask for `backward`; and `self.train = True` in `__init__`, which
 # hides the method of the same name.
 #
@@ -1006,9 +1010,9 @@ class Dropout:
 #
 # {{inverted_dropout}} ended on a question: the output's mean is right; is its gradient's? For the
 # *layer* it is: with `dy` given, the mean of `dy * m / (1 - p)` over masks is `dy`, as in
-# evaluation. It is tempting to conclude that dropout gives a noisy, but on average right, gradient
-# of the whole network's loss. **At what angle to that gradient would you then expect the average
-# over many masks?**
+# evaluation. Does it follow that dropout gives a noisy, but on average right, gradient of the whole
+# network's loss? **What angle do you expect between that gradient and the average over many
+# masks?**
 
 # %% guess=true
 my_guess = 0  # degrees between the average over masks and the whole network's gradient, p = 0.5
@@ -1063,11 +1067,12 @@ plot.show(fig, "Angles between gradients against p. At p = 0.5 the average over 
                f"{told}.")
 
 # %% [markdown]
-# The grey line is the null: how far apart two such averages lie. Where the blue line is well above
-# it, the gap is not noise, and more masks will not close it. The average of gradients is the
-# gradient of the average, and what is averaged here is the loss of the *thinned* networks. So
-# dropout descends a different loss from the whole network's, and follows that one without bias.
-# What this loss is made of is {{regulariser}}.
+# The grey line is the null: two averages of 150 masks lie this far apart by noise alone, and noise
+# would keep an average of 300 only half as far from its limit. Where the blue line is well above,
+# the gap is not noise, and more masks will not close it. The average of the thinned networks'
+# gradients is the gradient of their average loss. Dropout follows the gradient of *that* loss
+# without bias, and that loss is not the whole network's. What it is made of is the subject of
+# {{regulariser}}.
 #
 # ## Three questions
 #
@@ -1121,8 +1126,8 @@ plot.show(fig, "Angles between gradients against p. At p = 0.5 the average over 
 # ## What we found
 #
 # - The backward pass is `dy` times the same mask and the same scale; in evaluation it is `dy`.
-# - A wrong backward pass can train about as well as the right one. Only a comparison of gradients
-#   tells them apart.
+# - A network with a wrong backward pass may learn about as well as one with the right one, so a
+#   good error rate proves little. Comparing gradients tells them apart.
 # - Freeze the mask, and central differences check the gradient of a random network. The best
 #   $\epsilon$ is not the smallest.
 # - Averaged over masks, dropout's gradient is not that of the whole network.

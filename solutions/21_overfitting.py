@@ -678,8 +678,8 @@ axes[0].set(ylabel="test error, % (5 runs ± s.e.)", title=f"Lowest mean at p = 
 axes[1].set(ylabel="gap, nats (5 runs ± s.e.)",
             title=f"Smallest gap at p = {rates[gap_table[:, 0].argmin()]:g}")
 plot.show(fig, "Test error, and gap between the losses, against the drop probability p.")
-print(f"You said p = {guess:g}. Not told from the lowest, by two standard errors of the paired "
-      f"difference: p = {', '.join(valley)}.")
+print(f"You said p = {guess:g}. Not told from the lowest, as 0 is in the 95 % interval of the "
+      f"paired difference: p = {', '.join(valley)}.")
 
 # %% [markdown]
 # The shape is that of the paper's Figure 9a: a wide flat valley, and a wall where the thinned

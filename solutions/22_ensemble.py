@@ -801,7 +801,7 @@ for depth in range(1, 5):
 
 exact = {name: all(run.max() < 1e-12 for run in values[0]) for name, values in gaps.items()}
 deeper = plot.difference(gaps["geometric"][1][3], gaps["geometric"][1][1])
-growth = deeper.says(more="further", less="less", same="as far, within two standard errors")
+growth = deeper.says(more="further", less="less", same="as far, within its 95 % interval")
 
 fig, axes = plot.figure(2, height=2.9, width=9)
 for (name, pair), color in zip(gaps.items(), (plot.GREEN, plot.PINK), strict=True):

@@ -1001,7 +1001,7 @@ fig, (ax,) = plot.figure(1, height=1.5, width=6.5)
 ax.errorbar([gain], [0], xerr=[spread], color=plot.BLUE, marker="o", capsize=4)
 ax.axvline(0, color=plot.INK)
 ax.axvline(guess, color=plot.GREY, linestyle="--")
-found = plot.Difference(gain, spread)
+found = plot.Difference(gain, spread, runs=4)
 title = found.says(more=f"dropout gains {gain:.1f} ± {spread:.1f} points",
                    less=f"dropout costs {-gain:.1f} ± {spread:.1f} points",
                    same=f"no clear gain by dropout: {found:.1f} points")

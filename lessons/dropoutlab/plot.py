@@ -118,11 +118,15 @@ class Difference(NamedTuple):
 
     mean: float
     error: float
+    runs: int
 
     @property
     def sign(self) -> int:
-        """+1 or -1 where the mean is more than two standard errors from 0, else 0."""
-        return int(np.sign(self.mean)) if abs(self.mean) > 2 * self.error else 0
+        """+1 or -1 where 0 is outside the mean's 95 % interval (Student's t), else 0."""
+        from scipy.special import stdtrit
+
+        far = stdtrit(self.runs - 1, 0.975) if self.runs > 1 else np.inf
+        return int(np.sign(self.mean)) if abs(self.mean) > far * self.error else 0
 
     def __format__(self, spec: str) -> str:
         spec = spec or ".2g"
@@ -144,4 +148,4 @@ def difference(first: Sequence[float], second: Sequence[float] | float = 0) -> D
         title = gap.says(more=f"Forgetting costs {gap:.1f} points", less=…, same=…)
     """
     runs = np.asarray(first, float) - np.asarray(second, float)
-    return Difference(float(runs.mean()), float(standard_error(runs)))
+    return Difference(float(runs.mean()), float(standard_error(runs)), runs.size)

@@ -249,7 +249,8 @@ def _train(
     parameters = chances.drawn(lambda chance: chance.layers(sizes))
     weights, biases = parameters[::2], parameters[1::2]
     seen = _seen(settings["seeds"], settings["rows"], total, batch, steps)
-    shown = torch.stack([own[torch.arange(min(total, 512)) % len(own)] for own, _ in seen])
+    most = min(512, max(len(own) for own, _ in seen))
+    shown = torch.stack([own[torch.arange(most) % len(own)] for own, _ in seen])
     shown = shown.to(device)
     order = torch.stack([rows for _, rows in seen], 1).to(device)  # (steps, N, batch)
     changed = None if variants is None else torch.as_tensor(variants, dtype=X.dtype).to(device)
