@@ -87,7 +87,7 @@ ax.set_yticks(range(len(names)), [names[0], *(f"{name} ({cost:.1f})" for name, c
                                                zip(names[1:], costs[1:], strict=True))])
 ax.set(title=f"A fresh mask changes the error by {costs[1]:.1f} points",
        xlim=(0, max(guess, 20) * 1.2),
-       xlabel="error rate, %, 5 runs ± s.e. (in brackets: points more than with the same mask)")
+       xlabel="error rate, % (5 runs ± s.e.; in brackets: the change)")
 plot.show(fig, "Error rates of six backward passes. A fresh mask changes the error by "
                f"{costs[1]:.1f} points, hidden weights that never learn by {costs[5]:.1f}.")
 

@@ -81,6 +81,8 @@ class Player:
         self.count = itertools.count()
         self.running = False
         self.held: Any = None
+        self.recording = True
+        """Whether torch records gradients, as the cells so far left it."""
 
     def serve(self) -> None:
         """Answer requests until the referee has no more."""
@@ -205,6 +207,7 @@ class Player:
                 outputs.append(("png", image))
             elif type(text := data.get("text/plain")) is str:
                 outputs.append(("text", text[: self.limits.output]))
+        self.recording = torch.is_grad_enabled()
         error = result.error_before_exec or result.error_in_exec
         if error is not None:
             names, message, _ = self._describe(error)
@@ -222,6 +225,7 @@ class Player:
         self.table.clear()
         self.lent.clear()
         self.numbers.clear()
+        torch.set_grad_enabled(self.recording)  # no call in one check spoils the next
 
     def _do_operate(self, name: str, target: Any, args: tuple, kwargs: tuple) -> Any:
         return OPERATIONS[name](target, *args, **dict(kwargs))

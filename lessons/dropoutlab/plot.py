@@ -63,7 +63,7 @@ def png(fig: Figure, dpi: int = 144) -> bytes:
 
 def show(fig: Figure, says: str) -> None:
     """Display a figure below the cell; `says` tells what it shows, for who cannot see it."""
-    width = round(fig.get_size_inches()[0] * 96)
+    width, says = round(fig.get_size_inches()[0] * 96), " ".join(says.split())
     display(Image(png(fig), format="png", width=width, alt=says), metadata=GROUND)
 
 

@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 import rehearsal
 from curriculum import LESSONS, each_lesson
 from dropoutlab import expect
+from grader import paths
 from grader.authoring import build, contents, record, sitting
 from grader.authoring.edits import MARKER
 from grader.authoring.lesson import HIDE, REGION, SHOW, Lesson
@@ -611,6 +612,7 @@ def test_a_build_loses_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folders = {"ROOT": "", "SOLUTIONS": "solutions", "LESSONS": "lessons", "KEPT": "kept"}
     for name, folder in folders.items():
         monkeypatch.setattr(build, name, tmp_path / folder)
+    monkeypatch.setattr(paths, "LESSONS", tmp_path / "lessons")
     (tmp_path / "solutions").mkdir()
     write(tmp_path / "solutions", GOOD)
     path = build.released("98_lesson")
@@ -634,6 +636,7 @@ def test_only_what_changed_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """Is a lesson built again when its text, its notebook or a title it names changed, else not?"""
     for name, folder in {"ROOT": "", "SOLUTIONS": "solutions", "LESSONS": "lessons"}.items():
         monkeypatch.setattr(build, name, tmp_path / folder)
+    monkeypatch.setattr(paths, "LESSONS", tmp_path / "lessons")
     (tmp_path / "solutions").mkdir()
     one = write(tmp_path / "solutions", GOOD)
     two = one.with_name("97_other.py")
@@ -675,6 +678,7 @@ def test_a_build_lists_the_lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """
     for name, folder in {"ROOT": "", "SOLUTIONS": "solutions", "LESSONS": "lessons"}.items():
         monkeypatch.setattr(build, name, tmp_path / folder)
+    monkeypatch.setattr(paths, "LESSONS", tmp_path / "lessons")
     (tmp_path / "solutions").mkdir()
     opening = "# # 9.8 · A lesson\n#\n# **Is a pipe (|)\n# met?**\n"
     write(tmp_path / "solutions", GOOD.replace("# # 9.8 · A lesson\n", opening))

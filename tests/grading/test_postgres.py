@@ -108,7 +108,8 @@ def test_feedback_is_written_from_postgresql(graded: Graded):
     """Has everybody's feedback the score that the server holds?"""
     for page in interruption.pages(graded.place):
         score = float(interruption.EXPECTED[page.parent.parent.name])
-        assert f"(Score: {score} / {LESSON.points:.1f})" in page.read_text(encoding="utf-8")
+        says = f"<strong>{score:g}</strong> of {LESSON.points:g} points"
+        assert says in page.read_text(encoding="utf-8")
     assert len(interruption.pages(graded.place)) == interruption.CLASS
 
 

@@ -123,7 +123,7 @@ def test_the_scores_are_those_of_an_undisturbed_run(story: Story):
     for page in pages(story.place):
         text = page.read_text(encoding="utf-8")
         score = scores[page.parent.parent.name]
-        assert f"(Score: {float(score)} / {LESSON.points:.1f})" in text
+        assert f"<strong>{float(score):g}</strong> of {LESSON.points:g} points" in text
         assert text.rstrip().endswith("</html>")
     assert len(pages(story.place)) == len(graded(story.place)) == CLASS
     assert not list(story.place.rglob("*.new"))

@@ -82,7 +82,8 @@ def test_a_class_works_where_another_configuration_decides(tmp_path_factory):
         teacher.start()
         anna.start()
         grader = teacher.own("formgrader/api/assignment")
-        assert teacher.post(f"{grader}/{lesson}/release").json()["success"]
+        done = teacher.post(f"{grader}/{lesson}/release").json()
+        assert done["success"], done
         assert anna.get(anna.own("formgrader")).status_code == 404
         asked = {"course_id": "dropout", "assignment_id": lesson}
         for step in ("fetch", "submit"):

@@ -248,6 +248,24 @@ def test_what_is_let_go_of_is_forgotten(learner: Learner):
     assert learner.same(kept) is kept and learner.same(kept[0]) is kept[0]
 
 
+def test_what_one_check_switches_off_is_on_for_the_next(players: Players):
+    """Do gradients that a call switches off for good stay off in its own check only?"""
+    session = Session(players)
+    run_cell("import torch\ndef off(): torch.set_grad_enabled(False)", session)
+    run_cell("def on(): return torch.is_grad_enabled()", session)
+    (_, off), (_, on) = session.request("names", ("off", "on"))
+    off()
+    assert not on()
+    session.forget()
+    ((_, on),) = session.request("names", ("on",))
+    assert on()
+    run_cell("off()", session)  # a cell is another matter: so it is in a kernel
+    session.forget()
+    ((_, on),) = session.request("names", ("on",))
+    assert not on()
+    session.close()
+
+
 def test_no_number_outlives_its_object(learner: Learner):
     """Has every object that this end knows by its number a place in the table, and no other?"""
     table, layer = learner.session.table, learner.Layer()

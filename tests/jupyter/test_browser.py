@@ -57,7 +57,7 @@ def _planted(lesson: Lesson) -> Cell:
     for mistake in lesson.of("mistake"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a mistake may divide by zero
-            names = rehearsal.stage(lesson, **{mistake.name: mistake.source})
+            names = rehearsal.ready(lesson, **{mistake.name: mistake.source})
             explorer = eval(shown(lesson), names)
             before, control = explorer.picture.png, next(iter(explorer.controls.values()))
             control.value = control.max

@@ -34,7 +34,7 @@ def leave(course: Path, *names: str) -> None:
     for path in (course / "solutions").glob("[0-9][0-9]_*.py"):
         if path.stem in names:
             text = path.read_text(encoding="utf-8")
-            path.write_text(re.sub(r"\{\{(\w+)\}\}", r"\1", text), encoding="utf-8")
+            path.write_text(re.sub(r"\{\{(?!minutes\}\})(\w+)\}\}", r"\1", text), encoding="utf-8")
         else:
             path.unlink()
     for path in (course / "lessons").glob("[0-9][0-9]_*"):

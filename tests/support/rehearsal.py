@@ -21,9 +21,9 @@ SECONDS = {  # they train many networks
 """Processor time, of all cores together, that a lesson may take; others 30."""
 
 
-def ready(lesson: Lesson) -> dict[str, Any]:
+def ready(lesson: Lesson, **answers: str) -> dict[str, Any]:
     """The names that its explorer draws with: of the cells above, where it opens the lesson."""
-    names = stage(lesson)
+    names = stage(lesson, **answers)
     above = lesson.cells[: next(i for i, c in enumerate(lesson.cells) if c.source == shown(lesson))]
     if not any(cell.kind == "exercise" for cell in above):
         for cell in above:
