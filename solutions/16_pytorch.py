@@ -78,7 +78,7 @@ fig, (ax,) = plot.figure(1, height=2.4)
 plot.bars(list(shares.values()), list(shares), ax, colors=[plot.GREY, *5 * [plot.ORANGE]])
 ax.set_xlabel("outputs that differ between two runs of the same images, %")
 stopped = [name for name in list(shares)[1:] if shares[name] == 0]
-ax.set_title(f"{len(stopped)} of 5 stop it: {', '.join(stopped)} (you said {guess})")
+ax.set_title(f"Dropout stops after {len(stopped)} of 5: {', '.join(stopped)} (you said {guess})")
 plot.show(fig, "Share of outputs that differ between two runs, after each of five calls and after "
                f"none. It is 0 after {', '.join(stopped)}.")
 
@@ -88,9 +88,9 @@ plot.show(fig, "Share of outputs that differ between two runs, after each of fiv
 #
 # ## PyTorch in ten minutes
 #
-# A **tensor** is an array that can remember how it was computed. If one of its ingredients has
-# `requires_grad`, then `loss.backward()` goes back through all steps and adds the derivative of
-# the loss to each ingredient's `.grad`.
+# A **tensor** is an array that can remember how it was computed. `loss.backward()` goes back
+# through all steps, and adds the derivative of the loss to the `.grad` of every tensor that was
+# created with `requires_grad=True`, such as a network's weights.
 #
 # A **module** is a layer or a network: a class with a method `forward`, which runs when you *call*
 # the module. Its `__init__` must begin with `super().__init__()`. From then on, a module that you
@@ -100,7 +100,7 @@ plot.show(fig, "Share of outputs that differ between two runs, after each of fiv
 # PyTorch has the same four lines:
 
 # %%
-def fit(net, epochs=10):
+def fit(net, X=X, y=y, epochs=10):
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
     for _ in range(epochs):
         for rows in torch.randperm(len(X)).split(64):  # batches of 64, in a new order
@@ -110,9 +110,9 @@ def fit(net, epochs=10):
             optimizer.step()
 
 
-def error_rate(net):
+def error_rate(net, X=X_test, y=y_test):
     with torch.no_grad():  # nothing needs to be remembered
-        return 100 * (net(X_test).argmax(1) != y_test).double().mean().item()
+        return 100 * (net(X).argmax(1) != y).double().mean().item()
 
 
 net = network()
@@ -133,7 +133,7 @@ print(f"error rate on test digits: {error_rate(net.eval()):.1f} %")
 # (`network.training = False` does the first of the two and reaches no layer.)
 # </details>
 #
-# So a layer learns of its mode in one way only:
+# Which of the two calls reaches a layer that sits two levels down? Run this:
 
 # %%
 class Listening(nn.Module):
@@ -151,9 +151,9 @@ listening = nn.Sequential(nn.Sequential(Listening())).eval()
 # %% [markdown]
 # ### A worked example: a module with a mode
 #
-# A layer of Gaussian noise. It asks its flag in `forward`. It keeps `sigma` as a plain number: what
-# isn't learned doesn't belong in the `state_dict`, where a model's weights are saved. `extra_repr`
-# is what `print` shows in the brackets.
+# This layer adds Gaussian noise. It checks its flag in `forward`. `sigma` is a plain number: it is
+# a setting, and stays out of the `state_dict`, which holds what training changes (weights, and
+# *buffers* such as a running mean). `print` shows the text of `extra_repr` in the brackets.
 
 # %%
 class Noise(nn.Module):
@@ -492,9 +492,9 @@ for dtype in (torch.float32, torch.bfloat16, torch.float16):
 #
 # Autograd derived your layer's backward pass from the lines of `forward`, and to do so it keeps
 # whatever those lines leave behind. If you know what backward really needs, you can write both
-# directions, as in {{backward}}, and hand them over as a `Function`. Below is {{backward}}'s ReLU.
-# `ctx` carries the cache. `backward` returns one gradient for *each* argument of `forward`, and
-# `None` for an argument that has none.
+# directions, as in {{backward}}, and hand them over as a `Function`. Below is the ReLU of that
+# lesson, with a scale added. `ctx` carries the cache. `backward` returns one gradient for *each*
+# argument of `forward` after `ctx`, and `None` for an argument that has none.
 
 # %%
 class ScaledRelu(torch.autograd.Function):
@@ -583,8 +583,8 @@ ax.set(xlabel="bytes kept for backward, per float32 entry (dashed: your guess)",
 plot.show(fig, "Bytes kept for backward by nn.Dropout, your Dropout and your DropoutFunction.")
 
 # %% [markdown]
-# Count a mask's bytes: as floats it takes four an entry, as booleans one. One bit would be enough,
-# or the seed alone ({{stateless_masks}}).
+# Count a mask's bytes: as floats, which `nn.Dropout` keeps on the CPU, it takes four an entry; as
+# booleans one. One bit would be enough, or the seed alone ({{stateless_masks}}).
 #
 # `nn.Dropout(0.5, inplace=True)` saves memory elsewhere: it writes its output over its input. That
 # is safe only while nobody needs the input again. In a residual block, somebody does:
@@ -596,7 +596,8 @@ with torch.no_grad():
         print(f"inplace={inplace}:", h + nn.Dropout(0.5, inplace=inplace)(h))
 
 # %% [markdown]
-# With `inplace=True` the sum is taken after $h$ was overwritten, so the residual is dropped, too.
+# With `inplace=True`, $h$ has been overwritten before the sum is taken, so the skip connection is
+# dropped, too.
 
 # %% check="DropoutFunction" points=1
 # Forward: each entry is 0 or x / (1 - p), a fraction p of them is 0, and x is left alone.
@@ -754,7 +755,7 @@ print(f"raw pixels:     {lost(X, torch.ones_like(X) > 0):.0f} % of the gradients
 print(f"behind a ReLU:  {lost(hidden.relu(), hidden > 0):.0f} %")
 
 # %% [markdown]
-# ## Where it stands in a network
+# ## Where dropout goes in a network
 #
 # Srivastava et al. (2014) drop at the input and after each hidden layer, with a smaller rate at
 # the input. They never drop after the output layer: a dropped logit is a class whose score is set
@@ -766,8 +767,8 @@ print(f"behind a ReLU:  {lost(hidden.relu(), hidden > 0):.0f} %")
 def mlp(sizes, p_input=0.2, p_hidden=0.5):
     """A ReLU network with dropout on its input and after each hidden layer, as a module.
 
-    sizes : features, hidden units, …, classes: at least two whole numbers; one linear layer
-        between any two, with bias
+    sizes : features, hidden units, …, classes: at least two whole numbers; one linear layer,
+        with bias, from each size to the next
     p_input, p_hidden : probabilities of dropping
     The output is the last linear layer's: logits, with no ReLU and no dropout after them.
     """
@@ -799,7 +800,7 @@ with expect.case("mlp([6, 5, 4, 3]).eval()(X) against its own weights",
     net.eval()
     shapes = [tuple(w.shape) for w in net.parameters()]
     expect.equal(str(shapes), "[(5, 6), (5,), (4, 5), (4,), (3, 4), (3,)]",
-                 hint="one nn.Linear, with bias, between any two sizes, in their order.")
+                 hint="one nn.Linear, with bias, from each size to the next, in their order.")
     generator = expect.generator()
     with torch.no_grad():
         for w in net.parameters():
@@ -883,7 +884,7 @@ for what, sizes in (("input", [60, 60]), ("hidden", [60, 60, 60])):
 # %% mistakes="mlp"
 {
     "Is there a `return`": ("return nn", "nn"),
-    "between any two sizes": ("pairwise(sizes)", "pairwise([*sizes[:2], sizes[-1]])"),
+    "from each size to the next": ("pairwise(sizes)", "pairwise([*sizes[:2], sizes[-1]])"),
     "a ReLU stands after the output layer": ("layers[:-2]", "layers[:-1]"),
     "no ReLU between": ("nn.ReLU()", "nn.Identity()"),
     "ends with a softmax": ("*layers[:-2]", "*layers[:-2], nn.Softmax(1)"),
@@ -924,47 +925,53 @@ def mlp(sizes, p_input=0.2, p_hidden=0.5):
     return Network(list(sizes), p_input, p_hidden)
 
 # %% [markdown]
-# "Drop 20 % of the input" stands in many tutorials. The paper only says that its keep probability
-# for the input is "usually closer to 1 than to 0.5". The input here has 64 pixels. **Which rate
+# "Drop 20 % of the input" is advice that many tutorials give. It comes from Srivastava et al.
+# (2014): keeping 0.8 is "a typical value" for "real-valued inputs (image patches or speech frames)"
+# (appendix A.4). The input here has 64 pixels. The next figure trains on 1000 digits and measures
+# on the other training digits: a rate chosen on test digits would be fitted to them. **Which rate
 # will have the lowest error?**
 
 # %% guess=true
 my_guess = 0.2  # the best p_input for 64 pixels
 
 # %% figure=true
-# Error rate against the drop rate of the input, five runs each.
+# Error rate on held-out digits against the drop rate of the input, five runs each.
 guess = expect.guess(my_guess)
 input_rates, errors = (0.0, 0.1, 0.2, 0.5), []
 for p in input_rates:
-    for _ in range(5):
+    for seed in range(5):  # run k begins with the same weights for every rate
+        torch.manual_seed(seed)
         net = mlp([64, 128, 10], p_input=p)
-        fit(net)
-        errors.append(error_rate(net.eval()))
+        fit(net, X[:1000], y[:1000])
+        errors.append(error_rate(net.eval(), X[1000:], y[1000:]))
 errors = torch.tensor(errors).reshape(4, 5).numpy()
 
 fig, (ax,) = plot.figure(1, width=6, height=2.6)
 ax.errorbar(input_rates, errors.mean(1), plot.standard_error(errors, 1), marker="o", capsize=3)
 ax.axvline(guess, color=plot.GREY, linestyle="--", zorder=0)
-ax.set(xlabel="p_input (dashed: your guess)", ylabel="error rate, %\n(5 runs ± s.e.)",
+ax.set(xlabel="p_input (dashed: your guess)", ylabel="held-out error, %\n(5 runs ± s.e.)",
        ylim=(0, None), xticks=input_rates)
 gaps = [plot.difference(runs, errors[0]) for runs in errors[1:]]
 told = ", ".join(f"{gap:.1f} at {p}" for gap, p in zip(gaps, input_rates[1:], strict=True))
-ax.set_title(f"Against 0, p_input = 0.2 costs {gaps[1]:.1f} points")
-plot.show(fig, "Error rate on test digits against the input's drop rate; points more than at 0: "
-               f"{told}.")
+verdict = gaps[1].says(more="raises the error", less="lowers the error",
+                       same="makes no clear difference")
+ax.set_title(f"Against 0, p_input = 0.2\n{verdict}: {gaps[1]:.1f} points")
+plot.show(fig, "Error rate on held-out digits against the input's drop rate; points more than at "
+               f"0: {told}. Against 0, 0.2 {verdict}.")
 
 # %% [markdown]
-# A rate is a setting to be measured, like any other. The paper's images have 784 pixels, most of
-# them blank; yours are small, and the training is short.
+# A rate is a setting to be measured, like any other. The paper's images differ (MNIST: 784 pixels),
+# and so does the length of training; this figure cannot tell which matters.
 #
 # ## One coin for many: three frameworks
 #
-# All three drop and scale as you do. They differ in what is around it.
+# All three drop and scale as you do. They differ in who sets the mode, in where the coins come
+# from, and in how a coin is shared.
 #
 # | | PyTorch | Keras 3 | Flax NNX |
 # | --- | --- | --- | --- |
 # | who says "training" | a flag | the call (`fit` does it for you) | a flag, or the call |
-# | … namely | `train()`, `eval()` | `layer(x, training=True)` | `deterministic=False` |
+# | … namely | `train()`, `eval()` | `training=True` | `train()`, `eval()`, or `deterministic=…` |
 # | where coins come from | one generator | a `seed` for each layer | keys, given as `rngs` |
 # | one coin for many | `Dropout1d`, `2d`, `3d`: channels | `noise_shape` | `broadcast_dims` |
 #
@@ -1154,29 +1161,30 @@ explore.same_input(mlp)
 # %% [markdown]
 # ## In your own words
 #
-# In one design a layer asks a flag that somebody set earlier; in the other, every call says whether
-# it trains. Take a side, in two to five sentences. Name one mistake that your design rules out and
-# one that it invites, and say how you would test for the second. (A person reads this.)
+# In one design a layer checks a flag that somebody set earlier; in the other, every call says
+# whether it trains. Take a side, in two to five sentences. Name one mistake that your design rules
+# out and one that it invites, and say how you would test for the second. (A person reads this.)
 
 # %% [markdown] answer="two_designs" points=2
 # ### BEGIN SOLUTION
-# *Marking guide.* One point for a mistake on each side: a flag need not be handed through every
-# layer, but it stays as somebody left it (train() forgotten after a test, eval() before one); an
-# argument cannot be left over, but each layer must hand it on, and one that does not gets the
-# default without a word. One point for a test that would notice: the same input twice, equal in
-# evaluation and different in training, for the whole network and in each place where the mode is
-# set or handed on.
+# *Marking guide.* One point for a mistake that the design rules out and one that it invites. A flag
+# need not be handed through every layer, so none can forget to; but it stays as somebody left it
+# (train() forgotten after a test, eval() before one). An argument cannot be left over from an
+# earlier call; but each layer must hand it on, and one that does not gets the default without a
+# word. One point for a test that would notice the second: the same input twice, equal in evaluation
+# and different in training; with a flag, after each place that sets it; with an argument, for the
+# whole network and for every layer alone.
 # ### END SOLUTION
 
 # %% [markdown]
 # ## What we found
 #
-# - `nn.Dropout` holds a number and asks a flag. `eval()` is `train(False)`, which goes from each
+# - `nn.Dropout` holds a number and checks a flag. `eval()` is `train(False)`, which goes from each
 #   module to its submodules; switching gradients off is another matter.
 # - PyTorch's own layer keeps a mask for backward; yours keeps booleans. In place, the layer
-#   overwrites what a residual connection still needs.
+#   overwrites what a skip connection still needs.
 # - Coins in bfloat16 are too coarse for a small $p$.
-# - Dropout stands on the input and after hidden layers, and its rates are measured, not inherited.
+# - Dropout goes on the input and after hidden layers, and its rates are measured, not inherited.
 # - One coin for many is a mask with an axis of length 1. The same key twice is the same mask twice.
 #
 # **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, *Dropout: a simple way to

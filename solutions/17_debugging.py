@@ -37,9 +37,9 @@ from dropoutlab.modules import AlwaysDropout, passing_on
 # is always the same:
 
 # %% setup=true
-def one_epoch(model, X, y, optimizer):
-    """One pass over all rows, in batches of 64, in a new order."""
-    for rows in torch.randperm(len(X)).split(64):
+def one_epoch(model, X, y, optimizer, generator=None):
+    """One pass over all rows, in batches of 64, in a new order (drawn from the generator)."""
+    for rows in torch.randperm(len(X), generator=generator).split(64):
         optimizer.zero_grad()
         F.cross_entropy(model(X[rows]), y[rows]).backward()
         optimizer.step()
@@ -51,7 +51,7 @@ X, X_test = X.flatten(1).float(), X_test.flatten(1).float()
 
 # %% [markdown]
 # **Guess the error rate of the first bug: the network is right, and somebody measures it in
-# training mode.** (Without a bug it is about 10 %.)
+# training mode.**
 
 # %% guess=true
 my_guess = 12  # error rate in percent, measured in training mode
@@ -72,15 +72,17 @@ class OneMask(nn.Module):
         return h * self.factor if self.training else h
 
 
-def one_run(bug):
+def one_run(bug, seed):
+    torch.manual_seed(seed)  # for every bug the same weights and order of rows
+    order = torch.Generator().manual_seed(seed)
+    first, second, last = nn.Linear(64, 128), nn.Linear(128, 128), nn.Linear(128, 10)
     drop = {"one mask for ever": OneMask, "no dropout": nn.Identity}.get(bug, nn.Dropout)
-    net = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), drop(), nn.Linear(128, 128), nn.ReLU(),
-                        drop(), nn.Linear(128, 10))
+    net = nn.Sequential(first, nn.ReLU(), drop(), second, nn.ReLU(), drop(), last)
     if bug == "logits dropped too":
         net.append(drop())
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
     for _ in range(10):
-        one_epoch(net, X, y, optimizer)
+        one_epoch(net, X, y, optimizer, order)
         if bug == "train() forgotten after a test":
             net.eval()
     with torch.no_grad():
@@ -90,7 +92,7 @@ def one_run(bug):
 
 names = ["no bug", "measured in training mode", "train() forgotten after a test",
          "logits dropped too", "one mask for ever", "no dropout"]
-rates = torch.tensor([[one_run(name) for _ in range(5)] for name in names]).numpy()
+rates = torch.tensor([[one_run(name, seed) for seed in range(5)] for name in names]).numpy()
 costs = [plot.difference(runs, rates[0]) for runs in rates]
 
 fig, (ax,) = plot.figure(1, height=3)
@@ -103,7 +105,7 @@ ax.set(xlabel="error rate on test digits, % (mean of 5 runs ± s.e.; dashed: you
               "in brackets: points more than without a bug",
        xlim=(0, 1.2 * max(guess, rates.mean(1).max())))
 shown = sum(cost.sign > 0 for cost in costs[1:5])
-told = f"{shown} of 4 silent bugs: a cost above two standard errors"
+told = f"Silent bugs that raise the error clearly (95 %): {shown} of 4"
 ax.set_title(told)
 plot.show(fig, "Error rates of a network without a bug, with four bugs, and without dropout. "
                f"{told}; measuring in training mode costs {costs[1]:.1f} points.")
@@ -121,16 +123,16 @@ plot.show(fig, "Error rates of a network without a bug, with four bugs, and with
 #
 # <details><summary>Answer</summary>
 #
-# It drops. The layer asks its own flag, and an assignment reaches one object only. `eval()` is
+# It drops. The layer checks its own flag, and an assignment reaches one object only. `eval()` is
 # `train(False)`, which each module hands on to its submodules.
 # </details>
 #
-# ## Five broken scripts
+# ## Four broken scripts
 #
-# Each of these came with a complaint. The code runs and has a dropout bug. You mend four of them,
-# in three exercises; the fifth is a question further down. Take out the line `raise
-# NotImplementedError(…)`, look at the symptom, find the cause, and mend the code in place, changing
-# as little as you can.
+# Each of these came with a complaint, or with two. The code runs and has a dropout bug, or two. You
+# fix three scripts, in three exercises; the fourth is a question further down. Take out the line
+# `raise NotImplementedError(…)`, look at the symptom, find the cause, and fix the code in place,
+# changing as little as you can.
 #
 # ## Exercise: `evaluate`
 #
@@ -165,8 +167,8 @@ def evaluate(model, X, y):
 # Print `[module.training for module in model.modules()]` just before the model is called.
 
 # %% [markdown] hint="evaluate"
-# Which module does the dropping, and whose flag does it ask? There is a method that sets the flags
-# of *all* submodules.
+# Which module does the dropping, and whose flag does it check? There is a method that sets the
+# flags of *all* submodules.
 
 # %% [markdown] hint="evaluate"
 # `model.train(mode)` would set all flags alike. To put back each one as it was, assign to
@@ -324,11 +326,11 @@ def evaluate(model, X, y):
 
 # %% exercise="train_and_watch"
 def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
-    """Train with SGD, in training mode; the test accuracies in evaluation mode, one per epoch.
+    """Train in training mode; after each epoch, measure the test accuracy in evaluation mode.
 
     X, X_test : (n, features); y, y_test : (n,) class numbers
     Plain SGD, no momentum, in batches of 64 rows.
-    Returns a list of floats.
+    Returns a list of floats, one per epoch.
     """
     ### BEGIN SOLUTION
     sgd, watched = torch.optim.SGD(model.parameters(), rate), []
@@ -351,7 +353,7 @@ def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
 # In which mode does the first epoch begin, and in which the second?
 
 # %% [markdown] hint="train_and_watch"
-# One line stands above the loop and belongs inside.
+# One line is above the loop and belongs inside it.
 
 # %% [markdown] hint="train_and_watch"
 # Or let your `evaluate` do the measuring: it leaves no trace.
@@ -504,7 +506,7 @@ class Classifier(nn.Module):
         return x
 
 # %% [markdown] hint="Classifier"
-# How often does the loop turn for `[64, 128, 10]`, and what happens in the last turn?
+# How many times does the loop run for `[64, 128, 10]`, and what happens in the last round?
 
 # %% [markdown] hint="Classifier"
 # Print the model: which of its submodules drops? A function has no flag of its own. Read the
@@ -626,12 +628,12 @@ class Classifier(nn.Module):
 # %% [markdown]
 # ## A tool that finds them
 #
-# You have found these bugs by reading. The next network has a hundred layers and was written by
-# somebody else. Some bugs show when the network *runs*. Others lie in the order of its layers, and
-# that is the order in which they are *called*, not the one in which `__init__` made them. A
-# *forward hook* sees calls: PyTorch calls it after a module's `forward`. `call_order` uses hooks,
-# on a copy, so that the network is left as it was. Two more helpers say what we call a dropout
-# layer and a layer with weights.
+# You found these bugs by reading. With a hundred layers that somebody else wrote, reading is not
+# enough. Some bugs show when the network *runs*. Others are in the order of its layers: the order
+# in which they are *called*, not the one in which `__init__` makes them. A *forward hook* sees
+# calls: PyTorch calls it after a module's `forward`. `call_order` uses hooks, on a copy, so that
+# the network is left as it was. Two more helpers say what we call a dropout layer and a layer with
+# weights.
 
 # %% setup=true
 def call_order(model, *inputs):
@@ -965,21 +967,21 @@ def find_dropout_bugs(model, *inputs):
     return bugs
 
 # %% [markdown]
-# A tool that reports nothing has proved nothing. `F.dropout` that follows `self.training` is no
-# module, so its place stays unseen; and a few runs on one batch can agree by chance.
+# A clean report proves little. An `F.dropout` that follows `self.training` is not a module, so the
+# tool cannot see where it is; and a few runs on one batch can agree by chance.
 #
 # ### Bugs in the wild
 #
-# All four below were found in code from which many people learned, by people who teach well.
+# All four bugs below are, or were, in public code, written by people who teach well.
 #
 # - `j-min/Dropouts`, `Gaussian_Variational_Dropout.ipynb`, asks `if self.train():`. That doesn't
 #   read the mode, it *sets* it, and what comes back is always true.
 # - `karpathy/convnetjs`, `src/convnet_layers_dropout.js`, multiplied by the probability of
-#   *dropping* in prediction. At 0.5 nobody can tell. (It was mended later; copies still have it.)
+#   *dropping* in prediction. At 0.5 nobody can tell. (It was fixed later; copies still have it.)
 # - `iamtrask/Grokking-Deep-Learning`, chapter 8, multiplies by the mask and by 2 in the forward
 #   pass, and by the mask alone in the backward pass.
 # - `ddbourgin/numpy-ml`, `neural_nets/wrappers/wrappers.py`, scales the gradient in the backward
-#   pass and forgets the mask.
+#   pass and forgets the mask (and it scales behind the bias and the activation).
 #
 # Your tool sees modules that run, so it can find the first:
 
@@ -1013,8 +1015,8 @@ for name, claimed in (("mask alone", mask), ("scale alone", 2 + 0 * mask), ("bot
 #
 # `torch.export.export(model, (example,))` runs `model(example)` once, writes down every operation,
 # and gives a *program*; `program.module()` is a module that carries them out. It can be saved and
-# run without your Python code. (An older way is `torch.jit.trace(model, example)`. Any way is
-# welcome here, if the result is right.)
+# run without your Python classes. (Older ways are `torch.jit.trace(model, example)` and
+# `torch.jit.script(model)`. Any of them is welcome here, if the result is right.)
 
 # %% exercise="export_for_serving"
 def export_for_serving(model, example):
@@ -1022,6 +1024,7 @@ def export_for_serving(model, example):
 
     model : nn.Module in any mode; left as it is, with the training flag of every submodule
     example : a batch that the model accepts
+    What is returned was exported, traced or scripted: it runs without the model's Python classes.
     """
     ### BEGIN SOLUTION
     twin = copy.deepcopy(model).eval()
@@ -1088,8 +1091,17 @@ with expect.case("served = export_for_serving(model, X), where model drops in ev
                        "modes, and leave its layers alone.")
     expect.mean(found == 0, 0.5, of=(0, 1), hint="half of the units are dropped in evaluation.")
 
+# %% check="export_for_serving" points=1
+# What is served runs without the model's Python classes.
+with expect.case("export_for_serving(model, example), and the classes of all modules in it"):
+    model = nn.Sequential(nn.Linear(8, 30), AlwaysDropout(0.5), nn.Linear(30, 3))
+    alone = expect.ask("stands_alone", export_for_serving(model, torch.ones(20, 8)))
+    expect.equal("none" if alone else "the model's own", "none",
+                 hint="a copy of the model still needs its Python classes: export or trace it.")
+
 # %% mistakes="export_for_serving"
 {
+    "still needs its Python classes": ("torch.export.export(twin, (example,)).module()", "twin"),
     "Is there a `return`": ("return torch", "torch"),
     "return its .module()": (".module()", ""),
     "still drops": (".eval()", ""),
@@ -1189,7 +1201,8 @@ ax.invert_yaxis()
 for side in ax.spines.values():
     side.set_visible(False)
 helped = sum(row[1] == "same answer" for row in grid[:5])
-ax.set_title(f"Saved in training mode: eval() helps after {helped} of 5 ways (you said {guess})")
+ax.set_title(f"Saved in training mode: eval() stops the dropout\n"
+             f"for {helped} of 5 ways (you said {guess})")
 plot.show(fig, "For six ways of saving, whether the loaded network drops: "
                + "; ".join(f"{way}: {', '.join(row)}" for way, row in zip(ways, grid, strict=True))
                + ".")
@@ -1197,12 +1210,13 @@ plot.show(fig, "For six ways of saving, whether the loaded network drops: "
 # %% [markdown]
 # Read it row by row. A `state_dict` holds weights and no mode, and a new network begins in training
 # mode, whatever the old one was in. `torch.save(network)` keeps flags. A script keeps the code,
-# with its question, and goes on obeying. A trace and an export keep the operations of one run:
-# there is no question left that `eval()` could answer. The export at least says so, by an error.
+# with its `if self.training`, so `eval()` still works. A trace and an export keep the operations of
+# one run, and no `if` is left for `eval()` to act on. The exported module at least says so, by an
+# error.
 #
-# So: `eval()` *before* an export, `eval()` *after* loading a `state_dict`, and a test that asks
-# what was loaded twice. And a model that is to drop in use, for Monte-Carlo predictions
-# ({{uncertainty}}), shouldn't depend on a mode at all.
+# So: `eval()` *before* an export, `eval()` *after* loading a `state_dict`; then run the loaded
+# network twice on the same input, and compare. And a model that is to drop in use, for Monte-Carlo
+# predictions ({{uncertainty}}), shouldn't depend on a mode at all.
 #
 # ## Explore: saved, loaded, asked again
 #
@@ -1220,7 +1234,7 @@ explore.serving(export_for_serving)
 #
 # The course began with 200 digits, of which one label in five was wrong, a network wide enough to
 # learn them all by heart, and the gap between its own images and new ones ({{start_here}}). Here
-# they are again, and now everything is yours: `Classifier` drops, `train_and_watch` trains,
+# they are again, with three things that you wrote: `Classifier` drops, `train_and_watch` trains,
 # `evaluate` measures.
 
 # %% figure=true
@@ -1232,6 +1246,7 @@ errors, gaps = torch.zeros(2, RUNS, EPOCHS), torch.zeros(2, RUNS)
 for run in range(RUNS):
     rows = torch.randperm(len(X))[:200]  # the same for both networks of a pair
     for k, p in enumerate((0.0, 0.5)):
+        torch.manual_seed(run)  # and the same weights to begin with
         net = Classifier([64, 128, 10], p)
         watched = train_and_watch(net, X[rows], given[rows], X_test, y_test, EPOCHS, 0.4)
         errors[k, run] = 100 * (1 - torch.tensor(watched))
@@ -1263,7 +1278,7 @@ plot.show(fig, "Error on new digits against epochs, and the gap, for a network o
 # Put one of the strings in place of each `...`.
 
 # %% question="frozen" points=1
-# The fifth script: "I freeze a trained network and train a new last layer on its features. Half of
+# The fourth script: "I freeze a trained network and train a new last layer on its features. Half of
 # every image's features are 0, and it is the same half in every step."
 #
 #     body.requires_grad_(False)
@@ -1321,7 +1336,8 @@ plot.show(fig, "Error on new digits against epochs, and the gap, for a network o
 #   twice, the flags before and after, the order of the calls.
 # - `eval()` and `no_grad()` are two switches, and a measurement gives back what it switched.
 # - `F.dropout` knows no mode unless it is told, and logits are not to be dropped.
-# - A trace and an export keep one run; a script keeps the question; a `state_dict` keeps neither.
+# - A trace and an export keep the operations of one run; a script keeps the code and the flag; a
+#   `state_dict` keeps only the weights.
 #
 # **Keep.** `dropoutlab.bugs.find_dropout_bugs(model, X)` is this lesson's tool for everyday use. It
 # also names the modules in which a bug shows.
@@ -1333,5 +1349,5 @@ plot.show(fig, "Error on new digits against epochs, and the gap, for a network o
 # `torch.nn.functional`, `F.dropout` included. Write a second tool with it that also finds the place
 # and the rate of functional dropout.
 #
-# **Still open.** Every bug is mended, and Part 1 is done. When does dropout help at all, by how
+# **Still open.** Every bug is fixed, and Part 1 is done. When does dropout help at all, by how
 # much, and how would you know? That is {{overfitting}}.

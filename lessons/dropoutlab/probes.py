@@ -106,3 +106,13 @@ def shares_memory(call: Callable[..., Any], *args: Any) -> bool:
     result = array(call(*args))
     given = [array(x) for x in args if hasattr(x, "shape")]
     return any(np.shares_memory(result, one) for one in given)
+
+
+def stands_alone(served: Any) -> bool:
+    """Whether this was exported, traced or scripted: a torch module without classes but torch's."""
+    import torch
+
+    kinds = (torch.jit.ScriptModule, torch.fx.GraphModule, torch.export.UnflattenedModule)
+    return isinstance(served, kinds) and all(
+        type(part).__module__.startswith("torch.") for part in served.modules()
+    )
