@@ -23,13 +23,13 @@ import torch
 from dropoutlab import data, expect, explore, plot, train
 
 # %% [markdown]
-# ## Three sayings
+# ## Three claims
 #
-# Read about dropout for an afternoon, and you will be told that it comes with *minimal overhead*,
-# that it leads to *faster convergence*, and that a network with dropout "typically takes 2-3 times
-# longer to train" (Srivastava et al. 2014, conclusion). They cannot all be true of the same thing.
-# In this lesson you will write a whole network, find out what its weights do in a step, and put the
-# three sayings to the test.
+# Read about dropout for an afternoon, and you will be told that it costs next to nothing, that it
+# makes training converge faster, and that a network with dropout "typically takes 2-3 times longer
+# to train than a standard neural network of the same architecture" (Srivastava et al. 2014,
+# conclusion). They cannot all be true of the same thing. In this lesson you will write a whole
+# network, find out what its weights do in a step, and put the three claims to the test.
 #
 # ### One question from {{backward}}
 #
@@ -54,7 +54,7 @@ from dropoutlab import data, expect, explore, plot, train
 
 # %% setup=true
 def dropout_factor(shape, p, rng):
-    """0 or 1 / (1 - p) for each entry, each with a coin of its own; 1 where nothing is dropped."""
+    """0 or 1 / (1 - p) for each entry, each with a coin of its own; 1 everywhere at p = 0."""
     return (rng.random(shape) >= p) / (1 - p) if p else np.ones(shape)
 
 # %% [markdown]
@@ -215,12 +215,13 @@ def mlp_loss_and_gradients(params, X, y, p, rng):
 
 # %% [markdown] hint="mlp_loss_and_gradients"
 # Between `dz @ W2` and the gradient of `W1` stand two gates: the factor of dropout, and the ReLU,
-# which lets pass where $h > 0$.
+# which lets the gradient pass where $h > 0$.
 
 # %% [markdown]
 # Test your gradients yourself before you run the checks. One random direction $v$ is enough for a
-# whole matrix: shift it along $v$, with the mask frozen by a seed, and compare the slope of the
-# loss with $g \cdot v$. The two columns should agree to seven digits or so.
+# whole matrix: shift the matrix both ways along $v$, with the mask frozen by a seed, and compare
+# the slope of the loss with $g \cdot v$, where $g$ is your gradient. The two columns should agree
+# to seven digits or so.
 
 # %%
 X, y, X_test, y_test = data.digits()
@@ -300,7 +301,7 @@ with expect.case("the gradients of mlp_loss_and_gradients(params, X, y, 0.0, rng
         )
 
 # %% check="mlp_loss_and_gradients" points=2
-# With dropout, one row: W2's gradient tells the mask, and with it all is as torch has it.
+# With dropout, one row: W2's gradient shows the mask, and with that mask torch must agree.
 rng, p = expect.rng(), 0.25
 batch, labels = rng.normal(size=(1, 4)), rng.integers(3, size=1)
 net = {"W1": rng.normal(size=(2000, 4)), "b1": rng.normal(size=2000),
@@ -336,7 +337,7 @@ with expect.case("mlp_loss_and_gradients(params, X, y, 0.25, rng), one row, 2000
         hint="b1: go back through dropout, then through the ReLU.",
         suspects=[
             (arrived * on, "b1: the backward pass has no dropout mask. It needs that of forward."),
-            (arrived * on / (1 - p), "b1: dropped units get a gradient; they learn nothing."),
+            (arrived * on / (1 - p), "b1: dropped units get a gradient; it must be 0."),
             (arrived * keeps, "b1: the scale 1 / (1 - p) is missing in the backward pass."),
             (arrived * keeps / (1 - p) ** 2, "b1: the backward pass is scaled twice."),
             (arrived * on * (found["b1"] != 0) / (1 - p), "b1: a fresh mask in the backward pass."),
@@ -458,7 +459,7 @@ for k in net:
     "the ReLU's gate is missing": (" * (sent > 0)", ""),
     "the backward pass has no dropout mask": ("* factor * (sent > 0)",
         '* (X @ params["W1"].T + params["b1"] > 0)'),
-    "dropped units get a gradient; they": ("* factor * (sent > 0)",
+    "dropped units get a gradient; it": ("* factor * (sent > 0)",
         '* (X @ params["W1"].T + params["b1"] > 0) / (1 - p)'),
     "is missing in the backward pass": ("* factor * (sent", "* (sent"),
     "the backward pass is scaled twice": ("* factor * (sent", "* factor / (1 - p) * (sent"),
@@ -511,8 +512,8 @@ def mlp_loss_and_gradients(params, X, y, p, rng):
 #
 # ## Do dropped units stand still?
 #
-# You will read in many places that dropout "updates only the weights of active neurons". The
-# *gradient* of a dropped unit's weights is indeed zero. But it takes an optimiser to turn a
+# You will read in many places that a step with dropout updates the weights of active neurons only.
+# The *gradient* of a dropped unit's weights is indeed zero. But it takes an optimiser to turn a
 # gradient into a step. Here are three.
 
 # %% setup=true
@@ -547,8 +548,8 @@ def adam(rate=0.002, keep=0.9, keep_square=0.999):
 
 # %% [markdown]
 # `sgd()` makes a function that takes a dictionary of gradients and returns a dictionary of
-# changes, to be *added* to the parameters. `momentum()` and `adam()` make such functions too, and
-# theirs remember.
+# changes, to be *added* to the parameters. So do `momentum()` and `adam()`, but the functions that
+# they make also use the gradients of earlier steps.
 #
 # ## Exercise: `dropped_motion`
 #
@@ -559,8 +560,9 @@ def adam(rate=0.002, keep=0.9, keep_square=0.999):
 def dropped_motion(optimizer, params, X, y, p, rng):
     """How far rows of W1 move in training: those without a gradient, and those with one.
 
-    In each step the network sees one row of X, in their order, and moves. A row of W1 is idle in
-    a step if all of its gradient is 0; it moves by the Euclidean length of its change.
+    Each step shows the network one row of X, in order, and then changes the parameters. A row of
+    W1 is idle in a step if all of its gradient is 0. How far a row moves is the Euclidean length of
+    its change.
 
     optimizer : takes a dict of gradients, returns a dict of changes, to be added to the params
     params : where training begins, left as they are
@@ -624,7 +626,7 @@ with expect.case("dropped_motion(optimizer, params, X, y, 0.0, rng) on six image
     for i in range(6):
         expect.close(
             seen[i]["b2"], gradient_of_b2(i, added[:i]), rtol=1e-6,
-            hint=f"the gradient of step {i} is not that of image {i} at the parameters of then.",
+            hint=f"the gradient of step {i} is not that of image {i} at that step's parameters.",
             suspects=[
                 (gradient_of_b2(i, []), "the network stands still: add the changes in each step."),
                 (gradient_of_b2(i, [{k: -v for k, v in a.items()} for a in added[:i]]),
@@ -696,7 +698,7 @@ with expect.case("dropped_motion(optimizer, params, X, y, p, rng), 20 images, 60
     expect.coins(masks, axes=["step", "hidden unit"])
 
 # %% check="dropped_motion" points=1 hidden=true
-# Rows without a gradient stand still in steps that do not remember; the others do not.
+# Under SGD, rows without a gradient stand still, and the others move.
 rng = expect.rng()
 rows, labels = rng.uniform(1, 2, size=(30, 4)), rng.integers(3, size=30)
 net = {"W1": rng.normal(size=(12, 4)), "b1": 3 + rng.normal(size=12),
@@ -800,12 +802,13 @@ plot.show(fig, f"Motion of rows without a gradient in percent of the others: {to
 
 # %% [markdown]
 # A zero gradient is not a zero step: an optimiser with a memory goes on pushing a unit the way it
-# was pushed before. So the sentence holds for plain SGD only. Even there it needs small batches,
-# as a unit at $p = 0.5$ is dropped from all of 64 rows once in $2^{64}$ steps.
+# was pushed before. So the claim that only active neurons are updated holds for plain SGD without
+# weight decay. Even there it needs small batches, as a unit at $p = 0.5$ is dropped from all of 64
+# rows once in $2^{64}$ steps.
 #
-# The share of rows without a gradient stands in the title as a control: it should be $p$. A first
-# version of this figure used a higher learning rate. Most ReLUs went off for good, so most of
-# these rows were not dropped at all, and momentum seemed to do little.
+# The title gives the share of rows without a gradient as a control: it should be $p$. An earlier
+# version of this figure used a higher learning rate and looked convincing, until that share was
+# printed. The stretch at the end repeats it.
 #
 # ## Explore: coasting
 #
@@ -822,40 +825,43 @@ explore.coasting(dropped_motion, sgd, momentum, adam)
 # ## Half the units, half the time?
 #
 # Now to what dropout costs, beginning with a single step. At $p=0.5$ half of the hidden units have
-# nothing to do. **How long does a step of your network take, compared with one that draws no mask
-# at all?**
+# nothing to do. **How long does a step of your network take, compared with one that draws no
+# coins?**
 
 # %% guess=true
-my_guess = 0.5  # times as long as without dropout
+my_guess = 0.5  # times as long as with no coins
 
 # %% figure=true
-# The time of one step of your network: without dropout, with it, and at half the width.
+# The time of one step, momentum's update included: with no coins, with them, at half the width.
 guess = expect.guess(my_guess)
 
 
 def milliseconds(cases, rows, runs=5, steps=40):
     """Time of a step for each case (units, p, weight decay): the quickest of some, in each run."""
     took, rng = np.empty((len(cases), runs, steps)), np.random.default_rng()
+    optimizers = [momentum() for _ in cases]
     for run, step, i in np.ndindex(runs, steps, len(cases)):
         hidden, p, decay = cases[i]
         net = {"W1": np.full((hidden, 64), 0.01), "b1": np.zeros(hidden),
                "W2": np.full((10, hidden), 0.01), "b2": np.zeros(10)}
         start = perf_counter()
-        step_of = mlp_loss_and_gradients(net, X[:rows], y[:rows], p, rng)[1]
+        found = mlp_loss_and_gradients(net, X[:rows], y[:rows], p, rng)[1]
         if decay:
-            step_of |= {k: step_of[k] + decay * net[k] for k in ("W1", "W2")}
+            found |= {k: found[k] + decay * net[k] for k in ("W1", "W2")}
+        changes = optimizers[i](found)
+        net = {k: net[k] + changes[k] for k in net}
         took[i, run, step] = 1000 * (perf_counter() - start)
     return took.min(2)  # what else runs here disturbs the quickest least
 
 
 took = milliseconds([(512, 0, 0), (512, 0.5, 0), (512, 0.9, 0), (256, 0, 0)], rows=64)
 fig, (ax,) = plot.figure(1, width=7, height=2.3)
-plot.bars(took.mean(1), ["no mask", "p = 0.5", "p = 0.9", "no mask, half the width"], ax,
+plot.bars(took.mean(1), ["no coins", "p = 0.5", "p = 0.9", "no coins, half the width"], ax,
           spread=plot.standard_error(took, 1), colors=[plot.GREY, *2 * [plot.BLUE], plot.GREEN])
 ax.axvline(guess * took[0].mean(), color=plot.GREY, linestyle="--")
 ax.set_xlabel("quickest of 40 steps, ms (5 runs ± s.e.; dashed: your guess for p = 0.5)")
 ratio = took[1] / took[0]
-told = f"{ratio.mean():.2f} ± {plot.standard_error(ratio):.2f} times as long as without"
+told = f"{ratio.mean():.2f} ± {plot.standard_error(ratio):.2f} times as long as with no coins"
 ax.set_title(f"A step at p = 0.5 takes {told}")
 plot.show(fig, f"Time of one training step in four cases. At p = 0.5 it takes {told}.")
 
@@ -954,54 +960,73 @@ def steps_to_reach(curve, steps, target):
 # %% [markdown]
 # ## What dropout costs
 #
-# A network of 128 hidden units learns 400 digits, at four values of $p$, and with L2 in place of
-# dropout. Unseen digits tell when it has reached a target. On the left, all networks have one
-# learning rate: the one with which the *plain* network, at $p = 0$, gets furthest. On the right
-# each has its own. Rates are chosen on other digits and other seeds than those that are shown.
+# A network of 128 hidden units learns 400 digits, at four values of $p$, and once with L2
+# regularisation (weight decay) instead of dropout. Unseen digits tell when it has reached a target.
+# On the right, each has for each target the learning rate (L2: and the strength) that got there
+# soonest on *tuning* seeds and digits, which are not those that are shown. On the left, all have
+# the rates of the *plain* network, at $p = 0$.
 #
-# **How many times as many steps as the plain network does $p = 0.5$ need, each at its own rate, to
-# the lowest loss that the plain network still reaches?**
+# **Take the lowest target that all plain networks reach (in tuning). How many times as many steps
+# as the plain network does $p = 0.5$ need to get there, each at its own rate?**
 
 # %% guess=true
 my_guess = 2.5  # times as many steps as the plain network, p = 0.5, each at its own rate
 
 # %% figure=true
-# Steps to reach a loss, at one learning rate for all and at each network's own.
+# Steps to reach a loss, at the plain network's learning rate and at each network's own.
 guess = expect.guess(my_guess)
-rates, targets = np.array([0.05, 0.1, 0.2]), np.geomspace(0.6, 0.09, 20)
-kinds = {"p = 0": (0, 0), "p = 0.25": (0.25, 0), "p = 0.5": (0.5, 0), "p = 0.75": (0.75, 0),
-         "L2": (0, 0.001)}  # drop probability, weight decay
+rates, strengths = (0.025, 0.05, 0.1, 0.2, 0.4), (0.0003, 0.001, 0.003)
+targets, every = np.geomspace(0.6, 0.09, 20), np.arange(20)
+kinds = {"p = 0": (0, [0]), "p = 0.25": (0.25, [0]), "p = 0.5": (0.5, [0]), "p = 0.75": (0.75, [0]),
+         "L2": (0, strengths)}  # drop probability, strengths of L2 to try
+tries = [(i, p, decay, rate) for i, (p, decays) in enumerate(kinds.values())
+         for decay in decays for rate in rates]
+kind, p, decay, rate = np.transpose(tries)
 order = np.random.default_rng(0).permutation(len(X))
-pool, tuning, judged = np.split(order, [787, 937])  # each network learns its own 400 of the pool
-grid = [(*kind, rate, seed) for kind in kinds.values() for rate in rates for seed in range(9)]
-p, decay, rate, seed = np.transpose(grid)
-runs = train.many(X[pool], y[pool], (128,), seeds=seed.astype(int), p=p, weight_decay=decay,
-                  rate=rate, rows=400, batch=32, steps=300, every=5,
-                  watch={"tuning": (X[tuning], y[tuning]), "judged": (X[judged], y[judged])})
-
-shape = len(kinds), len(rates), 9, -1
-lowest = runs.loss["tuning"].reshape(shape)[:, :, :3].min(-1).mean(2)  # by three seeds
-best = lowest.argmin(1)  # the place of each kind's own rate
-took = [[steps_to_reach(curve, runs.steps, target) for target in targets]
-        for curve in runs.loss["judged"]]
-took = np.reshape(took, shape)[:, :, 3:].transpose(0, 1, 3, 2)  # by the six other seeds
-shared, own = took[:, best[0]], took[range(len(kinds)), best]  # (kind, target, seed)
-last = np.flatnonzero(np.isfinite(own[0]).all(1))[-1]  # the plain network still reaches this
+pool, tuning, judged = np.split(order, [787, 1037])  # each network learns its own 400 of the pool
 
 
-def times(i, target, seconds=1.0):
-    """In multiples of the plain network's, mean ± standard error."""
-    more = seconds * own[i, target] / own[0, target]
-    if np.isinf(more).any():
+def steps_taken(seeds, unseen):
+    """For each try, target and seed, the steps until the loss on unseen digits is there."""
+    setting = {"p": p, "weight_decay": decay, "rate": rate}
+    runs = train.many(X[pool], y[pool], (128,), seeds=np.tile(seeds, len(tries)), rows=400,
+                      batch=32, steps=300, every=2, watch={"unseen": (X[unseen], y[unseen])},
+                      **{k: v.repeat(len(seeds)) for k, v in setting.items()})
+    took = [[steps_to_reach(curve, runs.steps, target) for target in targets]
+            for curve in runs.loss["unseen"]]
+    return np.reshape(took, (len(tries), len(seeds), -1)).swapaxes(1, 2)
+
+
+tuned, took = steps_taken(range(4), tuning), steps_taken(range(4, 10), judged)
+
+
+def quickest(allowed):
+    """For each target, the place of the allowed try that was quickest in tuning."""
+    return np.where(allowed, np.minimum(tuned.mean(2), 1e9), np.inf).argmin(0)
+
+
+own = np.array([quickest((kind == i)[:, None]) for i in range(len(kinds))])  # (kind, target)
+alike = rate[:, None] == rate[own[0]]
+shared = np.array([quickest(alike & (kind == i)[:, None]) for i in range(len(kinds))])
+last = np.flatnonzero(np.isfinite(tuned[own[0], every]).all(1))[-1]
+
+
+def times(i, target, longer=(1, 1)):
+    """Steps (times how much longer each takes) over the plain network's, ± standard error."""
+    plain, steps = took[own[[0, i], target], target]
+    if np.isinf([plain, steps]).any():
         return "not all arrive"
-    return f"{more.mean():.2f} ± {plot.standard_error(more):.2f}"
+    parts = steps / plain, longer
+    errors = [plot.standard_error(of) / np.mean(of) for of in parts]
+    mean = np.mean(parts[0]) * np.mean(longer)
+    return f"{mean:.2f} ± {mean * np.hypot(*errors):.2f}"
 
 
 fig, axes = plot.figure(2, width=9, height=3.2)
 colors = plot.INK, plot.SKY, plot.BLUE, plot.PINK, plot.ORANGE
-titles = "one rate for all: the plain network's", "each at its own rate"
-for ax, title, steps in zip(axes, titles, (shared, own), strict=True):
-    for name, of, color in zip(kinds, steps, colors, strict=True):
+titles = "all at the plain network's rate", "each at its own rate"
+for ax, title, chosen in zip(axes, titles, (shared, own), strict=True):
+    for name, of, color in zip(kinds, took[chosen, every], colors, strict=True):
         ends = np.isfinite(of).all(1)
         ax.errorbar(targets[ends], of[ends].mean(1), plot.standard_error(of[ends], 1),
                     color=color, label=name, linestyle="--" if name == "L2" else "-")
@@ -1010,8 +1035,8 @@ for ax, title, steps in zip(axes, titles, (shared, own), strict=True):
     ax.set_xticks([0.5, 0.3, 0.2, 0.1], ["0.5", "0.3", "0.2", "0.1"])
     ax.set_yticks([10, 30, 100, 300], ["10", "30", "100", "300"])
     ax.minorticks_off()
-axes[1].plot(targets[last], guess * own[0, last].mean(), "x", color=plot.INK, markersize=9,
-             markeredgewidth=2)
+axes[1].plot(targets[last], guess * took[own[0, last], last].mean(), "x", color=plot.INK,
+             markersize=9, markeredgewidth=2)
 axes[0].set_ylabel("steps (6 networks ± s.e.)")
 axes[0].legend(loc="lower right", fontsize=9)
 told = f"steps to {targets[last]:.2f} nats, p = 0.5 over p = 0: {times(2, last)}"
@@ -1019,39 +1044,52 @@ fig.suptitle(f"Each at its own rate, {told} (×: your guess)", x=0.01, ha="left"
 plot.show(fig, f"Steps against the target for five kinds of training; {told}.")
 
 # %% [markdown]
-# A line ends where a network no longer gets there in 300 steps. So look at three things: how far
-# the lines lie apart where the target is easy, where they end, and which of them need a rate of
+# A line ends at the last target that all networks reach in 300 steps. So look at three things: how
+# far the lines lie apart where the target is easy, where they end, and which of them need a rate of
 # their own. A large $p$ makes noisy gradients, and a rate that suits the plain network can be too
-# much for it. (The paper's recipe goes the other way: a *higher* rate, with high momentum, more
-# units, and a bound on the norm of their weights. More of that in {{overfitting}}.)
+# much for it. Moreover, in inverted dropout the same rate makes a step that is $1/(1-p)^2$ times as
+# large behind the mask ({{inverted_dropout}}). Srivastava et al. (2014, appendix A) recommend 10 to
+# 100 times the plain network's rate, but for standard dropout, with high momentum, more units, and
+# a bound on the norm of their weights; do not compare that with your rates directly.
 #
-# Steps are not seconds. Here is the bill.
+# A step can take longer with dropout than without, so the table gives steps and seconds.
 
 # %%
-per_step = milliseconds([(128, *kind) for kind in kinds.values()], rows=32)
-longer = (per_step / per_step[0]).mean(1)
-print("In multiples of the plain network, mean of 6 networks ± standard error:\n")
+per_step = milliseconds([(128, p, decays[0]) for p, decays in kinds.values()], rows=32)
+longer = per_step / per_step[0]
 easy = np.abs(targets - 0.3).argmin()
-goals = [f"{what} to {targets[of]:.2f}"
-         for what, of in (("steps", easy), ("steps", last), ("seconds", last))]
-print(f"{'':10}{'own rate':>8}{'a step':>8}" + "".join(f"{goal:>17}" for goal in goals))
+
+
+def marked(value, grid):
+    """The value that was chosen, and whether a better one may lie beyond the end of the grid."""
+    return f"{'≥' if value == max(grid) else '≤' if value == min(grid) else ''}{value:g}"
+
+
+print("Steps and times as multiples of the plain network's; mean of 6 networks ± standard error.")
+print("Seconds are those of your NumPy code. ≥ or ≤: the quickest rate is at an end of the grid.\n")
+print(f"{'':8}{'a step':>14}" + "".join(
+    f"{'rate':>8}{f'steps to {targets[of]:.2f}':>15}" for of in (easy, last))
+    + f"{f'seconds to {targets[last]:.2f}':>17}")
 for i, name in enumerate(kinds):
-    told = times(i, easy), times(i, last), times(i, last, longer[i])
-    print(f"{name:10}{rates[best[i]]:8g}{longer[i]:8.2f}" + "".join(f"{t:>17}" for t in told))
+    step = f"{longer[i].mean():.2f} ± {plot.standard_error(longer[i]):.2f}"
+    print(f"{name:8}{step:>14}" + "".join(
+        f"{marked(rate[own[i, of]], rates):>8}{times(i, of):>15}" for of in (easy, last))
+        + f"{times(i, last, longer[i]):>17}")
+print("\nL2's strength: " + ", ".join(
+    f"{marked(decay[own[-1, of]], strengths)} for {targets[of]:.2f}" for of in (easy, last)))
 
 # %% [markdown]
-# So the three sayings answer three questions, at least for this small network. *Minimal overhead*
-# is about a single step, and even there coins are not free. *Two to three times longer* is about
-# many steps, at a large $p$ or at a learning rate that was tuned for another network. *Faster
-# convergence* is about a target that the plain network can hardly reach: there dropout may be the
-# only one to arrive, though it is seldom first at an easy one. Before you believe any of the three,
-# ask for the target and for the rate.
+# So the three claims answer three questions, at least for this small network. That dropout costs
+# next to nothing is about a single step: read the column "a step". *Two to three times longer* is
+# about many steps, and depends on $p$ and on whose learning rate is used. Faster convergence is
+# about targets at the end of the plain network's line: see in the figure which lines go on beyond
+# it. Before you believe any of the three, ask for the target and for the learning rate.
 #
 # ## Back to the overfit network
 #
 # In {{start_here}} a wide network learned a few images by heart, and dropout narrowed the gap to
 # images that it had not seen. Here is such a network, with 256 hidden units and 300 images, trained
-# by nothing but your own code.
+# with your own gradients.
 
 # %% figure=true
 # A wide network and 300 images, trained with your own gradients, with and without dropout.
@@ -1059,17 +1097,18 @@ looks = np.arange(0, 601, 30)
 losses = np.empty((2, 5, 2, len(looks)))  # p, seed, seen or not, look
 for i, p in enumerate((0.0, 0.5)):
     for seed in range(5):
-        rng = np.random.default_rng(seed)
+        rng, coins = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
         net = {"W1": rng.normal(0, 0.2, (256, 64)), "b1": np.zeros(256),
                "W2": rng.normal(0, 0.1, (10, 256)), "b2": np.zeros(10)}
+        own, unseen = np.split(rng.choice(len(X), 600, replace=False), 2)  # the same at either p
         change = momentum(0.05)
         for step in range(looks[-1] + 1):
             if step in looks:
-                for k, rows in enumerate((order[:300], order[600:900])):
-                    loss = mlp_loss_and_gradients(net, X[rows], y[rows], 0.0, rng)[0]
+                for k, rows in enumerate((own, unseen)):
+                    loss = mlp_loss_and_gradients(net, X[rows], y[rows], 0.0, coins)[0]
                     losses[i, seed, k, step // 30] = loss
-            rows = rng.choice(order[:300], 32, replace=False)
-            changes = change(mlp_loss_and_gradients(net, X[rows], y[rows], p, rng)[1])
+            rows = rng.choice(own, 32, replace=False)
+            changes = change(mlp_loss_and_gradients(net, X[rows], y[rows], p, coins)[1])
             net = {k: net[k] + changes[k] for k in net}
 
 fig, axes = plot.figure(2, height=2.8)
@@ -1140,10 +1179,10 @@ plot.show(fig, f"Loss on seen and unseen images against steps, without and with 
 # %% [markdown]
 # ## What we found
 #
-# - A random direction and a frozen mask check the gradient of a whole network at the price of two
-#   calls.
+# - A random direction and a frozen mask check the gradient of a whole weight matrix with two calls
+#   of the loss.
 # - A dropped unit's weights get no gradient, and still move under any optimiser with a memory.
-# - Dropping units saves no time in a step.
+# - Dropping other units in each row saves no time in a step (here NumPy, on a CPU).
 # - What dropout costs in steps depends on $p$, on the learning rate and on the target.
 #
 # **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, *Dropout: a simple way to
@@ -1155,5 +1194,5 @@ plot.show(fig, f"Loss on seen and unseen images against steps, without and with 
 # **Stretch.** Make the first figure again with `momentum(0.02)`, ten times the rate. What share of
 # the rows is idle, how far do they move, and what would you have concluded without that share?
 #
-# **Still open.** PyTorch writes the backward pass for you. What is left to do wrong? That is
+# **Still open.** PyTorch writes the backward pass for you. What is left to get wrong? That is
 # {{pytorch}}.
