@@ -597,7 +597,7 @@ def dropped_motion(optimizer, params, X, y, p, rng):
 rng = expect.rng()
 rows, labels = rng.uniform(1, 2, size=(6, 3)), rng.integers(3, size=6)
 net = {"W1": rng.normal(size=(8, 3)), "b1": 3 + rng.normal(size=8),
-       "W2": rng.normal(size=(3, 8)), "b2": np.zeros(3)}
+       "W2": 0.1 * rng.normal(size=(3, 8)), "b2": np.zeros(3)}
 net["b1"][0] = -50  # one unit that is always off, so that there are idle rows without dropout
 seen, added = [], []
 

@@ -1103,8 +1103,7 @@ if importlib.util.find_spec("keras") is None:
     print("Keras is not installed here, so there is nothing to compare with.")
 else:
     os.environ.setdefault("KERAS_BACKEND", "torch")
-    import keras
-
+    keras = importlib.import_module("keras")
     layer, ones = keras.layers.Dropout(0.5, noise_shape=(200, 1, 50)), torch.ones(200, 5, 50)
     theirs = torch.tensor(keras.ops.convert_to_numpy(layer(ones, training=True)))
     for name, out in (("Keras", theirs), ("yours", noise_shape_dropout(ones, 0.5, (200, 1, 50)))):
