@@ -1060,23 +1060,26 @@ longer = per_step / per_step[0]
 easy = np.abs(targets - 0.3).argmin()
 
 
-def marked(value, grid):
-    """The value that was chosen, and whether a better one may lie beyond the end of the grid."""
+def marked(values, grid, i, target):
+    """What was chosen, and whether a better value may lie beyond the end of the grid."""
+    value = values[own[i, target]]
+    if np.isinf(tuned[own[i, target], target]).any():
+        return "none"
     return f"{'≥' if value == max(grid) else '≤' if value == min(grid) else ''}{value:g}"
 
 
 print("Steps and times as multiples of the plain network's; mean of 6 networks ± standard error.")
-print("Seconds are those of your NumPy code. ≥ or ≤: the quickest rate is at an end of the grid.\n")
+print("Seconds are those of your NumPy code. ≥ or ≤: the quickest is at an end of the grid.\n")
 print(f"{'':8}{'a step':>14}" + "".join(
     f"{'rate':>8}{f'steps to {targets[of]:.2f}':>15}" for of in (easy, last))
     + f"{f'seconds to {targets[last]:.2f}':>17}")
 for i, name in enumerate(kinds):
     step = f"{longer[i].mean():.2f} ± {plot.standard_error(longer[i]):.2f}"
     print(f"{name:8}{step:>14}" + "".join(
-        f"{marked(rate[own[i, of]], rates):>8}{times(i, of):>15}" for of in (easy, last))
+        f"{marked(rate, rates, i, of):>8}{times(i, of):>15}" for of in (easy, last))
         + f"{times(i, last, longer[i]):>17}")
 print("\nL2's strength: " + ", ".join(
-    f"{marked(decay[own[-1, of]], strengths)} for {targets[of]:.2f}" for of in (easy, last)))
+    f"{marked(decay, strengths, -1, of)} for {targets[of]:.2f}" for of in (easy, last)))
 
 # %% [markdown]
 # So the three claims answer three questions, at least for this small network. That dropout costs
