@@ -315,6 +315,35 @@ def evaluate(model, X, y):
         for module, mode in zip(model.modules(), before, strict=True):
             module.training = mode
 
+# %% setup=true
+# For the checks: a network with a part that learns in evaluation mode only.
+class Half(nn.Module):
+    """Three classes from four inputs, the last two of which are always dropped in training."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self.linear, self.drop = nn.Linear(4, 3).double(), nn.Dropout(1.0)
+        with torch.no_grad():
+            self.linear.weight.copy_(weights)
+            self.linear.bias.zero_()
+
+    def forward(self, x):
+        return self.linear(torch.cat([x[:, :2], self.drop(x[:, 2:])], 1))
+
+
+def followed(weights, x, labels, modes, rate):
+    """`Half`'s weights (with its biases in the last column) after each full step, by hand.
+
+    Step k is made in training mode if modes[k].
+    """
+    W, path = torch.cat([weights, torch.zeros(3, 1)], 1), []
+    for training in modes:
+        h = torch.cat([x, torch.ones(len(x), 1)], 1)
+        h[:, 2:4] *= not training
+        W = W - rate * ((h @ W.T).softmax(1) - F.one_hot(labels, 3)).T @ h / len(x)
+        path.append(W)
+    return path
+
 # %% [markdown]
 # `no_grad()` and `eval()` are often taken for one switch. The first stops the recording of
 # gradients and nothing else; the second hands a flag down and nothing else. To measure, you need
@@ -362,35 +391,6 @@ def train_and_watch(model, X, y, X_test, y_test, epochs, rate=0.1):
 for p in (0.0, 0.9):
     watched = train_and_watch(example(p, hidden=16), X, y, X_test, y_test, 6, 0.3)
     print(f"p = {p}: accuracy after each epoch", *(f"{accuracy:.2f}" for accuracy in watched))
-
-# %% setup=true
-# For the checks: a network with a part that learns in evaluation mode only.
-class Half(nn.Module):
-    """Three classes from four inputs, the last two of which are always dropped in training."""
-
-    def __init__(self, weights):
-        super().__init__()
-        self.linear, self.drop = nn.Linear(4, 3).double(), nn.Dropout(1.0)
-        with torch.no_grad():
-            self.linear.weight.copy_(weights)
-            self.linear.bias.zero_()
-
-    def forward(self, x):
-        return self.linear(torch.cat([x[:, :2], self.drop(x[:, 2:])], 1))
-
-
-def followed(weights, x, labels, modes, rate):
-    """`Half`'s weights (with its biases in the last column) after each full step, by hand.
-
-    Step k is made in training mode if modes[k].
-    """
-    W, path = torch.cat([weights, torch.zeros(3, 1)], 1), []
-    for training in modes:
-        h = torch.cat([x, torch.ones(len(x), 1)], 1)
-        h[:, 2:4] *= not training
-        W = W - rate * ((h @ W.T).softmax(1) - F.one_hot(labels, 3)).T @ h / len(x)
-        path.append(W)
-    return path
 
 # %% check="train_and_watch" points=2
 # Every epoch is trained in training mode: seen by what the weights become.
@@ -672,6 +672,27 @@ class Late(nn.Module):
 print("made:  ", [type(layer).__name__ for layer in Late().children()])
 print("called:", [type(layer).__name__ for layer in call_order(Late(), X[:2])])
 
+# %% setup=true
+# For the checks: networks whose classes have names that nobody can know.
+def nameless(forward, *, kind="", **parts):
+    """A module with these parts and this `forward(self, *inputs)`; `kind` ends its class's name."""
+    letters = expect.rng().choice(list("abcdefghijklmnoprstuvwz"), 8)
+    name = "".join(letters).title() + kind
+    module = type(name, (nn.Module,), {"forward": forward})()
+    for part, value in parts.items():
+        setattr(module, part, value)
+    return module
+
+
+def told(found):
+    """What was found, as text."""
+    return ", ".join(sorted(found)) or "nothing"
+
+
+def either_way():
+    """True and False, in an order that nobody can know."""
+    return [bool(sick) for sick in expect.rng().permutation([True, False])]
+
 # %% [markdown]
 # ## Exercise: `find_dropout_bugs`
 #
@@ -743,27 +764,6 @@ ax.tick_params(length=0)
 ax.set_aspect("auto")
 ax.set_title("What your tool finds (blue)")
 plot.show(fig, "For five networks, which of three bugs your tool reports.")
-
-# %% setup=true
-# For the checks: networks whose classes have names that nobody can know.
-def nameless(forward, *, kind="", **parts):
-    """A module with these parts and this `forward(self, *inputs)`; `kind` ends its class's name."""
-    letters = expect.rng().choice(list("abcdefghijklmnoprstuvwz"), 8)
-    name = "".join(letters).title() + kind
-    module = type(name, (nn.Module,), {"forward": forward})()
-    for part, value in parts.items():
-        setattr(module, part, value)
-    return module
-
-
-def told(found):
-    """What was found, as text."""
-    return ", ".join(sorted(found)) or "nothing"
-
-
-def either_way():
-    """True and False, in an order that nobody can know."""
-    return [bool(sick) for sick in expect.rng().permutation([True, False])]
 
 # %% check="find_dropout_bugs" points=1
 # Healthy networks get no report.
