@@ -1046,11 +1046,12 @@ plot.show(fig, f"Steps against the target for five kinds of training; {told}.")
 # %% [markdown]
 # A line has a point for each target that all networks reach in 200 steps, and ends at the last. So
 # look at three things: how far the lines lie apart where the target is easy, where they end, and
-# which of them need a rate of their own. A large $p$ makes noisy gradients, and a rate that suits the plain network can be too
-# much for it. Moreover, in inverted dropout the same rate makes a step that is $1/(1-p)^2$ times
-# as large behind the mask ({{inverted_dropout}}). Srivastava et al. (2014, appendix A) recommend
-# 10 to 100 times the plain network's rate, but for standard dropout, with high momentum, more
-# units, and a bound on the norm of their weights; do not compare that with your rates directly.
+# which of them need a rate of their own. A large $p$ makes noisy gradients, and a rate that suits
+# the plain network can be too much for it. Moreover, in inverted dropout the same rate makes a step
+# that is $1/(1-p)^2$ times as large behind the mask ({{inverted_dropout}}). Srivastava et al.
+# (2014, appendix A) recommend 10 to 100 times the plain network's rate, but for standard dropout,
+# with high momentum, more units, and a bound on the norm of their weights; do not compare that with
+# your rates directly.
 #
 # A step can take longer with dropout than without, so the table gives steps and seconds.
 
