@@ -39,12 +39,6 @@ LINES, LONGEST = 20, 4_000
 PYTHON, COLOURED = PythonLexer(), HtmlFormatter(nowrap=True)
 MARKS = {"passed": "✓", "failed": "✗", "open": "○"}
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-FAILED = re.compile(
-    r"(?P<case>.*?)\n  expected: (?P<expected>.*?)\n  found: +(?P<found>.*?)"
-    r"(?:\n  hint: +(?P<hint>.*))?",
-    re.DOTALL,
-)
-"""How a failed check reads where no fields came with it: in nbgrader's own grading."""
 
 
 @dataclass(frozen=True)
@@ -164,11 +158,11 @@ def message(cell: NotebookNode) -> Message | None:
         said = ESCAPES.sub("", "\n".join(output.get("traceback", []))).strip()
         match cell.metadata.get(FIELDS):
             case {"case": str(c), "expected": str(e), "found": str(f), "hint": str(h)}:
-                told = Message(c, e, f, h)
-                if told.text.split() == said.split():
-                    return told
-        if match := FAILED.fullmatch(said):
-            return Message(*(text or "" for text in match.group(1, 2, 3, 4)))
+                fields = Message(c, e, f, h)
+                if fields.text.split() == said.split():
+                    return fields
+        if (told := Message.read(said)) is not None:
+            return told
         name, value = output.get("ename", ""), str(output.get("evalue", ""))[:LONGEST]
         return Message(found=value if name == "Stopped" else f"{name}: {value}".strip(": "))
     noise = "".join(o.text for o in outputs if o.output_type == "stream" and o.name == "stderr")
@@ -186,7 +180,7 @@ def page(notebook: NotebookNode, lesson: str, grades: Grades, address: str = "")
     body = [
         f"<h1>{title}</h1>",
         f"<p class='score'><strong>{grades.points:g}</strong> of {grades.most:g} points</p>",
-        *([f"<p class='aside'>{_waiting(open_)}</p>"] if open_ else []),
+        *([f"<p class='aside'>{waiting(open_)}.</p>"] if open_ else []),
         *([f"<p class='aside'>{grades.penalty:g} points were taken off, as it came late.</p>"]
           if grades.penalty else []),
         *([f"<p class='aside'><a href='{html.escape(address, quote=True)}' target='_top'>"
@@ -214,8 +208,9 @@ def document(title: str, body: list[str]) -> str:
     ])  # fmt: skip
 
 
-def _waiting(points: float) -> str:
-    return f"{points:g} {'point waits' if points == 1 else 'points wait'} for a person."
+def waiting(points: float) -> str:
+    """How many points nobody has given or taken yet."""
+    return f"{points:g} {'point waits' if points == 1 else 'points wait'} for a person"
 
 
 @cache

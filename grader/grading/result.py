@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,11 @@ GRADER = "2"
 """Which grader a result is of; another one grades every submission anew."""
 FIELDS = "check_message"
 """Where a graded notebook's cell has the fields of its failed check."""
+TEXT = re.compile(
+    r"(.*?)\n  expected: (.*?)\n  found: +(.*?)(?:\n  hint: +(.*))?",
+    re.DOTALL,
+)
+"""A failed check in four lines."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,12 @@ class Message:
         fields = {"expected: ": self.expected, "found:    ": self.found, "hint:     ": self.hint}
         lines = [f"  {label}{value}" for label, value in fields.items() if value]
         return "\n".join([self.case, *lines]) if self.case else self.found
+
+    @classmethod
+    def read(cls, text: str) -> Message | None:
+        """The message of which this is the `text`; None where no case is told."""
+        match = TEXT.fullmatch(text)
+        return match and cls(*(field or "" for field in match.group(1, 2, 3, 4)))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.grading import report
-from grader.grading.page import BLANK
+from grader.grading.page import BLANK, MARKS, waiting
 from grader.grading.report import Exercise
 from grader.grading.result import Graded, Message, Row
 
@@ -44,10 +44,9 @@ def show(graded: Graded, title: str, page: str, console: Console) -> None:
             console.print(Padding(_fields(message), (0, 0, 1, 4)))
     for note in graded.notes:
         console.print(f"note: {escape(note)}", highlight=False)
-    waiting = sum(row.max for row in graded.rows if row.points is None)
-    wait = f" · {waiting:g} point{'s wait' if waiting != 1 else ' waits'} for a person"
-    total = f"\n[bold]{graded.points:g} of {graded.max:g} points[/]{wait if waiting else ''}"
-    console.print(total, highlight=False)
+    wait = sum(row.max for row in graded.rows if row.points is None)
+    total = f"\n[bold]{graded.points:g} of {graded.max:g} points[/]"
+    console.print(total + (f" · {waiting(wait)}" if wait else ""), highlight=False)
     console.print(f"page: {escape(page)}", highlight=False, soft_wrap=True)
 
 
@@ -61,16 +60,16 @@ def _state(rows: list[Row]) -> tuple[str, str, str]:
     """A colour, a mark and words for how an exercise ended."""
     lost = [row for row in rows if row.lost]
     if any(row.points is None for row in rows):
-        return "yellow", "○", "waits for a person"
+        return "yellow", MARKS["open"], "waits for a person"
     if not lost:
-        return "green", "✓", "passed"
+        return "green", MARKS["passed"], "passed"
     if all(row.message is not None and row.message.found in UNWRITTEN for row in lost):
-        return "yellow", "○", BLANK
+        return "yellow", MARKS["open"], BLANK
     others = Counter(row.outcome for row in lost if row.outcome != "failed")
     words = (
         others.most_common(1)[0][0] if others else "partly" if len(lost) < len(rows) else "failed"
     )
-    return "red", "✗", words
+    return "red", MARKS["failed"], words
 
 
 def _messages(rows: list[Row]) -> list[Message]:
@@ -116,10 +115,10 @@ def show_class(results: list[Graded], console: Console, most: int = 40) -> None:
         mean = sum(graded.points for graded in members) / len(members)
         score = f"mean {mean:.1f} of {members[0].max:g}"
         console.print(f"{lesson}: {len(members)} graded ({outcomes}), {score}", highlight=False)
-        waiting = sum(row.points is None for graded in members for row in graded.rows)
-        if waiting:
-            words = "answer waits" if waiting == 1 else "answers wait"
-            console.print(f"{waiting} {words} for a person, in Formgrader.", highlight=False)
+        answers = sum(row.points is None for graded in members for row in graded.rows)
+        if answers:
+            words = "answer waits" if answers == 1 else "answers wait"
+            console.print(f"{answers} {words} for a person, in Formgrader.", highlight=False)
 
 
 def show_report(title: str, exercises: list[Exercise], console: Console, most: int = 5) -> None:

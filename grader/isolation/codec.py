@@ -59,28 +59,6 @@ def encode_tensor(value: torch.Tensor) -> list[Any]:
     return [_name(value.dtype), list(value.shape), array_bytes(data)]
 
 
-def form(value: Any) -> tuple[Any, ...] | None:
-    """All of the state of an array, or of a tensor without a gradient, but its bytes; else None."""
-    if isinstance(value, torch.Tensor):
-        leaf = value.is_leaf
-        if leaf and value.grad is not None:
-            return None
-        at = value.data_ptr(), value.dtype, value.shape, value.stride()
-        return *at, value.requires_grad, leaf
-    if isinstance(value, np.ndarray):
-        return value.dtype, value.shape, value.flags.writeable, value.flags.fnc
-    return None
-
-
-def window(value: Any) -> np.ndarray | None:
-    """The bytes of a plain tensor where they lie, as long as its form is the same; else None."""
-    if type(value) not in (torch.Tensor, torch.nn.Parameter) or value.device.type != "cpu":
-        return None
-    if value.is_conj() or value.is_neg() or not value.data_ptr() or not value.is_contiguous():
-        return None
-    return value.detach().reshape(-1).view(torch.uint8).numpy()
-
-
 def encode_state(value: Any) -> list[Any]:
     """A state (of a generator, of an optimiser) by value: containers without identity."""
     if isinstance(value, dict):

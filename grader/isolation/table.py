@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import io
 import json
-import operator
 import pickle
 import sys
 from collections.abc import Callable
@@ -26,6 +25,7 @@ import torch
 from grader.isolation import codec
 from grader.isolation.codec import Received
 from grader.isolation.frames import Broken, Parts, flatten
+from grader.isolation.glance import CONTAINERS, Glance
 
 DEPTH = 60
 """How deep containers may lie in one another."""
@@ -75,8 +75,8 @@ class Table:
         self.objects: dict[int, Any] = {}
         self.numbers: dict[int, int] = {}
         self.known: dict[int, Any] = {}
-        self.watched: dict[int, tuple[str, Any, np.ndarray | None]] = {}
-        """Of some: the text of `known`, its form or entries then, a window on its bytes."""
+        self.watched: dict[int, tuple[str, Glance | None]] = {}
+        """A glance at an object, and the text of `known` at that time."""
         self.ended: list[int] = []
         self.next = 0 if self.referee else 1
 
@@ -120,8 +120,8 @@ class Table:
             if sys.getrefcount(self.objects[number]) > 2:
                 continue
             thing = self.objects[number]
-            if isinstance(thing, list | dict | set):
-                if not self._as_watched(number, thing):
+            if isinstance(thing, CONTAINERS):
+                if not self._unchanged(number, thing):
                     continue  # to look closer is to give numbers to what may be new in it
             elif self._changed(number, thing):
                 continue  # the check changed it and let go of it: the other end must hear of that
@@ -139,39 +139,19 @@ class Table:
 
     def _changed(self, number: int, thing: Any) -> list[Any] | None:
         """The state of an object, where it is no longer the one that the other end knows."""
-        if self._as_watched(number, thing):
+        if self._unchanged(number, thing):
             return None
         state = self._state(thing, 0)
         if _snapshot(state) != self.known[number]:
             return state
-        self._watch(number, thing)
+        self.watched[number] = self.known[number][0], Glance.of(thing)
         return None
 
-    def _watch(self, number: int, thing: Any) -> None:
-        """Keep in short what an object is like that the other end knows."""
-        text, content = self.known[number][0], codec.window(thing)
-        if content is not None or type(thing) is np.ndarray:
-            self.watched[number] = text, codec.form(thing), content
-        elif isinstance(thing, list | dict | set):
-            self.watched[number] = text, _entries(thing), None
-
-    def _as_watched(self, number: int, thing: Any) -> bool:
-        """Whether an object is surely as the other end knows it.
-
-        Hundreds are asked for each message, of which next to none has changed. So of arrays and
-        tensors the bytes alone are compared where the form is the same, and of a container
-        whether its entries are the same objects: those that can change are in the table too.
-        """
+    def _unchanged(self, number: int, thing: Any) -> bool:
+        """Whether a glance is enough to see that an object is as the other end knows it."""
         text, parts = self.known[number]
-        known, before, window = self.watched.get(number, (None, [], None))
-        if known is not text:
-            return False
-        if isinstance(thing, list | dict | set):
-            entries = _entries(thing)
-            return len(entries) == len(before) and all(map(operator.is_, entries, before))
-        if before != codec.form(thing):
-            return False
-        return (thing.tobytes() if window is None else window.tobytes()) == parts[0]
+        known, glance = self.watched.get(number, ("", None))
+        return glance is not None and known is text and glance.holds(thing, parts)
 
     def _encode(self, value: Any, depth: int) -> Any:
         kind = type(value)
@@ -472,13 +452,6 @@ class Table:
             if leaf and bool(requires) != value.requires_grad:
                 value.requires_grad_(bool(requires))
             value.grad = None if grad is None else self.received.tensor(*grad)
-
-
-def _entries(container: Any) -> list[Any]:
-    """What a list, dict or set holds: an entry that is the same object has not been replaced."""
-    if isinstance(container, dict):
-        return [*dict.keys(container), *dict.values(container)]
-    return [*(list if isinstance(container, list) else set).__iter__(container)]
 
 
 def _few(entries: Any) -> list[Any]:

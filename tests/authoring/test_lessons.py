@@ -11,17 +11,14 @@ from dropoutlab import expect
 from grader.authoring.build import released
 from grader.authoring.lesson import Cell, Lesson
 
-TRAINED = {"fit", "ablation"}
-"""Exercises whose checks train networks; what they say of answers is asked of the grader too."""
-
 
 def each(kind: str):
     """Parametrise over the cells of a kind, in all lessons."""
 
     def marks(cell: Cell) -> list[pytest.MarkDecorator]:
-        if cell.name not in TRAINED:
+        if cell.name not in rehearsal.TRAINED:
             return []
-        again = [pytest.mark.long("every answer, in the tests' own process")]
+        again = [pytest.mark.long("every answer, in the tests' own process")]  # the grader is asked
         return [pytest.mark.slow, *(again if kind in ("mistake", "correct") else [])]
 
     cells = [(lesson, cell) for lesson in LESSONS for cell in lesson.of(kind)]

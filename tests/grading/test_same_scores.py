@@ -41,8 +41,6 @@ LIMITS = Limits(check=600, submission=3600)
 """Whatever else the machine does; what takes too long is asked elsewhere."""
 SEEDS = 300
 """A cell may be judged differently where chance decides: some of so many draws must show it."""
-TRAINED = {"fit", "ablation"}
-"""Exercises whose checks train networks."""
 OFTEN = {"13_inverted_dropout"}
 """What nbgrader, which takes minutes for some lessons, grades in every run of the tests."""
 
@@ -83,7 +81,7 @@ def every_answer(lesson: Lesson) -> tuple[Lesson, dict[str, Cell]]:
 def _asked(lesson: Lesson, answer: Cell) -> list[Cell]:
     """The checks of an answer; where they train, no more than those that a mistake's words need."""
     checks = lesson.of("check", answer.name)
-    if answer.kind == "mistake" and answer.name in TRAINED:
+    if answer.kind == "mistake" and answer.name in rehearsal.TRAINED:
         named = [k for k, check in enumerate(checks, 1) if answer.says in check.source]
         return checks[: max(named, default=len(checks))]
     return checks

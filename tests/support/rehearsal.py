@@ -8,7 +8,7 @@ from grader.authoring.lesson import Lesson
 from grader.authoring.rules import EXPLORER
 from grader.authoring.trial import execute, stage, verdict
 
-__all__ = ["SECONDS", "execute", "ready", "shown", "stage", "verdict"]
+__all__ = ["SECONDS", "TRAINED", "execute", "ready", "shown", "stage", "verdict"]
 
 SECONDS = {  # they train many networks
     "21_overfitting": 180,
@@ -19,6 +19,8 @@ SECONDS = {  # they train many networks
     "51_capstone": 120,
 }
 """Processor time, of all cores together, that a lesson may take; others 30."""
+TRAINED = {"fit", "ablation"}
+"""Exercises whose checks train networks."""
 
 
 def ready(lesson: Lesson, **answers: str) -> dict[str, Any]:
