@@ -10,7 +10,7 @@
 # In this course you build dropout, from a coin flip for each neuron to GPU programs that never
 # store a mask. Before you build it, see what it does.
 #
-# Press **Shift + Enter** to run a cell, and go from top to bottom. Begin with this one, which
+# Press **Shift + Enter** to run a cell, and go from top to bottom. Begin with the cell below, which
 # imports what the lesson needs.
 
 # %% setup=true
@@ -45,7 +45,8 @@ plot.show(fig, "A handwritten digit in each of twelve small pictures, with its l
 # The network has 128 hidden units, and so nearly ten thousand weights for 200 images: room enough
 # to learn every label by heart, the wrong ones too. The next cell trains it with ten rates of
 # dropout and three shares of wrong labels, five times each on a different 200 images, so that you
-# don't depend on the luck of one network. It takes a few seconds. Click to unfold its code.
+# don't depend on the luck of one network. It takes a few seconds and prints
+# nothing; the next section shows the result. Click to unfold its code.
 
 # %% figure=true
 # 150 networks learn: ten rates of dropout, three shares of wrong labels, five sets of images.
@@ -92,7 +93,9 @@ plot.show(fig, f"Two bars: {own.mean():.1f} % error on its own images, {new.mean
 
 # %% [markdown]
 # The distance between the two errors is the **gap**, and a network with a wide one is said to
-# **overfit**: much of what it learned is true of its own images only.
+# **overfit**: much of what it learned is true of its own images only. (After ± stands a *standard
+# error*: how far the mean of five runs is likely to be off. Where ± is the scatter of single runs,
+# a figure says "sd".)
 #
 # ## Close the gap
 #
@@ -245,10 +248,13 @@ print(f"MNIST    for later, is looked for in DROPOUT_DATA = {os.environ.get('DRO
 #
 # - **Validate**, in the toolbar above, runs the whole notebook afresh and says which checks fail.
 #   Do this before you hand in, since cells that ran in another order can mislead you.
-# - **On your own**: save the notebook, and run `python3 grader grade 00` in a terminal. You get the
-#   verdict of every check, hidden ones included, and a report to open in the browser.
+# - **On your own**: save the notebook, open a terminal here (*File → New → Terminal*), and run
+#   `grade 00`. (In a terminal of your own, go to the course's folder and run `python3 grader grade
+#   00`.) You get the verdict of every check, hidden ones included, and a page to open in the
+#   browser.
 # - **In a class**: *Nbgrader → Assignment List* in the menu fetches and submits; so does `python3
-#   grader submit 00`. Your instructor returns the feedback in the same place.
+#   grader submit 00`, in the course's folder. Your instructor returns the feedback in the same
+#   place.
 #
 # You cannot break a lesson: checks are locked, and grading restores them.
 #

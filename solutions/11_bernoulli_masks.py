@@ -32,8 +32,8 @@ from dropoutlab import check_probability, data, expect, explore, plot, train
 # Why do that? The inventors of dropout point to biology. Half of a child's genes come from each
 # parent, so no gene can rely on the others that it worked with before. What evolution favours may
 # then be **mixability**, the ability of a gene to work with whichever others it meets (Livnat and
-# others, 2010). The inventors of dropout hoped for the same from units that cannot rely on one
-# another. That is a motive, not a proof: see {{coadaptation}}.
+# others, 2010). They hoped for the same from units that cannot rely on one another. That is a
+# motive, not a proof: see {{coadaptation}}.
 #
 # The coins of a layer, written as 1 and 0, are its **mask**. The units that are left are the
 # **survivors**, and the network that they form is a **thinned network**. Here the layer is the

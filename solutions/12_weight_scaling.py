@@ -92,8 +92,7 @@ plot.show(fig, "Histograms, for five networks, of what thinned and whole ones se
 #
 # <details><summary>Answer</summary>
 #
-# By $1-p$. The paper's $p$ is the probability of keeping. Above, three of four units were dropped,
-# so the weights must become a quarter of what they were, not three quarters.
+# By the probability of keeping, $1-p$ here. The paper's $p$ is not ours.
 # </details>
 #
 # You will build this remedy in three steps: drop units in training, scale the weights behind them,
@@ -222,7 +221,7 @@ def scaled_weights(W, p):
     W : (outputs, inputs), left as it is; its inputs were dropped in training
     p : probability of dropping in training
     Returns a new array of W's shape and dtype.
-    Source: Srivastava et al. 2014, section 4, where p keeps: W_test = p W.
+    Source: Srivastava et al. 2014, section 4.
     """
     check_probability(p)
     ### BEGIN SOLUTION
@@ -578,7 +577,8 @@ def preactivation_variance(w, x, p):
 # distribution with *your* mean and variance. Two panels show random units; the third shows the
 # correct digit's output unit in one of the trained networks, with its 128 hidden units as inputs.
 # Each title gives the largest gap between the cumulative distribution function of $z$ and the
-# normal one (the Kolmogorov–Smirnov distance): 0 means exactly normal, and it cannot exceed 1.
+# normal one (the Kolmogorov–Smirnov distance): 0 means exactly normal, and it cannot exceed 1. (For
+# scale: one fair coin, with its two values, is 0.34 away.)
 #
 # **Commit yourself first: how large is that gap with 12 inputs?**
 
@@ -724,9 +724,10 @@ plot.show(fig, "Share missed behind a ReLU against the number of inputs, for thr
 # candidates for use, scaled and unscaled. On the right is what is left of each behind a ReLU.
 #
 # **Try**: how many inputs does it take before the histogram fills your curve? (An input "pulls
-# back" if its weight is negative.) Set the inputs that pull back to 0 %: how do the two blue bars
-# on the right compare? Set them to 50 % and change the draw: can you find a scaled unit that
-# sends nothing while its thinned ones send something? (Click a slider, then use the arrow keys.)
+# back" if its weight is negative.) Set the inputs that pull back to 0 %: how do *thinned, mean* and
+# *scaled* on the right compare? Set them to 50 % and change the draw: can you find a scaled unit
+# that sends nothing while its thinned ones send something? (Click a slider, then use the arrow
+# keys.)
 
 # %%
 explore.preactivation(dropout_train, preactivation_mean, preactivation_variance)

@@ -31,8 +31,11 @@ from dropoutlab import check_probability, data, expect, explore, plot, survivors
 #
 # Below, networks with one and with three hidden layers learn handwritten digits with standard
 # dropout at $p = 0.5$, five of each. After every epoch they are tested twice: with their weights
-# scaled, and as they are. **Commit yourself first. Take the network with one hidden layer at the
-# end of its training: by how many percentage points does its error rate rise if nobody scales?**
+# scaled, and as they are. Two numbers are looked at: the error rate, and the *log loss*, the mean
+# of $-\log$ of the probability that the network gives to the right class, in *nats*, the unit of
+# the natural logarithm. (A network that is sure and wrong pays much. The outputs before the softmax
+# are called *logits*.) **Commit yourself first. Take the network with one hidden layer at the end
+# of its training: by how many percentage points does its error rate rise if nobody scales?**
 
 # %% guess=true
 my_guess = 30  # percentage points
@@ -596,7 +599,7 @@ plot.show(fig, f"Log loss of five networks as they came and converted. {told}.")
 # | --- | --- | --- |
 # | units of a layer | $n$ | at least $n/(1-p)$ |
 # | learning rate | the best one | 10 to 100 times as high |
-# | momentum | 0.9 | 0.95 to 0.99 |
+# | momentum (each step repeats that share of the one before) | 0.9 | 0.95 to 0.99 |
 # | norm of a hidden unit's incoming weights | free | bounded, typically by 3 to 4 |
 #
 # Dropout, it explains, makes the gradients so noisy that many cancel one another; larger steps make
@@ -760,7 +763,7 @@ plot.show(fig, "The lowest log loss against the learning rate, without dropout a
                f"schemes. {told}.")
 
 # %% [markdown]
-# (In brackets: one standard error down and up, over four networks. In 30 epochs: with more, lower
+# (In brackets: one standard error down and up, over four networks. With more than 30 epochs, lower
 # rates would do better.) Compare the first number with the paper's 10 to 100. The paper used other
 # networks and other data, and where a curve has a flat bottom, its best rate is not a sharp number.
 # For the last number you have shown: with $V = (1-p)\,W$ it would be 4 at $p=0.5$ if only the
@@ -812,7 +815,7 @@ explore.scaling(inverted_dropout)
 #
 # - [ ] error rate
 # - [x] log loss
-# - [ ] speed
+# - [ ] the order of the classes
 #
 # Hint: look at the blue curves of this lesson's first figure.
 

@@ -19,7 +19,7 @@
 # %% setup=true
 import numpy as np
 
-from dropoutlab import check_probability, data, expect, explore, plot, train
+from dropoutlab import check_probability, data, expect, explore, plot, survivors, train
 
 # %% [markdown]
 # ## Where we stand
@@ -138,7 +138,7 @@ print("backward", relu_backward(np.array([10.0, 10.0, -4.0]), cache))
 # ## Exercise: `dropout_forward`
 #
 # This is the function of {{inverted_dropout}}, and one thing more: it leaves a cache. What goes
-# into it is your choice.
+# into it is your choice. (`survivors(x, p, rng)` draws the mask, if you like.)
 
 # %% exercise="dropout_forward"
 def dropout_forward(x, p, rng, training):
@@ -164,7 +164,7 @@ def dropout_forward(x, p, rng, training):
 # by entry. What is that something?
 
 # %% [markdown] hint="dropout_forward"
-# Uniform numbers of x's whole shape, compared with `p`, give the mask. Which side survives?
+# A mask is drawn from `rng` once, and is needed twice: for the output, and in the cache.
 
 # %% [markdown] hint="dropout_forward"
 # Evaluation needs a cache as well: what would have to lie in it, so that the backward pass need not
@@ -251,7 +251,7 @@ with expect.case("dropout_forward(x, 1.0, rng, True)"):
 def dropout_forward(x, p, rng, training=True):
     if not training or p == 0:
         return x.copy(), None
-    dropped = rng.choice([True, False], size=x.shape, p=[p, 1 - p])
+    dropped = ~survivors(x, p, rng)
     return np.where(dropped, 0, x / (1 - p if p < 1 else 1)), {"dropped": dropped, "p": p}
 
 # %% [markdown]
@@ -477,17 +477,16 @@ def dropout_backward(dy, cache):
 # %% [markdown]
 # Two ideas are common here. *A dropped unit sends 0, so its gradient vanishes by itself.* It does
 # not: `dy` says how the loss *would* change if $y_i$ did, and knows nothing of the mask. And *the
-# backward pass can draw its own mask*: that is the second bar of the figure above.
+# backward pass can draw its own mask*: that is the second bar of this lesson's first figure.
 #
 # ## Explore: which weights learn in one step
 #
 # A small network, with your two functions between its layers. Blue weights get a gradient. Each
-# example has a mask of its own. (You may read that dropout trains a different network in every
-# *epoch*. In fact every example gets a different one, each time it is seen.)
+# example has a mask of its own.
 #
-# **Try**: with one example in the step, find a dropped unit. Do the weights *to* it learn, or
-# those *from* it? At $p=0.5$, how many examples does it take until every unit learns? What is
-# left to learn at $p = 0.9$? (Click a slider, then use the arrow keys.)
+# **Try**: with one example in the step, find a dropped unit. Which of its weights learn: those *to*
+# it, those *from* it, both or neither? At $p=0.5$, how many examples does it take until every unit
+# learns? What is left to learn at $p = 0.9$? (Click a slider, then use the arrow keys.)
 
 # %%
 explore.learning_weights(dropout_forward, dropout_backward)
@@ -545,10 +544,12 @@ def numerical_gradient(f, x, eps=1e-5):
 # fails with dropout, as the loss is random. So it is done twice: with a generator that runs on from
 # call to call, and with one seed for all calls, which freezes the mask.
 #
-# **Commit yourself first: with the mask frozen, which $\epsilon$ gives the smallest error?**
+# Your function shifts by $10^{-5}$ unless it is told otherwise. **Commit yourself first: with the
+# mask frozen, how many times as large is the error at $\epsilon = 10^{-10}$ as at $10^{-5}$?**
+# (Below 1: it is smaller.)
 
 # %% guess=true
-my_guess = 1e-11  # the eps with the smallest error
+my_guess = 0.001  # the error at eps = 1e-10, as a multiple of that at 1e-5
 
 # %% figure=true
 # The error of your numerical gradient against eps, for five frozen masks and for running ones.
@@ -569,15 +570,19 @@ for seed in range(5):
         errors[seed] = off / np.linalg.norm(exact)
 ax.loglog(steps, frozen.T, color=plot.BLUE, alpha=0.5, marker=".")
 ax.loglog(steps, running.T, color=plot.ORANGE, alpha=0.5)
-ax.axvline(guess, color=plot.GREY, linestyle="--")
-ax.annotate(" your guess", (guess, 1e14), color=plot.GREY)
+usual, tiny = (np.abs(np.log10(steps) - power).argmin() for power in (-5, -10))
+ax.plot(steps[tiny], guess * frozen[:, usual].mean(), "x", color=plot.INK, markersize=9,
+        markeredgewidth=2, zorder=3)
+ax.annotate(" your guess", (steps[tiny], guess * frozen[:, usual].mean()))
 ax.annotate("a new mask in each call", (1e-5, 1e8), color=plot.ORANGE)
 ax.annotate("mask frozen", (1e-6, 1e-3), color=plot.BLUE)
 ax.annotate("rounding, ~ 1 / ε", (1.5e-12, 1e-9))
 ax.annotate("truncation, ~ ε²", (1e-3, 1e-8))
 best = np.log10(steps[frozen.argmin(1)])
-told = (f"at ε = 10 to the power {best.mean():.1f} ± {best.std(ddof=1):.1f}; with new masks it "
-        f"is never below {running.min():.1g}")
+times = frozen[:, tiny] / frozen[:, usual]
+told = (f"at ε = 10 to the power {best.mean():.1f} ± {best.std(ddof=1):.1f};\n"
+        f"at 1e-10 it is {times.mean():.3g} times that at 1e-5 (you said {guess:g}); "
+        f"with new masks never below {running.min():.1g}")
 ax.set(xlabel="ε", ylabel="relative error")
 ax.set_title(f"The error is least {told}")
 plot.show(fig, f"Relative error against epsilon: with frozen masks it is least {told}.")
@@ -1010,9 +1015,8 @@ class Dropout:
 #
 # {{inverted_dropout}} ended on a question: the output's mean is right; is its gradient's? For the
 # *layer* it is: with `dy` given, the mean of `dy * m / (1 - p)` over masks is `dy`, as in
-# evaluation. Does it follow that dropout gives a noisy, but on average right, gradient of the whole
-# network's loss? **What angle do you expect between that gradient and the average over many
-# masks?**
+# evaluation. Now take a whole network, and average its gradient over many masks. **What angle do
+# you expect between this average and the gradient without dropout?**
 
 # %% guess=true
 my_guess = 0  # degrees between the average over masks and the whole network's gradient, p = 0.5
@@ -1067,11 +1071,11 @@ plot.show(fig, "Angles between gradients against p. At p = 0.5 the average over 
                f"{told}.")
 
 # %% [markdown]
-# The grey line is the null: two averages of 150 masks lie this far apart by noise alone, and noise
-# would keep an average of 300 only half as far from its limit. Where the blue line is well above,
-# the gap is not noise, and more masks will not close it. The average of the thinned networks'
-# gradients is the gradient of their average loss. Dropout follows the gradient of *that* loss
-# without bias, and that loss is not the whole network's. What it is made of is the subject of
+# The grey line is for comparison: two averages of 150 masks lie this far apart by noise alone, and
+# noise would keep an average of 300 only half as far from its limit. Where the blue line is well
+# above, the gap is not noise, and more masks will not close it. The average of the thinned
+# networks' gradients is the gradient of their average loss. Dropout follows the gradient of *that*
+# loss without bias, and that loss is not the whole network's. What it is made of is the subject of
 # {{regulariser}}.
 #
 # ## Three questions

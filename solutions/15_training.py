@@ -193,6 +193,7 @@ def mlp_loss_and_gradients(params, X, y, p, rng):
 
     params, X, p, rng : as for `mlp_forward`, left as they are
     y : (n,) whole numbers 0 … classes - 1
+    The loss is exact for logits of any size, tens of thousands included.
     Returns (loss in nats, a number; dict of dL/dparam, with the keys and shapes of params).
     """
     ### BEGIN SOLUTION
@@ -802,13 +803,12 @@ plot.show(fig, f"Motion of rows without a gradient in percent of the others: {to
 
 # %% [markdown]
 # A zero gradient is not a zero step: an optimiser with a memory goes on pushing a unit the way it
-# was pushed before. So the claim that only active neurons are updated holds for plain SGD without
-# weight decay. Even there it needs small batches, as a unit at $p = 0.5$ is dropped from all of 64
-# rows once in $2^{64}$ steps.
+# was pushed before. So the claim that only active neurons are updated holds for plain SGD, without
+# weight decay (which shrinks all weights in every step). Even there it needs small batches, as a
+# unit at $p = 0.5$ is dropped from all of 64 rows once in $2^{64}$ steps.
 #
-# The title gives the share of rows without a gradient as a control: it should be $p$. An earlier
-# version of this figure used a higher learning rate and looked convincing, until that share was
-# printed. The stretch at the end repeats it.
+# The left title gives the share of rows without a gradient as a control: it should be $p$. If it is
+# higher, ReLUs have died, and their rows are counted as dropped. The stretch at the end shows it.
 #
 # ## Explore: coasting
 #
@@ -960,14 +960,14 @@ def steps_to_reach(curve, steps, target):
 # %% [markdown]
 # ## What dropout costs
 #
-# A network of 128 hidden units learns 400 digits, at four values of $p$, and once with L2
-# regularisation (weight decay) instead of dropout. Unseen digits tell when it has reached a target.
-# On the right, each has for each target the learning rate (L2: and the strength) that got there
-# soonest on *tuning* seeds and digits, which are not those that are shown. On the left, all have
-# the rates of the *plain* network, at $p = 0$.
+# A network of 128 hidden units learns 400 digits at four values of $p$, and once without dropout
+# but with weight decay (L2: each step also shrinks the weights a little). We count the steps until
+# the loss on unseen digits is down to a target. On the left all use the learning rate that is best
+# for the *plain* network, $p = 0$; on the right each uses its own best. "Best" means soonest at
+# that target, on other seeds and digits than those shown.
 #
-# **Take the lowest target that all plain networks reach (in tuning). How many times as many steps
-# as the plain network does $p = 0.5$ need to get there, each at its own rate?**
+# **Take the lowest target that all plain networks reach in tuning. With its own rate, how many
+# times as many steps does $p = 0.5$ need?**
 
 # %% guess=true
 my_guess = 2.5  # times as many steps as the plain network, p = 0.5, each at its own rate
@@ -1048,10 +1048,7 @@ plot.show(fig, f"Steps against the target for five kinds of training; {told}.")
 # look at three things: how far the lines lie apart where the target is easy, where they end, and
 # which of them need a rate of their own. A large $p$ makes noisy gradients, and a rate that suits
 # the plain network can be too much for it. Moreover, in inverted dropout the same rate makes a step
-# that is $1/(1-p)^2$ times as large behind the mask ({{inverted_dropout}}). Srivastava et al.
-# (2014, appendix A) recommend 10 to 100 times the plain network's rate, but for standard dropout,
-# with high momentum, more units, and a bound on the norm of their weights; do not compare that with
-# your rates directly.
+# that is $1/(1-p)^2$ times as large behind the mask ({{inverted_dropout}}).
 #
 # A step can take longer with dropout than without, so the table gives steps and seconds.
 
@@ -1091,9 +1088,10 @@ print("\nL2's strength: " + ", ".join(
 #
 # ## Back to the overfit network
 #
-# In {{start_here}} a wide network learned a few images by heart, and dropout narrowed the gap to
-# images that it had not seen. Here is such a network, with 256 hidden units and 300 images, trained
-# with your own gradients.
+# In {{start_here}} a network learned 200 images by heart, wrong labels included. Here all labels
+# are right, and a wider network (256 hidden units) learns 300 images with your own gradients. The
+# gap is now one of loss: unseen minus own. Look at the gap at the end of both panels, and then at
+# the blue lines alone: a smaller gap is worth something only if the blue line ends lower, too.
 
 # %% figure=true
 # A wide network and 300 images, trained with your own gradients, with and without dropout.

@@ -129,10 +129,10 @@ plot.show(fig, "Error rates of a network without a bug, with four bugs, and with
 #
 # ## Four broken scripts
 #
-# Each of these came with a complaint, or with two. The code runs and has a dropout bug, or two. You
-# fix three scripts, in three exercises; the fourth is a question further down. Take out the line
-# `raise NotImplementedError(…)`, look at the symptom, find the cause, and fix the code in place,
-# changing as little as you can.
+# Each of these came with one or two complaints, and has as many bugs; none of them stops it from
+# running. You fix three, one in each exercise; the fourth is a question near the end. Take out the
+# line `raise NotImplementedError(…)`, run the cell and the one below the hints, which shows the
+# symptom, and fix the code in place, changing as little as you can.
 #
 # ## Exercise: `evaluate`
 #
@@ -1136,8 +1136,11 @@ def export_for_serving(model, example):
 
 # %% [markdown]
 # Now see what each way of saving keeps. A small network with dropout is saved in training mode and
-# in evaluation mode, loaded, and asked twice: as it is loaded, and after `eval()`. **Guess: it was
-# saved in *training* mode, in five ways. After how many of them does `eval()` stop the dropout?**
+# in evaluation mode, loaded, and asked twice: as it is loaded, and after `eval()`. There are five
+# ways: its `state_dict`, loaded into a new network; the whole object, with `torch.save(network)`;
+# `torch.export`; `torch.jit.trace`, which writes down the operations of one run, as an export does;
+# and `torch.jit.script`, which translates the code of `forward`, with its `if`s. **Guess: it was
+# saved in *training* mode. After how many of the five does `eval()` stop the dropout?**
 
 # %% guess=true
 my_guess = 5  # of the five ways of saving in training mode, those after which eval() helps
@@ -1233,9 +1236,9 @@ explore.serving(export_for_serving)
 # ## Back to the first network
 #
 # The course began with 200 digits, of which one label in five was wrong, a network wide enough to
-# learn them all by heart, and the gap between its own images and new ones ({{start_here}}). Here
-# they are again, with three things that you wrote: `Classifier` drops, `train_and_watch` trains,
-# `evaluate` measures.
+# learn them all by heart, and the gap between its own images and new ones ({{start_here}}). Here is
+# the same task, eight times, with three things that you wrote or fixed: `Classifier` drops,
+# `train_and_watch` trains, `evaluate` measures. Which of the two panels says that dropout *helped*?
 
 # %% figure=true
 # Two hundred digits, one label in five wrong: test error and gap, with and without dropout.
