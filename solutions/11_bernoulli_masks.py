@@ -78,7 +78,8 @@ ax.set(xlim=(12, 52), ylim=(0, 1.15 * max(guess, runs.max())), xlabel="units kep
 ax.set(ylabel="masks of 1 000\n(5 runs: mean ± sd)")
 told = f"{runs[:, 32].mean():.0f} ± {runs[:, 32].std(ddof=1):.0f}"
 ax.set_title(f"Exactly half is kept by {told} masks of 1 000")
-plot.show(fig, f"Bars: how many masks keep how many of 64 units. Exactly 32: {told} of 1 000.")
+plot.show(fig, f"Bars: how many masks keep how many of 64 units. Exactly 32: {told} of 1 000.",
+          claims={"exactly-half-is-rare": abs(runs[:, 32].mean() - 100) < 25})
 
 # %% [markdown]
 # About one mask in ten. "Half of the units" is true on average, but of hardly any single mask:
@@ -572,7 +573,7 @@ for p, marker, color in ((0.5, "o", plot.BLUE), (0.2, "s", plot.GREEN)):
             numbers = masks @ 2.0 ** np.arange(n)  # each mask as a binary number
             repeated[run, i] = np.mean([len(np.unique(row)) < 1_000 for row in numbers])
     if p == 0.5:
-        at_20 = 100 * repeated[:, sizes.index(20)]
+        at_20, fair = 100 * repeated[:, sizes.index(20)], repeated.mean(0)
     ax.errorbar(sizes, 100 * repeated.mean(0), 100 * repeated.std(0, ddof=1), color=color,
                 marker=marker, capsize=2, label=f"p = {p}")
 ax.plot(20, guess, "X", color=plot.ORANGE, markersize=10, label="your guess", zorder=3)
@@ -584,7 +585,8 @@ told += f" of the runs repeat a mask (exactly: {100 * exact:.0f} %)"
 ax.set_title(f"20 units at p = 0.5: {told}")
 ax.legend()
 plot.show(fig, "The share of training runs that repeat a mask, against the number of units, for "
-               f"two p. With 20 units at p = 0.5, {told}.")
+               f"two p. With 20 units at p = 0.5, {told}.",
+          claims={"wide-layers-repeat-no-mask": fair[-1] == 0})
 
 # %% [markdown]
 # Many guess far less. It is the birthday problem: a thousand draws make half a million *pairs*,
@@ -647,6 +649,7 @@ for p, color in ((0.2, plot.GREEN), (0.5, plot.BLUE), (0.8, plot.PINK)):
         scatter.append([100 * np.std(k) / np.mean(k) for k in kept])
     if p == 0.5:
         at_4096 = np.array(scatter)[:, -1]
+        slope = np.polyfit(np.log(sizes), np.log(np.mean(scatter, 0)), 1)[0]
     ax.errorbar(sizes, np.mean(scatter, 0), np.std(scatter, 0, ddof=1), color=color, fmt="o",
                 markersize=4, capsize=2, label=f"p = {p}")
 ax.plot(4096, guess, "X", color=plot.ORANGE, markersize=10, label="your guess")
@@ -659,7 +662,8 @@ told = f"{at_4096.mean():.1f} ± {at_4096.std(ddof=1):.1f} %"
 ax.set_title(f"Number kept of 4 096, p = 0.5: sd is {told} of the mean (you said {guess} %)")
 ax.legend()
 plot.show(fig, "Relative standard deviation against the number of units, both logarithmic, "
-               f"for three p; for 4 096 units at p = 0.5 it is {told}.")
+               f"for three p; for 4 096 units at p = 0.5 it is {told}.",
+          claims={"scatter-falls-with-width": abs(slope + 0.5) < 0.05})
 
 # %% check="kept_mean_and_std" points=1
 # The mean is exact.
@@ -894,7 +898,8 @@ told = f"The wrong reading of 0.75 costs {costs[0]:.1f} points, that of 0.9 {cos
 ax.set_title(told)
 ax.legend(loc="upper right")
 free = [sum(w <= r for r, w in zip(*runs[i : i + 2], strict=True)) for i in (0, 2)]
-plot.show(fig, f"Error rates of four networks, each number read correctly and wrongly. {told}.")
+plot.show(fig, f"Error rates of four networks, each number read correctly and wrongly. {told}.",
+          claims={"mix-up-goes-unnoticed": costs[0].sign == 0 or free[0] > 0})
 print(f"Pairs in which the wrong reading cost nothing: {free[0]} of 5 with 0.75, {free[1]} of 5 "
       "with 0.9.")
 
@@ -948,12 +953,14 @@ print(f"Pairs in which the wrong reading cost nothing: {free[0]} of 5 with 0.75,
 # ## What we found
 #
 # - A mask is one coin for each unit and each example. Of 64 fair coins, exactly half come up heads
-#   in about one mask of ten.
+#   in about one mask of ten.{{claim:exactly-half-is-rare}}
 # - The number kept is $(1-p)\,n \pm \sqrt{n\,p\,(1-p)}$. Relative to the mean, its standard
-#   deviation falls as $1/\sqrt n$.
+#   deviation falls as $1/\sqrt n$.{{claim:scatter-falls-with-width}}
 # - A thinned network with $k$ survivors has probability $(1-p)^k\,p^{\,n-k}$. At $p = 0.5$, a
 #   layer of a few hundred units practically never repeats one.
+#   {{claim:wide-layers-repeat-no-mask}}
 # - Papers and frameworks disagree about what the number is, and a mix-up may go unnoticed.
+#   {{claim:mix-up-goes-unnoticed}}
 #
 # **Read.** Hinton, Srivastava, Krizhevsky, Sutskever and Salakhutdinov, *Improving neural networks
 # by preventing co-adaptation of feature detectors*, arXiv:1207.0580 (2012), where units are omitted

@@ -77,7 +77,8 @@ told = (f"The whole network sends {ratio.mean():.2f} ± {plot.standard_error(rat
         f"much;\n{np.mean(beyond):.0f} ± {plot.standard_error(beyond):.0f} % of its sums are "
         "larger than 99 % of the thinned networks' sums")
 ax.set_title(told)
-plot.show(fig, "Histograms, for five networks, of what thinned and whole ones send. " + told)
+plot.show(fig, "Histograms, for five networks, of what thinned and whole ones send. " + told,
+          claims={"whole-sends-more": abs(ratio.mean() - 2) < 0.2})
 
 # %% [markdown]
 # (The five networks are drawn over one another, and a tick at the bottom marks each mean. Numbers
@@ -603,6 +604,7 @@ def distance_to_normal(z, w, x, p):
 
 
 fig, axes = plot.figure(3, height=2.8)
+distances = {}
 for ax, n in zip(axes, (3, 12, 128), strict=True):
     far = []
     for _ in range(20):
@@ -613,6 +615,7 @@ for ax, n in zip(axes, (3, 12, 128), strict=True):
             w, x = net["W2"][y_test[k]], hidden(net, X_test[k])
         z = sample(w, x, p, rng)
         far.append(distance_to_normal(z, w, x, p))
+    distances[n] = np.mean(far)
     mean, spread = preactivation_mean(w, x, p), preactivation_variance(w, x, p) ** 0.5
     grid = mean + spread * np.linspace(-3.5, 3.5, 101)
     ax.stairs(*np.histogram(z, 40, density=True), fill=True, color=plot.SKY)
@@ -622,7 +625,8 @@ for ax, n in zip(axes, (3, 12, 128), strict=True):
     said = f" (you: {guess})" if n == 12 else ""
     ax.set_title(f"{named}:\noff by {np.mean(far):.2f} ± {np.std(far, ddof=1):.2f}{said}")
 axes[0].set_ylabel("density over masks")
-plot.show(fig, "Histograms of z over masks for 3, 12 and 128 inputs, each with your normal curve.")
+plot.show(fig, "Histograms of z over masks for 3, 12 and 128 inputs, each with your normal curve.",
+          claims={"many-alike-are-normal": distances[12] < min(0.1, distances[3] / 2)})
 
 # %% [markdown]
 # (Mean ± standard deviation over 20 units. Only 4 000 masks were drawn, so even a normal $z$ would
@@ -700,7 +704,10 @@ told = (f"With 256 inputs that pull both ways, {many} is missed (with 16: {few})
         f"in networks trained on digits, {learned}")
 ax.set_title(told)
 plot.show(fig, "Share missed behind a ReLU against the number of inputs, for three kinds of units. "
-               + told.replace("\n", " ") + ".")
+               + told.replace("\n", " ") + ".",
+          claims={"behind-relu-some-is-missed": plot.difference(share).sign > 0,
+                  "more-inputs-do-not-help": abs(1 - both_ways[:, -1].mean()
+                                                 / both_ways[:, 3].mean()) < 0.25})
 
 # %% [markdown]
 # (Bars: standard deviation over five runs. After ± in the title: standard error.) Under a mask that
@@ -786,13 +793,15 @@ explore.preactivation(dropout_train, preactivation_mean, preactivation_variance)
 # ## What we found
 #
 # - When a network that was trained with dropout is used whole, the next layer receives about
-#   $1/(1-p)$ times as much as in training. Multiplying the weights behind the mask by $1-p$
-#   corrects this. Biases are not scaled.
+#   $1/(1-p)$ times as much as in training.{{claim:whole-sends-more}} Multiplying the weights behind
+#   the mask by $1-p$ corrects this. Biases are not scaled.
 # - Over masks $z$ has mean $(1-p)\,w\cdot x$ and variance $p(1-p)\sum_i (w_i x_i)^2$, and it is
-#   nearly normal if many inputs contribute alike. Scaling gives the mean, not the variance.
+#   nearly normal if many inputs contribute alike.{{claim:many-alike-are-normal}} Scaling gives the
+#   mean, not the variance.
 # - Behind a ReLU, scaling only comes close: the scaled unit never sends more than the thinned ones
-#   do on average, and in networks trained on digits it sends clearly less. More inputs alone do
-#   not help.
+#   do on average, and in networks trained on digits it sends clearly less.
+#   {{claim:behind-relu-some-is-missed}} More inputs alone do not help.
+#   {{claim:more-inputs-do-not-help}}
 #
 # **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov,
 # *Dropout: a simple way to prevent neural networks from overfitting*, JMLR 15 (2014): the

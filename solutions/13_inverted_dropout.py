@@ -96,11 +96,15 @@ for ax, measure, (label, spec, unit) in zip(axes, (0, 1), units, strict=True):
 axes[0].plot(epochs, guess, "X", color=plot.GREY, markersize=9, label="your guess", zorder=3)
 axes[0].legend()
 first = [plot.difference(cost[depth][:, 0, 1]) for depth in (1, 3)]
+last = {depth: [plot.difference(runs[:, -1, i]) for i in (0, 1)] for depth, runs in cost.items()}
 plot.show(fig, "Forgotten minus scaled against the epochs of training, for one and three hidden "
                "layers: error rate and log loss. After one epoch the log loss differs by "
                f"{first[0]:.2f} nats with one hidden layer, and by {first[1]:.2f} with three. From "
                "epochs 41–50 to 51–60, the error rate of the scaled networks changes by "
-               f"{late[1]:.1f} and {late[3]:.1f} points.")
+               f"{late[1]:.1f} and {late[3]:.1f} points.",
+          claims={"loss-shows-what-error-hides": last[1][1].sign > 0 and abs(last[1][0].mean) < 1,
+                  "three-layers-show-both": last[3][0].sign > 0 and last[3][1].sign > 0,
+                  "early-it-can-help": first[0].sign < 0 or first[1].sign < 0})
 
 # %% [markdown]
 # (Bands and numbers after ±: standard errors over five networks.) Many expect a ruined network.
@@ -406,7 +410,8 @@ told = f"{1 + excess.mean:.3f} ± {excess.error:.3f}"
 ax.set_title(f"Inverted dropout is {told} times as noisy (you said: {guess})")
 ax.legend()
 plot.show(fig, "Standard deviation over mean against p, for both kinds of dropout and by your "
-               f"formula. The ratio of the two kinds, averaged over p, is {told}.")
+               f"formula. The ratio of the two kinds, averaged over p, is {told}.",
+          claims={"relative-noise-is-the-same": abs(excess.mean) < 0.05})
 
 # %% [markdown]
 # Inverted dropout makes activations larger in training, which sounds like more noise. But it
@@ -842,8 +847,10 @@ explore.scaling(inverted_dropout)
 # - With survivors scaled by $1/(1-p)$ in training, the mean of every output is its input, and in
 #   evaluation the layer passes its input on unchanged.
 # - The variance is $x^2 p/(1-p)$; relative to the mean it is the same as without scaling.
+#   {{claim:relative-noise-is-the-same}}
 # - In a network with one hidden layer, the error rate hardly shows that scaling was forgotten; the
-#   log loss does. In our networks with three, both did. Early in training it can even help.
+#   log loss does.{{claim:loss-shows-what-error-hides}} In our networks with three, both did.
+#   {{claim:three-layers-show-both}} Early in training it can even help.{{claim:early-it-can-help}}
 # - Multiply weights behind a mask that were trained with standard dropout by $1-p$ to use them with
 #   inverted dropout. Multiply their learning rate by $(1-p)^2$ to take the same steps.
 #

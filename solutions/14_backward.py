@@ -89,7 +89,8 @@ ax.set(title=f"A fresh mask changes the error by {costs[1]:.1f} points",
        xlim=(0, max(guess, 20) * 1.2),
        xlabel="error rate, % (5 runs ± s.e.; in brackets: the change)")
 plot.show(fig, "Error rates of six backward passes. A fresh mask changes the error by "
-               f"{costs[1]:.1f} points, hidden weights that never learn by {costs[5]:.1f}.")
+               f"{costs[1]:.1f} points, hidden weights that never learn by {costs[5]:.1f}.",
+          claims={"wrong-passes-learn-too": sum(cost.mean < 2 for cost in costs[1:5]) >= 2})
 
 # %% [markdown]
 # You may have expected a ruined network. But the *output* layer's gradient is right in all six
@@ -585,7 +586,8 @@ told = (f"at ε = 10 to the power {best.mean():.1f} ± {best.std(ddof=1):.1f};\n
         f"with new masks never below {running.min():.1g}")
 ax.set(xlabel="ε", ylabel="relative error")
 ax.set_title(f"The error is least {told}")
-plot.show(fig, f"Relative error against epsilon: with frozen masks it is least {told}.")
+plot.show(fig, f"Relative error against epsilon: with frozen masks it is least {told}.",
+          claims={"smallest-eps-is-not-best": best.min() > np.log10(steps[0]) + 1})
 
 # %% [markdown]
 # Freeze the mask, and a random network can be checked. A smaller $\epsilon$ is not always a better
@@ -759,7 +761,8 @@ told = (f"{off[0].max():.0e} at most for the right pass, {off[1:5].min():.2f} at
         "four wrong ones")
 fig.suptitle(f"Relative error: {told}", x=0.01, ha="left", fontsize=11)
 plot.show(fig, "Error rates of six backward passes, and the relative error of their gradients: "
-               f"{told}.")
+               f"{told}.",
+          claims={"gradients-tell-them-apart": off[0].max() < 1e-5 < 0.01 < off[1:5].min()})
 
 # %% [markdown]
 # ## A layer that remembers
@@ -1068,7 +1071,9 @@ told = (f"{away.mean:.0f} ± {away.error:.0f}° off the whole network's; its hal
         f"{apart.mean:.0f} ± {apart.error:.0f}° apart")
 ax.set_title(f"p = 0.5: the average is {told}")
 plot.show(fig, "Angles between gradients against p. At p = 0.5 the average over 300 masks is "
-               f"{told}.")
+               f"{told}.",
+          claims={"average-is-not-the-whole": plot.difference(
+              angles[:, rates.index(0.5), 1], angles[:, rates.index(0.5), 2]).sign > 0})
 
 # %% [markdown]
 # The grey line is for comparison: two averages of 150 masks lie this far apart by noise alone, and
@@ -1131,10 +1136,12 @@ plot.show(fig, "Angles between gradients against p. At p = 0.5 the average over 
 #
 # - The backward pass is `dy` times the same mask and the same scale; in evaluation it is `dy`.
 # - A network with a wrong backward pass may learn about as well as one with the right one, so a
-#   good error rate proves little. Comparing gradients tells them apart.
+#   good error rate proves little.{{claim:wrong-passes-learn-too}} Comparing gradients tells them
+#   apart.{{claim:gradients-tell-them-apart}}
 # - Freeze the mask, and central differences check the gradient of a random network. The best
-#   $\epsilon$ is not the smallest.
+#   $\epsilon$ is not the smallest.{{claim:smallest-eps-is-not-best}}
 # - Averaged over masks, dropout's gradient is not that of the whole network.
+#   {{claim:average-is-not-the-whole}}
 #
 # **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, *Dropout: a simple way to
 # prevent neural networks from overfitting*, JMLR 15 (2014), §5.1: "Any training case which does

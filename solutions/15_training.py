@@ -799,7 +799,8 @@ right.set(xlabel="% (dashed: your guess for momentum)", xlim=(0, 130), yticks=[]
 told = ", ".join(f"{name} {of.mean():.0f} ± {plot.standard_error(of):.0f} %"
                  for name, of in zip(ways, share, strict=True))
 plot.show(fig, f"Motion of rows without a gradient in percent of the others: {told}. At p = 0.5, "
-               f"{np.mean(idle):.0f} % of all rows have none.")
+               f"{np.mean(idle):.0f} % of all rows have none.",
+          claims={"rows-coast": share[0].max() < 1 and share[1:].min() > 10})
 
 # %% [markdown]
 # A zero gradient is not a zero step: an optimiser with a memory goes on pushing a unit the way it
@@ -863,7 +864,8 @@ ax.set_xlabel("quickest of 40 steps, ms (5 runs ± s.e.; dashed: your guess for 
 ratio = took[1] / took[0]
 told = f"{ratio.mean():.2f} ± {plot.standard_error(ratio):.2f} times as long as with no coins"
 ax.set_title(f"A step at p = 0.5 takes {told}")
-plot.show(fig, f"Time of one training step in four cases. At p = 0.5 it takes {told}.")
+plot.show(fig, f"Time of one training step in four cases. At p = 0.5 it takes {told}.",
+          claims={"zeros-save-no-time": ratio.mean() > 0.95})
 
 # %% [markdown]
 # Each row of the batch has its zeros in other places, so the matrix products run in full, and the
@@ -1184,7 +1186,9 @@ plot.show(fig, f"Loss on seen and unseen images against steps, without and with 
 # - A random direction and a frozen mask check the gradient of a whole weight matrix with two calls
 #   of the loss.
 # - A dropped unit's weights get no gradient, and still move under any optimiser with a memory.
+#   {{claim:rows-coast}}
 # - Dropping other units in each row saves no time in a step (here NumPy, on a CPU).
+#   {{claim:zeros-save-no-time}}
 # - What dropout costs in steps depends on $p$, on the learning rate and on the target.
 #
 # **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, *Dropout: a simple way to

@@ -83,7 +83,9 @@ ax.set_xlabel("outputs that differ between two runs of the same images, %")
 stopped = [name for name in list(shares)[1:] if shares[name] == 0]
 ax.set_title(f"Dropout stops after {len(stopped)} of 5: {', '.join(stopped)} (you said {guess})")
 plot.show(fig, "Share of outputs that differ between two runs, after each of five calls and after "
-               f"none. It is 0 after {', '.join(stopped)}.")
+               f"none. It is 0 after {', '.join(stopped)}.",
+          claims={"gradients-are-another-matter":
+                  shares["torch.no_grad()"] > 0 == shares["eval()"]})
 
 # %% [markdown]
 # The first three are about gradients, and a dropout layer doesn't care about gradients. The fourth
@@ -583,7 +585,8 @@ ax.axvline(guess, color=plot.GREY, linestyle="--", zorder=0)
 ax.set(xlabel="bytes kept for backward, per float32 entry (dashed: your guess)",
        xlim=(0, 1.2 * max(guess, *[row[-1] for row in kept])),
        title=f"On the CPU, nn.Dropout keeps {kept[0][-1]:.3g} bytes per entry")
-plot.show(fig, "Bytes kept for backward by nn.Dropout, your Dropout and your DropoutFunction.")
+plot.show(fig, "Bytes kept for backward by nn.Dropout, your Dropout and your DropoutFunction.",
+          claims={"four-bytes-or-one": (kept[0][-1], kept[2][-1]) == (4, 1)})
 
 # %% [markdown]
 # Count a mask's bytes: as floats, which `nn.Dropout` keeps on the CPU, it takes four an entry; as
@@ -1185,8 +1188,10 @@ explore.same_input(mlp)
 #
 # - `nn.Dropout` holds a number and checks a flag. `eval()` is `train(False)`, which goes from each
 #   module to its submodules; switching gradients off is another matter.
+#   {{claim:gradients-are-another-matter}}
 # - On the CPU, PyTorch's own layer keeps four bytes an entry for backward; your `DropoutFunction`
-#   keeps one. In place, the layer overwrites what a skip connection still needs.
+#   keeps one.{{claim:four-bytes-or-one}} In place, the layer overwrites what a skip
+#   connection still needs.
 # - Coins in bfloat16 are too coarse for a small $p$.
 # - Dropout goes on the input and after hidden layers, and its rates are measured, not inherited.
 # - One coin for many is a mask with an axis of length 1. The same key twice is the same mask twice.

@@ -108,7 +108,8 @@ shown = sum(cost.sign > 0 for cost in costs[1:5])
 told = f"Silent bugs that raise the error clearly (95 %): {shown} of 4"
 ax.set_title(told)
 plot.show(fig, "Error rates of a network without a bug, with four bugs, and without dropout. "
-               f"{told}; measuring in training mode costs {costs[1]:.1f} points.")
+               f"{told}; measuring in training mode costs {costs[1]:.1f} points.",
+          claims={"silent-bugs-hide": shown < 4})
 
 # %% [markdown]
 # The title counts the bugs that show in the error rate. Look at "train() forgotten after a test":
@@ -1208,7 +1209,8 @@ ax.set_title(f"Saved in training mode: eval() stops the dropout\n"
              f"for {helped} of 5 ways (you said {guess})")
 plot.show(fig, "For six ways of saving, whether the loaded network drops: "
                + "; ".join(f"{way}: {', '.join(row)}" for way, row in zip(ways, grid, strict=True))
-               + ".")
+               + ".",
+          claims={"some-files-keep-the-mode": 0 < helped < 5})
 
 # %% [markdown]
 # Read it row by row. A `state_dict` holds weights and no mode, and a new network begins in training
@@ -1335,12 +1337,13 @@ plot.show(fig, "Error on new digits against epochs, and the gap, for a network o
 # %% [markdown]
 # ## What we found
 #
-# - Silent bugs can hide from the error rate. They show when you ask something else: the same input
-#   twice, the flags before and after, the order of the calls.
+# - Silent bugs can hide from the error rate.{{claim:silent-bugs-hide}} They show when
+#   you ask something else: the same input twice, the flags before and after, the order of the
+#   calls.
 # - `eval()` and `no_grad()` are two switches, and a measurement gives back what it switched.
 # - `F.dropout` knows no mode unless it is told, and logits are not to be dropped.
 # - A trace and an export keep the operations of one run; a script keeps the code and the flag; a
-#   `state_dict` keeps only the weights.
+#   `state_dict` keeps only the weights.{{claim:some-files-keep-the-mode}}
 #
 # **Keep.** `dropoutlab.bugs.find_dropout_bugs(model, X)` is this lesson's tool for everyday use. It
 # also names the modules in which a bug shows.

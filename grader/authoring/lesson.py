@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -83,6 +84,8 @@ class Lesson:
     path: Path
     title: str
     cells: tuple[Cell, ...]
+    claims: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """The sentence of each finding that its figures bear out, by the name that they give it."""
 
     @property
     def name(self) -> str:

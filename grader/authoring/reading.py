@@ -19,6 +19,7 @@
 
 Mistakes and other right answers reach no notebook. In Markdown, `{{topic}}` names another
 lesson: its number and title, as a link; `{{minutes}}` in the first cell is the time it takes.
+`{{claim:name}}` ends a sentence that a figure's `claims` bear out (`claims`).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from typing import Any
 
 import jupytext
 
-from grader.authoring import edits, questions, rules, sitting
+from grader.authoring import claims, edits, questions, rules, sitting
 from grader.authoring.lesson import HEADING, Cell, Lesson, number
 from grader.authoring.rules import Fault
 from grader.errors import LessonError
@@ -71,7 +72,12 @@ def read(path: Path) -> Lesson:
     faults: list[Fault] = []
     cells = [_cell(c, line, faults) for c, line in zip(notebook.cells, lines, strict=True)]
     cells[:1] = [replace(cell, source=sitting.timed(cell.source, cells)) for cell in cells[:1]]
-    cells = [_with_references(cell, path.parent, faults) for cell in cells]
+    says = claims.sentences(cells)
+    faults += claims.faults(cells)
+    cells = [
+        _with_references(replace(cell, source=claims.linked(cell, cells)), path.parent, faults)
+        for cell in cells
+    ]
     cells = [*_expanded(cells, faults)]
     title = re.match(r"# +(\S.*)", cells[0].source) if cells and cells[0].kind == "story" else None
     if title is None:
@@ -85,7 +91,7 @@ def read(path: Path) -> Lesson:
     if faults or title is None:
         sentences = (f"{path.name}:{line}: {fault}" for line, fault in sorted(faults))
         raise LessonError("\n".join(sentences))
-    return Lesson(path, title[1].strip(), tuple(cells))
+    return Lesson(path, title[1].strip(), tuple(cells), says)
 
 
 def _expanded(cells: list[Cell], faults: list[Fault]) -> Iterator[Cell]:

@@ -19,6 +19,7 @@ nb_render_markdown_format = "myst"
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # they would come from another host
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 myst_heading_anchors = 3
+myst_heading_slug_func = "grader.authoring.claims.place"  # as in JupyterLab
 
 mathjax_path = "mathjax/tex-chtml.js"
 mathjax3_config = {"options": {"enableMenu": False}}  # with a menu, each formula takes the focus

@@ -21,6 +21,7 @@ from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 
 from dropoutlab.expect.page import unmarked
 from grader import course
+from grader.authoring import claims
 from grader.authoring.build import source_notebook, worth
 from grader.authoring.contents import by_part
 from grader.authoring.lesson import Lesson
@@ -38,6 +39,12 @@ GUIDE = {
     ".github/SECURITY.md": "security",
 }
 """The texts of the repository that are pages too, in the order of the sidebar."""
+
+REGISTER = "found"
+FOUND = """# What the lessons found
+
+Each finding, and what the figure that it rests on measured when this site was made. The figures
+compute it anew in every run; tests run them all."""
 
 READ = """
 :::{{admonition}} You are reading
@@ -64,12 +71,33 @@ def write(folder: Path, finished: dict[Lesson, NotebookNode]) -> None:
         if name == "index":
             text += sidebar(list(finished))
         (folder / f"{name}.md").write_text(text, encoding="utf-8")
+    (folder / f"{REGISTER}.md").write_text(register(finished), encoding="utf-8")
+
+
+def register(finished: dict[Lesson, NotebookNode]) -> str:
+    """The page that lists what the lessons found, each finding with what its figure measured."""
+    parts = [FOUND]
+    for lesson, notebook in finished.items():
+        shown = claims.measured(notebook)
+        rows = [
+            f"- {sentence} ({'borne out' if shown[name].holds else '**not borne out**'})\n\n"
+            f"  {escaped(shown[name].says)}"
+            for name, sentence in lesson.claims.items()
+        ]
+        if rows:
+            parts += [f"## [{lesson.title}]({lesson.name}.ipynb)", *rows]
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Plain text as Markdown."""
+    return re.sub(r"([\\`*_{}\[\]<>$#|~])", r"\\\1", text)
 
 
 def sidebar(lessons: list[Lesson]) -> str:
     """The lists of pages: the lessons of each part, then the guide."""
     lists = {part: [x.name for x in members] for part, members in by_part(lessons).items()}
-    lists["Guide"] = list(GUIDE.values())[1:]
+    lists["Guide"] = [*list(GUIDE.values())[1:], REGISTER]
     return "".join(
         f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{chr(10).join(names)}\n```\n"
         for caption, names in lists.items()
@@ -188,6 +216,6 @@ def _output(output: NotebookNode, picture: str, folder: Path) -> NotebookNode:
     options = f":alt: {alt}\n:width: {about['width']}px\n:class: dark-light"
     drawing = f":::{{image}} {picture}\n{options}\n:::"
     if "application/vnd.jupyter.widget-view+json" in output.data:
-        says = re.sub(r"([\\`*_{}\[\]<>$#|~])", r"\\\1", about["alt"])
-        drawing = f":::{{figure}} {picture}\n{options}\n\n{says}\n\n{MOVE}\n:::"
+        says = f"{escaped(about['alt'])}\n\n{MOVE}"
+        drawing = f":::{{figure}} {picture}\n{options}\n\n{says}\n:::"
     return new_output("display_data", {"text/markdown": drawing})

@@ -8,7 +8,7 @@ turns their lightness round and leaves the hues (`explore/explorer.css`), or kee
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib
@@ -61,10 +61,18 @@ def png(fig: Figure, dpi: int = 144) -> bytes:
     return buffer.getvalue()
 
 
-def show(fig: Figure, says: str) -> None:
-    """Display a figure below the cell; `says` tells what it shows, for who cannot see it."""
+def show(fig: Figure, says: str, claims: Mapping[str, bool] | None = None) -> None:
+    """Display a figure below the cell; `says` tells what it shows, for who cannot see it.
+
+    `claims` has, for each finding that the lesson takes from the figure, whether this run bears it
+    out: the output's metadata keep it, and a finding that is not there now is named.
+    """
     width, says = round(fig.get_size_inches()[0] * 96), " ".join(says.split())
-    display(Image(png(fig), format="png", width=width, alt=says), metadata=GROUND)
+    held = {name: bool(holds) for name, holds in (claims or {}).items()}
+    metadata = GROUND | ({"claims": held} if held else {})
+    display(Image(png(fig), format="png", width=width, alt=says), metadata=metadata)
+    for name in (name for name, holds in held.items() if not holds):
+        print(f"Not in this run: “{name.replace('-', ' ')}”, which the text below says.")
 
 
 def mask(values: np.ndarray, ax: Axes) -> Axes:

@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell
 
 import rehearsal
 from curriculum import LESSONS, ON_SITE
-from grader.authoring import finished
+from grader.authoring import claims, finished
 from grader.authoring.lesson import Lesson
 
 STRICT = new_code_cell(
@@ -44,7 +44,7 @@ def _marks(lesson: Lesson) -> list[pytest.MarkDecorator]:
     "lesson", [pytest.param(lesson, id=lesson.name, marks=_marks(lesson)) for lesson in LESSONS]
 )
 def test_a_lesson_runs_from_top_to_bottom(lesson: Lesson, pytestconfig: pytest.Config):
-    """Does it run in time, quietly, each figure with alternative text, and without warnings?
+    """Does it run in time and quietly, each figure with alternative text, and bear out its claims?
 
     A run that this test has kept is looked at again instead of repeated, as long as nothing has
     changed of what the lesson runs on.
@@ -60,6 +60,8 @@ def test_a_lesson_runs_from_top_to_bottom(lesson: Lesson, pytestconfig: pytest.C
     assert not [o for o in _outputs(notebook, "stream") if o.name == "stderr"]
     figures = [o for o in _outputs(notebook, "display_data") if "image/png" in o.data]
     assert all(o.metadata["image/png"].get("alt") for o in figures)
+    held = claims.measured(notebook)
+    assert {name: told for name, told in lesson.claims.items() if not held[name].holds} == {}
     assert seconds < rehearsal.SECONDS.get(lesson.name, 30)
     if strict:
         finished.keep(lesson, notebook)  # `grader site` need not run it again

@@ -29,7 +29,7 @@ from rich.console import Console
 
 from curriculum import LESSONS, ON_SITE
 from grader import environment
-from grader.authoring import finished
+from grader.authoring import claims, finished
 from grader.authoring.build import released
 from grader.authoring.contents import by_part
 from grader.authoring.lesson import REGION, Lesson
@@ -187,6 +187,17 @@ def test_the_guide_is_on_it(site: Site):
     pictures = [about["src"] for tag, about in _Elements(site.folder / "index.html").found
                 if tag == "img" and str(about.get("src")).endswith(".gif")]  # fmt: skip
     assert len(pictures) == 1
+
+
+def test_each_finding_is_listed_with_what_was_measured(site: Site):
+    """Has the register every claim of these lessons, with its figure's text?"""
+    page = (site.folder / "found.html").read_text(encoding="utf-8")
+    told = " ".join(html.unescape(re.sub(r"<[^>]*>", "", page)).split())
+    for lesson in site.lessons:
+        shown = claims.measured(nbformat.read(finished.kept(lesson), as_version=4))
+        assert shown.keys() == lesson.claims.keys()
+        assert all(" ".join(shown[name].says.split()) in told for name in shown)
+    assert "Of 64 fair coins, exactly half come up heads" in told
 
 
 def test_a_folder_with_other_things_is_left_alone(site: Site, tmp_path: Path):
