@@ -148,6 +148,34 @@ def _grade(args: argparse.Namespace) -> int:
     return 1 if ungraded else 0
 
 
+def _collect(args: argparse.Namespace) -> int:
+    from grader.grading.choice import names, one
+
+    source, sheet = Path(args.source), Path(args.worksheet) if args.worksheet else None
+    names([args.lesson])
+    if not source.exists():
+        raise CourseError(f"{source} is not there: name the downloaded ZIP or folder.")
+    if sheet and args.origin == "canvas":
+        raise CourseError("--worksheet is Moodle's: Canvas names learners by one number always.")
+    place = Path(args.course) if args.course else COURSE
+    place.mkdir(parents=True, exist_ok=True)
+    _add_database(args)
+    lesson = one(args.lesson)
+    from grader.classes.collect import collect
+    from grader.grading.gradebook import opened
+
+    with opened(place, args.db) as book:
+        done = collect(lesson, source, args.origin, place, book, sheet)
+    print(*done.remarks, sep="\n", end="\n" if done.remarks else "")
+    if done.late:
+        late = f"late, as {args.origin.capitalize()} says: {', '.join(sorted(done.late))}"
+        print(f"{late}. By how much it does not say, so no penalty is taken here.")
+    counts = f"{len(done.new)} new, {len(done.newer)} newer, {len(done.same)} as before"
+    print(f"{lesson.name}: {counts}, in {place / 'submitted'}.")
+    print(f"Then: `python3 grader autograde {lesson.name[:2]}`.")
+    return 0
+
+
 def _autograde(args: argparse.Namespace) -> int:
     if args.json and (Path(args.json).is_dir() or not Path(args.json).absolute().parent.is_dir()):
         raise CourseError(f"{args.json} cannot be written: name a file in a folder that is there.")
@@ -235,10 +263,13 @@ def _report(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     _has_gradebook(args)
     from grader.grading.choice import chosen
-    from grader.grading.export import export
+
+    lessons, sheet = chosen(args.lessons), Path(args.worksheet) if args.worksheet else None
+    from grader.classes.export import export
 
     with _gradebook(args) as book:
-        count = export(book.gradebook, chosen(args.lessons), args.to, Path(args.file))
+        numbers = book.numbers(lessons[0].name) if args.to == "moodle" else {}
+        count = export(book.gradebook, lessons, args.to, Path(args.file), numbers, sheet)
     print(f"{args.file}: {count} learners, for {args.to.capitalize()}.")
     return 0
 
@@ -386,6 +417,7 @@ COMMANDS = {
     "build": _build,
     "check": _check,
     "grade": _grade,
+    "collect": _collect,
     "autograde": _autograde,
     "doctor": _doctor,
     "report": _report,

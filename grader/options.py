@@ -14,7 +14,7 @@ TIERS = {
 LESSONS = '"13", a full name, "1" for a part, or "all"'
 AUDIENCES = {
     "learn": ("lab", "grade", "submit"),
-    "teach": ("demo", "autograde", "report", "export", "doctor", "hub", "site"),
+    "teach": ("demo", "collect", "autograde", "report", "export", "doctor", "hub", "site"),
     "write": ("new", "check", "build", "test", "bench", "paper"),
 }
 """For whom each command is."""
@@ -73,6 +73,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
     grade.add_argument("--open", action="store_true", help="show the page in a browser")
     grade.add_argument("--unsafe", action="store_true", help="run it without the sandbox")
 
+    collect = commands.add_parser("collect", help="take in what Moodle or Canvas gives out")
+    collect.add_argument("lesson", metavar="LESSON")
+    collect.add_argument("source", metavar="DOWNLOAD", help="of all submissions: a ZIP or a folder")
+    collect.add_argument("--from", dest="origin", choices=["moodle", "canvas"], required=True)
+    _with_worksheet(collect)
+    _of_course(collect)
+
     auto = commands.add_parser("autograde", help="grade a class")
     auto.add_argument("lessons", nargs="+", metavar="LESSON", help=LESSONS)
     _of_course(auto)
@@ -97,6 +104,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     export.add_argument("lessons", nargs="+", metavar="LESSON")
     export.add_argument("--to", choices=["canvas", "moodle"], required=True)
     export.add_argument("--file", default="grades.csv")
+    _with_worksheet(export)
     _of_course(export)
 
     bench = commands.add_parser("bench", help="measure the grader, or kernels on a GPU")
@@ -168,3 +176,7 @@ def _of_course(command: argparse.ArgumentParser) -> None:
     """Options that say which class is meant."""
     command.add_argument("--course", metavar="DIR", help="where submitted/ is (default: .course)")
     command.add_argument("--db", default="", metavar="URL", help="of the gradebook's database")
+
+
+def _with_worksheet(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--worksheet", metavar="CSV", help="Moodle's own, downloaded")

@@ -92,7 +92,7 @@ class ClassFolder:
         text, fault = read_plain(notebook)
         if not os.path.lexists(notebook):
             others = sorted(p for p in notebook.parent.glob("*.ipynb") if _is_ordinary(p))
-            own = [p for p in others if _is_of(lesson, read_plain(p)[0])]
+            own = [p for p in others if is_of(lesson, read_plain(p)[0])]
             names = plain(", ".join(p.name for p in own or others), 200)
             if len(own) == 1:
                 text, fault = read_plain(own[0])
@@ -139,23 +139,23 @@ def read_plain(path: Path) -> tuple[bytes | None, str]:
     return text, ""
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str | bytes) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
-    new.write_text(text, encoding="utf-8")
+    new.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
     os.replace(new, path)
 
 
-def _is_of(lesson: Lesson, text: bytes | None) -> bool:
+def is_of(lesson: Lesson, text: bytes | None, most: int = LARGEST // 8) -> bool:
     """Whether a notebook, of no unusual size, holds most of a lesson's graded cells."""
-    if text is None or len(text) > LARGEST // 8:
+    if text is None or len(text) > most:
         return False
     try:
         cells = json.loads(text)["cells"]
         there = {cell["metadata"]["nbgrader"]["grade_id"] for cell in cells
                  if "nbgrader" in cell["metadata"]}  # fmt: skip
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
     wanted = {cell.name for cell in lesson.of("exercise")}
     return len(wanted & there) > len(wanted) / 2

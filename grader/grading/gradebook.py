@@ -43,6 +43,14 @@ _done = Table(
     Column("judged", Text, nullable=False),
 )
 """For whom, for which texts (their hash) and with what result the fast grader has graded."""
+_numbered = Table(
+    "dropout_numbered",
+    _metadata,
+    Column("learner", String(128), primary_key=True),
+    Column("lesson", String(128), primary_key=True),
+    Column("number", String(32), nullable=False),
+)
+"""By which number Moodle knows a learner in the assignment that is a lesson."""
 
 
 class Writer:
@@ -88,6 +96,33 @@ class Writer:
             raise CourseError(f"{lesson} {why}: run `python3 grader autograde {lesson[:2]}` first.")
         return results
 
+    def know(self, learner: str, first: str, last: str, email: str) -> None:
+        """Have a learner in the gradebook; what it holds of them already stays."""
+        student = self._student(learner)
+        student.first_name = student.first_name or first[:128] or None
+        student.last_name = student.last_name or last[:128] or None
+        student.email = student.email or email[:128] or None
+        self.db.commit()
+
+    def number(self, learner: str, number: str, lesson: str = "") -> None:
+        """Note by which number a system knows a learner, everywhere or in one lesson only."""
+        if not lesson:
+            self._student(learner).lms_user_id = number
+        else:
+            here = (_numbered.c.learner == learner) & (_numbered.c.lesson == lesson)
+            self.db.execute(_numbered.delete().where(here))
+            line = {"learner": learner, "lesson": lesson, "number": number}
+            self.db.execute(_numbered.insert().values(line))
+        self.db.commit()
+
+    def numbers(self, lesson: str = "") -> dict[str, str]:
+        """Each number, with the learner whom it means: everywhere, or in one lesson."""
+        if not lesson:
+            known = self.gradebook.students
+            return {s.lms_user_id: s.id for s in known if s.lms_user_id}
+        lines = self.db.execute(select(_numbered).where(_numbered.c.lesson == lesson)).all()
+        return {line.number: line.learner for line in lines}
+
     def write(self, graded: Graded, key: str, timestamp: datetime.datetime | None) -> None:
         """Take one graded submission into the gradebook, whole or not at all."""
         try:
@@ -121,13 +156,18 @@ class Writer:
             raise
         self.db.expunge_all()
 
+    def _student(self, learner: str) -> Student:
+        """A learner's entry; made where it is missing."""
+        student = self.db.get(Student, learner)
+        if student is None:
+            student = Student(id=learner)
+            self.db.add(student)
+        return student
+
     def _submission(
         self, graded: Graded, timestamp: datetime.datetime | None
     ) -> SubmittedAssignment:
-        student = self.db.get(Student, graded.learner)
-        if student is None:
-            student = Student(id=graded.learner)
-            self.db.add(student)
+        student = self._student(graded.learner)
         assignment = self.gradebook.find_assignment(graded.lesson)
         submission = self.db.execute(
             select(SubmittedAssignment).where(

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from grader import course
 from grader.authoring.reading import read
+from grader.classes.export import export
 from grader.grading import report, terminal
 from grader.grading.assignment import assign
-from grader.grading.export import export
 from grader.grading.result import Graded, Message, Row
 from grader.paths import SOLUTIONS
 

@@ -8,16 +8,27 @@ from pathlib import Path
 from nbgrader.api import Gradebook, Student
 
 from grader.authoring.lesson import Lesson
+from grader.classes import download
 from grader.errors import CourseError
 from grader.grading import spreadsheet
 
+LAST = "Last modified (grade)"
 
-def export(gradebook: Gradebook, lessons: list[Lesson], form: str, file: Path) -> int:
+
+def export(
+    gradebook: Gradebook,
+    lessons: list[Lesson],
+    form: str,
+    file: Path,
+    numbers: dict[str, str] | None = None,
+    sheet: Path | None = None,
+) -> int:
     """Write a CSV that Canvas or Moodle imports; the number of learners in it.
 
     Scores are the gradebook's: with what persons gave, less penalties for lateness. Canvas
     matches learners by the ID that it knows (`lms_user_id` in nbgrader's gradebook) or else
-    by their login, Moodle by the username.
+    by their login. Moodle matches by the number that a participant has in the assignment
+    (`numbers`, of one lesson), in its grading worksheet, or else by the username.
     """
     names = [lesson.name for lesson in lessons]
     learners = sorted(gradebook.students, key=lambda student: student.id)
@@ -30,8 +41,44 @@ def export(gradebook: Gradebook, lessons: list[Lesson], form: str, file: Path) -
         for submission in gradebook.assignment_submissions(name)
     }
     most = {lesson.name: lesson.points for lesson in lessons}
+    numbers = numbers or {}
+    if form == "moodle" and (numbers or sheet):
+        if len(names) != 1:
+            raise CourseError("Moodle's grading worksheet is of one assignment: name one lesson.")
+        points = {of: _number(scores.get((learner, names[0]))) for of, learner in numbers.items()}
+        if sheet:
+            rows = [*_filled(sheet, points)]
+        else:
+            people = {learner.id: learner for learner in learners}
+            rows = [*_worksheet(numbers, people, points, most[names[0]])]
+        spreadsheet.write(file, rows)
+        return len(rows) - 1
     spreadsheet.write(file, _table(learners, names, most, scores, form))
     return len(learners)
+
+
+def _worksheet(
+    numbers: dict[str, str], people: dict[str, Student], points: dict[str, str], most: int
+) -> Iterator[list[object]]:
+    """Moodle's grading worksheet: it reads the first, the grade and the last column.
+
+    The last says when a grade was changed; left empty, Moodle asks before it changes one.
+    """
+    yield ["Identifier", "Full name", "Email address", "Grade", "Maximum Grade", LAST]
+    for number in sorted(numbers, key=int):
+        person = people.get(numbers[number])
+        name = " ".join(filter(None, [person.first_name, person.last_name])) if person else ""
+        email = (person.email or "") if person else ""
+        yield [f"Participant {number}", name, email, points[number], most, ""]
+
+
+def _filled(sheet: Path, points: dict[str, str]) -> Iterator[list[object]]:
+    """The worksheet that was downloaded, all its columns, with the grades that are known."""
+    columns, rows = download.sheet(sheet)
+    yield [*columns]
+    for row in rows:
+        number = row["Identifier"].rpartition(" ")[2]
+        yield [*(row | {"Grade": points.get(number) or row["Grade"]}).values()]
 
 
 def _table(
