@@ -274,6 +274,19 @@ def _export(args: argparse.Namespace) -> int:
     return 0
 
 
+def _pack(args: argparse.Namespace) -> int:
+    from grader.grading.choice import one
+
+    lesson = one(args.lesson)
+    from grader.classes import pack
+
+    file = Path(args.file or f"{lesson.name}-{args.host}.zip")
+    pack.gradescope(lesson, file, args.hidden, args.unsafe)
+    print(f"written: {file}, {file.stat().st_size / 1e6:.1f} MB. It holds answers and checks.")
+    print("On Gradescope: Create Assignment → Programming Assignment → Configure Autograder.")
+    return 0
+
+
 def _has_gradebook(args: argparse.Namespace) -> Path:
     """The course folder, in which a gradebook is; told before anything that takes a while."""
     place = Path(args.course) if args.course else COURSE
@@ -422,6 +435,7 @@ COMMANDS = {
     "doctor": _doctor,
     "report": _report,
     "export": _export,
+    "pack": _pack,
     "bench": _bench,
     "paper": _paper,
     "submit": _submit,

@@ -14,7 +14,7 @@ TIERS = {
 LESSONS = '"13", a full name, "1" for a part, or "all"'
 AUDIENCES = {
     "learn": ("lab", "grade", "submit"),
-    "teach": ("demo", "collect", "autograde", "report", "export", "doctor", "hub", "site"),
+    "teach": ("demo", "collect", "autograde", "report", "export", "pack", "doctor", "hub", "site"),
     "write": ("new", "check", "build", "test", "bench", "paper"),
 }
 """For whom each command is."""
@@ -106,6 +106,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
     export.add_argument("--file", default="grades.csv")
     _with_worksheet(export)
     _of_course(export)
+
+    pack = commands.add_parser("pack", help="a lesson as an autograder for Gradescope")
+    pack.add_argument("lesson", metavar="LESSON")
+    pack.add_argument("--for", dest="host", choices=["gradescope"], required=True)
+    pack.add_argument("--file", metavar="ZIP", help="default: NN_topic-gradescope.zip")
+    when = ["after_due_date", "after_published", "hidden"]
+    pack.add_argument("--hidden", choices=when, default=when[1], help="when those checks are seen")
+    pack.add_argument("--unsafe", action="store_true", help="run answers without the sandbox")
 
     bench = commands.add_parser("bench", help="measure the grader, or kernels on a GPU")
     bench.add_argument("what", choices=["autograde", "memory", "gpu"])

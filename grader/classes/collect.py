@@ -141,7 +141,9 @@ def _kept(lesson: Lesson, learner: str, files: list[Upload], done: Collected) ->
             there = plain(", ".join(upload.file for upload in files), 100)
             done.remarks.append(f"{learner} handed in no notebook: {there}.")
         return {}
-    own = [name for name, (_, text) in read.items() if is_of(lesson, text, download.LARGEST)]
+    own = [
+        name for name, (_, text) in read.items() if is_of(lesson.exercises, text, download.LARGEST)
+    ]
     last = [name for name in own if read[name][0].upload == max(read[n][0].upload for n in own)]
     if wanted in own:
         name = wanted

@@ -87,18 +87,7 @@ class ClassFolder:
         """Read a submission; links are not followed."""
         name = self._name_of_submission(lesson, learner)
         notebook = self.notebook("submitted", name, learner)
-        odd = sorted(p.name for p in notebook.parent.iterdir() if not _is_ordinary(p))
-        remarks = [f"not looked at: {plain(', '.join(odd), 200)}"] if odd else []
-        text, fault = read_plain(notebook)
-        if not os.path.lexists(notebook):
-            others = sorted(p for p in notebook.parent.glob("*.ipynb") if _is_ordinary(p))
-            own = [p for p in others if is_of(lesson, read_plain(p)[0])]
-            names = plain(", ".join(p.name for p in own or others), 200)
-            if len(own) == 1:
-                text, fault = read_plain(own[0])
-                remarks.append(f"{names} was graded: there is no {notebook.name}")
-            elif others:
-                fault = f"{fault} There is {names}: rename the one that counts."
+        text, fault, remarks = notebook_in(notebook.parent, name, lesson.exercises)
         stamp = (read_plain(notebook.with_name(STAMP))[0] or b"")[:100]
         time = stamp.decode(errors="replace").strip()
         timestamp = _parsed(time)
@@ -147,8 +136,31 @@ def write_whole(path: Path, text: str | bytes) -> None:
     os.replace(new, path)
 
 
-def is_of(lesson: Lesson, text: bytes | None, most: int = LARGEST // 8) -> bool:
-    """Whether a notebook, of no unusual size, holds most of a lesson's graded cells."""
+def notebook_in(
+    folder: Path, name: str, exercises: list[str]
+) -> tuple[bytes | None, str, list[str]]:
+    """The text of a lesson's notebook in a folder, or None and why; and what is odd there.
+
+    Where none has the lesson's name, the only one with its cells counts.
+    """
+    notebook = folder / f"{name}.ipynb"
+    odd = sorted(p.name for p in folder.iterdir() if not _is_ordinary(p))
+    remarks = [f"not looked at: {plain(', '.join(odd), 200)}"] if odd else []
+    text, fault = read_plain(notebook)
+    if not os.path.lexists(notebook):
+        others = sorted(p for p in folder.glob("*.ipynb") if _is_ordinary(p))
+        own = [p for p in others if is_of(exercises, read_plain(p)[0])]
+        names = plain(", ".join(p.name for p in own or others), 200)
+        if len(own) == 1:
+            text, fault = read_plain(own[0])
+            remarks.append(f"{names} was graded: there is no {notebook.name}")
+        elif others:
+            fault = f"{fault} There is {names}: rename the one that counts."
+    return text, fault, remarks
+
+
+def is_of(exercises: list[str], text: bytes | None, most: int = LARGEST // 8) -> bool:
+    """Whether a notebook, of no unusual size, holds most of a lesson's exercises."""
     if text is None or len(text) > most:
         return False
     try:
@@ -157,8 +169,7 @@ def is_of(lesson: Lesson, text: bytes | None, most: int = LARGEST // 8) -> bool:
                  if "nbgrader" in cell["metadata"]}  # fmt: skip
     except (ValueError, KeyError, TypeError, RecursionError):
         return False
-    wanted = {cell.name for cell in lesson.of("exercise")}
-    return len(wanted & there) > len(wanted) / 2
+    return len({*exercises} & there) > len({*exercises}) / 2
 
 
 def _parsed(time: str) -> datetime.datetime | None:
