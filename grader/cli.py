@@ -123,6 +123,7 @@ def _grade(args: argparse.Namespace) -> int:
     from grader.grading.choice import own_notebooks
 
     notebooks, ungraded = own_notebooks(args.lessons), 0
+    results = []
     from rich.console import Console
     from rich.markup import escape
 
@@ -141,10 +142,17 @@ def _grade(args: argparse.Namespace) -> int:
             from grader.grading.terminal import show
 
             show(graded, lesson.title, address(page) or page.as_uri(), console)
+            results.append((lesson.title, graded))
             if args.open:
                 import webbrowser
 
                 webbrowser.open(page.as_uri())  # from there its links lead into JupyterLab
+    if not results and not ungraded:
+        console.print("No exercise is written yet.")
+    if args.summary:
+        from grader.classes import summary
+
+        summary.add(results, Path(args.summary))
     return 1 if ungraded else 0
 
 
@@ -271,6 +279,19 @@ def _export(args: argparse.Namespace) -> int:
         numbers = book.numbers(lessons[0].name) if args.to == "moodle" else {}
         count = export(book.gradebook, lessons, args.to, Path(args.file), numbers, sheet)
     print(f"{args.file}: {count} learners, for {args.to.capitalize()}.")
+    return 0
+
+
+def _template(args: argparse.Namespace) -> int:
+    from grader.grading.choice import chosen
+
+    lessons = chosen(args.lessons or ["all"])
+    from grader.classes import template
+
+    folder = Path(args.folder)
+    template.write(lessons, folder)
+    print(f"made: {folder}, with {len(lessons)} lessons. It holds no answer and no hidden check.")
+    print("Push it, and let learners begin with a copy (on GitHub: a template repository).")
     return 0
 
 
@@ -436,6 +457,7 @@ COMMANDS = {
     "report": _report,
     "export": _export,
     "pack": _pack,
+    "template": _template,
     "bench": _bench,
     "paper": _paper,
     "submit": _submit,

@@ -14,7 +14,18 @@ TIERS = {
 LESSONS = '"13", a full name, "1" for a part, or "all"'
 AUDIENCES = {
     "learn": ("lab", "grade", "submit"),
-    "teach": ("demo", "collect", "autograde", "report", "export", "pack", "doctor", "hub", "site"),
+    "teach": (
+        "demo",
+        "collect",
+        "autograde",
+        "report",
+        "export",
+        "pack",
+        "template",
+        "doctor",
+        "hub",
+        "site",
+    ),
     "write": ("new", "check", "build", "test", "bench", "paper"),
 }
 """For whom each command is."""
@@ -71,12 +82,19 @@ def parse(argv: list[str]) -> argparse.Namespace:
     grade = commands.add_parser("grade", help="grade your own notebooks where they lie")
     grade.add_argument("lessons", nargs="+", metavar="LESSON", help=LESSONS)
     grade.add_argument("--open", action="store_true", help="show the page in a browser")
+    grade.add_argument("--summary", metavar="FILE", help="add a table in Markdown to this file")
     grade.add_argument("--unsafe", action="store_true", help="run it without the sandbox")
 
-    collect = commands.add_parser("collect", help="take in what Moodle or Canvas gives out")
+    collect = commands.add_parser(
+        "collect", help="take in what Moodle, Canvas or a git host gives out"
+    )
     collect.add_argument("lesson", metavar="LESSON")
-    collect.add_argument("source", metavar="DOWNLOAD", help="of all submissions: a ZIP or a folder")
-    collect.add_argument("--from", dest="origin", choices=["moodle", "canvas"], required=True)
+    collect.add_argument(
+        "source", metavar="DOWNLOAD", help="a ZIP or folder of all submissions, or of clones"
+    )
+    collect.add_argument(
+        "--from", dest="origin", choices=["moodle", "canvas", "git"], required=True
+    )
     _with_worksheet(collect)
     _of_course(collect)
 
@@ -114,6 +132,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     when = ["after_due_date", "after_published", "hidden"]
     pack.add_argument("--hidden", choices=when, default=when[1], help="when those checks are seen")
     pack.add_argument("--unsafe", action="store_true", help="run answers without the sandbox")
+
+    template = commands.add_parser("template", help="the repository for learners on a git host")
+    template.add_argument("folder", metavar="FOLDER", help="a new one")
+    template.add_argument("lessons", nargs="*", metavar="LESSON", help="default: all")
 
     bench = commands.add_parser("bench", help="measure the grader, or kernels on a GPU")
     bench.add_argument("what", choices=["autograde", "memory", "gpu"])

@@ -1,4 +1,4 @@
-"""Take in what a class has handed in to Moodle or Canvas: `python3 grader collect 13 --from …`.
+"""Take in what a class has handed in elsewhere: `python3 grader collect 13 --from moodle ZIP`.
 
 Leaves `submitted/ID/NN_topic/NN_topic.ipynb`, nbgrader's own layout, and in the gradebook each
 learner's name and the number by which the system knows them, with which `export` goes back.
@@ -46,8 +46,10 @@ def collect(
     """Take the submissions of a lesson from a download into the class folder `place`."""
     people = download.worksheet(sheet) if sheet else {}
     done, room = Collected(), ALL
-    with download.opened(source, origin) as (uploads, odd):
+    with download.opened(source, origin, lesson.name) as (uploads, odd):
         done.remarks += odd
+        if not uploads and origin == "git":
+            raise CourseError(f"no folder in {source} holds lessons/{lesson.name}/: clone into it.")
         if not uploads:
             other = "canvas" if origin == "moodle" else "moodle"
             raise CourseError(

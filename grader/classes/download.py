@@ -1,4 +1,4 @@
-"""The files in which Moodle and Canvas give out what a class has handed in, a ZIP or a folder.
+"""The files in which a class has handed in: what Moodle and Canvas give out, or clones.
 
 Who handed a file in is told by its path alone:
 
@@ -6,6 +6,7 @@ Who handed a file in is told by its path alone:
     Ada Lovelace_12345_assignsubmission_file_lesson.ipynb     Moodle, without folders
     lovelaceada_67_89_lesson.ipynb                            Canvas: learner 67, upload 89
     lovelaceada_LATE_67_89_lesson.ipynb                       Canvas, after the due date
+    dropout-ada/lessons/13_inverted_dropout/lesson.ipynb      git, a folder of clones
 
 Moodle numbers participants anew in each assignment (`mod/assign/classes/downloader.php`). Canvas
 knows a learner by one number in all courses (`lib/content_zipper.rb`). Learners chose the names of
@@ -83,8 +84,11 @@ class Participant:
 
 
 @contextlib.contextmanager
-def opened(source: Path, origin: str) -> Iterator[tuple[list[Upload], list[str]]]:
+def opened(source: Path, origin: str, lesson: str) -> Iterator[tuple[list[Upload], list[str]]]:
     """The uploads in a download, and a sentence for each path that is none of `origin`'s."""
+    if origin == "git":
+        yield _in_clones(source, lesson), []
+        return
     with contextlib.ExitStack() as stack:
         uploads, odd = [], []
         for path, read in _files(source, stack):
@@ -101,6 +105,18 @@ def opened(source: Path, origin: str) -> Iterator[tuple[list[Upload], list[str]]
             else:
                 uploads.append(upload)
         yield uploads, odd
+
+
+def _in_clones(source: Path, lesson: str) -> list[Upload]:
+    """The notebooks of a lesson in a folder of repositories; their links lead nowhere."""
+    found = []
+    for path in sorted(source.glob(f"*/lessons/{lesson}/*.ipynb")):
+        inner = path.relative_to(source)
+        name = _text(inner.parts[0])
+        if path.resolve() == source.resolve() / inner and name.isprintable():
+            read = functools.partial(_read_file, path)
+            found.append(Upload(name, "", False, 0, path.name, read))
+    return found
 
 
 def worksheet(file: Path) -> dict[str, Participant]:

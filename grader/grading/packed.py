@@ -85,6 +85,19 @@ class Packed:
         """The checks that cannot be graded here."""
         return frozenset() if self.source else self.hidden
 
+    def begun(self, notebook: Path) -> bool:
+        """Whether a learner has written an answer; in doubt, they have."""
+        try:
+            cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+            there = [(cell["metadata"].get("nbgrader", {}), cell["source"]) for cell in cells]
+            return any(
+                "".join(source) != self.texts.get(marks["grade_id"])
+                for marks, source in there
+                if marks.get("solution")
+            )
+        except Exception:  # whatever a broken file makes the reader raise: the grader tells
+            return True
+
     def says(self, check: str) -> str:
         """What a check asks, in the words of its opening comment."""
         lines = []

@@ -109,6 +109,22 @@ def test_each_layout_names_its_learner(origin: str, path: str, learner: str, pac
     assert done.late == ([learner] if "late_" in path.lower() else [])
 
 
+def test_clones_are_taken_by_their_folders(tmp_path: Path):
+    """Is a lesson taken from each repository, and nothing to which a repository links?"""
+    inner = f"lessons/{LESSON.name}"
+    source = unpacked(
+        tmp_path / "clones",
+        {f"hw-ada/{inner}/{NAME}": TEXT, "hw-bo/README.md": b"", "hw-cy/README.md": b""},
+    )
+    (source / "hw-bo" / "lessons").symlink_to("../hw-ada/lessons")
+    (source / "hw-cy" / inner).mkdir(parents=True)
+    (source / "hw-cy" / inner / NAME).symlink_to(source / "hw-ada" / inner / NAME)
+    done, there = taken(tmp_path / "class", source, "git")
+    assert there == {"hw-ada": {NAME: TEXT}} and not done.remarks
+    with pytest.raises(CourseError, match="clone into it"):
+        taken(tmp_path / "none", source / "hw-bo", "git")
+
+
 @pytest.mark.parametrize("origin", FOLDERS)
 def test_a_second_download_brings_what_is_newer(origin: str, tmp_path: Path):
     """Is a submission that changed replaced, with the same ID, and another one left alone?"""
