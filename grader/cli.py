@@ -156,6 +156,33 @@ def _grade(args: argparse.Namespace) -> int:
     return 1 if ungraded else 0
 
 
+def _assign(args: argparse.Namespace) -> int:
+    place = Path(args.course) if args.course else COURSE
+    from grader.grading.choice import chosen
+
+    lessons = chosen(_meant(args))
+    place.mkdir(parents=True, exist_ok=True)
+    _add_database(args)
+    from grader import course
+    from grader.grading.assignment import assign
+    from grader.grading.gradebook import opened
+    from grader.grading.syllabus import local
+
+    with opened(place, args.db) as book:
+        for lesson in lessons:
+            assign(lesson, place, course.folder(place.resolve(), args.db))
+            book.follow([lesson.name])
+            term = book.syllabus.term(lesson.name)
+            due = f"due {local(term.due)}" if term.due else "no due date"
+            print(f"{lesson.name}: {lesson.points} points, weight {term.weight:g}, {due}.")
+        known = {student.id for student in book.gradebook.students}
+        for learner, name in sorted(book.syllabus.extensions):
+            until = book.syllabus.extensions[learner, name]
+            stranger = "" if learner in known else " The gradebook knows nobody of that ID yet."
+            print(f"{name}: {learner} has until {local(until)}.{stranger}")
+    return 0
+
+
 def _collect(args: argparse.Namespace) -> int:
     from grader.grading.choice import names, one
 
@@ -200,7 +227,7 @@ def _autograde(args: argparse.Namespace) -> int:
             f"nobody has handed in: {place / 'submitted'}/ID/NN_topic/ is where `nbgrader collect` "
             "puts submissions."
         )
-    lessons = chosen(args.lessons)
+    lessons = chosen(_meant(args))
     from dataclasses import replace
 
     from rich.console import Console
@@ -256,13 +283,19 @@ def _report(args: argparse.Namespace) -> int:
     lesson = one(args.lesson)
     from rich.console import Console
 
+    from grader.classes import standing
     from grader.grading import report, terminal
 
+    console = Console()
     with _gradebook(args) as book:
         exercises = report.exercises(book.results(lesson.name))
-    terminal.show_report(lesson.title, exercises, Console())
+        book.follow([lesson.name])
+        told = standing.told(book, lesson)
+    terminal.show_report(lesson.title, exercises, console)
+    for line in told:
+        console.print(line, highlight=False, markup=False)
     if args.html:
-        report.write_html(lesson, exercises, Path(args.html))
+        report.write_html(lesson, exercises, Path(args.html), told)
     if args.csv:
         report.write_csv(exercises, Path(args.csv))
     return 0
@@ -272,13 +305,13 @@ def _export(args: argparse.Namespace) -> int:
     _has_gradebook(args)
     from grader.grading.choice import chosen
 
-    lessons, sheet = chosen(args.lessons), Path(args.worksheet) if args.worksheet else None
+    lessons, sheet = chosen(_meant(args)), Path(args.worksheet) if args.worksheet else None
     from grader.classes.export import export
 
     with _gradebook(args) as book:
-        numbers = book.numbers(lessons[0].name) if args.to == "moodle" else {}
-        count = export(book.gradebook, lessons, args.to, Path(args.file), numbers, sheet)
-    print(f"{args.file}: {count} learners, for {args.to.capitalize()}.")
+        count = export(book, lessons, args.to, Path(args.file), sheet)
+    system = "" if args.to == "csv" else f", for {args.to.capitalize()}"
+    print(f"{args.file}: {count} learners{system}.")
     return 0
 
 
@@ -306,6 +339,15 @@ def _pack(args: argparse.Namespace) -> int:
     print(f"written: {file}, {file.stat().st_size / 1e6:.1f} MB. It holds answers and checks.")
     print("On Gradescope: Create Assignment → Programming Assignment → Configure Autograder.")
     return 0
+
+
+def _meant(args: argparse.Namespace) -> list[str]:
+    """The lessons that the words mean; where the class has a syllabus, "all" are those in it."""
+    from grader.grading import syllabus
+
+    place = Path(args.course) if args.course else COURSE
+    listed = syllabus.read(place).lessons if args.lessons == ["all"] else {}
+    return [*listed] or args.lessons
 
 
 def _has_gradebook(args: argparse.Namespace) -> Path:
@@ -451,6 +493,7 @@ COMMANDS = {
     "build": _build,
     "check": _check,
     "grade": _grade,
+    "assign": _assign,
     "collect": _collect,
     "autograde": _autograde,
     "doctor": _doctor,

@@ -16,6 +16,7 @@ AUDIENCES = {
     "learn": ("lab", "grade", "submit"),
     "teach": (
         "demo",
+        "assign",
         "collect",
         "autograde",
         "report",
@@ -85,6 +86,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     grade.add_argument("--summary", metavar="FILE", help="add a table in Markdown to this file")
     grade.add_argument("--unsafe", action="store_true", help="run it without the sandbox")
 
+    assign = commands.add_parser("assign", help="put lessons and due dates into the gradebook")
+    assign.add_argument("lessons", nargs="*", default=["all"], metavar="LESSON", help=LESSONS)
+    _of_course(assign)
+
     collect = commands.add_parser(
         "collect", help="take in what Moodle, Canvas or a git host gives out"
     )
@@ -120,7 +125,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
     export = commands.add_parser("export", help="grades for a learning-management system")
     export.add_argument("lessons", nargs="+", metavar="LESSON")
-    export.add_argument("--to", choices=["canvas", "moodle"], required=True)
+    export.add_argument("--to", choices=["canvas", "moodle", "csv"], required=True)
     export.add_argument("--file", default="grades.csv")
     _with_worksheet(export)
     _of_course(export)

@@ -2,46 +2,43 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 from pathlib import Path
 
-from nbgrader.api import Gradebook, Student
+from nbgrader.api import Student
 
 from grader.authoring.lesson import Lesson
-from grader.classes import download
+from grader.classes import download, standing
 from grader.errors import CourseError
 from grader.grading import spreadsheet
+from grader.grading.gradebook import Writer
 
 LAST = "Last modified (grade)"
 
 
 def export(
-    gradebook: Gradebook,
-    lessons: list[Lesson],
-    form: str,
-    file: Path,
-    numbers: dict[str, str] | None = None,
-    sheet: Path | None = None,
+    book: Writer, lessons: list[Lesson], form: str, file: Path, sheet: Path | None = None
 ) -> int:
-    """Write a CSV that Canvas or Moodle imports; the number of learners in it.
+    """Write a CSV that Canvas or Moodle imports, or a plain one; the number of learners in it.
 
     Scores are the gradebook's: with what persons gave, less penalties for lateness. Canvas
     matches learners by the ID that it knows (`lms_user_id` in nbgrader's gradebook) or else
-    by their login. Moodle matches by the number that a participant has in the assignment
-    (`numbers`, of one lesson), in its grading worksheet, or else by the username.
+    by their login. Moodle matches by the number that a participant has in the assignment, in its
+    grading worksheet, or else by the username.
     """
     names = [lesson.name for lesson in lessons]
-    learners = sorted(gradebook.students, key=lambda student: student.id)
+    book.follow(names)
+    learners = sorted(book.gradebook.students, key=lambda student: student.id)
     if not learners:
         raise CourseError("the gradebook has no learners: grade a lesson first.")
-    scores = {
-        (submission.student_id, name): submission.score
-        - sum(notebook.late_submission_penalty or 0 for notebook in submission.notebooks)
-        for name in names
-        for submission in gradebook.assignment_submissions(name)
-    }
+    if form == "csv":
+        now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+        spreadsheet.write(file, standing.table(book, lessons, now))
+        return len(learners)
+    scores = {of: score.points for of, score in standing.scores(book, lessons).items()}
+    numbers = book.numbers(names[0]) if form == "moodle" else {}
     most = {lesson.name: lesson.points for lesson in lessons}
-    numbers = numbers or {}
     if form == "moodle" and (numbers or sheet):
         if len(names) != 1:
             raise CourseError("Moodle's grading worksheet is of one assignment: name one lesson.")

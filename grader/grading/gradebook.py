@@ -29,7 +29,9 @@ from traitlets.config import Config
 
 from grader import course
 from grader.errors import CourseError
+from grader.grading import syllabus
 from grader.grading.result import Graded, restored, stored
+from grader.grading.syllabus import Syllabus
 
 _metadata = MetaData()
 _done = Table(
@@ -56,12 +58,19 @@ _numbered = Table(
 class Writer:
     """An open gradebook; `with Writer(...) as writer` closes it."""
 
-    def __init__(self, url: str, name: str, config: Config | None = None):
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        config: Config | None = None,
+        syllabus: Syllabus | None = None,
+    ):
         warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader's own queries
         logging.getLogger("traitlets").setLevel(logging.ERROR)
         self.gradebook = Gradebook(url, name)
         self.db = self.gradebook.db
         self.late = LateSubmissionPlugin(config=config)
+        self.syllabus = syllabus or Syllabus()
         _metadata.create_all(self.gradebook.engine)
 
     def __enter__(self) -> Writer:
@@ -130,14 +139,7 @@ class Writer:
             (notebook,) = [n for n in submission.notebooks if n.name == graded.lesson]
             self._grades(notebook, graded)
             self.db.flush()
-            notebook.late_submission_penalty = None
-            if submission.total_seconds_late > 0:
-                self.db.refresh(notebook)
-                penalty = self.late.late_submission_penalty(
-                    graded.learner, notebook.score, submission.total_seconds_late
-                )
-                if penalty is not None:
-                    notebook.late_submission_penalty = min(max(penalty, 0), notebook.score)
+            self._penalise(submission)
             here = (_done.c.learner == graded.learner) & (_done.c.lesson == graded.lesson)
             self.db.execute(_done.delete().where(here))
             now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
@@ -155,6 +157,39 @@ class Writer:
             self.db.rollback()
             raise
         self.db.expunge_all()
+
+    def follow(self, lessons: list[str]) -> None:
+        """Set due dates, extensions and penalties as the syllabus has them now."""
+        there = {assignment.name: assignment for assignment in self.gradebook.assignments}
+        for lesson in lessons:
+            if lesson in there and lesson in self.syllabus.lessons:
+                there[lesson].duedate = self.syllabus.due(lesson)
+                for submission in self.gradebook.assignment_submissions(lesson):
+                    self._penalise(submission)
+        self.db.commit()
+
+    def _penalise(self, submission: SubmittedAssignment) -> None:
+        """Take off what lateness costs: by the syllabus, or else by nbgrader's own rule."""
+        lesson, learner = submission.assignment.name, submission.student_id
+        ruled = lesson in self.syllabus.lessons
+        if ruled:
+            due, own = self.syllabus.due(lesson), self.syllabus.due(lesson, learner)
+            submission.assignment.duedate = due
+            submission.extension = own - due if due and own and own != due else None
+        seconds = submission.total_seconds_late
+        for notebook in submission.notebooks:
+            notebook.late_submission_penalty = None
+            if seconds > 0:
+                self.db.flush()
+                self.db.refresh(notebook)
+                score = notebook.score
+                penalty = (
+                    self.syllabus.late.penalty(score, seconds)
+                    if ruled
+                    else self.late.late_submission_penalty(learner, score, seconds)
+                )
+                if penalty is not None:
+                    notebook.late_submission_penalty = min(max(penalty, 0), score)
 
     def _student(self, learner: str) -> Student:
         """A learner's entry; made where it is missing."""
@@ -206,7 +241,7 @@ def opened(place: Path, url: str = "") -> Writer:
     config = course.folder(place.resolve(), url)
     url, name = config.CourseDirectory.db_url, config.CourseDirectory.course_id
     try:
-        return Writer(url, name, config)
+        return Writer(url, name, config, syllabus.read(place))
     except ArgumentError:
         remedy = "write sqlite:///FILE or postgresql://USER@HOST/NAME"
         raise CourseError(f"{url!r} is no address of a database: {remedy}.") from None

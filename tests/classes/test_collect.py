@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import csv
-import functools
 import json
 import os
-import shutil
 import struct
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -17,6 +13,7 @@ import pytest
 
 import classroom
 from classroom import FULL_POINTS, LESSON, RIGHT
+from gradebooks import grade, prepared
 from grader import cli
 from grader.authoring.build import released
 from grader.classes import download
@@ -24,7 +21,6 @@ from grader.classes.collect import Collected, collect
 from grader.classes.export import export
 from grader.errors import CourseError
 from grader.grading.gradebook import opened
-from grader.grading.result import Graded, Row
 
 NAME = f"{LESSON.name}.ipynb"
 TEXT = json.dumps(
@@ -49,24 +45,6 @@ def unpacked(path: Path, files: dict[str, bytes]) -> Path:
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_bytes(text)
     return path
-
-
-@functools.cache
-def empty() -> Path:
-    """A gradebook without anybody: it is copied, since making one waits for the disk."""
-    folder = tempfile.TemporaryDirectory()
-    atexit.register(folder.cleanup)
-    with opened(Path(folder.name)):
-        pass
-    return Path(folder.name, "gradebook.db")
-
-
-def prepared(place: Path) -> Path:
-    """The folder of a class, with its gradebook."""
-    if not place.exists():
-        place.mkdir()
-        shutil.copy(empty(), place)
-    return place
 
 
 def taken(
@@ -246,13 +224,7 @@ def graded(place: Path, points: dict[str, float]) -> None:
     classroom.released(place)
     with opened(place) as book:
         for learner, of in points.items():
-            checks = [f"check_{name}_1" for name in LESSON.exercises]
-            rows = tuple(
-                Row(learner, LESSON.name, c, c, of if c == checks[0] else 0, 9, "passed")
-                for c in checks
-            )
-            result = Graded(learner, LESSON.name, "passed", rows, (), (), "", 0, 0)
-            book.write(result, "key", None)
+            grade(book, learner, of)
 
 
 def read(file: Path) -> list[dict[str, str]]:
@@ -267,10 +239,9 @@ def test_moodle_gets_its_numbers_back(tmp_path: Path):
     taken(place, zipped(tmp_path / "z", files), "moodle")
     graded(place, {"Ada_L": 1, "Bo": 0.5})
     with opened(place) as book:
-        numbers = book.numbers(LESSON.name)
-        export(book.gradebook, [LESSON], "moodle", tmp_path / "m.csv", numbers)
+        export(book, [LESSON], "moodle", tmp_path / "m.csv")
         with pytest.raises(CourseError, match="one assignment"):
-            export(book.gradebook, [LESSON, LESSON], "moodle", tmp_path / "n.csv", numbers)
+            export(book, [LESSON, LESSON], "moodle", tmp_path / "n.csv")
     rows = read(tmp_path / "m.csv")
     assert [(r["Identifier"], r["Full name"], r["Grade"]) for r in rows] == [
         ("Participant 8", "Bo", "0.5"), ("Participant 9", "Ada L", "1"),
@@ -285,8 +256,7 @@ def test_moodles_own_worksheet_is_filled_in(tmp_path: Path):
     taken(place, zipped(tmp_path / "z", files), "moodle", sheet)
     graded(place, {"al@a.edu": 1, "li@a.edu": 0.5})
     with opened(place) as book:
-        numbers = book.numbers(LESSON.name)
-        export(book.gradebook, [LESSON], "moodle", tmp_path / "m.csv", numbers, sheet)
+        export(book, [LESSON], "moodle", tmp_path / "m.csv", sheet)
     before, after = download.sheet(sheet)[1], read(tmp_path / "m.csv")
     assert [row["Grade"] for row in after] == ["1", "0.5", ""]
     assert [row | {"Grade": ""} for row in after] == [row | {"Grade": ""} for row in before]
@@ -302,7 +272,7 @@ def test_canvas_gets_its_numbers_back(tmp_path: Path):
     assert {*there} == {"lovelaceada_67", "bo"}
     graded(place, {"lovelaceada_67": 1, "bo": 0.5})
     with opened(place) as book:
-        export(book.gradebook, [LESSON], "canvas", tmp_path / "c.csv")
+        export(book, [LESSON], "canvas", tmp_path / "c.csv")
     points = {row["ID"]: row[LESSON.name] for row in read(tmp_path / "c.csv")}
     assert points == {"": str(LESSON.points), "67": "1", "68": "0.5"}
 
