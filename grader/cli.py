@@ -350,6 +350,44 @@ def _meant(args: argparse.Namespace) -> list[str]:
     return [*listed] or args.lessons
 
 
+def _similar(args: argparse.Namespace) -> int:
+    from grader.grading.choice import one
+
+    place = Path(args.course) if args.course else COURSE
+    lesson = one(args.lesson)
+    import nbformat
+    from rich.console import Console
+    from rich.markup import escape
+
+    from grader.classes import pack, similar
+    from grader.isolation.text import plain
+
+    console = Console()
+    with console.status("comparing …"):
+        released = nbformat.reads(pack.packed(lesson).released, as_version=4)
+        answers = similar.handed_in(lesson, place, released)
+        known = similar.forced(lesson, similar.written(released))
+        prose = {cell.name for cell in lesson.of("answer")}
+        found = similar.similar(answers, known, prose)
+    for pair in found.pairs[: args.most]:
+        console.print(f"\n[bold]{escape(' and '.join(pair.learners))}[/]", highlight=False)
+        for alike in pair.answers:
+            console.print(f"  {alike.exercise}: {alike.shared} of {alike.of} passages")
+            for learner, lines in zip(pair.learners, alike.lines, strict=True):
+                shown = " ⏎ ".join(plain(line, 60) for line in lines[:4])
+                console.print(f"    {escape(plain(learner, 30))}: {escape(shown)}", highlight=False)
+    rest, pairs = len(found.pairs) - args.most, f"{len(found.pairs)} pairs"
+    pairs = pairs.removesuffix("s") if len(found.pairs) == 1 else pairs
+    more = f", {rest} more than are shown" if rest > 0 else ""
+    console.print(
+        f"\n{lesson.name}: {len(answers)} learners, {pairs} alike{more}. Of all "
+        f"pairs, half share {found.usual[0]:g} passages at most, and 95 of 100 share "
+        f"{found.usual[1]:g}. A place to look, and no verdict: two may have learned together, or "
+        "from one book."
+    )
+    return 0
+
+
 def _has_gradebook(args: argparse.Namespace) -> Path:
     """The course folder, in which a gradebook is; told before anything that takes a while."""
     place = Path(args.course) if args.course else COURSE
@@ -501,6 +539,7 @@ COMMANDS = {
     "export": _export,
     "pack": _pack,
     "template": _template,
+    "similar": _similar,
     "bench": _bench,
     "paper": _paper,
     "submit": _submit,

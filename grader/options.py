@@ -20,6 +20,7 @@ AUDIENCES = {
         "collect",
         "autograde",
         "report",
+        "similar",
         "export",
         "pack",
         "template",
@@ -122,6 +123,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
     _of_course(report)
     report.add_argument("--html", metavar="FILE", help="write a page with a chart")
     report.add_argument("--csv", metavar="FILE", help="write a table")
+
+    similar = commands.add_parser("similar", help="pairs of answers that are alike, to look at")
+    similar.add_argument("lesson", metavar="LESSON")
+    similar.add_argument("--course", metavar="DIR", help="where submitted/ is (default: .course)")
+    similar.add_argument("--most", type=positive, default=20, metavar="N", help="pairs shown")
 
     export = commands.add_parser("export", help="grades for a learning-management system")
     export.add_argument("lessons", nargs="+", metavar="LESSON")
