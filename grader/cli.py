@@ -22,7 +22,8 @@ REMEDY = """\
 Learners' code runs only where it cannot do harm. `python3 grader doctor` says what this
 machine offers; a Linux of 5.13 or later with user namespaces has all of it, also in a
 container or virtual machine that allows them. For your own notebook, which you trust:
-`python3 grader grade NN --unsafe`."""
+`python3 grader grade NN --unsafe`. As root, where namespaces are forbidden, there is a weaker
+way: --isolation uid (see grader/README.md)."""
 
 BUILT = "lessons/ is as solutions/ has it."
 
@@ -130,7 +131,7 @@ def _grade(args: argparse.Namespace) -> int:
     from grader.grading.own import Grading, address
 
     console = Console()
-    with Grading(unsafe=args.unsafe) as grading:
+    with Grading(isolation=args.isolation) as grading:
         for lesson, notebook in notebooks:
             try:
                 with console.status(f"grading {lesson.name} …"):
@@ -245,7 +246,7 @@ def _autograde(args: argparse.Namespace) -> int:
         scheduler=args.scheduler,
         url=args.db,
         force=args.force,
-        unsafe=args.unsafe,
+        isolation=args.isolation,
         limits=limits,
         feedback=not args.no_feedback,
     )
@@ -335,7 +336,7 @@ def _pack(args: argparse.Namespace) -> int:
     from grader.classes import pack
 
     file = Path(args.file or f"{lesson.name}-{args.host}.zip")
-    pack.gradescope(lesson, file, args.hidden, args.unsafe)
+    pack.gradescope(lesson, file, args.hidden, args.isolation)
     print(f"written: {file}, {file.stat().st_size / 1e6:.1f} MB. It holds answers and checks.")
     print("On Gradescope: Create Assignment → Programming Assignment → Configure Autograder.")
     return 0

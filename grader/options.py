@@ -85,7 +85,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     grade.add_argument("lessons", nargs="+", metavar="LESSON", help=LESSONS)
     grade.add_argument("--open", action="store_true", help="show the page in a browser")
     grade.add_argument("--summary", metavar="FILE", help="add a table in Markdown to this file")
-    grade.add_argument("--unsafe", action="store_true", help="run it without the sandbox")
+    _isolated(grade)
 
     assign = commands.add_parser("assign", help="put lessons and due dates into the gradebook")
     assign.add_argument("lessons", nargs="*", default=["all"], metavar="LESSON", help=LESSONS)
@@ -114,7 +114,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     auto.add_argument("--json", metavar="FILE", help="write every row to this file")
     auto.add_argument("--timeout", type=seconds, metavar="S", help="for one cell or check")
     auto.add_argument("--no-feedback", action="store_true", help="grades only, no HTML")
-    auto.add_argument("--unsafe", action="store_true", help="run answers without the sandbox")
+    _isolated(auto)
 
     commands.add_parser("doctor", help="what this machine offers for grading")
 
@@ -142,7 +142,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     pack.add_argument("--file", metavar="ZIP", help="default: NN_topic-gradescope.zip")
     when = ["after_due_date", "after_published", "hidden"]
     pack.add_argument("--hidden", choices=when, default=when[1], help="when those checks are seen")
-    pack.add_argument("--unsafe", action="store_true", help="run answers without the sandbox")
+    _isolated(pack)
 
     template = commands.add_parser("template", help="the repository for learners on a git host")
     template.add_argument("folder", metavar="FOLDER", help="a new one")
@@ -221,3 +221,13 @@ def _of_course(command: argparse.ArgumentParser) -> None:
 
 def _with_worksheet(command: argparse.ArgumentParser) -> None:
     command.add_argument("--worksheet", metavar="CSV", help="Moodle's own, downloaded")
+
+
+def _isolated(command: argparse.ArgumentParser) -> None:
+    """Options that say how far answers are kept from this machine."""
+    less = command.add_mutually_exclusive_group()
+    kinds, uid = ["sandbox", "uid"], "uid: by another account, as root, where there is no sandbox"
+    less.add_argument("--isolation", choices=kinds, default="sandbox", help=uid)
+    less.add_argument(
+        "--unsafe", dest="isolation", action="store_const", const="none", help="run answers bare"
+    )

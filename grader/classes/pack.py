@@ -41,14 +41,14 @@ def files(root: Path = ROOT) -> Iterator[Path]:
                 yield inner
 
 
-def gradescope(lesson: Lesson, file: Path, visibility: str, unsafe: bool) -> None:
+def gradescope(lesson: Lesson, file: Path, visibility: str, isolation: str) -> None:
     """Write the ZIP that Gradescope takes as an autograder."""
     with (
         tempfile.TemporaryDirectory() as folder,
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
         packed(lesson).write(Path(folder))
-        settings = {"lesson": lesson.name, "visibility": visibility, "unsafe": unsafe}
+        settings = {"lesson": lesson.name, "visibility": visibility, "isolation": isolation}
         for name in SCRIPTS:
             archive.write(HERE / "gradescope" / name, name)
         for path in files():

@@ -47,7 +47,7 @@ class Options:
     url: str = ""
     """The gradebook's database, in place of gradebook.db."""
     force: bool = False
-    unsafe: bool = False
+    isolation: str = "sandbox"
     limits: Limits = dataclasses.field(default_factory=Limits)
     feedback: bool = True
     """Have nbgrader write its feedback too."""
@@ -156,7 +156,7 @@ class Autograding:
         """Stands for all on which a result depends."""
         text, when = handed_in.text or handed_in.fault, str(handed_in.timestamp)
         rule = self.writer.syllabus.key(self.lesson.name, handed_in.learner)
-        parts = [GRADER, str(self.options.unsafe), self.source, handed_in.name, text, when]
+        parts = [GRADER, self.options.isolation, self.source, handed_in.name, text, when]
         return digest([*parts, *([rule] if rule else [])])
 
     def _tasks(
@@ -174,7 +174,7 @@ class Autograding:
                 former="" if handed_in.name == self.lesson.name else handed_in.name,
                 limits=self.options.limits,
                 hidden=(str(self.options.place.resolve()),),
-                unsafe=self.options.unsafe,
+                isolation=self.options.isolation,
             )
             yield task, (handed_in, key)
 

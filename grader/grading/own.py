@@ -34,15 +34,15 @@ ME = "learner"
 class Grading:
     """Grades notebooks, one after the other; `with` ends what it has started."""
 
-    def __init__(self, *, unsafe: bool = False, limits: Limits | None = None):
-        self.unsafe, self.limits = unsafe, limits or Limits()
+    def __init__(self, *, isolation: str = "sandbox", limits: Limits | None = None):
+        self.isolation, self.limits = isolation, limits or Limits()
         self.folder = tempfile.TemporaryDirectory()
         self.place = Path(self.folder.name)
         self.fresh = True
         self.aside = ThreadPoolExecutor(1)
         hidden = [ROOT, self.place]
         self.players = self.aside.submit(
-            Players, ROOT, hidden=hidden, limits=self.limits, unsafe=unsafe
+            Players, ROOT, hidden=hidden, limits=self.limits, isolation=isolation
         )
 
     def __enter__(self) -> Grading:
@@ -95,7 +95,7 @@ class Grading:
             former=former,
             limits=self.limits,
             hidden=(str(self.place),),
-            unsafe=self.unsafe,
+            isolation=self.isolation,
         )
         if self.fresh:
             worker.adopt(task, self.players.result())

@@ -45,7 +45,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("gradescope") / "autograder"
     (root / "submission").mkdir(parents=True)
     file = root.parent / "autograder.zip"
-    pack.gradescope(LESSON, file, "after_due_date", unsafe=False)
+    pack.gradescope(LESSON, file, "after_due_date", "sandbox")
     with zipfile.ZipFile(file) as archive:
         archive.extractall(root / "source")
         script = archive.getinfo("run_autograder")
@@ -170,9 +170,9 @@ def test_without_a_sandbox_nothing_is_graded_in_silence(
             raise Unavailable("no user namespaces")
 
     PACKED.write(tmp_path)
-    settings = {"lesson": LESSON.name, "visibility": "hidden", "unsafe": False}
+    settings = {"lesson": LESSON.name, "visibility": "hidden", "isolation": "sandbox"}
     (tmp_path / gradescope.SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
     monkeypatch.setattr(gradescope, "PACKED", tmp_path)
     monkeypatch.setattr(gradescope, "Grading", None_)
     said = gradescope.run(tmp_path)
-    assert said["score"] == 0 and "--unsafe" in said["output"] and "tests" not in said
+    assert said["score"] == 0 and "--isolation uid" in said["output"] and "tests" not in said

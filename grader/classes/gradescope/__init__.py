@@ -21,8 +21,8 @@ VISIBILITY = ("after_due_date", "after_published", "hidden")
 """When learners may see a hidden check, in Gradescope's words."""
 SETTINGS = "settings.json"
 NO_SANDBOX = """\
-Not graded: this image gives no sandbox ({}). Your instructor can pack the lesson again with
---unsafe, which runs your code beside the checks."""
+Not graded: there is no sandbox here ({}). Your instructor can pack the lesson again with
+--isolation uid, which runs your code under another account."""
 
 
 def results(lesson: Packed, graded: Graded, visibility: str) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def run(submission: Path) -> dict[str, Any]:
     lesson = Packed.read(PACKED / settings["lesson"])
     text, fault, remarks = notebook_in(submission, lesson.name, lesson.exercises)
     try:
-        with Grading(unsafe=settings["unsafe"]) as grading:
+        with Grading(isolation=settings["isolation"]) as grading:
             graded = grading.grade(lesson, text, fault)
     except Unavailable as error:
         print(error)
