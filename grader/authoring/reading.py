@@ -74,10 +74,8 @@ def read(path: Path) -> Lesson:
     cells[:1] = [replace(cell, source=sitting.timed(cell.source, cells)) for cell in cells[:1]]
     says = claims.sentences(cells)
     faults += claims.faults(cells)
-    cells = [
-        _with_references(replace(cell, source=claims.linked(cell, cells)), path.parent, faults)
-        for cell in cells
-    ]
+    cells = [replace(cell, source=claims.linked(cell, cells, path.stem)) for cell in cells]
+    cells = [_with_references(cell, path.parent, faults) for cell in cells]
     cells = [*_expanded(cells, faults)]
     title = re.match(r"# +(\S.*)", cells[0].source) if cells and cells[0].kind == "story" else None
     if title is None:
