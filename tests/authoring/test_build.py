@@ -256,7 +256,7 @@ FAULTS = {
                             "no longer defines `double`"),
     "an edit without its new text": (('("x + x", "x")', '("x + x",)'), '    "twice."', "no edit"),
     "words said twice": (('"twice nothing.": ("+', '"twice.": ("+'), '    "twice.": ("+',
-                         "'twice.' stands twice"),
+                         "'twice.' is said twice"),
     "edits that are no dict": (("{\n    \"twice.\"", "x = {\n    \"twice.\""),
                                '# %% mistakes="double"', "no dict"),
     "edits of nothing": (('mistakes="double"', 'mistakes="triple"'), "# %% mistakes",
@@ -387,14 +387,25 @@ def test_a_check_may_use_its_own_names(tmp_path: Path):
 
 def test_all_faults_are_said_at_once(tmp_path: Path):
     """Does one reading report every fault of every file, in order?"""
-    text = GOOD.replace("points=2 hid", "weight=2 points=2 hid").replace("[x] yes", "[ ] yes")
+    changes = {
+        "points=2 hid": "weight=2 points=2 hid",  # a key
+        "[x] yes": "[ ] yes",  # a question
+        '("x + x", "x")': '("y + y", "y")',  # an edit
+        "    return 2 * x": "    return 2 * * x",  # Python
+        "# Add them.": "# Write `return x + x * 1.0 - 0 * x + 0.0`.",  # what would be released
+        "explore.scaling(double)": "explore.scaling(len)",  # a rule
+    }
+    text = GOOD
+    for old, new in changes.items():
+        text = text.replace(old, new)
     write(tmp_path, text)
     (tmp_path / "99_other.py").write_text(GOOD.replace("# # 9.8", "# 9.8"))
     with pytest.raises(LessonError) as refused:
         read_all(tmp_path)
     said = str(refused.value).splitlines()
     lines = [int(row.split(":")[1]) for row in said if row.startswith("98_lesson.py")]
-    assert len(lines) == 2 and lines == sorted(lines)
+    at = {**changes, "[x] yes": "# %% question"}.values()
+    assert lines == sorted(line_of(text, part) for part in at)
     assert said[-1].startswith("99_other.py:1:")
 
 
