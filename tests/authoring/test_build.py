@@ -67,6 +67,23 @@ def test_folded_cells_open_folded(tmp_path: Path):
     code = {c.id for c in notebook.cells if c.cell_type == "code"}
     assert folded == {i for i in code if i.startswith(("check_", "figure_", "summary_"))}
     assert len(folded) == 5
+    forms = {c.id for c in notebook.cells if c.metadata.get("cellView") == "form"}  # in Colab
+    assert forms == folded
+    for cell in notebook.cells:
+        first, second, *rest = [*cell.source.splitlines(), ""]
+        title = f"#@title {first.removeprefix('# ')}" if cell.id in folded else None
+        assert (second == title) == (cell.id in folded), "Colab shows this line alone"
+        assert not any(line.startswith("#@") for line in rest)
+
+
+def test_a_guess_is_left_to_the_learner(tmp_path: Path):
+    """Is a guess released unwritten, and is the author's own there when the lesson is finished?"""
+    asks = "\n# %% figure=true\n# The answer.\nprint(expect.guess(my_guess))\n"
+    text = f"{GOOD}\n# %% guess=true\nmy_guess = 30  # percent\n{asks}"
+    lesson = read(write(tmp_path, text))
+    for guessed, line in ((False, "my_guess = ...  # percent"), (True, "my_guess = 30  # percent")):
+        cells = build.source_notebook(lesson, guessed=guessed).cells
+        assert [cell.source for cell in cells if cell.source.startswith("my_guess")] == [line]
 
 
 def test_hints_are_one_cell(tmp_path: Path):
@@ -294,6 +311,10 @@ FAULTS = {
                               "'twice.' is said twice"),
     "no other right answer": (('# %% correct="double"', '# %% mistake="double" says="2"'),
                               '# %% exercise="double"', 'has no correct="double"'),
+    "a guess that nothing answers": (("", "\n# %% guess=true\nmy_guess = 3  # percent\n"),
+                                     "my_guess = 3", "no figure below asks"),
+    "a guess of what": (("", "\n# %% guess=true\nmy_guess = 3\n"), "my_guess = 3",
+                        "write one line: `my_guess"),
     "a question without a hint": (("# Hint: yes.", "# Yes."), '# %% question="sure"', "no hint"),
 }  # fmt: skip
 
