@@ -296,6 +296,11 @@ def _bench(args: argparse.Namespace) -> int:
 
         print(f"written: {gpu.command(print)}")
         return 0
+    if args.what == "lines":
+        from grader.bench import lines
+
+        print(*lines.table(ROOT), sep="\n")
+        return 0
     from grader.bench import autograde as bench
     from grader.grading.choice import one
 

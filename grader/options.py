@@ -106,8 +106,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     export.add_argument("--file", default="grades.csv")
     _of_course(export)
 
-    bench = commands.add_parser("bench", help="measure the grader, or kernels on a GPU")
-    bench.add_argument("what", choices=["autograde", "watch", "memory", "gpu"])
+    bench = commands.add_parser("bench", help="measure the grader, kernels on a GPU, or lessons")
+    bench.add_argument("what", choices=["autograde", "watch", "memory", "gpu", "lines"])
     bench.add_argument("--lesson", default="13")
     bench.add_argument("--submissions", type=int, default=200, metavar="N")
     bench.add_argument("--plain", type=int, default=4, metavar="N", help="for nbgrader, a turn")
