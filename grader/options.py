@@ -14,7 +14,21 @@ TIERS = {
 LESSONS = '"13", a full name, "1" for a part, or "all"'
 AUDIENCES = {
     "learn": ("lab", "grade", "submit"),
-    "teach": ("demo", "autograde", "watch", "report", "export", "doctor", "hub", "site"),
+    "teach": (
+        "demo",
+        "assign",
+        "collect",
+        "autograde",
+        "watch",
+        "report",
+        "similar",
+        "export",
+        "pack",
+        "template",
+        "doctor",
+        "hub",
+        "site",
+    ),
     "write": ("new", "check", "build", "test", "bench", "paper"),
 }
 """For whom each command is."""
@@ -71,7 +85,25 @@ def parse(argv: list[str]) -> argparse.Namespace:
     grade = commands.add_parser("grade", help="grade your own notebooks where they lie")
     grade.add_argument("lessons", nargs="+", metavar="LESSON", help=LESSONS)
     grade.add_argument("--open", action="store_true", help="show the page in a browser")
+    grade.add_argument("--summary", metavar="FILE", help="add a table in Markdown to this file")
     grade.add_argument("--unsafe", action="store_true", help="run it without the sandbox")
+
+    assign = commands.add_parser("assign", help="put lessons and due dates into the gradebook")
+    assign.add_argument("lessons", nargs="*", default=["all"], metavar="LESSON", help=LESSONS)
+    _of_course(assign)
+
+    collect = commands.add_parser(
+        "collect", help="take in what Moodle, Canvas or a git host gives out"
+    )
+    collect.add_argument("lesson", metavar="LESSON")
+    collect.add_argument(
+        "source", metavar="DOWNLOAD", help="a ZIP or folder of all submissions, or of clones"
+    )
+    collect.add_argument(
+        "--from", dest="origin", choices=["moodle", "canvas", "git"], required=True
+    )
+    _with_worksheet(collect)
+    _of_course(collect)
 
     auto = commands.add_parser("autograde", help="grade a class")
     auto.add_argument("lessons", nargs="+", metavar="LESSON", help=LESSONS)
@@ -100,11 +132,29 @@ def parse(argv: list[str]) -> argparse.Namespace:
     report.add_argument("--html", metavar="FILE", help="write a page with a chart")
     report.add_argument("--csv", metavar="FILE", help="write a table")
 
+    similar = commands.add_parser("similar", help="pairs of answers that are alike, to look at")
+    similar.add_argument("lesson", metavar="LESSON")
+    similar.add_argument("--course", metavar="DIR", help="where submitted/ is (default: .course)")
+    similar.add_argument("--most", type=positive, default=20, metavar="N", help="pairs shown")
+
     export = commands.add_parser("export", help="grades for a learning-management system")
     export.add_argument("lessons", nargs="+", metavar="LESSON")
-    export.add_argument("--to", choices=["canvas", "moodle"], required=True)
+    export.add_argument("--to", choices=["canvas", "moodle", "csv"], required=True)
     export.add_argument("--file", default="grades.csv")
+    _with_worksheet(export)
     _of_course(export)
+
+    pack = commands.add_parser("pack", help="a lesson as an autograder for Gradescope")
+    pack.add_argument("lesson", metavar="LESSON")
+    pack.add_argument("--for", dest="host", choices=["gradescope"], required=True)
+    pack.add_argument("--file", metavar="ZIP", help="default: NN_topic-gradescope.zip")
+    when = ["after_due_date", "after_published", "hidden"]
+    pack.add_argument("--hidden", choices=when, default=when[1], help="when those checks are seen")
+    pack.add_argument("--unsafe", action="store_true", help="run answers without the sandbox")
+
+    template = commands.add_parser("template", help="the repository for learners on a git host")
+    template.add_argument("folder", metavar="FOLDER", help="a new one")
+    template.add_argument("lessons", nargs="*", metavar="LESSON", help="default: all")
 
     bench = commands.add_parser("bench", help="measure the grader, kernels on a GPU, or lessons")
     bench.add_argument("what", choices=["autograde", "watch", "memory", "gpu", "lines"])
@@ -178,3 +228,7 @@ def _of_course(command: argparse.ArgumentParser) -> None:
     """Options that say which class is meant."""
     command.add_argument("--course", metavar="DIR", help="where submitted/ is (default: .course)")
     command.add_argument("--db", default="", metavar="URL", help="of the gradebook's database")
+
+
+def _with_worksheet(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--worksheet", metavar="CSV", help="Moodle's own, downloaded")

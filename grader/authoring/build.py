@@ -226,14 +226,14 @@ def _hide(source: str) -> str:
 
 def keep(notebook: Path) -> Path | None:
     """Copy a notebook that a learner has worked in to `.course/kept`; say where."""
-    if not notebook.exists() or not _touched(notebook):
+    if not notebook.exists() or not touched(notebook):
         return None
     stamp = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(notebook.stat().st_mtime))
     KEPT.mkdir(parents=True, exist_ok=True)
     return Path(shutil.copy2(notebook, KEPT / f"{notebook.stem}-{stamp}.ipynb"))
 
 
-def _touched(notebook: Path) -> bool:
+def touched(notebook: Path) -> bool:
     """Whether a released notebook was run or written in."""
     try:
         nb = nbformat.read(notebook, as_version=4)

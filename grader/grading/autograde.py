@@ -96,6 +96,7 @@ def autograde(
             pool = stack.enter_context(_pool(options, most, stopping, progress))
         for lesson in lessons:
             released, source = assign(lesson, options.place, config)
+            writer.follow([lesson.name])
             run = Autograding(lesson, released, source, options, writer, pool, progress)
             results += run(learners[lesson.name])
             if stopping.is_set():
@@ -158,7 +159,9 @@ class Autograding:
     def _key(self, handed_in: HandedIn) -> str:
         """Stands for all on which a result depends."""
         text, when = handed_in.text or handed_in.fault, str(handed_in.timestamp)
-        return digest([GRADER, str(self.options.unsafe), self.source, handed_in.name, text, when])
+        rule = self.writer.syllabus.key(self.lesson.name, handed_in.learner)
+        parts = [GRADER, str(self.options.unsafe), self.source, handed_in.name, text, when]
+        return digest([*parts, *([rule] if rule else [])])
 
     def tasks(
         self, waiting: list[tuple[HandedIn, str]]
