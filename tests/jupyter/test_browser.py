@@ -263,7 +263,7 @@ def test_a_finding_leads_to_its_figure(page: Page, lab: Server):
     _open(page, lab, f"{name}/{name}.ipynb")
     figure = page.get_by_role("heading", name="Exercise: kept_mean_and_std")
     expect(figure).not_to_be_in_viewport()
-    page.get_by_role("link", name="(measured)").nth(1).click()
+    page.get_by_role("link", name="↑").nth(1).click()
     expect(figure).to_be_in_viewport()
 
 
