@@ -173,6 +173,9 @@ def _configuration(options: Options) -> Any:
     """nbgrader's configuration of the class's folder, with its exchange."""
     place = options.place.resolve()
     config = course.folder(place, options.url)
-    config.Exchange.root = os.environ.get("DROPOUT_EXCHANGE") or str(place / "exchange")
+    shared = os.environ.get("DROPOUT_EXCHANGE")
+    config.Exchange.root = shared or str(place / "exchange")
+    if shared:  # all may write there, a link to another's notebook too
+        config.ExchangeFactory.collect = "grader.jupyter.exchange.Collect"
     Path(config.Exchange.root).mkdir(parents=True, exist_ok=True)
     return config

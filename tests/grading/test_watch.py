@@ -15,6 +15,9 @@ from nbgrader.utils import notebook_hash
 
 import classroom
 from classroom import FULL_POINTS, HALF, LESSON, RIGHT, notebook
+from grader import course
+from grader.grading import watch
+from grader.grading.autograde import Options
 from interruption import MARK, processes, wait_for, when
 from project import heeds_interrupts
 
@@ -105,3 +108,18 @@ def test_it_says_what_it_does(story: dict):
     assert story["code"] == 0
     assert "Traceback" not in story["said"]
     assert "dee, 00_start_here:" in story["said"] and "waiting for" in story["said"]
+
+
+def test_a_shared_exchange_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where all may write in it, is each submission taken from the account it names alone?
+
+    `grader watch` then collects as the hub's instructor does: see `test_hub_security.py`.
+    """
+    from grader.jupyter.exchange import Collect
+
+    for shared in (False, True):
+        if shared:
+            monkeypatch.setenv("DROPOUT_EXCHANGE", str(tmp_path / "all"))
+        config = watch._configuration(Options(tmp_path))
+        taker = course.nbgrader(tmp_path, config).exchange.collect
+        assert (taker is Collect) is shared
