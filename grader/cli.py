@@ -259,6 +259,29 @@ def _autograde(args: argparse.Namespace) -> int:
     return 0
 
 
+def _watch(args: argparse.Namespace) -> int:
+    _add_database(args)
+    from grader.grading.choice import chosen
+
+    lessons = chosen(args.lessons)
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from grader.grading import terminal
+    from grader.grading.autograde import Limits, Options
+    from grader.grading.watch import watch
+
+    limits = Limits()
+    if args.timeout:
+        limits = replace(limits, check=args.timeout, submission=5 * args.timeout)
+    place = Path(args.course) if args.course else COURSE
+    place.mkdir(parents=True, exist_ok=True)
+    options = Options(place, workers=args.workers, url=args.db, unsafe=args.unsafe, limits=limits)
+    watch(lessons, options, terminal.Lines(Console(soft_wrap=True)))
+    return 0
+
+
 def _doctor(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.markup import escape
@@ -419,6 +442,11 @@ def _bench(args: argparse.Namespace) -> int:
 
         print(f"written: {gpu.command(print)}")
         return 0
+    if args.what == "lines":
+        from grader.bench import lines
+
+        print(*lines.table(ROOT), sep="\n")
+        return 0
     from grader.bench import autograde as bench
     from grader.grading.choice import one
 
@@ -426,6 +454,12 @@ def _bench(args: argparse.Namespace) -> int:
         bench.memory(args.submissions, print)
         return 0
     lesson = one(args.lesson)
+    if args.what == "watch":
+        from grader.bench import watch
+
+        took, equal = watch.seconds(lesson, args.submissions, print)
+        print(*watch.report(took, args.submissions, equal), sep="\n")
+        return 0 if equal and len(took) == args.submissions else 1
     compared = bench.compare(lesson, args.submissions, args.plain, args.turns, args.workers, print)
     print(*bench.report(compared), sep="\n")
     return 0 if compared.equal else 1
@@ -452,10 +486,18 @@ def _submit(args: argparse.Namespace) -> int:
     from grader.grading.choice import chosen
 
     lessons = chosen(args.lessons)
-    from grader.submit import submit
+    from grader.submit import submit, wait
 
+    times = {}
     for lesson in lessons:
-        print(submit(lesson))
+        times[lesson] = submit(lesson)
+        print(f"{lesson.name} is handed in, at {times[lesson]}.", flush=True)
+    try:
+        for lesson in lessons if args.wait else ():
+            print(f"waiting for the page of {lesson.name}; Ctrl-C ends that", flush=True)
+            print(f"page: {wait(lesson, times[lesson]).as_uri()}")
+    except KeyboardInterrupt:
+        print("\nwhat was handed in stays so: its page comes when it is graded.")
     return 0
 
 
@@ -535,6 +577,7 @@ COMMANDS = {
     "assign": _assign,
     "collect": _collect,
     "autograde": _autograde,
+    "watch": _watch,
     "doctor": _doctor,
     "report": _report,
     "export": _export,

@@ -19,6 +19,7 @@ AUDIENCES = {
         "assign",
         "collect",
         "autograde",
+        "watch",
         "report",
         "similar",
         "export",
@@ -116,6 +117,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
     auto.add_argument("--no-feedback", action="store_true", help="grades only, no HTML")
     _isolated(auto)
 
+    watch = commands.add_parser("watch", help="grade what is handed in as it comes")
+    watch.add_argument("lessons", nargs="+", metavar="LESSON", help=LESSONS)
+    _of_course(watch)
+    watch.add_argument("--workers", type=count, default=0, metavar="N", help="default: the cores")
+    watch.add_argument("--timeout", type=seconds, metavar="S", help="for one cell or check")
+    watch.add_argument("--unsafe", action="store_true", help="run answers without the sandbox")
+
     commands.add_parser("doctor", help="what this machine offers for grading")
 
     report = commands.add_parser("report", help="what a class got wrong")
@@ -148,8 +156,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     template.add_argument("folder", metavar="FOLDER", help="a new one")
     template.add_argument("lessons", nargs="*", metavar="LESSON", help="default: all")
 
-    bench = commands.add_parser("bench", help="measure the grader, or kernels on a GPU")
-    bench.add_argument("what", choices=["autograde", "memory", "gpu"])
+    bench = commands.add_parser("bench", help="measure the grader, kernels on a GPU, or lessons")
+    bench.add_argument("what", choices=["autograde", "watch", "memory", "gpu", "lines"])
     bench.add_argument("--lesson", default="13")
     bench.add_argument("--submissions", type=int, default=200, metavar="N")
     bench.add_argument("--plain", type=int, default=4, metavar="N", help="for nbgrader, a turn")
@@ -167,6 +175,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
     submit = commands.add_parser("submit", help="hand your notebooks in")
     submit.add_argument("lessons", nargs="+", metavar="LESSON")
+    submit.add_argument(
+        "--wait", action="store_true", help="for the page, where grades come at once"
+    )
 
     site = commands.add_parser("site", help="the course as a static site, to be read")
     site.add_argument("--to", metavar="DIR", help="where the site is made (default: .site)")

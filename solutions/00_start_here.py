@@ -45,8 +45,9 @@ plot.show(fig, "A handwritten digit in each of twelve small pictures, with its l
 # The network has 128 hidden units, and so nearly ten thousand weights for 200 images: room enough
 # to learn every label by heart, the wrong ones too. The next cell trains it with ten rates of
 # dropout and three shares of wrong labels, five times each on a different 200 images, so that you
-# don't depend on the luck of one network. It takes a few seconds and prints
-# nothing; the next section shows the result. Click to unfold its code.
+# don't depend on the luck of one network. All are trained with one learning rate, in the same
+# number of steps. It takes a few seconds and prints nothing; the next section shows the result.
+# Click to unfold its code.
 
 # %% figure=true
 # 150 networks learn: ten rates of dropout, three shares of wrong labels, five sets of images.

@@ -766,6 +766,9 @@ ax.set_title(told)
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plot.show(fig, "The lowest log loss against the learning rate, without dropout and with both "
                f"schemes. {told}.")
+ends = [np.isin(found, np.log2(rates[[0, -1]])).sum() for found in best.values()]
+print("Best at an end of the range of rates, where a better one may lie outside: "
+      + ", ".join(f"{kind} {n} of 4" for kind, n in zip(best, ends, strict=True)))
 
 # %% [markdown]
 # (In brackets: one standard error down and up, over four networks. With more than 30 epochs, lower

@@ -74,8 +74,11 @@ def faults(cells: Iterable[Cell]) -> Iterator[tuple[int, str]]:
             yield line, f"no sentence ends in `{{{{claim:{name}}}}}`: tell it, or measure it not."
 
 
-def linked(cell: Cell, cells: list[Cell]) -> str:
-    """The cell's text, each mark a link to the heading above its claim's figure."""
+def linked(cell: Cell, cells: list[Cell], name: str) -> str:
+    """The cell's text, each mark a link to the heading above its claim's figure.
+
+    The link names the notebook, as JupyterLab finds no heading by a # alone.
+    """
     places: dict[str, str] = {}
     heading = ""
     for other in cells:
@@ -84,7 +87,7 @@ def linked(cell: Cell, cells: list[Cell]) -> str:
         places |= dict.fromkeys(declared(other), heading)
 
     def link(mark: re.Match[str]) -> str:
-        return f" [(measured)](#{fragment(places.get(mark[1], ''))})"
+        return f" [↑]({name}.ipynb#{fragment(places.get(mark[1], ''))})"
 
     return MARK.sub(link, cell.source)
 

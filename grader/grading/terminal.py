@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import replace
 from itertools import groupby
@@ -210,3 +211,32 @@ class Bar:
         names = ", ".join(escape(name[:20]) for name in (self.now or self.waiting)[:3])
         aside = f" · {len(self.waiting)} take long: last" if self.waiting else ""
         self.bar.update(self.task, state=f"{self._mean()} · {names}{aside}")
+
+
+class Lines:
+    """A line for each notebook, with the time: what a watch tells."""
+
+    def __init__(self, console: Console):
+        self.console = console
+
+    def begin(self, lesson: str, total: int, known: list[Graded]) -> None:
+        self._tell(f"waiting for {lesson}; Ctrl-C ends it")
+
+    def running(self, learner: str) -> None: ...
+
+    def feedback(self, total: int) -> None: ...
+
+    def aside(self, learner: str) -> None:
+        self._tell(f"{learner} takes long, and goes on when nobody else waits")
+
+    def graded(self, graded: Graded) -> None:
+        points = f"{graded.points:g} of {graded.max:g}"
+        notes = "".join(f"; {note}" for note in graded.notes)
+        self._tell(f"{graded.learner}, {graded.lesson}: {points}, {graded.outcome}{notes}")
+
+    def advance(self, fault: str) -> None:
+        if fault:
+            self._tell(fault)
+
+    def _tell(self, text: str) -> None:
+        self.console.print(f"{time.strftime('%H:%M:%S')}  {escape(text)}", highlight=False)

@@ -257,6 +257,16 @@ def test_a_stub_says_that_it_is_not_written_yet(project: Path, page: Page, lab: 
     expect(explorer).to_contain_text("Not written yet")
 
 
+def test_a_finding_leads_to_its_figure(page: Page, lab: Server):
+    """Does the link behind a finding scroll to the heading above the figure that measured it?"""
+    name = named("bernoulli_masks").name
+    _open(page, lab, f"{name}/{name}.ipynb")
+    figure = page.get_by_role("heading", name="Exercise: kept_mean_and_std")
+    expect(figure).not_to_be_in_viewport()
+    page.get_by_role("link", name="↑").nth(1).click()
+    expect(figure).to_be_in_viewport()
+
+
 def test_a_learner_sees_assignments_and_no_formgrader(page: Page, lab: Server):
     """Has the menu an Assignment List, and no Formgrader?"""
     page.goto(lab.url("lab") + "&reset")
