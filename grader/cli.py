@@ -263,7 +263,7 @@ def _watch(args: argparse.Namespace) -> int:
     _add_database(args)
     from grader.grading.choice import chosen
 
-    lessons = chosen(args.lessons)
+    lessons = chosen(_meant(args))
     from dataclasses import replace
 
     from rich.console import Console
@@ -277,7 +277,9 @@ def _watch(args: argparse.Namespace) -> int:
         limits = replace(limits, check=args.timeout, submission=5 * args.timeout)
     place = Path(args.course) if args.course else COURSE
     place.mkdir(parents=True, exist_ok=True)
-    options = Options(place, workers=args.workers, url=args.db, unsafe=args.unsafe, limits=limits)
+    options = Options(
+        place, workers=args.workers, url=args.db, isolation=args.isolation, limits=limits
+    )
     watch(lessons, options, terminal.Lines(Console(soft_wrap=True)))
     return 0
 

@@ -122,7 +122,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     _of_course(watch)
     watch.add_argument("--workers", type=count, default=0, metavar="N", help="default: the cores")
     watch.add_argument("--timeout", type=seconds, metavar="S", help="for one cell or check")
-    watch.add_argument("--unsafe", action="store_true", help="run answers without the sandbox")
+    _isolated(watch)
 
     commands.add_parser("doctor", help="what this machine offers for grading")
 
