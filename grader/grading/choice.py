@@ -66,6 +66,8 @@ def _packed(names: list[str], begun: bool) -> Iterator[tuple[Packed, Path]]:
 
 
 def _read(name: str) -> Lesson:
+    if not SOLUTIONS.is_dir():
+        raise CourseError("a learner's repository has no solutions/: here, use `lab` and `grade`.")
     from grader.authoring.reading import read
 
     return read(SOLUTIONS / f"{name}.py")

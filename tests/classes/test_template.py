@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import classroom
 from grader.authoring.lesson import REGION
 from grader.authoring.reading import read
 from grader.classes import pack, summary, template
@@ -126,6 +127,14 @@ def test_what_would_be_given_away_is_found(tmp_path: Path):
     wanted = {cell.name for cell in (*LESSON.of("exercise"), *LESSON.of("answer"))}
     hidden = {f"hidden {cell.name}" for cell in LESSON.of("check") if cell.hidden}
     assert found == wanted | hidden and hidden
+
+
+def test_what_needs_the_answers_says_so(repository: Path):
+    """Is a command of an instructor's refused in a sentence, where there are no solutions?"""
+    command = [sys.executable, "-c", classroom.RUN, "submit", "14"]
+    env = {**os.environ, "PYTHONPATH": f"{repository}:{repository / 'lessons'}"}
+    done = subprocess.run(command, cwd=repository, env=env, capture_output=True, text=True)
+    assert done.returncode == 1 and "has no solutions/" in done.stderr.splitlines()[-1]
 
 
 def test_the_workflow_is_one(repository: Path):
