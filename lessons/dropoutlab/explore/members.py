@@ -116,7 +116,8 @@ def members(
         ):
             ax.text(place, height, words, color=color)
         gaps = [np.abs(fields[name] - fields["scaled"]).max() for name in ("geometric", "average")]
-        mean = f"the arithmetic mean of {k} random ones" if k > 1 else "one drawn at random"
+        some = f"all {k}" if k == masks_in_all else f"{k} random ones"
+        mean = f"the arithmetic mean of {some}" if k > 1 else "one drawn at random"
         return (
             f"{_without(dropped)}, the network is wrong on {wrong['member']} of {POINTS} points; "
             f"{mean} is wrong on {wrong['average']}, the scaled network on {wrong['scaled']}. "
