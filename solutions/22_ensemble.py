@@ -21,7 +21,7 @@ import numpy as np
 from sklearn.datasets import make_moons
 from sklearn.ensemble import RandomForestClassifier
 
-from dropoutlab import check_probability, data, expect, explore, plot, train
+from dropoutlab import check_probability, data, expect, explore, plot, reproduced, train
 
 # %% [markdown]
 # ## Where we stand
@@ -852,9 +852,14 @@ plot.show(fig, "By how much the average of k halves exceeds weight scaling in er
                   "no-fewer-errors": late.mean > -0.25, "lower-loss": loss_late.sign < 0})
 
 # %% [markdown]
-# Srivastava et al. (2014, Figure 11) needed about 50 on MNIST. More halves buy no fewer errors. The
-# log loss goes below the dashed line, and you know why: that line is the geometric mean of all
-# halves, and the curve tends to their arithmetic mean, which is less sure.
+# Srivastava et al. (2014, Figure 11) needed about 50 on MNIST. Here is that figure, repeated:
+
+# %%
+reproduced.show("figure11")
+
+# %% [markdown]
+# More halves buy no fewer errors. Your log loss goes below the dashed line, and you know why: that
+# line is the geometric mean of all halves, and the curve tends to their less sure arithmetic mean.
 #
 # ## How much do they share?
 #
