@@ -35,6 +35,7 @@ def layered(
     epochs: int = 30,
     batch: int = 64,
     rate: float = 0.1,
+    falling: bool = False,
     look: Callable[[int, Parameters], None] | None = None,
 ) -> Parameters:
     """Train a ReLU network with these hidden layers on the cross-entropy, in NumPy: W1, b1, W2, …
@@ -43,6 +44,7 @@ def layered(
     layer as `h * factor`, and the same factor carries the gradient back. Stochastic gradient
     descent with momentum 0.9. Everything follows from `seed`.
 
+    falling : whether the learning rate falls in a straight line from epoch to epoch, almost to 0
     look : called after each epoch with its number, from 1, and the parameters
     """
     rng = np.random.default_rng(seed)
@@ -55,6 +57,7 @@ def layered(
     targets = np.eye(classes)[y]
     last = len(shapes)
     for epoch in range(1, epochs + 1):
+        now = rate * (epochs + 1 - epoch) / epochs if falling else rate
         for rows in np.array_split(rng.permutation(len(X)), max(1, len(X) // batch)):
             inputs, gates = [X[rows]], []  # of each layer; what its gradient is multiplied by
             for k in range(1, last):
@@ -67,7 +70,7 @@ def layered(
             for k in range(last, 0, -1):
                 back = error @ net[f"W{k}"] * gates[k - 2] if k > 1 else error
                 for name, gradient in ((f"W{k}", error.T @ inputs[k - 1]), (f"b{k}", error.sum(0))):
-                    speed[name] = 0.9 * speed[name] - rate * gradient
+                    speed[name] = 0.9 * speed[name] - now * gradient
                     net[name] = net[name] + speed[name]
                 error = back
         if look is not None:

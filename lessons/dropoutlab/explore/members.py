@@ -1,4 +1,4 @@
-"""The ensemble: one thinned network, the average of some, and the scaled network."""
+"""The ensemble: a network without the units chosen, an average of thinned ones, the scaled one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from contourpy import contour_generator
+from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -39,33 +40,41 @@ def _trained(seed: int) -> tuple[np.ndarray, np.ndarray, train.Parameters]:
     return X, y, net
 
 
+def _without(units: list[int]) -> str:
+    """Which units a network lacks, in words."""
+    if not units:
+        return "With every unit"
+    *some, last = map(str, units)
+    return f"Without units {', '.join(some)} and {last}" if some else f"Without unit {last}"
+
+
 def members(
     all_masks: Callable[[int], np.ndarray],
     subnetwork_outputs: Average,
-    arithmetic_mean: Average,
     geometric_mean: Average,
     weight_scaled: Average,
 ) -> Explorer:
-    """Explore the thinned networks of a small one: a member, an average, another network."""
+    """Explore the thinned networks of a small one: units to drop, an average, another network."""
     down, across = np.meshgrid(
         np.linspace(-1.8, 1.8, SIDE), np.linspace(-2, 2, SIDE), indexing="ij"
     )
     grid = np.column_stack([across.ravel(), down.ravel()])
     masks_in_all = 2**HIDDEN
 
-    def draw(figure: Figure, member: int, k: int, network: int) -> str:
+    def draw(figure: Figure, first: int, second: int, third: int, k: int, network: int) -> str:
         X, y, net = _trained(network)
         parameters = net["W1"], net["b1"], net["W2"], net["b2"]
         places = np.concatenate([grid, X])
         masks = np.asarray(all_masks(HIDDEN))
         order = np.lexsort(masks.T)  # whichever order the learner's masks are in
         outputs = np.asarray(subnetwork_outputs(*parameters, places))[order]
-        number = (member - 1) ^ ((member - 1) >> 1)  # Gray's code: a step switches one unit
-        kept = masks[order][number] != 0
+        dropped = sorted({first, second, third} - {0})
+        kept = [unit + 1 not in dropped for unit in range(HIDDEN)]
+        number = int(np.flatnonzero(((masks[order] != 0) == kept).all(1))[0])
         chosen = outputs[np.random.default_rng(network).permutation(masks_in_all)[:k]]
         fields = {
             "member": outputs[number],
-            "average": np.asarray(arithmetic_mean(chosen)),
+            "average": chosen.mean(0),
             "geometric": np.asarray(geometric_mean(chosen)),
             "scaled": np.asarray(weight_scaled(*parameters, places)),
         }
@@ -80,6 +89,12 @@ def members(
                       cmap=PAPER, vmin=0, vmax=1, interpolation="bilinear")  # fmt: skip
             for kind, color in enumerate((plot.BLUE, plot.ORANGE)):
                 ax.plot(X[y == kind, 0] + shift, X[y == kind, 1], "o", color=color, markersize=2.6)
+        thin = [
+            line
+            for field in chosen[:, : SIDE**2, 1].reshape(-1, SIDE, SIDE)
+            for line in contour_generator(across + APART, down, field).lines(0.5)
+        ]
+        ax.add_collection(LineCollection(thin, colors=plot.GREY, linewidths=0.5))
         lines: list[tuple[float, str, dict[str, Any]]] = [
             (0, "member", {"color": plot.INK}),
             (APART, "geometric", {"color": plot.PINK, "linewidth": 5}),
@@ -93,7 +108,7 @@ def members(
         ax.set_axis_off()
         units = "".join("■" if unit else "□" for unit in kept)
         for place, height, words, color in (
-            (-2, 1.95, f"Member {member}, units {units}: {wrong['member']} wrong", plot.INK),
+            (-2, 1.95, f"{_without(dropped)} {units}: {wrong['member']} wrong", plot.INK),
             (APART - 2, 1.95, f"Mean of {k}: {wrong['average']} wrong", plot.INK),
             (APART - 0.5, 1.95, "arithmetic", plot.GREEN),
             (APART + 0.27, 1.95, "geometric", plot.PINK),
@@ -101,19 +116,21 @@ def members(
         ):
             ax.text(place, height, words, color=color)
         gaps = [np.abs(fields[name] - fields["scaled"]).max() for name in ("geometric", "average")]
-        missing = [str(unit + 1) for unit in range(HIDDEN) if not kept[unit]]
-        without = f"without {', '.join(missing)} of its units" if missing else "with every unit"
+        some = f"all {k}" if k == masks_in_all else f"{k} random ones"
+        mean = f"the arithmetic mean of {some}" if k > 1 else "one drawn at random"
         return (
-            f"Member {member}, {without}, is wrong on {wrong['member']} of {POINTS} points, the "
-            f"arithmetic mean of {k} drawn at random on {wrong['average']}, the scaled network on "
-            f"{wrong['scaled']}. The probabilities of the scaled network and the geometric mean "
-            f"differ by {gaps[0]:.2g} at most, of it and the arithmetic mean by {gaps[1]:.2g}."
+            f"{_without(dropped)}, the network is wrong on {wrong['member']} of {POINTS} points; "
+            f"{mean} is wrong on {wrong['average']}, the scaled network on {wrong['scaled']}. "
+            f"The geometric mean's probabilities are at most {gaps[0]:.2g} off the scaled "
+            f"network's, the arithmetic mean's at most {gaps[1]:.2g}."
         )
 
     return Explorer(
         draw,
         size=(9, 3.6),
-        member=slider("thinned network", 43, 1, masks_in_all, 1),
-        k=slider("members averaged", 8, 1, masks_in_all, 1),
+        first=slider("drop unit (0: none)", 2, 0, HIDDEN, 1),
+        second=slider("and unit", 5, 0, HIDDEN, 1),
+        third=slider("and unit", 0, 0, HIDDEN, 1),
+        k=slider("random members averaged", 8, 1, masks_in_all, 1),
         network=slider("another network", 8, 0, 12, 1),
     )
