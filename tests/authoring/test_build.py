@@ -479,6 +479,12 @@ def test_a_release_holds_what_it_should(releases: dict[str, Path], lesson: Lesso
     named = [c.name for c in lesson.cells if c.kind in ("exercise", "answer")]
     assert set(named) <= set(identities)
     assert not any(c.get("outputs") or c.get("execution_count") for c in notebook.cells)
+    folded = [c for c in notebook.cells if c.metadata.get("jupyter", {}).get("source_hidden")]
+    assert len(folded) == sum(cell.folded for cell in lesson.cells) + 1, "the summary too"
+    assert folded == [c for c in notebook.cells if c.metadata.get("cellView") == "form"]
+    for cell in folded:
+        first, second = cell.source.splitlines()[:2]
+        assert second == f"#@title {first.lstrip('# ')}"
 
 
 def test_ids_stay_when_a_lesson_grows(tmp_path: Path):
