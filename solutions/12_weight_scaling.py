@@ -258,6 +258,8 @@ for p in (0.2, 0.75, 0.0, 1.0):
         ]
         expect.close(V @ x, chance @ (masks * x @ W.T), rtol=1e-7, atol=1e-9, suspects=wrong,
                      hint="that is not the mean over masks. Scale every weight alike.")
+with expect.case("scaled_weights(W, p=0.0)"):
+    expect.copied(scaled_weights, W, 0.0)
 with expect.case("scaled_weights(W, p=0.5) on float32"):
     expect.array(scaled_weights(np.ones((2, 4), np.float32), 0.5), (2, 4), np.float32,
                  hint="the result's dtype differs from W's.")
@@ -270,6 +272,7 @@ with expect.case("scaled_weights(W, p=0.5) on float32"):
     "would keep a mean square": ("(1 - p) * W", "np.sqrt(1 - p) * W"),
     "every weight alike": ("(1 - p) * W", "dropout_train(W, p, np.random.default_rng())"),
     "writes into its input": ("return (1 - p) * W", "W *= 1 - p\n    return W"),
+    "Return a copy": ("(1 - p) * W", "(1 - p) * W if p else W"),
     "dtype differs from W": ("(1 - p) * W", "np.full(W.shape, 1 - p) * W"),
 }
 
@@ -469,7 +472,10 @@ for p in (0.3, 0.8, 0.0, 1.0):
             ((1 - p) * np.mean(w * x), "a unit adds its inputs up; it does not average them."),
             (w @ x / (1 - p), "w · x is divided by 1 - p. The thinned unit gets less, not more."),
         ]
-        found = preactivation_mean(w.copy(), x.copy(), p)
+        given = w.copy(), x.copy()
+        found = preactivation_mean(*given, p)
+        for now, before in zip(given, (w, x), strict=True):
+            expect.unchanged(now, before)
         expect.close(found, chance @ (masks * x @ w), rtol=1e-7, atol=1e-9, suspects=wrong,
                      hint="average w · (m * x) exactly, over all masks. The result is one number.")
 
@@ -480,6 +486,7 @@ for p in (0.3, 0.8, 0.0, 1.0):
     "Add them up": ("np.dot(w, x)", "w * x"),
     "does not average them": ("np.dot(w, x)", "np.mean(w * x)"),
     "gets less, not more": ("(1 - p) * np.dot(w, x)", "np.dot(w, x) / (1 - p)"),
+    "writes into its input": ("np.dot(w, x)", "np.sum(np.multiply(w, x, out=w))"),
     "exactly, over all masks": ("(1 - p) * np.dot(w, x)",
         "np.dot(w, dropout_train(np.tile(x, (999, 1)), p, np.random.default_rng()).mean(0))"),
 }
@@ -544,7 +551,11 @@ for p in (0.3, 0.8, 0.0, 1.0):
             (p * (1 - p) * each**2, "those are the n variances. Add them up."),
             (p / (1 - p) * (each @ each), "that is for survivors scaled by 1 / (1 - p)."),
         ]
-        expect.close(preactivation_variance(w, x, p), variance, rtol=1e-7, atol=1e-9,
+        given = w.copy(), x.copy()
+        found = preactivation_variance(*given, p)
+        for now, before in zip(given, (w, x), strict=True):
+            expect.unchanged(now, before)
+        expect.close(found, variance, rtol=1e-7, atol=1e-9,
                      hint="average (z - mean)² exactly, over all masks. The result is one number.",
                      suspects=wrong)
 
@@ -560,6 +571,7 @@ for p in (0.3, 0.8, 0.0, 1.0):
     "weights w are missing": ("(w * x) ** 2", "x**2"),
     "not averaged": ("np.sum", "np.mean"),
     "the n variances": ("np.sum((w * x) ** 2)", "(w * x) ** 2"),
+    "writes into its input": ("(w * x) ** 2", "np.multiply(w, x, out=w) ** 2"),
     "that is for survivors scaled by": ("p * (1 - p)", "p / (1 - p)"),
     "exactly, over all masks": ("p * (1 - p) * np.sum((w * x) ** 2)",
         "np.var(dropout_train(np.tile(x, (999, 1)), p, np.random.default_rng()) @ w)"),

@@ -192,7 +192,7 @@ for p in (0.2, 0.5, 0.9):
         out = inverted_dropout(np.ones(50_000), p, expect.rng())
         expect.array(out, 50_000, hint="return an array of x's shape.")
         expect.mean(out == 0, p, of=(0, 1), hint="p is the probability that an entry is 0.",
-                    suspects=[(0, "nothing is dropped."),
+                    suspects=[(0, "no entry is dropped. Has each a coin, or do all share one?"),
                               (1 - p, "p is taken for the probability of keeping: p drops.")])
         expect.mean(
             out,
@@ -255,7 +255,7 @@ with expect.case("inverted_dropout(x, p=1.0, rng) on 20 ones, float32"):
     "divided by p. Divide": ("keep / (1 - p)", "keep / p"),
     "taken for the probability of keeping": ("survivors(", "~survivors("),
     "multiplied by 1 - p": ("keep / (1 - p)", "keep * (1 - p)"),
-    "nothing is dropped.": ("x * keep /", "x /"),
+    "no entry is dropped": ("x * keep /", "x /"),
     "every row has the same mask": ("survivors(x,", "survivors(x[(0,) * (x.ndim - 1)],"),
     "every column has the same mask":
         ("survivors(x,", "survivors(x[(slice(None), *[slice(1)] * (x.ndim - 1))],"),
@@ -294,7 +294,7 @@ def inverted_dropout(x, p, rng, training=True):
 def output_mean_and_variance(x, p):
     """The mean and the variance of inverted dropout's output over masks, entry by entry.
 
-    x : array; p : probability of dropping
+    x : array, left as it is; p : probability of dropping
     Returns two arrays of x's shape. At p = 1 the output is always 0.
     """
     check_probability(p)
@@ -319,7 +319,9 @@ def output_mean_and_variance(x, p):
 x = np.array([-2.0, 0.0, 0.5, 3.0])
 for p in (0.0, 0.3, round(0.7 + 0.2 * expect.rng().random(), 3)):
     with expect.case(f"output_mean_and_variance(x, p={p}), the mean"):
-        average, variance = output_mean_and_variance(x.copy(), p)
+        given = x.copy()
+        average, variance = output_mean_and_variance(given, p)
+        expect.unchanged(given, x)
         spread = p * (0 - x) ** 2 + (1 - p) * (x / (1 - p) - x) ** 2
         expect.close(
             average,
@@ -360,6 +362,7 @@ with expect.case("output_mean_and_variance(x, p=1.0)"):
     "standard deviation": ("x**2 * p / (1 - p)", "np.abs(x) * np.sqrt(p / (1 - p))"),
     "square of x": ("x**2 *", "x *"),
     "Subtract the square of the mean": ("x**2 * p /", "x**2 /"),
+    "writes into its input": ("x, x**2 * p", "x.copy(), np.square(x, out=x) * p"),
     "always 0": ("p == 1", "p > 1"),
 }
 

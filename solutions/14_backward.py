@@ -213,6 +213,7 @@ with expect.case("dropout_forward(x, 0.6, rng, False)"):
     expect.close(out, x, hint="in evaluation nothing is dropped: y is x.",
                  suspects=[(x / 0.4, "evaluation scales too. Scale in training only."),
                            (x * 0.4, "evaluation multiplies by 1 - p. Leave x as it is.")])
+    expect.copied(dropout_forward, x, 0.6, expect.rng(), False)
 
 # %% check="dropout_forward" points=1
 # What goes in as float32 comes out as float32.
@@ -244,6 +245,7 @@ with expect.case("dropout_forward(x, 1.0, rng, True)"):
     "evaluation scales too": ("p = 0", "x, p = x / (1 - p), 0"),
     "evaluation multiplies by 1 - p": ("p = 0", "x, p = x * (1 - p), 0"),
     "nothing is dropped: y is x": ("if not training", "if training is None"),
+    "Return a copy": ("return x * kept * scale,", "return x * kept * scale if training else x,"),
     "another dtype": ("rng.random(x.shape) >= p", "1.0 * (rng.random(x.shape) >= p)"),
     "0 / 0 gives NaN": ("1 / (1 - p) if p < 1 else 0.0", "float(np.divide(1, 1 - p))"),
 }
@@ -632,8 +634,11 @@ with expect.case("numerical_gradient(np.prod, x), and x afterwards"):
                  hint="an entry is still shifted while the next one is tried. Undo each shift.")
 
 # %% check="numerical_gradient" points=1
-# It works for any shape, and uses the eps that is given.
-x = expect.rng().uniform(1, 2, size=(2, 3))
+# It works for any shape, and uses the eps that is given, or 1e-5.
+x, shifts = expect.rng().uniform(1, 2, size=(2, 3)), []
+with expect.case("numerical_gradient(f, x), and the places where it asks f"):
+    numerical_gradient(lambda z: shifts.append(np.ptp(z - x.reshape(z.shape))) or 0.0, x.copy())
+    expect.close(max(shifts, default=0), 1e-5, rtol=1e-4, hint="eps is 1e-5 if it is not given.")
 rows = np.repeat(3 * np.sum(x**2, axis=1, keepdims=True), 3, axis=1)
 with expect.case("numerical_gradient(lambda z: np.sum(z**3), x) on 2 × 3 numbers"):
     found = numerical_gradient(
@@ -653,8 +658,10 @@ with expect.case("numerical_gradient(lambda z: np.sum(z**3), x, eps=0.1)"):
 x = expect.rng().integers(1, 9, size=4)
 with expect.case("numerical_gradient(lambda z: np.sum(0.3 * z**2), x) on whole numbers"):
     found = numerical_gradient(lambda z: float(np.sum(0.3 * z**2)), x.copy())
-    expect.close(found, 0.6 * x, rtol=1e-7,
-                 hint="an integer array cannot hold x + eps, nor a gradient. Use float arrays.")
+    whole = "an integer array cannot hold x + eps, nor a gradient. Use float arrays."
+    expect.close(found, 0.6 * x, rtol=1e-7, hint="the same numbers as floats come out right.",
+                 suspects=[(0 * x, whole), (np.trunc(0.6 * x), whole),
+                           (0.3 * (x**2 - (x - 1.0) ** 2) / 2e-5, whole)])
 with expect.case("numerical_gradient(lambda z: np.sum(0.3 * z**2), x) on float32"):
     found = numerical_gradient(lambda z: float(np.sum(0.3 * z**2)), x.astype(np.float32))
     expect.close(found, 0.6 * x, rtol=1e-7,
@@ -695,6 +702,9 @@ with expect.case("numerical_gradient(f, x) of a quadratic form, x of shape (2, 3
     "each row is shifted as a whole": ("""np.ndindex(x.shape):
         middle = x[i]""", """range(len(x)):
         middle = x[i].copy()"""),
+    "eps is 1e-5 if it is not given": ("eps=1e-5", "eps=1e-8"),
+    "the same numbers as floats": ("np.array(x, dtype=float)", "np.array(x, dtype=float) + "
+                                   "(np.asarray(x).dtype.kind == 'i')"),
     "eps is ignored": ("x = np.array", "eps = 1e-5\n    x = np.array"),
     "an integer array cannot hold": ("np.array(x, dtype=float)", "x.copy()"),
     "float32 cannot hold": ("np.array(x, dtype=float)", "x + 0.0"),
@@ -945,6 +955,14 @@ with expect.case("a new layer: layer.eval(), twice; layer.forward(x); layer.trai
     expect.only(layer.forward(x) / x, (0, 1 / 0.6), hint="after train() the layer is in training, "
                 "whatever it was before. Set the mode; do not flip it.")
 
+with expect.case("two layers, one in evaluation: a.eval(); b.forward(x)", crash=lacks):
+    a, b = Dropout(0.4, rng), Dropout(0.4, rng)
+    a.eval()
+    out = b.forward(x)
+    a.train()
+    expect.only(out / x, (0, 1 / 0.6), hint="an entry of b's output is neither 0 nor x / (1 - p).",
+                suspects=[(1, "a.eval() has switched b as well. Keep the mode on self.")])
+
 # %% check="Dropout" points=1
 # Every entry has a coin of its own, fresh at each forward, and from rng alone.
 with expect.case("Dropout(p, rng).forward(x) on 20 × 60 ones, 24 times for each of four p"):
@@ -986,6 +1004,26 @@ with expect.case("Dropout(p, rng).forward(x) on 20 × 60 ones, 24 times for each
         self.cache = cache if self.training else (self.cache[0] | True, 1)"""),
     "do not come from the given generator": ("p, rng, True", "p, np.random.default_rng(), True"),
 }
+
+# %% mistake="Dropout" says="Keep the mode on self"
+class Dropout:
+    training = True
+
+    def __init__(self, p, rng):
+        self.p, self.rng = p, rng
+
+    def forward(self, x):
+        out, self.cache = dropout_forward(x, self.p, self.rng, self.training)
+        return out
+
+    def backward(self, dy):
+        return dropout_backward(dy, self.cache)
+
+    def train(self):
+        Dropout.training = True
+
+    def eval(self):
+        Dropout.training = False
 
 # %% correct="Dropout"
 class Dropout:

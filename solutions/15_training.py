@@ -116,6 +116,7 @@ with expect.case("z, cache = mlp_forward(params, X, 0.0, rng), five rows",
             (train.softmax(right), "that is the softmax. Return the logits z."),
             (right - net["b2"], "b2 is missing."),
             (bare @ net["W2"].T + net["b2"], "b1 is missing."),
+            (np.full((5, 4), np.nan), "NaN where p = 0: is 1 - p handed over in place of p?"),
         ],
     )
 
@@ -158,6 +159,7 @@ with expect.case("mlp_forward(params, X, p, rng), 20 rows, 60 hidden units, 24 t
     "the survivors are not scaled": ("h * factor\n", "h * (factor > 0)\n"),
     "scaled twice": ("h * factor\n", "h * factor / (1 - p)\n"),
     "p is swapped": ("h.shape, p, rng", "h.shape, 1 - p if p else 0, rng"),
+    "is 1 - p handed over": ("h.shape, p, rng", "h.shape, 1 - p, rng"),
     "only the hidden layer is dropped":
         ("    h = np", "    X = X * dropout_factor(X.shape, p, rng)\n    h = np"),
     "every row has the same mask": ("dropout_factor(h.shape,", "dropout_factor(h.shape[1:],"),
@@ -243,9 +245,9 @@ for k in net:
           f"yours {np.sum(frozen(net)[1][k] * v):+.9f}")
 
 # %% check="mlp_loss_and_gradients" points=1
-# Without dropout: the loss, and the form of the gradients.
+# Without dropout, no row of the last class: the loss, and the form of the gradients.
 rng = expect.rng()
-batch, labels = rng.normal(size=(5, 3)), rng.integers(4, size=5)
+batch, labels = rng.normal(size=(5, 3)), rng.permutation([0, 1, 1, 2, 2])
 net = {"W1": rng.normal(size=(6, 3)), "b1": rng.normal(size=6),
        "W2": rng.normal(size=(4, 6)), "b2": rng.normal(size=4)}
 with expect.case("loss, gradients = mlp_loss_and_gradients(params, X, y, 0.0, rng), five rows",
@@ -422,7 +424,8 @@ with expect.case("mlp_loss_and_gradients(params, X, y, 0.0, rng) with logits of 
 rng = expect.rng()
 n, features, hidden, classes = rng.integers(2, 9, size=4)
 p = rng.choice([0.1, 0.6, 0.8])
-batch, labels = rng.integers(-2, 3, size=(n, features)), rng.integers(classes, size=n)
+batch = rng.integers(-2, 3, size=(n, features)).astype(float)
+labels = rng.integers(classes, size=n)
 net = {"W1": rng.integers(-3, 4, size=(hidden, features)) / 2,
        "b1": rng.choice([-0.25, 0.25], size=hidden),
        "W2": rng.normal(size=(classes, hidden)), "b2": rng.normal(size=classes)}
@@ -447,6 +450,7 @@ for k in net:
         "(at_h.T @ X, at_h.sum(0), error.T @ sent, error.sum(0))"),
     "Training steps belong elsewhere": ("return loss, {", """params["b2"] -= error.sum(0)
     return loss, {"""),
+    "could not be broadcast": ("np.eye(z.shape[1])", "np.eye(y.max() + 1)"),
     "the gradient of W1 has the shape of W1": ("at_h.T @ X", "X.T @ at_h"),
     "the gradient of b1 has the shape of b1": ("at_h.sum(0)", "at_h"),
     "the sum over the rows": ("y].mean()", "y].sum()"),
@@ -487,6 +491,15 @@ for k in net:
     "clipping invents another": ("-log_q[np.arange(len(y)), y].mean()",
                                  "train.log_loss(np.exp(log_q), y)"),
 }
+
+# %% correct="mlp_loss_and_gradients"
+def mlp_loss_and_gradients(params, X, y, p, rng):
+    leaf = {k: torch.tensor(v, requires_grad=True) for k, v in params.items()}
+    h = torch.relu(torch.tensor(X) @ leaf["W1"].T + leaf["b1"])
+    s = h * torch.tensor(dropout_factor(h.shape, p, rng))
+    loss = torch.nn.functional.cross_entropy(s @ leaf["W2"].T + leaf["b2"], torch.tensor(y))
+    loss.backward()
+    return loss.item(), {k: v.grad.numpy() for k, v in leaf.items()}
 
 # %% correct="mlp_loss_and_gradients"
 def mlp_loss_and_gradients(params, X, y, p, rng):
@@ -642,13 +655,12 @@ rows, labels = rng.uniform(1, 2, size=(40, 3)), rng.integers(3, size=40)
 rows[:, 0] = 0  # as a pixel that is always white: its column of W1 has no gradient
 net = {"W1": rng.normal(size=(9, 3)), "b1": 3 + rng.normal(size=9),
        "W2": rng.normal(size=(3, 9)), "b2": np.zeros(3)}
-idle, moved, sizes = [], [], []
+idle, moved = [], []
 
 
 def optimizer(gradients):
     """Changes of known lengths, other in each step; their means tell what was averaged."""
     idle.append((np.array(gradients["W1"]) == 0).all(1))
-    sizes.append(np.linalg.norm(gradients["W1"], axis=1))
     moved.append(rng.uniform(0.01, 0.02, size=9) * (1 + idle[-1] + (idle[-1].sum() > 5)))
     directions = rng.normal(size=(9, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
@@ -659,11 +671,11 @@ def optimizer(gradients):
 with expect.case("dropped_motion(optimizer, params, X, y, 0.6, rng) on forty images",
                  crash=[("unpack|subscriptable|not iterable", "return two numbers.")]):
     first, second = dropped_motion(optimizer, net, rows, labels, 0.6, rng)
-    off, far, size = np.array(idle), np.array(moved), np.array(sizes)
+    off, far = np.array(idle), np.array(moved)
     right = float(far[off].mean()), float(far[~off].mean())
-    steps = [i for i in range(len(off)) if off[i].any() and not off[i].all()]
-    by_step = [float(np.mean([far[i][rows_of(i)].mean() for i in steps]))
-               for rows_of in (lambda i: off[i], lambda i: ~off[i])]
+    both = off.any(1) & ~off.all(1)
+    by_step = [[float(np.mean([f[o].mean() for f, o in zip(far, of, strict=True) if o.any()]))
+                for far, of in ((far, of), (far[both], of[both]))] for of in (off, ~off)]
     for found, k, which in ((first, 0, "idle rows"), (second, 1, "other rows")):
         of = off if k == 0 else ~off
         expect.close(
@@ -675,8 +687,11 @@ with expect.case("dropped_motion(optimizer, params, X, y, 0.6, rng) on forty ima
                 (float(far[of].sum()), "that is the sum. Take the mean."),
                 (float((far[of] ** 2).mean()), "the lengths are squared."),
                 (float(far.mean()), "that is the mean over all rows. Separate the idle ones."),
-                (float(size[of].mean()), "that is the gradient's length. Measure the change."),
-                (by_step[k], "that is a mean of means: each step's. Average over all rows."),
+                (0.0, "0 is the length of an idle row's gradient. Its change is another matter: "
+                      "measure that, and let the gradient tell which rows are idle."),
+                (np.nan, "NaN: no row was idle. Look for rows whose *gradient* is 0."),
+                *[(mean, "that is a mean of means: each step's. Average over all rows.")
+                  for mean in by_step[k]],
             ],
         )
 
@@ -730,10 +745,16 @@ with expect.case("dropped_motion(sgd(), params, X, y, 0.5, rng)"):
     "the lengths are squared": ('np.linalg.norm(changes["W1"], axis=1), ',
                                 '(changes["W1"] ** 2).sum(1), '),
     "Separate the idle ones": ("idle.extend(moved[still])\n", "idle.extend(moved)\n"),
-    "that is the gradient's length": ('norm(changes["W1"]', 'norm(gradients["W1"]'),
+    "the length of an idle row's gradient": ('norm(changes["W1"]', 'norm(gradients["W1"]'),
+    "no row was idle": ('(gradients["W1"] == 0)', '(changes["W1"] == 0)'),
     "that is a mean of means": ("""idle.extend(moved[still])
         learning.extend(moved[~still])""", """if still.any() and not still.all():
             idle.append(moved[still].mean())
+            learning.append(moved[~still].mean())"""),
+    "that is a mean of means: each step's": ("""idle.extend(moved[still])
+        learning.extend(moved[~still])""", """if still.any():
+            idle.append(moved[still].mean())
+        if not still.all():
             learning.append(moved[~still].mean())"""),
 }
 
@@ -917,7 +938,7 @@ for target, right in ((0.8, 20), (0.65, 45), (0.4, 45), (3.0, 0)):
                      suspects=[pair for pair in wrong if pair[0] != right])
 
 # %% check="steps_to_reach" points=1
-# A target that is never reached takes infinitely long; so does a network that diverged.
+# A target that is never reached takes infinitely long; NaN reaches nothing.
 steps = np.array([10, 20, 30])
 for curve, what in ((np.array([0.9, 0.8, 0.7]), "[0.9, 0.8, 0.7]"),
                     (np.array([0.9, np.nan, np.nan]), "[0.9, NaN, NaN]")):
@@ -927,7 +948,11 @@ for curve, what in ((np.array([0.9, 0.8, 0.7]), "[0.9, 0.8, 0.7]"),
             (10, "the first step: argmax is 0 where nothing is True. Ask any() first."),
             (30, "the last step, as if the target were reached there. Never is infinity."),
             (-1, "never is infinity, so that a mean over networks cannot hide it."),
+            (20, "NaN is not at or below the target."),
         ])
+with expect.case("steps_to_reach([NaN, 0.9, 0.4, 0.3], [10, 20, 30, 40], 0.5)"):
+    found = steps_to_reach(np.array([np.nan, 0.9, 0.4, 0.3]), np.array([10, 20, 30, 40]), 0.5)
+    expect.close(found, 30, hint="a NaN reaches nothing, but the losses after it may.")
 
 # %% check="steps_to_reach" points=1 hidden=true
 # Random curves, step by step.
@@ -951,6 +976,8 @@ for length in (1, 2, 9, 40):
     "Ask any() first": (" if reached.any() else np.inf", ""),
     "the last step, as if": ("else np.inf", "else steps[-1]"),
     "cannot hide it": ("else np.inf", "else -1"),
+    "NaN is not at or below": ("curve <= target", "~(curve > target)"),
+    "the losses after it may": ("reached.any()", "reached.any() and not np.isnan(curve).any()"),
     "returns nothing": ("else np.inf", "else None"),
 }
 

@@ -262,7 +262,8 @@ with expect.case("Dropout(0.3, generator)(x) on 20 000 normal numbers",
     )
     expect.mean(out == 0, 0.3, of=(0, 1), hint="p is the probability that an entry is 0.",
                 suspects=[(0.7, "a fraction 1 - p is dropped: p is swapped."),
-                          (0, "nothing is dropped: every entry is scaled.")])
+                          (0, "no entry is dropped. Has each a coin, or do all share one?"),
+                          (1, "all are dropped. Has each a coin of its own, or do all share one?")])
 
 # %% check="Dropout" points=2
 # Every entry has a coin of its own, fresh at each call, from the generator or from torch's own.
@@ -299,6 +300,11 @@ with expect.case("network = nn.Sequential(nn.Sequential(Dropout(0.6))); network.
     network.train()
     expect.varies(network(x) == 0, chance=1e-9, what="some entries dropped",
                   hint="the network's train() does not reach your layer. Ask `self.training`.")
+with expect.case("layer = Dropout(0.6); layer.training = False; layer(x)"):
+    layer = Dropout(0.6)
+    layer.training = False
+    expect.close(layer(x.clone()), x, rtol=1e-6,
+                 hint="it drops although its flag `training` is False: keep no flag of your own.")
 
 # %% check="Dropout" points=1
 # The gradient is dy times the mask and the scale, also where x is 0.
@@ -354,8 +360,11 @@ with expect.case("Dropout().p"):
 with expect.case("layer = Dropout(0.1); layer.p = 0.9; layer(x)"):
     layer = Dropout(0.1)
     layer.p = 0.9
-    expect.mean(layer(ones) == 0, 0.9, of=(0, 1),
+    out = layer(ones)
+    expect.mean(out == 0, 0.9, of=(0, 1),
                 hint="a later p does not count: use self.p in forward, no copy of it.")
+    expect.only(out, (0, 10), rtol=1e-5, hint="a survivor must be x / (1 - p).",
+                suspects=[(1 / 0.9, "the coins follow a later p, and the scale does not.")])
 
 # %% check="Dropout" points=1
 # Every floating dtype stays as it is, whatever the layout in memory.
@@ -397,7 +406,8 @@ with expect.case("Dropout(0.0)(x) and Dropout(1.0)(x) on ones"):
     "not scaled": (" / (1 - self.p)", ""),
     "divided by p": ("(1 - self.p)", "self.p"),
     "p is swapped": (">= self.p", "< self.p"),
-    "nothing is dropped: every": ("x * kept", "x"),
+    "no entry is dropped": ("x * kept", "x"),
+    "all are dropped": (">= self.p", ">= 1"),
     "writes into its input": ("x * kept", "x.mul_(kept)"),
     "every row has the same mask": ("x.shape,", "x.shape[-1:],"),
     "every column has the same mask": ("x.shape,", "(*x.shape[:1], *[1] * (x.dim() - 1)),"),
@@ -432,6 +442,21 @@ with expect.case("Dropout(0.0)(x) and Dropout(1.0)(x) on ones"):
             super().__setattr__(name, value)
 
     def forward"""),
+    "the scale does not": ("= p, generator\n        ### END SOLUTION\n\n    def forward(self, x):",
+        "= p, generator\n        self.first = p\n\n    def forward(self, x):\n"
+        "        if self.training and 0 < self.p < 1:\n"
+        "            kept = torch.rand(x.shape, generator=self.generator) >= self.p\n"
+        "            return x * kept / (1 - self.first)"),
+    "keep no flag of your own": ("""    def forward(self, x):
+        ### BEGIN SOLUTION
+        if not self.training:""", """    on = True
+
+    def train(self, mode=True):
+        self.on = mode
+        return self
+
+    def forward(self, x):
+        if not self.on:"""),
     "no weights: keep them out of the state_dict": ("self.p, self.generator = p, generator",
         'self.generator = generator\n        self.register_buffer("p", torch.tensor(p).double())'),
     "a tensor of the last call": ("return x * kept / (1 - self.p) if self.p < 1 else x * 0",
@@ -649,7 +674,7 @@ with expect.case("out = DropoutFunction.apply(x, 0.4, generator); out.backward(d
     )
 with expect.case("the same, where every x is 0, as a blank pixel is", crash=count):
     zeros = torch.zeros(2000, dtype=torch.float64, requires_grad=True)
-    DropoutFunction.apply(zeros, 0.4, expect.generator()).sum().backward()
+    DropoutFunction.apply(zeros, 0.4, expect.generator()).backward(torch.ones(2000).double())
     expect.mean(zeros.grad != 0, 0.6, of=(0, 1),
                 hint="the mask is read off the output, where zeros of x look dropped. Save it.")
 with expect.case("two calls in one graph, p = 0.4 and 0.5, then backward", crash=count):
@@ -677,8 +702,8 @@ with expect.case("bytes per entry that DropoutFunction.apply(x, 0.5, generator) 
 # Backward can be differentiated too: against finite differences, the mask frozen by the seed.
 x = torch.randn(2, generator=expect.generator(), dtype=torch.float64, requires_grad=True)
 with expect.case("torch.autograd.gradgradcheck of DropoutFunction, generator of seed 7",
-                 crash=[(".", "backward cannot be differentiated: .data, .detach(), NumPy or "
-                              "once_differentiable stands in it.")]):
+                 crash=[(".", "backward cannot be differentiated: .data, .detach(), NumPy, "
+                              "once_differentiable or a write into dy stands in it.")]):
     expect.equal(
         torch.autograd.gradgradcheck(
             lambda x: DropoutFunction.apply(x, 0.5, torch.Generator().manual_seed(7)),
@@ -727,6 +752,7 @@ with expect.case("out = DropoutFunction.apply(x, 1.0, None); out.sum().backward(
     "eight bytes per entry": ("backward(kept)", "backward(kept.double())"),
     "more is kept": ("ctx.slope = 1", "ctx.x = x\n        ctx.slope = 1"),
     "cannot be differentiated": ("dy * kept", "dy.detach() * kept"),
+    "a write into dy": ("return dy * kept", "dy[~kept] = 0\n        return dy"),
     "another dtype": ("return x * kept", "return x * kept.float()"),
     "too coarse for this p": ("device=x.device", "device=x.device, dtype=x.dtype"),
     "in both directions": ("1 / (1 - p) if p < 1 else 0.0", "float(1 / torch.tensor(1.0 - p))"),
@@ -778,6 +804,7 @@ def mlp(sizes, p_input=0.2, p_hidden=0.5):
         with bias, from each size to the next
     p_input, p_hidden : probabilities of dropping
     The output is the last linear layer's: logits, with no ReLU and no dropout after them.
+    What the network is given, it leaves as it is.
     """
     ### BEGIN SOLUTION
     layers = [Dropout(p_input)]
@@ -817,8 +844,11 @@ with expect.case("mlp([6, 5, 4, 3]).eval()(X) against its own weights",
     (a, b), (c, d), (e, f) = [[w.detach() for w in net.parameters()][i : i + 2] for i in (0, 2, 4)]
     logits = F.linear(F.linear(F.linear(x, a, b).relu(), c, d).relu(), e, f)
     linear = F.linear(F.linear(F.linear(x, a, b), c, d), e, f)
+    found, again = (net(x.clone()).detach() for _ in "ab")
+    expect.equal("the same" if bool((found == again).all()) else "two answers", "the same",
+                 hint="it drops in evaluation: F.dropout does, unless told `training=False`.")
     expect.close(
-        net(x).detach(), logits, rtol=1e-4, atol=1e-5, hint="a ReLU after each hidden layer.",
+        found, logits, rtol=1e-4, atol=1e-5, hint="a ReLU after each hidden layer.",
         suspects=[(logits.relu(), "a ReLU stands after the output layer: logits may be negative."),
                   (linear, "there is no ReLU between the layers."),
                   (logits.softmax(1), "the network ends with a softmax. Return logits."),
@@ -831,11 +861,14 @@ for p_input, p_hidden in ((0.5, 0.0), (0.0, 0.5)):
     with expect.case(f"net = mlp([400, 400, 400], {p_input}, {p_hidden}); net(X) twice"):
         net = passing_on(mlp([400, 400, 400], p_input, p_hidden))
         with torch.no_grad():
-            out, again = net(torch.ones(20, 400)), net(torch.ones(20, 400))
+            out, again = net(given := torch.ones(20, 400)), net(torch.ones(20, 400))
+        expect.unchanged(given, torch.ones(20, 400),
+                         hint="the network writes into X: no inplace=True at the input.")
         if 0 < int((out <= -0.5).sum()) < out.numel():
             expect.varies([out, again], chance=0.5**8000, what="two different masks",
                           hint="the network keeps its masks. Draw new ones in each call.")
 for rates in (
+    {"p_input": 0.1, "p_hidden": 0.3},
     {},
     {"p_input": 0.3, "p_hidden": 0.0},
     {"p_input": 0.0, "p_hidden": 0.4},
@@ -861,7 +894,11 @@ for rates in (
             (a**3, "the hidden layers drop with p_input."),
             (b**3, "the input drops with p_hidden."),
             ((1 - a) * (1 - b) ** 2, "the rates are used as keep probabilities."),
+            (b * a**2, "the two rates are swapped."),
+            (a * b**4, "hidden units are dropped twice."),
         ]
+        if not rates:
+            known = [(b**3, "p_input is 0.5 if not given. It must be 0.2.")]
         expect.mean(
             out > -0.5, a * b**2, of=(0, 1),
             hint="one dropout on the input with p_input (0.2 if not given), one after each hidden "
@@ -907,6 +944,14 @@ for what, sizes in (("input", [60, 60]), ("hidden", [60, 60, 60])):
     "used as keep probabilities": ("layers = [",
                                    "p_input, p_hidden = 1 - p_input, 1 - p_hidden\n    layers = ["),
     "0.2 if not given": ("p_input=0.2", "p_input=0.25"),
+    "p_input is 0.5 if not given": ("p_input=0.2", "p_input=0.5"),
+    "the two rates are swapped": ("layers = [",
+                                  "p_input, p_hidden = p_hidden, p_input\n    layers = ["),
+    "hidden units are dropped twice": ("Dropout(p_hidden)",
+                                       "nn.Sequential(Dropout(p_hidden), Dropout(p_hidden))"),
+    "it drops in evaluation": ("    return", "    layers[0].forward = lambda x: F.dropout(x, "
+                                             "p_input)\n    return"),
+    "no inplace=True": ("Dropout(p_input)", "nn.Dropout(p_input, inplace=True)"),
     "0.5 if not given": ("p_hidden=0.5", "p_hidden=0.25"),
     "the network keeps its masks": ("[Dropout(p_input)]", """[nn.Identity()]
     mask = Dropout(p_input)(torch.ones(sizes[0]))
@@ -1083,6 +1128,14 @@ with expect.case("out = noise_shape_dropout(x, 0.5, None); out.sum().backward();
     expect.close(x.grad, 2.0 * (out.detach() != 0), rtol=1e-6,
                  hint="the gradient is the mask and the scale.")
 
+# %% check="noise_shape_dropout" points=1
+# The rate is right in low precision too, where p is small.
+for dtype in (torch.bfloat16, torch.float16):
+    with expect.case(f"noise_shape_dropout(x, 0.001, None) on a million ones, {dtype}"):
+        out = noise_shape_dropout(torch.ones(1_000_000, dtype=dtype), 0.001, None)
+        expect.mean(out == 0, 0.001, of=(0, 1),
+                    hint="coins of this dtype are too coarse for this p. Draw float32.")
+
 # %% mistakes="noise_shape_dropout"
 {
     "each time step has a coin of its own": ("x.shape if noise_shape is None else noise_shape",
@@ -1095,6 +1148,8 @@ with expect.case("out = noise_shape_dropout(x, 0.5, None); out.sum().backward();
     "has lost its history": ("x * F", "x.detach() * F"),
     "writes into its input": ("x * F.dropout(x.new_ones(shape), p)",
                               "x.mul_(F.dropout(x.new_ones(shape), p))"),
+    "too coarse for this p": ("x * F.dropout(x.new_ones(shape), p)",
+                              "x * (torch.rand(shape, dtype=x.dtype) >= p) / (1 - p)"),
 }
 
 # %% correct="noise_shape_dropout"

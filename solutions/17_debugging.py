@@ -394,13 +394,14 @@ for p in (0.0, 0.9):
     print(f"p = {p}: accuracy after each epoch", *(f"{accuracy:.2f}" for accuracy in watched))
 
 # %% check="train_and_watch" points=2
-# Every epoch is trained in training mode: seen by what the weights become.
+# Every epoch is trained in training mode, in batches: seen by what the weights become.
 x = torch.randn(60, 4, generator=expect.generator(), dtype=torch.float64)
 labels = torch.randint(3, (60,), generator=expect.generator())
 start = torch.randn(3, 4, generator=expect.generator(), dtype=torch.float64)
 ends = {modes: followed(start, x, labels, [mode == "t" for mode in modes], 0.5)[-1]
         for modes in ("tttt", "tfff", "ffff", "fttt")}
 first, second = (followed(start, x, labels, "tttt", rate)[0] for rate in (0.5, 1.0))
+slow = followed(start, x, labels, "tttt", 0.1)[-1]
 with expect.case("train_and_watch(model, X, y, X_test, y_test, 4, rate=0.5), a model that comes in "
                  "evaluation mode, 60 rows, and its weights"):
     model = Half(start).eval()
@@ -413,9 +414,18 @@ with expect.case("train_and_watch(model, X, y, X_test, y_test, 4, rate=0.5), a m
                   (ends["ffff"], "the model never trains in training mode."),
                   (ends["fttt"], "the first epoch is in evaluation mode, if the model came so."),
                   (torch.cat([start, torch.zeros(3, 1)], 1), "the model learned nothing."),
+                  (slow, "the rate is 0.1, whatever rate is given."),
                   (first, "only one epoch is trained."),
                   (second, "only one epoch is trained.")],
     )
+with expect.case("train_and_watch(model, X, y, X_test, y_test, 2, rate=0.5), 192 equal rows"):
+    model, same, label = Half(start), x[:1].expand(192, 4), labels[:1].expand(192)
+    train_and_watch(model, same.clone(), label.clone(), x.clone(), labels.clone(), 2, 0.5)
+    found = torch.cat([model.linear.weight, model.linear.bias[:, None]], 1).detach()
+    steps = followed(start, x[:1], labels[:1], 6 * "t", 0.5)
+    expect.close(found, steps[-1], rtol=1e-4, atol=1e-5,
+                 hint="an epoch takes a step for each 64 rows: three here, six in two epochs.",
+                 suspects=[(steps[1], "an epoch takes one step only: go on in batches of 64.")])
 
 # %% check="train_and_watch" points=1
 # The accuracies are those of the test data, in evaluation mode, one for each epoch.
@@ -453,6 +463,11 @@ with expect.case("train_and_watch(model, X, y, X_test, y_test, 3, rate=1), the a
     "measured in training mode": ("evaluate(model, X_test, y_test)",
         "(model(X_test).argmax(1) == y_test).double().mean().item()"),
     "learned nothing": ("one_epoch(model.train(), X, y, sgd)", "model.train()"),
+    "the rate is 0.1": ("parameters(), rate)", "parameters(), 0.1)"),
+    "takes one step only": ("one_epoch(model.train(), X, y, sgd)",
+                            "one_epoch(model.train(), X[:64], y[:64], sgd)"),
+    "a step for each 64 rows": ("one_epoch(model.train(), X, y, sgd)",
+                                "one_epoch(model.train(), X[:128], y[:128], sgd)"),
     "only one epoch is trained": ("one_epoch(model.train(), X, y, sgd)",
                                   "watched or one_epoch(model.train(), X, y, sgd)"),
     "one step of SGD for each epoch": ("one_epoch(model.train(), X, y, sgd)",
@@ -563,11 +578,19 @@ with expect.case("model.eval(); model(X) against its own weights"):
         suspects=[(F.linear(F.linear(F.linear(x, a, b), c, d), e, f),
                    "the ReLUs between the layers are gone."),
                   (F.linear(F.linear(F.linear(x, a, b).relu() / 2, c, d).relu() / 2, e, f),
-                   "evaluation scales by 1 - p. F.dropout has scaled in training.")],
+                   "evaluation scales by 1 - p. F.dropout has scaled in training."),
+                  (F.linear(hidden, e, f).softmax(1), "that is a softmax. Return logits.")],
     )
 
 # %% check="Classifier" points=1
 # In training each hidden unit has a coin of its own, and nothing else is dropped.
+with expect.case("Classifier([400, 400, 400, 400]) in training mode, unit matrices as weights"):
+    out = passing_on(Classifier([400, 400, 400, 400]))(torch.ones(20, 400)).detach() + 0.5
+    share = (out > 0).double().mean().item()
+    expect.equal("nothing" if share == 1 else "all three" if abs(share - 0.125) < 0.02 else "two",
+                 "two", hint="of input and two hidden layers, the hidden ones are to be dropped.",
+                 suspects=[("nothing", "nothing is dropped: the bug went, and so did dropout."),
+                           ("all three", "the input is dropped as well.")])
 ones = torch.ones(20, 64)
 with expect.case("Classifier([64, 60, 60], p), its first layer taking means, 24 times for each "
                  "of four p, on 20 rows of 64 ones"):
@@ -578,16 +601,11 @@ with expect.case("Classifier([64, 60, 60], p), its first layer taking means, 24 
             known[p] = passing_on(Classifier([64, 60, 60], p), 0)
         return known[p]
 
-    out = net(0.5)(ones).detach()
-    expect.equal("all hidden units send" if bool((out == 0.5).all()) else "some send", "some send",
-                 hint="nothing is dropped in training: the bug went, and so did dropout.")
     expect.coins(lambda p, _: net(p)(ones).detach() + 0.5, scale=lambda p: 1 / (1 - p),
                  source=lambda: None, axes=("row", "unit"))
-with expect.case("Classifier([400, 400, 400, 400]) with unit matrices as weights"):
-    out = passing_on(Classifier([400, 400, 400, 400]))(torch.ones(20, 400)).detach() + 0.5
+with expect.case("the same network of four times 400, once more"):
     expect.mean(out > 0, 0.25, of=(0, 1), hint="two hidden layers, two masks.",
-                suspects=[(0.125, "the input is dropped as well."),
-                          (0.5, "only one of two hidden layers is followed by dropout.")])
+                suspects=[(0.5, "only one of two hidden layers is followed by dropout.")])
     expect.only(out, (0, 4), rtol=1e-5,
                 hint="survivors are scaled by 1 / (1 - p), once at each layer.")
 
@@ -601,6 +619,9 @@ with expect.case("Classifier([400, 400, 400, 400]) with unit matrices as weights
     "F.dropout drops unless told": (", training=self.training", ""),
     "eval() cannot find it": ("F.dropout(linear(x).relu(), self.p, training=self.training)",
                               "nn.Dropout(self.p)(linear(x).relu())"),
+    "that is a softmax": ("return output(x)",
+        "return output(x) if self.training else output(x).softmax(-1)"),
+    "is p handed on": ("self.p, training", "training"),
     "evaluation scales by 1 - p": ("training=self.training)",
         "training=self.training) * (1 if self.training else 1 - self.p)"),
     "so did dropout": ("training=self.training", "training=False"),
@@ -831,15 +852,22 @@ def ending(self, x):
     return self.end(self.drop(out) if self.sick else out)
 
 
-for words, made in (
-    ("nn.Dropout", lambda: nn.Dropout(0.5)),
-    ("nn.AlphaDropout", lambda: nn.AlphaDropout(0.5)),
+def convolution():
+    return nn.Sequential(nn.Unflatten(1, (1, 30)), nn.Conv1d(1, 3, 30), nn.Flatten())
+
+
+for words, made, last, end in (
+    ("nn.Dropout", lambda: nn.Dropout(0.5), nn.Linear(30, 3), nn.LogSoftmax(1)),
+    ("nn.AlphaDropout", lambda: nn.AlphaDropout(0.5), nn.Linear(30, 3), nn.LogSoftmax(1)),
     ("a class of its own", lambda: nameless(
-        lambda self, x: F.dropout(x, self.p, self.training), kind="Dropout", p=0.5)),
+        lambda self, x: F.dropout(x, self.p, self.training), kind="Dropout", p=0.5),
+     nn.Linear(30, 3), nn.LogSoftmax(1)),
+    ("nn.Dropout, a convolution at the end", lambda: nn.Dropout(0.5), convolution(), nn.Identity()),
+    ("nn.Dropout, a norm at the end", lambda: nn.Dropout(0.5), nn.Linear(30, 3), nn.LayerNorm(3)),
 ):
     for sick in either_way():
-        model = nameless(ending, drop=made(), a=nn.Linear(8, 30), b=nn.Linear(30, 3),
-                         end=nn.LogSoftmax(1), sick=sick)
+        model = nameless(ending, drop=made(), a=nn.Linear(8, 30), b=copy.deepcopy(last),
+                         end=copy.deepcopy(end), sick=sick)
         where = "on hidden units and on logits" if sick else "on hidden units only"
         with expect.case(f"find_dropout_bugs(model, X): {words}, {where}"):
             expect.equal(
@@ -848,7 +876,9 @@ for words, made in (
                 hint="is a dropout layer called after the last layer with weights?",
                 suspects=[("nothing", "it is overlooked here: go by call_order, look at all that "
                                       "follows the last layer with weights, and at every kind of "
-                                      "dropout.")] if sick else [],
+                                      "dropout. `has_weights` says what has weights.")] if sick else
+                         [("after the output layer", "no dropout follows the last layer with "
+                                                     "weights. `has_weights` says what has.")],
             )
 
 # %% check="find_dropout_bugs" points=1
@@ -875,6 +905,17 @@ for words, made in (
                 suspects=[("nothing", "nothing is found: p is 0, or 1.")] if sick else
                          [("p is 0 or 1", "that layer is never called. Go by call_order.")],
             )
+model = nn.Sequential(nn.Dropout(0.3), nn.Linear(8, 8), nn.Dropout(0.0), nn.Linear(8, 8),
+                      nn.Dropout(0.5), nn.Linear(8, 3))
+with expect.case("find_dropout_bugs(model, X): three dropout layers, p = 0.3, 0 and 0.5"):
+    expect.equal(told(find_dropout_bugs(model, torch.ones(20, 8))), "p is 0 or 1",
+                 hint="look at all dropout layers that are called, the first to the last.")
+model = nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.0), nn.Linear(8, 3), nn.Dropout(0.5))
+with expect.case("find_dropout_bugs(model, X): p = 0 on hidden units, and logits are dropped"):
+    expect.equal(
+        told(find_dropout_bugs(model, torch.ones(20, 8))), "after the output layer, p is 0 or 1",
+        hint="there are two bugs here. Whatever is found belongs in the set.",
+    )
 
 # %% check="find_dropout_bugs" points=1
 # The network is left as it was.
@@ -939,6 +980,12 @@ for words, model, bugs in (
                         "is_dropout(layers[-1]) and len(layers) > 1"),
     "at every kind of dropout": ("if is_dropout(layer)", "if isinstance(layer, nn.Dropout)"),
     "nothing is found: p is 0, or 1": ("p in (0, 1)", "p == 0"),
+    "no dropout follows the last": ("if has_weights(layer)", "if isinstance(layer, nn.Linear)"),
+    "`has_weights` says what has weights": ("if has_weights(layer)",
+                                            "if list(layer.parameters())"),
+    "the first to the last": ("for i in drops)", "for i in drops[:1])"),
+    "there are two bugs here": ("return {bug for bug, there in found.items() if there}",
+                               "return {next((bug for bug in found if found[bug]), '')} - {''}"),
     "never called": ("layers[i].p in (0, 1) for i in drops",
                      "layer.p in (0, 1) for layer in model.modules() if is_dropout(layer)"),
     "the training flags changed": ("copy.deepcopy(model).eval()", "model.eval()"),
@@ -1052,10 +1099,12 @@ crash = [("Unable to call ExportedProgram", "a program isn't callable: return it
          ("NoneType", "nothing comes back. Is there a `return`?")]
 for mode in (True, False):
     was = "training" if mode else "evaluation"
-    model = nn.Sequential(nn.Linear(8, 30), nn.ReLU(), nn.Dropout(0.5), nn.Linear(30, 3))
-    model.eval()
+    model = nn.Sequential(nn.Linear(8, 30), nn.BatchNorm1d(30), nn.Dropout(0.5), nn.Linear(30, 3))
     with torch.no_grad():
+        model(first)  # in training mode: batch norm begins to learn what is usual
+        model.eval()
         wanted, example_wanted = model(x), model(first)
+        of_batch = model[3](F.batch_norm(model[0](x), None, None, training=True))
     model.train(mode)
     with expect.case(f"served = export_for_serving(model, example), model in {was} mode; served(X) "
                      "twice", crash=crash):
@@ -1063,9 +1112,15 @@ for mode in (True, False):
         found, again = (served(x.clone()).detach() for _ in "ab")
         expect.equal("the same" if bool((found == again).all()) else "two answers", "the same",
                      hint="the export still drops: it was made in training mode.")
+        with torch.no_grad():
+            now = model.eval()(x)
         expect.close(found, wanted, rtol=1e-4, atol=1e-5,
                      hint="that is not what model.eval()(X) gives.",
-                     suspects=[(example_wanted, "it gives the answer to the example, whatever X "
+                     suspects=[(now, "batch norm has taken up the example: the model ran in "
+                                     "training mode."),
+                               (of_batch, "batch norm still uses the mean of each batch: it is in "
+                                          "training mode. p = 0 is not all that eval() does."),
+                               (example_wanted, "it gives the answer to the example, whatever X "
                                                 "is. Export the network, not its output.")])
 
 # %% check="export_for_serving" points=1
@@ -1112,6 +1167,8 @@ with expect.case("export_for_serving(model, example), and the classes of all mod
                                   "lambda x, out=twin(example): out"),
     "that is not what model.eval()(X) gives": ("export(twin,",
                                                "export(nn.Sequential(twin, nn.Softmax(1)),"),
+    "p = 0 is not all that eval() does": ("copy.deepcopy(model).eval()", "copy.deepcopy(model)\n"
+        '    [setattr(layer, "p", 0.0) for layer in twin.modules()]'),
     "the training flags changed": ("copy.deepcopy(model).eval()", "model.eval()"),
     "has taken up the example": ("twin = copy", "model(example)\n    twin = copy"),
     "this model must keep dropping": ("return torch", "for layer in twin.modules():\n"

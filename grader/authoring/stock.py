@@ -135,6 +135,40 @@ def _scaling(function: Callable[..., Any], factor: float, in_place: bool) -> Cal
     return wrong
 
 
+def spoiling(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that returns what is right, and adds 1 to each number that it was given."""
+
+    def own(value: Any) -> Any:
+        """A copy of an array, and of those in a container: a result may hold an argument."""
+        if type(value) in (list, tuple):
+            return type(value)(map(own, value))
+        if isinstance(value, dict):
+            return {key: own(part) for key, part in value.items()}
+        return value.clone() if _tensor(value) else copy.copy(value) if _array(value) else value
+
+    def spoil(value: Any) -> None:
+        if isinstance(value, dict):
+            value = list(value.values())
+        if type(value) in (list, tuple):
+            for part in value:
+                spoil(part)
+        elif hasattr(value, "state_dict"):  # weights and buffers
+            spoil(list(value.state_dict().values()))
+        elif _tensor(value):
+            with contextlib.suppress(RuntimeError):  # an expanded one is not written into
+                value.data += 1
+        elif isinstance(value, np.ndarray) and value.flags.writeable and value.dtype.kind in "fiu":
+            value += 1
+
+    @functools.wraps(function)
+    def wrong(*args: Any, **named: Any) -> Any:
+        right = own(function(*args, **named))
+        spoil([*args, *named.values()])
+        return right
+
+    return wrong
+
+
 GENERATORS = ("rng", "generator")
 
 

@@ -181,7 +181,8 @@ def judged(
         if answer.kind in ("solution", "correct"):
             return list(_right(answer, bench)), set(), bench.few
         if answer.kind == "scaled":
-            return [*_following(lesson, answer, seeds), *_tabled(lesson, answer)], set(), 0
+            found = [*_following(lesson, answer, seeds), *_tabled(lesson, answer)]
+            return [*found, *_spoiling(lesson, answer)], set(), 0
         wrong = None
         if answer.kind == "stock":
             name, change = answer.exercise.name, stock.CHANGES[answer.says]
@@ -307,6 +308,18 @@ def _tabled(lesson: Lesson, answer: Answer) -> Iterator[Finding]:
     if passed and (table.acted or not bench._drew):
         text = f"`{name}`: a table of what the checks ask passes them all"
         yield Finding(answer.line, f"{text}. Try random numbers too, or hide a check.")
+
+
+def _spoiling(lesson: Lesson, answer: Answer) -> Iterator[Finding]:
+    """What a docstring says is left as it is, no answer may write into."""
+    name, checks = answer.exercise.name, lesson.of("check", answer.exercise.name)
+    names = stage(lesson, **{name: answer.source})
+    if inspect.isclass(names[name]) or "left as" not in (names[name].__doc__ or ""):
+        return
+    names[name] = stock.spoiling(names[name])
+    if Bench(names, checks, 1).first(0) is None:
+        text = f"`{name}`: its docstring says what is left as it is, and an answer that writes"
+        yield Finding(answer.line, f"{text} into all that it is given passes. Ask `unchanged`.")
 
 
 def _right(answer: Answer, bench: Bench) -> Iterator[Finding]:

@@ -97,13 +97,17 @@ def set_rng_state(state: Any) -> None:
 
 
 def shares_memory(call: Callable[..., Any], *args: Any) -> bool:
-    """Whether what `call(*args)` returns holds the memory of an argument, so that both change."""
+    """Whether what `call(*args)` returns holds the memory of an argument, so that both change.
+
+    Of a tuple, the first result is looked at.
+    """
     import numpy as np
 
     def array(thing: Any) -> Any:
         return thing.detach().numpy() if hasattr(thing, "detach") else np.asarray(thing)
 
-    result = array(call(*args))
+    result = call(*args)
+    result = array(result[0] if isinstance(result, tuple) else result)
     given = [array(x) for x in args if hasattr(x, "shape")]
     return any(np.shares_memory(result, one) for one in given)
 

@@ -207,6 +207,20 @@ def test_answers_without_an_answer_are_found(tmp_path: Path, made: str, given: s
     assert all(words in text for words, text in zip(found, findings, strict=True))
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_a_docstring_leaves_alone_is_asked_about(tmp_path: Path, asked: bool):
+    """Is it found that no check asks whether an input is left as the docstring says it is?"""
+    text = DOUBLE.replace("Twice `x`.", "Twice `x`, which is left as it is.")
+    text = text.replace("INPUT", RANDOM).replace("GIVEN", "given := x.copy()")
+    if asked:
+        text = text.replace('hint="twice.")', 'hint="twice.")\n    expect.unchanged(given, x)')
+    file = tmp_path / "98_lesson.py"
+    file.write_text(text, encoding="utf-8")
+    findings = [finding.text for finding in trial(read(file), 3)]
+    assert len(findings) == (not asked)
+    assert asked or "what is left as it is" in findings[0]
+
+
 def test_processes_find_the_same(tmp_path: Path):
     """Do two processes, side by side, find what one finds, and are all answers counted?"""
     path = tmp_path / "98_lesson.py"

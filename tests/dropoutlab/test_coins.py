@@ -96,6 +96,10 @@ WRONG: dict[str, tuple[Coins, str]] = {
         ),
         "coins are shared|share a coin|as opposites",
     ),
+    "in blocks": (
+        lambda p, rng: np.broadcast_to(rng.random((2, 1, 60)) >= p, (2, 10, 60)).reshape(X.shape),
+        "a row and the next share a coin",
+    ),
     "one mask": (
         lambda p, rng: np.broadcast_to(rng.random(60) >= p, X.shape),
         "every row has the same mask",
@@ -192,6 +196,7 @@ def test_shared_axes():
         (lambda p: 1 / p, True, "taken for the probability of keeping throughout"),
         (lambda p: 1 - p, False, "multiplied by 1 - p"),
         (lambda p: 1 / (1 - p) ** 2, False, "scaled twice"),
+        (lambda p: 2, False, "is p handed on"),
     ],
 )
 def test_the_scale(factor: Callable[[float], float], swapped: bool, words: str):
@@ -201,6 +206,23 @@ def test_the_scale(factor: Callable[[float], float], swapped: bool, words: str):
         return (rng.random(X.shape) >= (1 - p if swapped else p)) * factor(p)
 
     assert words in heard(draw, scale=lambda p: 1 / (1 - p))
+
+
+def test_where_nothing_is_dropped_nothing_is_said_of_a_scale():
+    """Is an answer that returns its input told that nothing is dropped?"""
+    assert "nothing is dropped" in heard(lambda p, rng: X, scale=lambda p: 1 / (1 - p))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_of_coins_shared_in_blocks_the_axis_is_named(seed: int):
+    """Is it the rows that share a coin, and not the calls, which then agree by chance as well?"""
+
+    def draw(p: float, rng: np.random.Generator) -> np.ndarray:
+        shared = rng.random((16, 1, 2, 8)) >= p
+        return np.broadcast_to(shared, (16, 8, 2, 8)).reshape(-1, 16)
+
+    with expect.seeded(seed):
+        assert "a row and the next share a coin" in heard(draw)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])

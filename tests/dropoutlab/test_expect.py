@@ -178,6 +178,26 @@ FAILURES = {
         "1.23\n",
         "found:    1.230001\n  hint:     s",
     ),
+    "close, to float32's digits": (
+        lambda: expect.close(np.array([1, np.float32(1.23)]), np.array([1, 1.23]), hint="h"),
+        "[1, 1.23]\n",
+        "hint:     right to some six digits. Is something float32",
+    ),
+    "close, a float32 array": (
+        lambda: expect.close(np.float32([1, 1.23]), np.array([1, 1.23]), hint="h"),
+        "[1, 1.23]\n",
+        "hint:     right to the digits that float32 holds",
+    ),
+    "close, to float32's digits, by a suspect": (
+        lambda: expect.close(1.0000001, 1.0, hint="h", suspects=[(1.0000001, "s")]),
+        "expected: 1\n",
+        "hint:     s",
+    ),
+    "close, to float32's digits, where no more are wanted": (
+        lambda: expect.close(1.000001, 1.0, rtol=1e-7, hint="h"),
+        "expected: 1\n",
+        "hint:     h",
+    ),
     "close, beside NaN": (
         lambda: expect.close(np.array([np.nan, 1]), np.array([0.0, 1]), hint="h"),
         "[0, 1]",

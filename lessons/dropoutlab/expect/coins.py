@@ -93,10 +93,10 @@ def coins(
     shape = _shape(drawn)
     names = tuple(axes) or NAMES.get(len(shape), tuple(f"axis {k}" for k in range(len(shape))))
     masks = {rate: np.stack(arrays) for rate, arrays in drawn.items()}
+    _dropping(masks)
     if scale is not None:
         for rate in p:
             _scaled(draw(rate, source()), rate, scale(rate), masks[rate])
-    _dropping(masks)
     masks = _own(masks, names, {k % len(shape) for k in shared})
     if (count := min(mask.size for mask in masks.values())) < LEAST:
         found = f"{count} coins, in {calls} masks of shape {shape}"
@@ -144,6 +144,7 @@ def _scaled(found: Any, p: float, scale: float, masks: np.ndarray) -> None:
         (1 - p, "the survivors are multiplied by 1 - p. Divide them by it."),
         (p, "the survivors are multiplied by p. Divide them by 1 - p."),
         (scale**2, "the survivors are scaled twice."),
+        (2, "a survivor is 2, as at p = 0.5: is p handed on?"),
     ]
     known = [(value, words) for value, words in known if not np.isclose(value, scale)]
     hint = f"at p = {p:g} a survivor of 1 must be {scale:.10g}."
@@ -238,7 +239,7 @@ def _twins(generator: Any) -> Iterator[Any]:
 class Finding(NamedTuple):
     """One question's answer that is out of bounds; the least `order` is told."""
 
-    order: int
+    order: float
     expected: str
     found: str
     hint: str
@@ -350,14 +351,15 @@ def _agreements(
         low, high = binomial_interval(n, chance, alpha)
         if low <= k <= high:
             continue
-        strong = abs(k / n - chance) > 0.4 * (1 - chance)  # more than a fixed number would bring
+        strength = min(abs(k / n - chance) / (1 - chance), 1)
+        strong = strength > 0.4  # more than a fixed number would bring
         width = max(high / n - chance, chance - low / n)
         if k > high:
             hint = f"{name} share a coin. Each needs its own."
         else:
             hint = f"{name} are drawn as opposites (from u and 1 - u). Draw each independently."
         yield Finding(
-            0 if strong else 6,
+            1 - strength if strong else 6,  # where coins are shared in blocks, other pairs follow
             f"at p = {p:g}, {name} alike in {chance:.3f} ± {width:.3f} of the pairs",
             f"alike in {k / n:.3f}",
             hint,

@@ -76,6 +76,7 @@ def close(
     wide = max(rtol, 1e-9), max(atol, 1e-12)
     if isinstance(expected, np.ndarray) and expected.ndim:
         hint = _several(found, hint)
+    hint = _digits(found, expected, rtol) or hint
     hint = next((words for wrong, words in suspects if agree(found, wrong, *wide)), hint)
     if np.ndim(found) and np.shape(found) == np.shape(expected):
         a, b = np.asarray(found), np.asarray(expected)
@@ -94,6 +95,20 @@ def _nan(expected: Any) -> bool:
     """Whether what a check expects is no number: its own arrays were changed."""
     kind = np.asarray(expected).dtype.kind
     return kind in "fc" and bool(np.isnan(expected).any())
+
+
+def _digits(found: Any, expected: Any, rtol: float) -> str:
+    """What to say of numbers that are right to float32's digits, where more were asked for."""
+    if not 0 < rtol <= 1e-9 or np.shape(found) != np.shape(expected) or not np.size(expected):
+        return ""
+    a, b = np.asarray(found), np.asarray(expected)
+    if a.dtype.kind != "f" or b.dtype.kind != "f" or not np.isfinite(b).all():
+        return ""
+    if not agree(a, b, 0, 1e-6 * float(np.abs(b).max())):
+        return ""
+    if a.dtype != np.float64:
+        return f"right to the digits that {a.dtype} holds. Compute in the dtype of the input."
+    return "right to some six digits. Is something float32 on the way, or a small number added?"
 
 
 def _several(found: Any, hint: str) -> str:
