@@ -15,11 +15,9 @@ STEPS = np.array([0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 1.0])
 
 
 def penalty(
-    marginal_squared_loss: Callable[..., float],
-    dropout_ridge: Callable[..., np.ndarray],
-    logistic_penalty: Callable[..., float],
+    dropout_ridge: Callable[..., np.ndarray], logistic_penalty: Callable[..., float]
 ) -> Explorer:
-    """Explore both penalties on two weights; p, the second feature's unit, its correlation."""
+    """Explore both penalties on two weights; p, and the second feature: unit, rarity, relation."""
     noise = np.random.default_rng(0).normal(size=(ROWS, 3))
     noise -= noise.mean(0)
     basis = np.linalg.qr(noise)[0] * np.sqrt(ROWS)  # mean square 1, uncorrelated
@@ -27,8 +25,9 @@ def penalty(
     circle = np.column_stack([np.cos(turn), np.sin(turn)])
     axis = np.linspace(-REACH, REACH, 2 * HALF + 1)
 
-    def draw(figure: Figure, p: float, unit: float, correlation: float) -> str:
+    def draw(figure: Figure, p: float, unit: float, absent: int, correlation: float) -> str:
         second = correlation * basis[:, 0] + np.sqrt(1 - correlation**2) * basis[:, 1]
+        second = np.where(np.arange(ROWS) >= absent, second, 0)
         X = np.column_stack([basis[:, 0], unit * second])
         y = X @ [2.0, 1.0 / unit] + 0.5 * basis[:, 2]
 
@@ -41,11 +40,8 @@ def penalty(
         length = np.hypot(*plain.T)
         match = [np.interp(np.hypot(*best), length[::-1], weight[::-1]) for weight in plain.T]
 
-        def level(w: np.ndarray) -> float:
-            return marginal_squared_loss(w, X, y, p) - marginal_squared_loss(w, X, y, 0.0)
-
-        around = np.array([level(w) for w in circle[:36]])
-        radius = np.sqrt(level(best) / np.concatenate([around, around, around[:1]]))
+        prices = (X**2).sum(0)
+        radius = np.sqrt(prices @ best**2 / (circle**2 @ prices))
 
         left, right = figure.subplots(1, 2)
         figure.subplots_adjust(left=0.07, right=0.98, bottom=0.13, top=0.9, wspace=0.15)
@@ -74,7 +70,7 @@ def penalty(
         return (
             f"At p = {p:.2f} dropout takes the weights to ({best[0]:.2f}, {best[1]:.2f}); L2, "
             f"shrinking as much, to ({match[0]:.2f}, {match[1]:.2f}). On the dotted circle at the "
-            f"right L2 is constant; the logistic penalty goes from {min(on_circle):.1f} to "
+            f"right L2 is constant; your logistic penalty goes from {min(on_circle):.1f} to "
             f"{max(on_circle):.1f}."
         )
 
@@ -83,5 +79,6 @@ def penalty(
         size=(7.6, 3.9),
         p=slider("drop probability p", 0.5, 0.05, 0.95, 0.05),
         unit=slider("second feature times", 1.0, 0.4, 3.0, 0.1),
+        absent=slider("rows without it, of 30", 0, 0, 27, 1),
         correlation=slider("correlation", 0.0, -0.9, 0.9, 0.1),
     )
