@@ -289,8 +289,9 @@ left.axhline(exact_slope, color=plot.INK, linestyle="--", label="exact")
 left.errorbar(temperatures, soft.mean(1), soft.std(1), color=plot.BLUE, marker="o", capsize=3,
               label="soft coin ± its spread")
 left.set(xscale="log", xlabel="temperature t", ylabel="slope of the loss at p = 0.3",
+         ylim=(exact_slope - 30, exact_slope + 15),
          title=f"At t = 0.1: soft − exact {bias:.2f}\n(exact {exact_slope:.2f})")
-left.legend(fontsize=9)
+left.legend(fontsize=9, loc="lower right")
 for t, color in ((0.05, plot.SKY), (0.1, plot.BLUE), (1.0, plot.ORANGE)):
     z = concrete_mask(0.3, (5000,), t, None)
     right.hist(z, np.linspace(0, 1, 31), color=color, density=True, histtype="step", linewidth=2,
@@ -418,7 +419,8 @@ plot.show(fig, "Learned rates, the standard deviation of the passes, and the log
 # But $p$ moves slowly: begun at 0.5 (dotted), it ends above where it gets from 0.05. Our first
 # edition stopped after 900 steps, and took what $p$ had reached for what it wanted. The right panel
 # compares with the plain search: above 0, the learned rate forecasts new points better than the
-# best of the fixed ones.
+# best of the fixed ones. Where that best is $p=0$, dropping had nothing to give, and a learned rate
+# can only find that out.
 #
 # ## Exercise: `variational_kl`
 #
