@@ -22,7 +22,8 @@ REMEDY = """\
 Learners' code runs only where it cannot do harm. `python3 grader doctor` says what this
 machine offers; a Linux of 5.13 or later with user namespaces has all of it, also in a
 container or virtual machine that allows them. For your own notebook, which you trust:
-`python3 grader grade NN --unsafe`."""
+`python3 grader grade NN --unsafe`. As root, where namespaces are forbidden, there is a weaker
+way: --isolation uid (see grader/README.md)."""
 
 BUILT = "lessons/ is as solutions/ has it."
 
@@ -123,13 +124,14 @@ def _grade(args: argparse.Namespace) -> int:
     from grader.grading.choice import own_notebooks
 
     notebooks, ungraded = own_notebooks(args.lessons), 0
+    results = []
     from rich.console import Console
     from rich.markup import escape
 
     from grader.grading.own import Grading, address
 
     console = Console()
-    with Grading(unsafe=args.unsafe) as grading:
+    with Grading(isolation=args.isolation) as grading:
         for lesson, notebook in notebooks:
             try:
                 with console.status(f"grading {lesson.name} …"):
@@ -141,11 +143,73 @@ def _grade(args: argparse.Namespace) -> int:
             from grader.grading.terminal import show
 
             show(graded, lesson.title, address(page) or page.as_uri(), console)
+            results.append((lesson.title, graded))
             if args.open:
                 import webbrowser
 
                 webbrowser.open(page.as_uri())  # from there its links lead into JupyterLab
+    if not results and not ungraded:
+        console.print("No exercise is written yet.")
+    if args.summary:
+        from grader.classes import summary
+
+        summary.add(results, Path(args.summary))
     return 1 if ungraded else 0
+
+
+def _assign(args: argparse.Namespace) -> int:
+    place = Path(args.course) if args.course else COURSE
+    from grader.grading.choice import chosen
+
+    lessons = chosen(_meant(args))
+    place.mkdir(parents=True, exist_ok=True)
+    _add_database(args)
+    from grader import course
+    from grader.grading.assignment import assign
+    from grader.grading.gradebook import opened
+    from grader.grading.syllabus import local
+
+    with opened(place, args.db) as book:
+        for lesson in lessons:
+            assign(lesson, place, course.folder(place.resolve(), args.db))
+            book.follow([lesson.name])
+            term = book.syllabus.term(lesson.name)
+            due = f"due {local(term.due)}" if term.due else "no due date"
+            print(f"{lesson.name}: {lesson.points} points, weight {term.weight:g}, {due}.")
+        known = {student.id for student in book.gradebook.students}
+        for learner, name in sorted(book.syllabus.extensions):
+            until = book.syllabus.extensions[learner, name]
+            stranger = "" if learner in known else " The gradebook knows nobody of that ID yet."
+            print(f"{name}: {learner} has until {local(until)}.{stranger}")
+    return 0
+
+
+def _collect(args: argparse.Namespace) -> int:
+    from grader.grading.choice import names, one
+
+    source, sheet = Path(args.source), Path(args.worksheet) if args.worksheet else None
+    names([args.lesson])
+    if not source.exists():
+        raise CourseError(f"{source} is not there: name the downloaded ZIP or folder.")
+    if sheet and args.origin == "canvas":
+        raise CourseError("--worksheet is Moodle's: Canvas names learners by one number always.")
+    place = Path(args.course) if args.course else COURSE
+    place.mkdir(parents=True, exist_ok=True)
+    _add_database(args)
+    lesson = one(args.lesson)
+    from grader.classes.collect import collect
+    from grader.grading.gradebook import opened
+
+    with opened(place, args.db) as book:
+        done = collect(lesson, source, args.origin, place, book, sheet)
+    print(*done.remarks, sep="\n", end="\n" if done.remarks else "")
+    if done.late:
+        late = f"late, as {args.origin.capitalize()} says: {', '.join(sorted(done.late))}"
+        print(f"{late}. By how much it does not say, so no penalty is taken here.")
+    counts = f"{len(done.new)} new, {len(done.newer)} newer, {len(done.same)} as before"
+    print(f"{lesson.name}: {counts}, in {place / 'submitted'}.")
+    print(f"Then: `python3 grader autograde {lesson.name[:2]}`.")
+    return 0
 
 
 def _autograde(args: argparse.Namespace) -> int:
@@ -164,7 +228,7 @@ def _autograde(args: argparse.Namespace) -> int:
             f"nobody has handed in: {place / 'submitted'}/ID/NN_topic/ is where `nbgrader collect` "
             "puts submissions."
         )
-    lessons = chosen(args.lessons)
+    lessons = chosen(_meant(args))
     from dataclasses import replace
 
     from rich.console import Console
@@ -182,7 +246,7 @@ def _autograde(args: argparse.Namespace) -> int:
         scheduler=args.scheduler,
         url=args.db,
         force=args.force,
-        unsafe=args.unsafe,
+        isolation=args.isolation,
         limits=limits,
         feedback=not args.no_feedback,
     )
@@ -192,6 +256,31 @@ def _autograde(args: argparse.Namespace) -> int:
     terminal.show_class(results, console)
     if args.json:
         write_rows(results, Path(args.json))
+    return 0
+
+
+def _watch(args: argparse.Namespace) -> int:
+    _add_database(args)
+    from grader.grading.choice import chosen
+
+    lessons = chosen(_meant(args))
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from grader.grading import terminal
+    from grader.grading.autograde import Limits, Options
+    from grader.grading.watch import watch
+
+    limits = Limits()
+    if args.timeout:
+        limits = replace(limits, check=args.timeout, submission=5 * args.timeout)
+    place = Path(args.course) if args.course else COURSE
+    place.mkdir(parents=True, exist_ok=True)
+    options = Options(
+        place, workers=args.workers, url=args.db, isolation=args.isolation, limits=limits
+    )
+    watch(lessons, options, terminal.Lines(Console(soft_wrap=True)))
     return 0
 
 
@@ -220,13 +309,19 @@ def _report(args: argparse.Namespace) -> int:
     lesson = one(args.lesson)
     from rich.console import Console
 
+    from grader.classes import standing
     from grader.grading import report, terminal
 
+    console = Console()
     with _gradebook(args) as book:
         exercises = report.exercises(book.results(lesson.name))
-    terminal.show_report(lesson.title, exercises, Console())
+        book.follow([lesson.name])
+        told = standing.told(book, lesson)
+    terminal.show_report(lesson.title, exercises, console)
+    for line in told:
+        console.print(line, highlight=False, markup=False)
     if args.html:
-        report.write_html(lesson, exercises, Path(args.html))
+        report.write_html(lesson, exercises, Path(args.html), told)
     if args.csv:
         report.write_csv(exercises, Path(args.csv))
     return 0
@@ -235,11 +330,87 @@ def _report(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     _has_gradebook(args)
     from grader.grading.choice import chosen
-    from grader.grading.export import export
+
+    lessons, sheet = chosen(_meant(args)), Path(args.worksheet) if args.worksheet else None
+    from grader.classes.export import export
 
     with _gradebook(args) as book:
-        count = export(book.gradebook, chosen(args.lessons), args.to, Path(args.file))
-    print(f"{args.file}: {count} learners, for {args.to.capitalize()}.")
+        count = export(book, lessons, args.to, Path(args.file), sheet)
+    system = "" if args.to == "csv" else f", for {args.to.capitalize()}"
+    print(f"{args.file}: {count} learners{system}.")
+    return 0
+
+
+def _template(args: argparse.Namespace) -> int:
+    from grader.grading.choice import chosen
+
+    lessons = chosen(args.lessons or ["all"])
+    from grader.classes import template
+
+    folder = Path(args.folder)
+    template.write(lessons, folder)
+    print(f"made: {folder}, with {len(lessons)} lessons. It holds no answer and no hidden check.")
+    print("Push it, and let learners begin with a copy (on GitHub: a template repository).")
+    return 0
+
+
+def _pack(args: argparse.Namespace) -> int:
+    from grader.grading.choice import one
+
+    lesson = one(args.lesson)
+    from grader.classes import pack
+
+    file = Path(args.file or f"{lesson.name}-{args.host}.zip")
+    pack.gradescope(lesson, file, args.hidden, args.isolation)
+    print(f"written: {file}, {file.stat().st_size / 1e6:.1f} MB. It holds answers and checks.")
+    print("On Gradescope: Create Assignment → Programming Assignment → Configure Autograder.")
+    return 0
+
+
+def _meant(args: argparse.Namespace) -> list[str]:
+    """The lessons that the words mean; where the class has a syllabus, "all" are those in it."""
+    from grader.grading import syllabus
+
+    place = Path(args.course) if args.course else COURSE
+    listed = syllabus.read(place).lessons if args.lessons == ["all"] else {}
+    return [*listed] or args.lessons
+
+
+def _similar(args: argparse.Namespace) -> int:
+    from grader.grading.choice import one
+
+    place = Path(args.course) if args.course else COURSE
+    lesson = one(args.lesson)
+    import nbformat
+    from rich.console import Console
+    from rich.markup import escape
+
+    from grader.classes import pack, similar
+    from grader.isolation.text import plain
+
+    console = Console()
+    with console.status("comparing …"):
+        released = nbformat.reads(pack.packed(lesson).released, as_version=4)
+        answers = similar.handed_in(lesson, place, released)
+        known = similar.forced(lesson, similar.written(released))
+        prose = {cell.name for cell in lesson.of("answer")}
+        found = similar.similar(answers, known, prose)
+    for pair in found.pairs[: args.most]:
+        console.print(f"\n[bold]{escape(' and '.join(pair.learners))}[/]", highlight=False)
+        for alike in pair.answers:
+            console.print(f"  {alike.exercise}: {alike.shared} of {alike.of} passages")
+            for learner, lines in zip(pair.learners, alike.lines, strict=True):
+                shown = " ⏎ ".join(plain(line, 60) for line in lines[:4])
+                console.print(f"    {escape(plain(learner, 30))}: {escape(shown)}", highlight=False)
+    rest, pairs = len(found.pairs) - args.most, f"{len(found.pairs)} pairs"
+    pairs = pairs.removesuffix("s") if len(found.pairs) == 1 else pairs
+    more = f", {rest} more than are shown" if rest > 0 else ""
+    console.print(
+        f"\n{lesson.name}: {len(answers)} learners, {pairs} alike{more}. Of all "
+        f"pairs, half share {found.usual[0]:g} passages at most, and 95 of 100 share "
+        f"{found.usual[1]:g}. A place to look, and no verdict: two may have learned together, or "
+        "from one book."
+    )
     return 0
 
 
@@ -273,6 +444,11 @@ def _bench(args: argparse.Namespace) -> int:
 
         print(f"written: {gpu.command(print)}")
         return 0
+    if args.what == "lines":
+        from grader.bench import lines
+
+        print(*lines.table(ROOT), sep="\n")
+        return 0
     from grader.bench import autograde as bench
     from grader.grading.choice import one
 
@@ -280,6 +456,12 @@ def _bench(args: argparse.Namespace) -> int:
         bench.memory(args.submissions, print)
         return 0
     lesson = one(args.lesson)
+    if args.what == "watch":
+        from grader.bench import watch
+
+        took, equal = watch.seconds(lesson, args.submissions, print)
+        print(*watch.report(took, args.submissions, equal), sep="\n")
+        return 0 if equal and len(took) == args.submissions else 1
     compared = bench.compare(lesson, args.submissions, args.plain, args.turns, args.workers, print)
     print(*bench.report(compared), sep="\n")
     return 0 if compared.equal else 1
@@ -306,10 +488,18 @@ def _submit(args: argparse.Namespace) -> int:
     from grader.grading.choice import chosen
 
     lessons = chosen(args.lessons)
-    from grader.submit import submit
+    from grader.submit import submit, wait
 
+    times = {}
     for lesson in lessons:
-        print(submit(lesson))
+        times[lesson] = submit(lesson)
+        print(f"{lesson.name} is handed in, at {times[lesson]}.", flush=True)
+    try:
+        for lesson in lessons if args.wait else ():
+            print(f"waiting for the page of {lesson.name}; Ctrl-C ends that", flush=True)
+            print(f"page: {wait(lesson, times[lesson]).as_uri()}")
+    except KeyboardInterrupt:
+        print("\nwhat was handed in stays so: its page comes when it is graded.")
     return 0
 
 
@@ -386,10 +576,16 @@ COMMANDS = {
     "build": _build,
     "check": _check,
     "grade": _grade,
+    "assign": _assign,
+    "collect": _collect,
     "autograde": _autograde,
+    "watch": _watch,
     "doctor": _doctor,
     "report": _report,
     "export": _export,
+    "pack": _pack,
+    "template": _template,
+    "similar": _similar,
     "bench": _bench,
     "paper": _paper,
     "submit": _submit,

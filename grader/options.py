@@ -14,7 +14,21 @@ TIERS = {
 LESSONS = '"13", a full name, "1" for a part, or "all"'
 AUDIENCES = {
     "learn": ("lab", "grade", "submit"),
-    "teach": ("demo", "autograde", "report", "export", "doctor", "hub", "site"),
+    "teach": (
+        "demo",
+        "assign",
+        "collect",
+        "autograde",
+        "watch",
+        "report",
+        "similar",
+        "export",
+        "pack",
+        "template",
+        "doctor",
+        "hub",
+        "site",
+    ),
     "write": ("new", "check", "build", "test", "bench", "paper"),
 }
 """For whom each command is."""
@@ -71,7 +85,25 @@ def parse(argv: list[str]) -> argparse.Namespace:
     grade = commands.add_parser("grade", help="grade your own notebooks where they lie")
     grade.add_argument("lessons", nargs="+", metavar="LESSON", help=LESSONS)
     grade.add_argument("--open", action="store_true", help="show the page in a browser")
-    grade.add_argument("--unsafe", action="store_true", help="run it without the sandbox")
+    grade.add_argument("--summary", metavar="FILE", help="add a table in Markdown to this file")
+    _isolated(grade)
+
+    assign = commands.add_parser("assign", help="put lessons and due dates into the gradebook")
+    assign.add_argument("lessons", nargs="*", default=["all"], metavar="LESSON", help=LESSONS)
+    _of_course(assign)
+
+    collect = commands.add_parser(
+        "collect", help="take in what Moodle, Canvas or a git host gives out"
+    )
+    collect.add_argument("lesson", metavar="LESSON")
+    collect.add_argument(
+        "source", metavar="DOWNLOAD", help="a ZIP or folder of all submissions, or of clones"
+    )
+    collect.add_argument(
+        "--from", dest="origin", choices=["moodle", "canvas", "git"], required=True
+    )
+    _with_worksheet(collect)
+    _of_course(collect)
 
     auto = commands.add_parser("autograde", help="grade a class")
     auto.add_argument("lessons", nargs="+", metavar="LESSON", help=LESSONS)
@@ -83,7 +115,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
     auto.add_argument("--json", metavar="FILE", help="write every row to this file")
     auto.add_argument("--timeout", type=seconds, metavar="S", help="for one cell or check")
     auto.add_argument("--no-feedback", action="store_true", help="grades only, no HTML")
-    auto.add_argument("--unsafe", action="store_true", help="run answers without the sandbox")
+    _isolated(auto)
+
+    watch = commands.add_parser("watch", help="grade what is handed in as it comes")
+    watch.add_argument("lessons", nargs="+", metavar="LESSON", help=LESSONS)
+    _of_course(watch)
+    watch.add_argument("--workers", type=count, default=0, metavar="N", help="default: the cores")
+    watch.add_argument("--timeout", type=seconds, metavar="S", help="for one cell or check")
+    _isolated(watch)
 
     commands.add_parser("doctor", help="what this machine offers for grading")
 
@@ -93,14 +132,32 @@ def parse(argv: list[str]) -> argparse.Namespace:
     report.add_argument("--html", metavar="FILE", help="write a page with a chart")
     report.add_argument("--csv", metavar="FILE", help="write a table")
 
+    similar = commands.add_parser("similar", help="pairs of answers that are alike, to look at")
+    similar.add_argument("lesson", metavar="LESSON")
+    similar.add_argument("--course", metavar="DIR", help="where submitted/ is (default: .course)")
+    similar.add_argument("--most", type=positive, default=20, metavar="N", help="pairs shown")
+
     export = commands.add_parser("export", help="grades for a learning-management system")
     export.add_argument("lessons", nargs="+", metavar="LESSON")
-    export.add_argument("--to", choices=["canvas", "moodle"], required=True)
+    export.add_argument("--to", choices=["canvas", "moodle", "csv"], required=True)
     export.add_argument("--file", default="grades.csv")
+    _with_worksheet(export)
     _of_course(export)
 
-    bench = commands.add_parser("bench", help="measure the grader, or kernels on a GPU")
-    bench.add_argument("what", choices=["autograde", "memory", "gpu"])
+    pack = commands.add_parser("pack", help="a lesson as an autograder for Gradescope")
+    pack.add_argument("lesson", metavar="LESSON")
+    pack.add_argument("--for", dest="host", choices=["gradescope"], required=True)
+    pack.add_argument("--file", metavar="ZIP", help="default: NN_topic-gradescope.zip")
+    when = ["after_due_date", "after_published", "hidden"]
+    pack.add_argument("--hidden", choices=when, default=when[1], help="when those checks are seen")
+    _isolated(pack)
+
+    template = commands.add_parser("template", help="the repository for learners on a git host")
+    template.add_argument("folder", metavar="FOLDER", help="a new one")
+    template.add_argument("lessons", nargs="*", metavar="LESSON", help="default: all")
+
+    bench = commands.add_parser("bench", help="measure the grader, kernels on a GPU, or lessons")
+    bench.add_argument("what", choices=["autograde", "watch", "memory", "gpu", "lines"])
     bench.add_argument("--lesson", default="13")
     bench.add_argument("--submissions", type=int, default=200, metavar="N")
     bench.add_argument("--plain", type=int, default=4, metavar="N", help="for nbgrader, a turn")
@@ -118,6 +175,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
     submit = commands.add_parser("submit", help="hand your notebooks in")
     submit.add_argument("lessons", nargs="+", metavar="LESSON")
+    submit.add_argument(
+        "--wait", action="store_true", help="for the page, where grades come at once"
+    )
 
     site = commands.add_parser("site", help="the course as a static site, to be read")
     site.add_argument("--to", metavar="DIR", help="where the site is made (default: .site)")
@@ -168,3 +228,17 @@ def _of_course(command: argparse.ArgumentParser) -> None:
     """Options that say which class is meant."""
     command.add_argument("--course", metavar="DIR", help="where submitted/ is (default: .course)")
     command.add_argument("--db", default="", metavar="URL", help="of the gradebook's database")
+
+
+def _with_worksheet(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--worksheet", metavar="CSV", help="Moodle's own, downloaded")
+
+
+def _isolated(command: argparse.ArgumentParser) -> None:
+    """Options that say how far answers are kept from this machine."""
+    less = command.add_mutually_exclusive_group()
+    kinds, uid = ["sandbox", "uid"], "uid: by another account, as root, where there is no sandbox"
+    less.add_argument("--isolation", choices=kinds, default="sandbox", help=uid)
+    less.add_argument(
+        "--unsafe", dest="isolation", action="store_const", const="none", help="run answers bare"
+    )

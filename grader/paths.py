@@ -7,6 +7,8 @@ SOLUTIONS = ROOT / "solutions"
 LESSONS = ROOT / "lessons"
 COURSE = ROOT / ".course"
 """What nbgrader keeps: source notebooks with answers, exchange, gradebook, submissions."""
+PACKED = ROOT / "packed"
+"""In a learner's repository: the lessons as they were released, in place of solutions/."""
 
 
 def released(name: str) -> Path:

@@ -1,6 +1,10 @@
-"""Hand in a notebook through nbgrader's exchange."""
+"""Hand in a notebook through nbgrader's exchange, and fetch the page that comes back."""
 
 from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
 
 from nbgrader.exchange import ExchangeError
 from nbgrader.utils import temp_attrs
@@ -10,9 +14,12 @@ from grader.authoring.lesson import Lesson
 from grader.errors import CourseError
 from grader.paths import LESSONS, ROOT
 
+EVERY = 1.0
+"""Seconds between two looks for a page."""
+
 
 def submit(lesson: Lesson) -> str:
-    """Copy the learner's notebook to the exchange; return a sentence that says so."""
+    """Copy the learner's notebook to the exchange; return the time under which it lies there."""
     api = course.nbgrader(ROOT)
     if lesson.name not in api.get_released_assignments():
         raise CourseError(
@@ -28,4 +35,21 @@ def submit(lesson: Lesson) -> str:
             sender.start()
         except ExchangeError as error:
             raise CourseError(f"{lesson.name} was not handed in: {error}") from None
-    return f"{lesson.name} is handed in, at {sender.timestamp}."
+    return str(sender.timestamp)
+
+
+def wait(lesson: Lesson, when: str) -> Path:
+    """The page of what was handed in at that time, fetched as soon as it is released."""
+    page = LESSONS / lesson.name / "feedback" / when / f"{lesson.name}.html"
+    api = course.nbgrader(ROOT)
+    with temp_attrs(api.coursedir, assignment_id=lesson.name):
+        while not page.exists():
+            fetcher = api.exchange.FetchFeedback(
+                coursedir=api.coursedir, authenticator=api.authenticator, parent=api
+            )
+            fetcher.assignment_dir = str(LESSONS)
+            with contextlib.suppress(ExchangeError):  # nothing has been released yet
+                fetcher.start()
+            if not page.exists():
+                time.sleep(EVERY)
+    return page

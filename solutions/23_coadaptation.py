@@ -3,10 +3,9 @@
 #
 # **Do units lean on each other?**
 #
-# *45 minutes. Before: {{inverted_dropout}} and {{ensemble}}. After, you will be able to say what a
-# hidden unit is worth, to measure whether two units lean on each other or back each other up, and
-# to tell which part of "dropout prevents co-adaptation" a measurement bears out, and which it does
-# not.*
+# *{{minutes}} minutes. Before: {{inverted_dropout}} and {{ensemble}}. After, you will be able to
+# say what a hidden unit is worth, to measure whether two units lean on each other or back each
+# other up, and to find out why a measure fools you.*
 #
 # | symbol | meaning |
 # | --- | --- |
@@ -15,109 +14,134 @@
 # | $m$ | mask: $m_i = 0$ where unit $i$ is removed, else 1 |
 # | $L$ | loss of the whole network; $L(-i)$ without unit $i$, $L(-i,-j)$ without both |
 # | $I_{ij}$ | interaction of units $i$ and $j$ |
+# | $k_i$ | ink of unit $i$: $\lVert h_i w_i\rVert^2$, averaged over images |
 
 # %% setup=true
-import numpy as np
+import json
 
-from dropoutlab import autoencoder, expect, explore, plot, reproduced
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+
+from dropoutlab import autoencoder, check_probability, expect, explore, plot
+from dropoutlab.studies import coadaptation as study
 
 # %% [markdown]
-# ## Where we stand
+# ## A claim, and four kinds of network
 #
-# {{ensemble}} saw dropout as an ensemble. Its authors first gave another reason: it "prevents
-# complex co-adaptations in which a feature detector is only helpful in the context of several
-# other specific feature detectors". That sentence is quoted more often than it is measured. Today
-# you measure it.
+# Dropout "prevents complex co-adaptations in which a feature detector is only helpful in the
+# context of several other specific feature detectors". So its authors wrote in 2012. Today you
+# measure it.
 #
-# The network is that of the 2014 paper, §7: an autoencoder, which redraws its own input. A mask
-# says which hidden units take part:
+# The network is an autoencoder, as in §7 of the paper of 2014. It redraws its own input. Each
+# hidden unit adds its feature to the picture, and a mask says which units take part:
 #
 # $$ h = \operatorname{relu}(Vx + a), \qquad \hat x = \sum_i m_i\, h_i\, w_i + b . $$
 #
-# The cell below trains ten of them at once, in a few seconds, on 1200 noisy images of printed
-# digits: five without dropout, and five with inverted dropout, $p = 0.5$, on their 64 hidden
-# units.
+# The cell below trains twenty networks on 1200 noisy images of printed digits, five of each kind:
+#
+# - *without dropout*: 64 hidden units;
+# - *with dropout*: 64 units, inverted dropout at $p = 0.5$ in training;
+# - *with L2*: 64 units and a penalty on all weights;
+# - *fewer units*: 16 units, without dropout.
+#
+# Dropout makes the whole network redraw several times worse, and what you find might come from that
+# alone. So the last two are **controls**: their penalty and their number of units were chosen, on
+# other images, to redraw as badly as the network with dropout.
 
 # %%
-n, X_test = autoencoder.UNITS, autoencoder.images()[1]
-networks = dict(zip(("without dropout", "with dropout"), autoencoder.trained(), strict=True))
-colors = plot.ORANGE, plot.BLUE
-whole = np.ones(n)
+X_test = autoencoder.images()[0]
+networks = autoencoder.trained()  # five networks of each kind
+names, n, side = list(networks), autoencoder.UNITS, autoencoder.SIDE
+colors = dict(zip(names, (plot.INK, plot.GREEN, plot.PINK, plot.SKY), strict=True))
 rng = np.random.default_rng()
 
+
+def units(net):
+    return len(net.a)
+
+
+undamaged = {name: [net.loss(X_test)(np.ones(units(net))) for net in nets]
+             for name, nets in networks.items()}
+for name, errors in undamaged.items():
+    print(f"{name:16} error {np.mean(errors):.3f} ± {plot.standard_error(errors):.3f}")
+
 # %% [markdown]
-# Next each of them is damaged: 8 of its 64 units go, chosen at random. **By what factor does the
-# error grow in a network that was trained *without* dropout?**
+# (Squared error of an image, summed over its pixels; ± one standard error over five networks, here
+# and below.) Now an eighth of the units goes, chosen at random. **By what factor does the error
+# grow in a network without dropout?**
 
 # %% guess=true
-my_guess = 2.0  # error with 8 of 64 units removed / error of the whole network
+my_guess = 2.0  # error without an eighth of the units / error of the whole network
 
 # %% figure=true
-# What 8 of 64 units are worth: digits redrawn without them, and by how much the error grows.
-guess = expect.guess(my_guess)
-factors = []
+# Redrawn without an eighth of the units, and by what factor the error grows.
+guess, factors = expect.guess(my_guess), []
 for nets in networks.values():
     for net in nets:
-        loss = net.loss(X_test)  # loss(mask): squared error of an image, summed over its pixels
-        for _ in range(50):
-            damaged = rng.permutation(n) >= 8
-            factors.append(loss(damaged) / loss(whole))
-factors = np.reshape(factors, (2, 5, 50)).mean(2)
+        loss, many = net.loss(X_test), units(net)  # loss(mask): the mean error over the images
+        damaged = [loss(rng.permutation(many) >= many // 8) for _ in range(50)]
+        factors.append(np.mean(damaged) / loss(np.ones(many)))
+factors = np.reshape(factors, (4, 5))
 
 fig, (left, right) = plot.figure(2, height=3, width=9)
-side, some, rows = autoencoder.SIDE, X_test[:6], [X_test[:6]]
-for nets in networks.values():
-    hidden = nets[0].hidden(some)
-    rows += [nets[0].output(hidden), nets[0].output(hidden * damaged)]
+some = X_test[:6]
+rows, left_over = [some], rng.permutation(n) >= n // 8
+for name in names[:2]:
+    net = networks[name][0]
+    rows += [net.output(net.hidden(some)), net.output(net.hidden(some) * left_over)]
 sheet = np.reshape(rows, (5, 6, side, side)).swapaxes(1, 2)
 plot.image(sheet.reshape(5 * side, 6 * side).clip(0, 1), left, largest=1)
 left.set_yticks(side * np.arange(5) + side / 2,
                 ["input", "without dropout", "8 removed", "with dropout", "8 removed"])
 left.tick_params(length=0)
 left.set_title("Six test images, redrawn")
-plot.bars(factors.mean(1), list(networks), right, spread=plot.standard_error(factors, 1),
-          colors=colors)
+plot.bars(factors.mean(1), names, right, spread=plot.standard_error(factors, 1),
+          colors=list(colors.values()))
 right.axvline(guess, color=plot.GREY, linestyle="--")
 right.annotate(" your guess", (guess, 0.5), va="center", color=plot.GREY)
-right.set_xlabel("error with 8 of 64 removed / error whole")
-right.set_xlim(0, 1.2 * max(guess, factors.max()))
-times, error = factors[0].mean(), plot.standard_error(factors[0])
-right.set_title(f"You said {guess:g}: it is {times:.2f} ± {error:.2f}")
-plot.show(fig, "Six test images, as two networks redraw them whole and without 8 units; two bars: "
-               "the error's growth without and with dropout, ± s.e. over 5 runs, and your guess.")
+right.set_xlabel("error without an eighth of the units / error whole")
+right.set_xlim(0, 1.25 * max(guess, factors.max()))
+told = f"{factors[0].mean():.2f} ± {plot.standard_error(factors[0]):.2f}"
+right.set_title(f"You said {guess:g}: without dropout it is {told}")
+plot.show(fig, "Six images, redrawn by two networks whole and without 8 units; four bars: the "
+               f"error's growth. Without dropout {told}, with dropout {factors[1].mean():.2f}.",
+          claims={"dropout-robust": bool(factors[0].min() > 3 and factors[1].max() < 1.4),
+                  "l2-too": bool(factors[2].max() < 1.4)})
 
 # %% [markdown]
-# Without an eighth of its units one network falls apart; the other hardly notices. Look at the
-# left picture again, though: *whole*, the network without dropout redraws much better. Dropout
-# did not come free, and the rest of this lesson keeps both in view.
+# Without an eighth of its units, the network without dropout falls apart, and the one with
+# dropout hardly notices. Nor does the one with L2, at the same error.{{claim:l2-too}} So most of
+# this robustness is not dropout's own. What is?
 #
-# Why are masks so cheap here? The output is linear in the mask, so the squared error is a
-# quadratic in it. `net.loss(X)` works out its coefficients once; from then on a mask costs
-# microseconds, and we can afford thousands.
+# `net.loss(X)` is a quadratic in the mask, as the output is linear in it. So a mask costs
+# microseconds.
 #
 # ### One question from {{inverted_dropout}}
 #
 # In training, survivors were multiplied by $1/(1-p)$. Should the 56 units that are left here be
-# multiplied by $64/56$? (No. In training the scale keeps a mean over *random* masks. Here a
-# finished network is damaged, and we look at what happens.)
+# multiplied by $64/56$? (Think of your answer, then unfold.)
+#
+# <details><summary>Answer</summary>
+#
+# No. In training the factor keeps the mean over random masks. Here a finished network is damaged.
+# </details>
 #
 # ## What is a unit worth?
 #
-# Remove it and see how far the loss rises. A worked example, with two units that together must
-# draw the number 1; the loss is the squared error.
+# Remove it and see how far the loss rises. Two teams of two units must draw the number 1 together.
+# The loss is the squared error.
 #
 # | team | unit 0 draws | unit 1 draws | $L$ | $L(-0)$ | $L(-1)$ | $L(-0,-1)$ |
 # | --- | --- | --- | --- | --- | --- | --- |
 # | A | ½ | ½ | 0 | ¼ | ¼ | 1 |
 # | B | 2 | −1 | 0 | 4 | 1 | 1 |
 #
-# In team A each unit is worth ¼, in team B unit 0 is worth 4 and unit 1 is worth 1.
+# In team A each unit is worth ¼; in team B they are worth 4 and 1.
 #
 # ## Exercise: `ablation_effect`
 #
-# The misunderstanding to be wary of: to keep unit $i$ *alone* and call its loss what the unit is
-# worth. We ask what the others miss when it goes. The effect may be negative: some units do
-# harm.
+# Do not keep unit $i$ alone. Ask what the others miss when it goes. The effect may be negative:
+# some units do harm.
 
 # %% exercise="ablation_effect"
 def ablation_effect(loss, n):
@@ -129,12 +153,7 @@ def ablation_effect(loss, n):
     """
     ### BEGIN SOLUTION
     everyone = loss(np.ones(n))
-    effects = np.zeros(n)
-    for i in range(n):
-        mask = np.ones(n)
-        mask[i] = 0
-        effects[i] = loss(mask) - everyone
-    return effects
+    return np.array([loss(mask) - everyone for mask in 1 - np.eye(n)])
     ### END SOLUTION
 
 # %% [markdown] hint="ablation_effect"
@@ -145,28 +164,28 @@ def ablation_effect(loss, n):
 
 # %% [markdown] hint="ablation_effect"
 # Begin each turn with a *new* mask: one that is used again still holds the zeros of the units
-# before.
+# before. (Or take the rows of `1 - np.eye(n)`.)
 
 # %% [markdown]
-# The 64 effects in each of the ten networks, largest first:
+# The effects of the units in your twenty networks, largest first:
 
 # %%
-fig, (ax,) = plot.figure(1, height=2.8, width=6)
-worth = []
-for (name, nets), color in zip(networks.items(), colors, strict=True):
-    effects = np.array([ablation_effect(net.loss(X_test), n) for net in nets])
-    ax.plot(range(1, n + 1), -np.sort(-effects).T, color=color, linewidth=1)
-    worth.append(effects.mean(1))
-    told = f"{effects.mean():.4f} ± {plot.standard_error(worth[-1]):.4f}"
-    ax.annotate(f"{name}: mean {told}", (n, effects.mean()), xytext=(0, 22), ha="right",
-                textcoords="offset points", color=color)
-ax.axhline(0, color=plot.GREY, linewidth=0.8)
-ax.set(xlabel="unit, by rank (5 networks each)", ylabel="your effect, error per image")
-gap = plot.difference(worth[1], worth[0])
-ax.set_title(gap.says(more=f"With dropout a unit is worth more: {gap:.3f}",
-                      less=f"With dropout a unit is worth less: {gap:.3f}",
-                      same=f"A unit is worth as much with dropout: {gap:.3f}"))
-plot.show(fig, "Ablation effects by rank, five curves without dropout and five with.")
+fig, (ax,) = plot.figure(1, height=2.8, width=7)
+worth = {}
+for name, nets in networks.items():
+    effects = np.array([ablation_effect(net.loss(X_test), units(net)) for net in nets])
+    ranked = -np.sort(-effects).T
+    ax.plot(range(1, len(ranked) + 1), ranked, color=colors[name], linewidth=1,
+            label=[f"{name}: mean {effects.mean():.3f}", *[None] * 4])
+    worth[name] = effects.mean(1)
+ax.set(xlabel="unit, by rank (5 networks of each kind)", ylabel="your effect, error per image")
+ax.set_yscale("symlog", linthresh=0.01)
+ax.legend()
+gap = plot.difference(worth["with dropout"], worth["without dropout"])
+told = gap.says(more="With dropout a unit is worth more", less="With dropout a unit is worth less",
+                same="A unit is worth as much with dropout") + f": {gap:.3f}"
+ax.set_title(told)
+plot.show(fig, f"Ablation effects by rank, five curves of each kind. {told}.")
 
 # %% check="ablation_effect" points=2
 # Each effect is the loss without that unit, less the loss of the whole network.
@@ -188,7 +207,7 @@ stay = "units removed before stay removed. Begin with a new mask each time."
 other = "that compares with the empty network. Compare with the whole one."
 with expect.case("ablation_effect(loss, 6) with loss(m) = 3 - share @ m + (u @ m) ** 2"):
     effects = ablation_effect(f, 6)
-    expect.array(effects, 6, hint="return an array with one number for each unit.")
+    expect.array(np.asarray(effects), 6, hint="return one number for each unit.")
     expect.close(effects, without - L, hint="L(-i) - L, with L(-i) the loss without unit i alone.",
                  suspects=[
         (L - without, "the difference is the other way round: take the whole's loss from L(-i)."),
@@ -215,16 +234,15 @@ for team, effects, loss in (
 
 # %% mistakes="ablation_effect"
 {
-    "the other way round": ("loss(mask) - everyone", "everyone - loss(mask)"),
-    "Subtract the loss of the whole": ("loss(mask) - everyone", "loss(mask)"),
-    "the mask is inverted": ("mask = np.ones(n)\n        mask[i] = 0", "mask = np.eye(n)[i]"),
-    "stay removed": ("    for i in range(n):\n        mask = np.ones(n)\n",
-                     "    mask = np.ones(n)\n    for i in range(n):\n"),
-    "the sign is lost": ("return effects", "return np.abs(effects)"),
+    "the other way round": ("loss(mask) - everyone for", "everyone - loss(mask) for"),
+    "Subtract the loss of the whole": ("loss(mask) - everyone for", "loss(mask) for"),
+    "the mask is inverted": ("1 - np.eye(n)", "np.eye(n)"),
+    "stay removed": ("1 - np.eye(n)", "np.triu(np.ones((n, n)), 1)"),
+    "the sign is lost": ("loss(mask) - everyone for", "abs(loss(mask) - everyone) for"),
     "empty network": ("np.ones(n))", "np.zeros(n))"),
-    "that is a ratio": ("loss(mask) - everyone", "loss(mask) / everyone"),
-    "unit 0 is left out": ("range(n)", "range(1, n)"),
-    "return an array": ("return effects", "return list(effects)"),
+    "that is a ratio": ("loss(mask) - everyone for", "loss(mask) / everyone for"),
+    "unit 0 is left out": ("loss(mask) - everyone for", "mask[0] * (loss(mask) - everyone) for"),
+    "one number for each unit": ("np.array([", "np.mean(["),
 }
 
 # %% correct="ablation_effect"
@@ -238,29 +256,26 @@ def ablation_effect(loss, n):
     return np.array(found)
 
 # %% [markdown]
-# The error of a network without dropout rests on each of its units; with dropout a unit is worth
-# about a sixth of that. Is this "less co-adaptation"? Not yet. Co-adaptation is a statement
-# about *pairs*: unit $i$ helps only **in the context of** unit $j$.
+# With dropout a unit is worth about a sixth. Is this "less co-adaptation"? Not yet. Co-adaptation
+# is about *pairs*: unit $i$ helps only in the context of unit $j$.
 #
 # ## Does it lean, or back up?
 #
-# So ask twice what unit $i$ is worth: once with $j$ there, once with $j$ gone.
+# So ask twice what unit $i$ is worth: with $j$ there, and with $j$ gone.
 #
 # $$ I_{ij} = \underbrace{L(-i,-j) - L(-j)}_{\text{worth of } i \text{ without } j}
 #    - \underbrace{\bigl(L(-i) - L\bigr)}_{\text{worth of } i \text{ with } j}
 #    = L(-i,-j) - L(-i) - L(-j) + L . $$
 #
 # - $I_{ij} < 0$: without $j$, unit $i$ is worth **less**. They *lean* on each other. In team B,
-#   $I_{01} = 1 - 4 - 1 + 0 = -4$: unit 0 draws too much, unit 1 takes it back, and without unit 1
-#   unit 0 is worth nothing.
+#   $I_{01} = 1 - 4 - 1 + 0 = -4$. Unit 0 draws too much and unit 1 takes it back.
 # - $I_{ij} > 0$: without $j$, unit $i$ is worth **more**. They *back each other up*, as in team
 #   A. What is $I_{01}$ there?
 #
 # ## Exercise: `interaction_matrix`
 #
-# The tempting shortcut is to remove both, and to call that loss the interaction. Two units that
-# have nothing to do with each other cost the sum of their effects; only what goes beyond that
-# sum, up or down, is between *them*.
+# Two units that have nothing to do with each other cost the sum of their effects. Only what
+# differs from that sum is between *them*.
 
 # %% exercise="interaction_matrix"
 def interaction_matrix(loss, n):
@@ -271,14 +286,9 @@ def interaction_matrix(loss, n):
     Returns a symmetric array (n, n).
     """
     ### BEGIN SOLUTION
-    everyone, effects = loss(np.ones(n)), ablation_effect(loss, n)
-    matrix = np.zeros((n, n))
-    for i in range(n):
-        for j in range(i):
-            mask = np.ones(n)
-            mask[[i, j]] = 0
-            matrix[i, j] = matrix[j, i] = loss(mask) - everyone - effects[i] - effects[j]
-    return matrix
+    off, effects = 1 - np.eye(n), ablation_effect(loss, n)
+    both = np.array([[loss(a * b) for b in off] for a in off])
+    return off * (both - loss(np.ones(n)) - effects - effects[:, None])
     ### END SOLUTION
 
 # %% [markdown] hint="interaction_matrix"
@@ -292,36 +302,36 @@ def interaction_matrix(loss, n):
 # $I_{ij} = I_{ji}$, so a pair needs one loss and fills two entries. The diagonal is not a pair.
 
 # %% [markdown]
-# Your matrices on one scale of colour, red for leaning and blue for backing up, and what they add
-# up to in all ten networks.
+# Here are two of your matrices, and what they add up to in the five networks of both kinds,
+# divided by the sum of all effects. The first edition of this lesson stopped here.
 
 # %%
-fig, (left, middle, right) = plot.figure(3, height=3, width=9)
-leans, backs, pairs = [], [], n * (n - 1)
-for (name, nets), ax in zip(networks.items(), (left, middle), strict=True):
-    strength = []
-    for net in nets:
-        loss = net.loss(X_test)
-        matrix, effects = interaction_matrix(loss, n), ablation_effect(loss, n)
-        leans.append(-matrix[matrix < 0].sum() / effects.sum())
-        backs.append(matrix[matrix > 0].sum() / effects.sum())
-        strength.append(np.abs(matrix).sum() / pairs)
-    shown = ax.imshow(matrix, cmap="RdBu", vmin=-0.1, vmax=0.1)
-    told = f"{np.mean(strength):.5f} ± {plot.standard_error(strength):.5f}"
-    ax.set(xlabel=f"unit\nmean |I| = {told}", xticks=(0, 63), yticks=(0, 63))
-    ax.set_title(name.capitalize())
+fig, (left, middle, right) = plot.figure(3, height=3.1, width=9)
+leaning, backing, effect, ink = {}, {}, {}, {}
+lean_to_back = LinearSegmentedColormap.from_list("", [plot.ORANGE, "white", plot.BLUE])
+for name, nets in networks.items():
+    losses, many = [net.loss(X_test) for net in nets], units(nets[0])
+    matrices = np.array([interaction_matrix(loss, many) for loss in losses])
+    leaning[name] = -np.minimum(matrices, 0).sum((1, 2))
+    backing[name] = np.maximum(matrices, 0).sum((1, 2))
+    effect[name] = np.array([ablation_effect(loss, many) for loss in losses])
+    ink[name] = np.array([net.ink(X_test) for net in nets])
+    if name in names[:2]:
+        ax = (left, middle)[names.index(name)]
+        shown = ax.imshow(matrices[0], cmap=lean_to_back, vmin=-0.1, vmax=0.1)
+        ax.set(xlabel="unit", xticks=(0, 63), yticks=(0, 63), title=name.capitalize())
 fig.colorbar(shown, ax=middle, shrink=0.7, ticks=(-0.1, 0, 0.1), label="I, error per image")
-runs = np.array([*np.reshape(leans, (2, 5)), *np.reshape(backs, (2, 5))])
+runs = np.array([kind[name] / effect[name].sum(1)
+                 for kind in (leaning, backing) for name in names[:2]])
 plot.bars(runs.mean(1), ["leaning,\nwithout", "with", "backing up,\nwithout", "with"], right,
-          spread=plot.standard_error(runs, 1), colors=colors * 2)
-right.set_xlabel("Σ|I| / Σ effects, 5 runs ± s.e.")
-left_of = runs[1::2] / runs[::2]  # the share of leaning, and of backing up, that is left
-gap = plot.difference(*left_of)
-right.set_title(gap.says(more=f"More is left of leaning:\n{gap:.3f}",
-                         less=f"Less is left of leaning:\n{gap:.3f}",
-                         same=f"As much is left of both:\n{gap:.3f}"))
-plot.show(fig, "Two matrices of interactions, one network without dropout and one with; four bars: "
-               "leaning and backing up, against the effects, ± s.e. over 5 runs.")
+          spread=plot.standard_error(runs, 1), colors=[plot.ORANGE] * 2 + [plot.BLUE] * 2)
+right.set_xlabel("Σ|I| / Σ effects, 5 runs")
+by_effect = runs[1] / runs[0]
+told = f"{by_effect.mean():.3f} ± {plot.standard_error(by_effect):.3f}"
+right.set_title(f"With dropout, of leaning\n{told} is left")
+plot.show(fig, "Two matrices of interactions; four bars: leaning and backing up, against the "
+               f"effects. With dropout {told} of leaning is left.",
+          claims={"by-effect": bool(by_effect.max() < 0.25)})
 
 # %% check="interaction_matrix" points=2
 # Every entry is worked out from its definition, with pairs and triples of units in the loss.
@@ -384,21 +394,18 @@ for team, expected, loss in (
 
 # %% mistakes="interaction_matrix"
 {
-    "the sign is the other way round": ("loss(mask) - everyone - effects[i] - effects[j]",
-                                        "everyone + effects[i] + effects[j] - loss(mask)"),
-    "the diagonal is no pair": ("range(i)", "range(i + 1)"),
-    "whole network is missing": ("loss(np.ones(n)), ablation_effect(loss, n)",
-                                 "0, ablation_effect(loss, n) + loss(np.ones(n))"),
-    "counts twice": (" - everyone", ""),
-    "that is the loss without both": (" - everyone - effects[i] - effects[j]", ""),
-    "that is the joint effect": (" - effects[i] - effects[j]", ""),
-    "one half is empty": (" = matrix[j, i]", ""),
-    "the masks are inverted": ("mask = np.ones(n)\n            mask[[i, j]] = 0",
-                               "mask = np.zeros(n)\n            mask[[i, j]] = 1"),
-    "stay removed": ("        for j in range(i):\n            mask = np.ones(n)\n",
-                     "        mask = np.ones(n)\n        for j in range(i):\n"),
-    "the sign is lost": ("return matrix", "return np.abs(matrix)"),
-    "halved": ("return matrix", "return matrix / 2"),
+    "the sign is the other way round": ("return off * (", "return -off * ("),
+    "the diagonal is no pair": ("return off * (", "return 1.0 * ("),
+    "whole network is missing": ("both - loss(np.ones(n))", "both - 2 * loss(np.ones(n))"),
+    "counts twice": ("both - loss(np.ones(n)) -", "both -"),
+    "that is the loss without both": (
+        "(both - loss(np.ones(n)) - effects - effects[:, None])", "both"),
+    "that is the joint effect": (" - effects - effects[:, None]", ""),
+    "one half is empty": ("return off * (", "return np.triu(off) * ("),
+    "the masks are inverted": ("loss(a * b)", "loss(2 - a - b)"),
+    "stay removed": ("for b in off]", "for b in np.triu(off, 1)]"),
+    "the sign is lost": ("return off * (", "return off * np.abs("),
+    "halved": ("return off * (", "return off / 2 * ("),
     "loss of the empty network": ("loss(np.ones(n))", "loss(np.zeros(n))"),
 }
 
@@ -410,58 +417,198 @@ def interaction_matrix(loss, n):
     return off * (both - np.add.outer(single, single) + loss(np.ones(n)))
 
 # %% [markdown]
-# Here is the claim of 2012 in numbers. The interactions fall to a fifteenth, but that alone says
-# little: all effects fell too. So the bars compare each kind with the effects. **Leaning falls
-# to less than a fifth, backing up only to three quarters.** Without dropout three fifths of all
-# interaction is leaning; with dropout most of it is backing up.
+# Leaning falls to an eighth! That was our proof of the claim of 2012, until a reader asked: an
+# eighth *of what*? We had divided by the sum of all effects, and had never looked at that sum
+# alone.
 #
-# ## Do the units then become more different?
+# ## What fooled us
 #
-# Folklore goes one step on: as no unit can rely on another, each must learn something of its
-# own, and features become *less redundant*. Here is what the units draw, dark where a unit adds
-# ink and red where it takes ink away. (Compare Fig. 7 of the paper.)
+# Take a team of **one**. A single unit draws $s$ times a fixed feature, and training chooses $s$.
+# Averaged over images, its loss and its ink are
+#
+# $$ L(s) = c - 2bs + as^2, \qquad k = as^2 . $$
+#
+# In training, dropout adds noise to what the unit draws. Its output still has the right mean, and
+# a variance of $p/(1-p)$ times its square ({{inverted_dropout}}). So training makes
+# $L(s) + \frac{p}{1-p}\,k$ as small as it can. Afterwards nothing is dropped, and we measure the
+# effect $L(0) - L(s)$ at the $s$ that training found.
+#
+# There is nobody to lean on. Does $p$ change the effect *per unit of ink* all the same?
+#
+# ## Exercise: `effect_over_ink`
+
+# %% exercise="effect_over_ink"
+def effect_over_ink(p):
+    """The effect of a network's only unit over its ink, after training with dropout at `p`.
+
+    Training finds the s at which L(s) + p / (1 - p) * a * s**2 is least, where
+    L(s) = c - 2 * b * s + a * s**2. The effect is L(0) - L(s), the ink a * s**2.
+
+    p : probability of dropping, below 1
+    Returns a number.
+    """
+    check_probability(p)
+    ### BEGIN SOLUTION
+    return (1 + p) / (1 - p)
+    ### END SOLUTION
+
+# %% [markdown] hint="effect_over_ink"
+# Set the derivative with respect to $s$ to zero and solve for $s$.
+
+# %% [markdown] hint="effect_over_ink"
+# $a + \frac{p}{1-p}a = \frac{a}{1-p}$, so $s = (1-p)\,b/a$. The effect is $2bs - as^2$.
+
+# %% [markdown] hint="effect_over_ink"
+# Divide the effect by $as^2$, put in $s$, and see $a$ and $b$ cancel.
+
+# %% check="effect_over_ink" points=2
+# For random teams of one, the least of the training loss is found by its derivative.
+rng = expect.rng()
+for p in (0.2, round(0.6 + 0.3 * rng.random(), 3), 0.0):
+    a, b, c = rng.uniform(0.5, 2, size=3)
+    training = np.polynomial.Polynomial([c, -2 * b, a + p / (1 - p) * a])
+    s = float(training.deriv().roots()[0].real)
+    ratio = (2 * b * s - a * s**2) / (a * s**2)
+    known = [] if p == 0 else [
+        (1, "that is the ratio without dropout: s must follow from the training loss."),
+        (1 / (1 - p), "the noise counts in training only: the effect is L(0) - L(s), without it."),
+        ((1 - p) / (1 + p), "that is the ink over the effect."),
+        ((2 - p) / p, "p is swapped: it is the probability of dropping."),
+        ((1 + p) * (1 - p), "that is the effect over the ink of a unit trained without dropout."),
+        (2 / (1 - p), "L(0) - L(s) = 2bs - as²: the second term is missing."),
+        (2 / (1 - p) + 1, "L(0) - L(s) = 2bs - as²: the last sign is minus."),
+    ]
+    with expect.case(f"effect_over_ink({p})"):
+        expect.close(effect_over_ink(p), ratio, rtol=1e-6, suspects=known,
+                     hint="find s from the training loss, then divide 2bs - as² by as².")
+
+# %% mistakes="effect_over_ink"
+{
+    "ratio without dropout": ("(1 + p) / (1 - p)", "1.0"),
+    "the noise counts in training only": ("(1 + p) /", "1 /"),
+    "the ink over the effect": ("(1 + p) / (1 - p)", "(1 - p) / (1 + p)"),
+    "p is swapped": ("return", "p = 1 - p + 1e-300\n    return"),
+    "of a unit trained without dropout": (") / (", ") * ("),
+    "the second term is missing": ("(1 + p) /", "2 /"),
+    "the last sign is minus": ("(1 + p) /", "(3 - p) /"),
+    "find s from the training loss": ("(1 + p) / (1 - p)", "1 + 2 * p"),
+}
+
+# %% correct="effect_over_ink"
+def effect_over_ink(p):
+    a, b = 3.0, 2.0
+    s = b / (a + a * p / (1 - p))
+    return (2 * b * s - a * s**2) / (a * s**2)
+
+# %% [markdown]
+# Compare your formula with the real networks, whose units have partners. Then divide leaning and
+# backing up by **ink**. By effects, leaning fell to an eighth. **To what fraction does it fall by
+# ink?**
+
+# %% guess=true
+my_guess = 0.125  # leaning per unit of ink: with dropout / without
+
+# %% figure=true
+# Effects against ink with your formula; leaning and backing up per unit of ink, and their shares.
+guess = expect.guess(my_guess)
+fig, (left, middle, right) = plot.figure(3, height=3.3, width=10)
+for name in names:
+    left.plot(ink[name][0], effect[name][0], ".", color=colors[name], label=name)
+ends = np.array([0.008, 3])
+for p, at in ((0, 0.025), (0.5, 0.12)):
+    left.plot(ends, ends * effect_over_ink(p), color=plot.GREY, linewidth=1, zorder=0)
+    left.annotate(f"yours,\np = {p:g}", (at, at * effect_over_ink(p)),
+                  xytext=(8, -8) if p == 0 else (-8, 8), ha="left" if p == 0 else "right",
+                  va="top" if p == 0 else "bottom", textcoords="offset points",
+                  color=plot.GREY, fontsize=9)
+ratio = effect["with dropout"].sum(1) / ink["with dropout"].sum(1) / effect_over_ink(0.5)
+left.set(xscale="log", yscale="log", xlabel="ink of a unit", ylabel="effect of a unit")
+left.set_title(f"With dropout, measured / yours:\n{ratio.mean():.3f} ± "
+               f"{plot.standard_error(ratio):.3f}")
+left.legend(fontsize=8, loc="lower right", handletextpad=0)
+left.set_ylim(0.003, 12)
+per_ink = {kind: np.array([of[name] / ink[name].sum(1) for name in names])
+           for kind, of in (("leaning", leaning), ("backing up", backing))}
+left_of = {kind: runs[1] / runs[0] for kind, runs in per_ink.items()}
+share = np.array([leaning[name] / (leaning[name] + backing[name]) for name in names])
+at = np.arange(4)
+for shift, (kind, runs), color in zip((-0.2, 0.2), per_ink.items(), (plot.ORANGE, plot.BLUE),
+                                      strict=True):
+    middle.barh(at + shift, runs.mean(1), 0.38, xerr=plot.standard_error(runs, 1), color=color,
+                label=kind)
+middle.set_yticks(at, names)
+middle.invert_yaxis()
+middle.legend(fontsize=8, loc="lower right")
+middle.set_xlabel("Σ|I| / Σ ink, 5 runs")
+told = f"{left_of['leaning'].mean():.2f}"
+middle.set_title(f"Leaning falls to {told} (you: {guess:g}),\n"
+                 f"backing up changes by {left_of['backing up'].mean():.2f}")
+plot.bars(100 * share.mean(1), [""] * 4, right, spread=100 * plot.standard_error(share, 1),
+          colors=list(colors.values()))
+right.set_xlabel("share of leaning in all interaction, %")
+right.set_xlim(0, 110)
+gaps = [plot.difference(share[1], share[k]) for k in (0, 2, 3)]
+right.set_title("Of all interaction, least is\nleaning with dropout"
+                if all(gap.sign < 0 for gap in gaps) else "Not least leaning with dropout")
+plot.show(fig, "Effects against ink with two lines of your formula; leaning and backing up per "
+               f"ink: with dropout leaning is {told} of what it is without; the share of leaning: "
+               + ", ".join(f"{name} {100 * s:.0f} %" for name, s in
+                           zip(names, share.mean(1), strict=True)) + ".",
+          claims={"ratio-is-of-p": bool(abs(ratio.mean() - 1) < 0.05),
+                  "by-ink": bool(left_of["leaning"].min() > by_effect.max() + 0.1
+                                 and left_of["backing up"].min() > 1.5),
+                  "leaning-share": all(gap.sign < 0 for gap in gaps)})
+
+# %% [markdown]
+# The units lie on your lines: the ratio is 1 without dropout and 3 with it. So a factor of three in
+# our "eighth" came from $p$, not from any pair. By ink, leaning falls far less, and backing up
+# *rises*.
+#
+# The controls show that ink is no fair scale either. The network with fewer units leans little by
+# ink, but each of its units has 15 partners to lean on, not 63. What is left is a ratio that needs
+# no scale: **the share of leaning in all interaction.** Dropout makes it small. L2 at the same
+# error does so far less, and fewer units raise it.
+#
+# ## Do the units become more different?
+#
+# As no unit can rely on another, folklore says, each must learn something of its own. Here is what
+# the units draw.
 
 # %%
-fig, axes = plot.figure(2, height=3.9)
-for nets, ax in zip(networks.values(), axes, strict=True):
-    features = nets[0].W / np.abs(nets[0].W).max(1, keepdims=True)
+fig, axes = plot.figure(3, height=3.7, width=10)
+for name, ax in zip(names[:3], axes, strict=True):
+    W = networks[name][0].W
     sheet = np.zeros((8, side, 8, side))
-    sheet[:] = features.reshape(8, 8, side, side).swapaxes(1, 2)
-    ax.imshow(sheet.reshape(8 * side, 8 * side), cmap="RdGy", vmin=-1, vmax=1)
+    sheet[:] = (W / np.abs(W).max(1, keepdims=True)).reshape(8, 8, side, side).swapaxes(1, 2)
+    shown = ax.imshow(sheet.reshape(8 * side, 8 * side), cmap="gray_r", vmin=-1, vmax=1)
     ax.set_xticks(side * np.arange(9) - 0.5, [])
     ax.set_yticks(side * np.arange(9) - 0.5, [])
     ax.grid(color="white", linewidth=2)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-axes[0].set_title("Without dropout")
-axes[1].set_title("With dropout")
-plot.show(fig, "The 64 features of a network without dropout, and of one with.")
+    ax.set_title(name[0].upper() + name[1:])
+bar = fig.colorbar(shown, ax=axes, shrink=0.6, ticks=(-1, 0, 1))
+bar.ax.set_yticklabels(["takes ink away", "leaves it", "adds ink"])
+plot.show(fig, "The 64 features of a network without dropout, with dropout, and with L2.")
 
 # %% [markdown]
-# It looks as in the paper. Hardly a unit on the left means anything by itself: dozens of such
-# patterns must be added up before a digit appears. On the right are strokes.
-#
-# Whether they are also more *different* is a question for a number: the cosine between two
-# features, $w_i \cdot w_j / (\lVert w_i\rVert \lVert w_j\rVert)$. It is 1 for the same direction,
-# −1 for opposite ones (which are as redundant: one is the other, times a negative number), and 0
-# for features that share nothing.
+# Hardly a unit on the left means anything by itself. With dropout there are strokes. Are they more
+# *different*? Compare directions by the cosine $w_i \cdot w_j / (\lVert w_i\rVert \lVert
+# w_j\rVert)$. Its sign matters: as $h_i \ge 0$, a unit can replace one that draws the same way
+# (cosine 1), and only takes away the ink of one that draws the opposite (−1).
 #
 # ## Exercise: `feature_redundancy`
 
 # %% exercise="feature_redundancy"
 def feature_redundancy(W):
-    """The mean of |cos(w_i, w_j)| over all pairs of different features.
+    """The signed cosine of each pair of different features, every pair once.
 
-    W : (units, pixels), one feature in each row, left as it is
-    A feature that is all zeros has no direction: it is left out.
-    Returns a number in [0, 1].
+    W : (k units, pixels), one feature in each row, none of them zero; left as it is
+    Returns an array of k * (k - 1) / 2 numbers in [-1, 1], in any order.
     """
     ### BEGIN SOLUTION
-    lengths = np.linalg.norm(W, axis=1)
-    units = W[lengths > 0] / lengths[lengths > 0, None]
-    cosines = np.abs(units @ units.T)
-    k = len(units)
-    return (cosines.sum() - np.trace(cosines)) / (k * (k - 1))
+    directions = W / np.linalg.norm(W, axis=1, keepdims=True)
+    return (directions @ directions.T)[np.triu_indices(len(W), 1)]
     ### END SOLUTION
 
 # %% [markdown] hint="feature_redundancy"
@@ -469,69 +616,40 @@ def feature_redundancy(W):
 # all cosines.
 
 # %% [markdown] hint="feature_redundancy"
-# Every feature has cosine 1 with itself. How many of the $k^2$ entries remain without these?
+# Every feature has cosine 1 with itself, and each pair stands there twice.
 
 # %% [markdown] hint="feature_redundancy"
-# A boolean mask, `lengths > 0`, picks the rows that have a direction. Do so before you divide.
-
-# %% [markdown]
-# Without dropout the redundancy is about 0.06. **What is it with dropout?**
-
-# %% guess=true
-my_guess = 0.03  # redundancy of the features with dropout
-
-# %% figure=true
-# How much alike features are, without dropout and with it.
-guess = expect.guess(my_guess)
-runs = np.array([[feature_redundancy(net.W) for net in nets] for nets in networks.values()])
-fig, (ax,) = plot.figure(1, height=2.3, width=7)
-plot.bars(runs.mean(1), list(networks), ax, spread=plot.standard_error(runs, 1), colors=colors)
-ax.axvline(guess, color=plot.GREY, linestyle="--")
-ax.annotate(" your guess", (guess, 0.5), va="center", color=plot.GREY, fontsize=9)
-ax.set_xlim(0, 1.2 * max(guess, runs.max()))
-ax.set_xlabel("your redundancy, mean |cosine| of two features, 5 runs ± s.e.")
-gap = plot.difference(runs[1], runs[0])
-ax.set_title(gap.says(more=f"Features are more alike with dropout: {gap}",
-                      less=f"Features are less alike with dropout: {gap}",
-                      same=f"Features are as much alike with dropout: {gap}"))
-plot.show(fig, "Two bars: mean |cosine| of two features without dropout and with, and your guess.")
+# `np.triu_indices(k, 1)` names the entries above the diagonal.
 
 # %% check="feature_redundancy" points=2
 # The cosines of seven features that differ in length, and are not centred.
 W = (expect.rng().normal(size=(7, 5)) + 0.7) * np.array([-1, 2, 3, 4, 5, 6, 7])[:, None]
 C = W @ W.T / np.sqrt(np.outer((W**2).sum(1), (W**2).sum(1)))
-off = ~np.eye(7, dtype=bool)
-V = W / np.sqrt((W**2).sum(0))
-Z = W / np.sqrt((W**2).sum())
+V, Z = W / np.sqrt((W**2).sum(0)), W / np.sqrt((W**2).sum())
 keep = "each row has its own length: keep the axis, norm(W, axis=1, keepdims=True)."
-sign = "cosines of both signs cancel. Take absolute values before the mean."
-with expect.case("feature_redundancy(W) of 7 features of 5 pixels", crash=[("broadcast", keep)]):
-    expect.close(feature_redundancy(W.copy()), np.abs(C[off]).mean(), rtol=1e-6,
-                 hint="average |cosine| over the 42 entries off the diagonal.", suspects=[
-        (np.abs(C).mean(), "each feature's cosine with itself, 1, is averaged in. Leave it out."),
-        (np.abs(C[off]).sum() / 49, "divide by the number of pairs, k (k - 1), not by k²."),
-        (np.abs(C[off]).mean() / 2, "each pair is counted once, but divided by k (k - 1)."),
-        (C[off].mean(), sign),
-        (-C[off].mean(), sign),
-        ((C[off] ** 2).mean(), "that is the mean squared cosine. Take absolute values."),
-        (np.abs((W @ W.T)[off]).mean(), "the features are not divided by their lengths."),
-        (np.abs((Z @ Z.T)[off]).mean(), "W is divided by one number. Each row has its length."),
-        (np.abs((V.T @ V)[~np.eye(5, dtype=bool)]).mean(),
-         "those are cosines between pixels. A feature is a row."),
-        (np.abs(np.corrcoef(W)[off]).mean(), "that is a correlation: the rows are centred."),
-    ])
 
-# %% check="feature_redundancy" points=1
-# A feature that draws nothing takes part in no pair.
-W = expect.rng().normal(size=(4, 3))
-W[2] = 0
-unit = W / np.maximum(np.sqrt((W**2).sum(1, keepdims=True)), 1e-12)
-total = np.abs(np.triu(unit @ unit.T, 1)).sum()
-with expect.case("feature_redundancy(W) of 4 features, one of them all zeros"):
-    expect.close(feature_redundancy(W), total / 3, rtol=1e-6,
-                 hint="leave the feature of zeros out: three features make three pairs.", suspects=[
-        (np.nan, "a feature of zeros gives 0 / 0, and the mean is NaN. Leave it out."),
-        (total / 6, "a feature of zeros counts as cosine 0. Leave it out of all pairs."),
+
+def pairs(C):
+    return np.sort(C[np.triu_indices(len(C), 1)])
+
+
+with expect.case("feature_redundancy(W) of 7 features of 5 pixels, sorted",
+                 crash=[("broadcast", keep)]):
+    found = np.sort(np.asarray(feature_redundancy(W.copy())), axis=None)
+    expect.close(found, pairs(C), rtol=1e-6,
+                 hint="the 21 entries of the matrix of cosines above its diagonal.", suspects=[
+        (np.sort(C, axis=None), "those are all entries. Take each pair once, and no feature with "
+                                "itself."),
+        (np.sort(C[~np.eye(7, dtype=bool)]), "each pair is there twice. Take it once."),
+        (np.sort(np.r_[pairs(C), np.ones(7)]), "each feature's cosine with itself, 1, is there."),
+        (np.sort(np.abs(pairs(C))), "the sign is lost. Opposite features are not alike."),
+        (np.sort(pairs(C) ** 2), "those are squares. Return the cosines."),
+        (pairs(W @ W.T), "the features are not divided by their lengths."),
+        (pairs(Z @ Z.T), "W is divided by one number. Each row has its length."),
+        (pairs(V.T @ V), "those are cosines between pixels. A feature is a row."),
+        (pairs(np.corrcoef(W)), "those are correlations: the rows are centred."),
+        (np.array([pairs(C).mean()]), "that is a mean. Return the cosine of each pair."),
+        (np.array([np.abs(pairs(C)).mean()]), "that is a mean. Return the cosine of each pair."),
     ])
 
 # %% check="feature_redundancy" points=1
@@ -544,49 +662,88 @@ with expect.case("feature_redundancy(W), and W after the call"):
 
 # %% mistakes="feature_redundancy"
 {
-    "is averaged in": (" - np.trace(cosines)) / (k * (k - 1))", ") / k**2"),
-    "not by k²": ("(k * (k - 1))", "k**2"),
-    "counted once": ("cosines.sum() - np.trace(cosines)", "np.triu(cosines, 1).sum()"),
-    "both signs cancel": ("np.abs(units @ units.T)", "units @ units.T"),
-    "squared cosine": ("np.abs(units @ units.T)", "(units @ units.T) ** 2"),
-    "not divided by their lengths": (" / lengths[lengths > 0, None]", ""),
-    "divided by one number": ("lengths[lengths > 0, None]", "np.linalg.norm(W)"),
-    "between pixels": ("lengths = np", "W = W.T\n    lengths = np"),
-    "the rows are centred": ("units @ units.T", "np.corrcoef(units)"),
-    "keep the axis": ("W[lengths > 0] / lengths[lengths > 0, None]", "W / lengths"),
-    "the mean is NaN": ("W[lengths > 0] / lengths[lengths > 0, None]", "W / lengths[:, None]"),
-    "counts as cosine 0": ("W[lengths > 0] / lengths[lengths > 0, None]",
-                           "W / np.maximum(lengths, 1e-12)[:, None]"),
-    "writes into its input": (
-        "lengths =", "W /= np.linalg.norm(W, axis=1, keepdims=True)\n    lengths ="),
+    "those are all entries": ("[np.triu_indices(len(W), 1)]", ""),
+    "each pair is there twice": ("np.triu_indices(len(W), 1)", "~np.eye(len(W), dtype=bool)"),
+    "cosine with itself": ("np.triu_indices(len(W), 1)", "np.triu_indices(len(W))"),
+    "the sign is lost": ("return (", "return np.abs("),
+    "those are squares": ("(directions @ directions.T)[", "((directions @ directions.T) ** 2)["),
+    "not divided by their lengths": (" / np.linalg.norm(W, axis=1, keepdims=True)", ""),
+    "divided by one number": ("(W, axis=1, keepdims=True)", "(W)"),
+    "between pixels": ("    directions = ", "    W = W.T\n    directions = "),
+    "the rows are centred": ("directions @ directions.T", "np.corrcoef(W)"),
+    "keep the axis": (", keepdims=True", ""),
+    "that is a mean": ("return (directions @ directions.T)[np.triu_indices(len(W), 1)]",
+                       "return np.mean((directions @ directions.T)[np.triu_indices(len(W), 1)])"),
+    "writes into its input": ("directions = W / np.linalg.norm(W, axis=1, keepdims=True)",
+                              "W /= np.linalg.norm(W, axis=1, keepdims=True)\n    directions = W"),
 }
 
 # %% correct="feature_redundancy"
 def feature_redundancy(W):
-    live = [w for w in W if np.any(w != 0)]
-    return np.mean([abs(a @ b) / np.sqrt((a @ a) * (b @ b))
-                    for i, a in enumerate(live) for b in live[:i]])
+    return [a @ b / np.sqrt((a @ a) * (b @ b)) for i, a in enumerate(W) for b in W[:i]]
 
 # %% [markdown]
-# This step of the folklore fails. In every run the features are between two and three times as
-# alike with dropout as without. The algebra of this network says why that is no contradiction:
+# The first edition averaged $|\cos|$: 0.06 without dropout, 0.15 with it. Features become more
+# redundant, it said. **What does random noise give, if it is as smooth as the features with
+# dropout, and as confined to the middle of the page?**
+
+# %% guess=true
+my_guess = 0.06  # mean |cos| of two such random features
+
+# %% figure=true
+# How much alike features are: four kinds of network, and noise of two sorts.
+guess, rows = expect.guess(my_guess), []
+measures = (lambda c: np.mean(np.abs(c)), np.mean)
+for nets in networks.values():
+    for net in nets:
+        made = net.W, autoencoder.noise(net.W, rng, smooth=False), autoencoder.noise(net.W, rng)
+        rows.append([[of(feature_redundancy(W)) for W in made] for of in measures])
+found = np.reshape(rows, (4, 5, 2, 3))
+fig, axes = plot.figure(2, height=3, width=9.5)
+for ax, measure, label in zip(axes, (0, 1), ("mean |cos|", "mean cos"), strict=True):
+    for k, (marker, what) in enumerate((("o", "trained"), ("x", "noise"), ("D", "smooth noise"))):
+        runs = found[:, :, measure, k]
+        for row, name in enumerate(names):
+            ax.errorbar(runs[row].mean(), row + 0.2 * (k - 1), xerr=plot.standard_error(runs[row]),
+                        fmt=marker, capsize=2, color=plot.GREY if k else colors[name],
+                        label=what if row == 1 else None)
+    ax.set_yticks(range(4), names if measure == 0 else [""] * 4)
+    ax.set(xlabel=f"{label} of two features, 5 runs", ylim=(3.5, -0.5))
+smooth = found[1, :, 0, 2]
+axes[0].axvline(guess, color=plot.GREY, linestyle="--")
+axes[0].annotate(" your guess", (guess, 3.4), color=plot.GREY, fontsize=9)
+axes[0].set_xlim(0, None)
+axes[0].set_title(f"Smooth noise: {smooth.mean():.3f} ± {plot.standard_error(smooth):.3f} "
+                  f"(you: {guess:g});\nwith dropout: {found[1, :, 0, 0].mean():.3f} ± "
+                  f"{plot.standard_error(found[1, :, 0, 0]):.3f}")
+axes[1].axvline(0, color=plot.INK, linewidth=0.8)
+axes[1].legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+gap = plot.difference(found[1, :, 1, 0], found[0, :, 1, 0])
+beyond = plot.difference(found[1, :, 1, 0], found[1, :, 1, 2])
+axes[1].set_title("Signed, dropout − without: " + f"{gap:.3f};\ndropout − smooth noise: "
+                  f"{beyond:.3f}")
+plot.show(fig, "Mean |cosine| and mean cosine of two features, for four kinds of network, each "
+               "beside noise and smooth noise.",
+          claims={"as-noise": bool(abs(found[1, :, 0, 0].mean() / smooth.mean() - 1) < 0.15),
+                  "less-than-noise": plot.difference(found[0, :, 0, 0], found[0, :, 0, 2]).sign < 0,
+                  "same-way": gap.sign > 0 and beyond.sign > 0})
+
+# %% [markdown]
+# So 0.15 was noise: strokes are smooth, and they share the middle of the page. Without dropout the
+# features are even *less* alike than noise as smooth as they are.{{claim:less-than-noise}} The sign
+# tells more. With dropout, features point a little more the same way than noise does; without it, a
+# little more against each other. The algebra of this network agrees:
 #
 # $$ I_{ij} = 2\; \overline{h_i h_j}\;\; w_i \cdot w_j $$
 #
-# (the bar is the mean over images). Two units back each other up exactly if they fire together
-# and draw the *same* way, and lean if one takes back what the other draws. To survive without
-# a unit, somebody else must be able to draw its stroke. Dropout does not make units
-# independent of each other's *content*, only of each other's *presence*.
+# (the bar is the mean over images). Two units back each other up if they fire together and draw
+# the *same* way. They lean if one takes back what the other draws.
 #
-# ## How far does it hold?
-#
-# Single units and pairs are the beginning. Now remove more and more.
+# ## Remove more and more
 #
 # ## Exercise: `robustness_curve`
 #
-# Three traps. Removing each unit with probability $k/n$ is dropout again, and does not remove
-# exactly $k$. Drawing $k$ units one by one may draw one twice. And a single mask for all trials
-# measures that mask, not the network.
+# Remove *exactly* $k$ units, no unit twice, and draw a new mask in every trial.
 
 # %% exercise="robustness_curve"
 def robustness_curve(loss, n, counts, trials, rng):
@@ -601,12 +758,8 @@ def robustness_curve(loss, n, counts, trials, rng):
     ### BEGIN SOLUTION
     curve = []
     for k in counts:
-        losses = []
-        for _ in range(trials):
-            mask = np.ones(n)
-            mask[rng.permutation(n)[:k]] = 0
-            losses.append(loss(mask))
-        curve.append(np.mean(losses))
+        masks = [rng.permutation(n) >= k for _ in range(trials)]
+        curve.append(np.mean([loss(mask) for mask in masks]))
     return np.array(curve)
     ### END SOLUTION
 
@@ -620,32 +773,46 @@ def robustness_curve(loss, n, counts, trials, rng):
 # `rng.permutation(n)` shuffles; `rng.choice` with `replace=False` draws without repeats.
 
 # %% [markdown]
-# Whole, the network without dropout is better. **After how many removed units do the curves
-# cross?**
+# Whole, the network without dropout is better. **After how many of 64 removed units does its curve
+# cross the one with dropout?**
 
 # %% guess=true
-my_guess = 32  # units removed, where the curves cross
+my_guess = 32  # units removed, where the two curves cross
 
 # %% figure=true
-# Error against the number of removed units, without dropout and with it.
-guess, curves = expect.guess(my_guess), []
-counts = np.arange(0, n + 1, 4)
-fig, (ax,) = plot.figure(1, height=3.1, width=6.5)
-for (name, nets), color in zip(networks.items(), colors, strict=True):
-    runs = np.array([robustness_curve(net.loss(X_test), n, counts, 50, rng) for net in nets])
-    curves.append(runs)
-    ax.errorbar(counts, runs.mean(0), plot.standard_error(runs), color=color, capsize=2,
-                marker=".", label=f"{name}, 5 runs ± s.e.")
+# Error against the share of removed units, for the four kinds.
+guess, curves = expect.guess(my_guess), {}
+shares = np.arange(0, 17) / 16
+fig, (ax,) = plot.figure(1, height=3.3, width=7.5)
+for name, nets in networks.items():
+    many = units(nets[0])
+    counts = np.round(shares * many).astype(int)
+    runs = np.array([robustness_curve(net.loss(X_test), many, counts, 50, rng) for net in nets])
+    curves[name] = runs
+    ax.errorbar(n * shares, runs.mean(0), plot.standard_error(runs), color=colors[name],
+                capsize=2, marker=".", label=name)
 ax.axvline(guess, color=plot.GREY, linestyle="--")
-ax.annotate(" your guess", (guess, 2.5), color=plot.GREY)
-ax.set(xlabel="units removed, of 64", ylabel="error per test image", ylim=(0, 9))
-cross = [np.interp(0, gap[at - 1 : at + 1], counts[at - 1 : at + 1])
-         for gap in curves[0] - curves[1] if (at := np.argmax(gap > 0))]
-ax.set_title(f"You said {guess:g}; they cross at {np.mean(cross):.1f} ± "
-             f"{plot.standard_error(cross):.1f}" if len(cross) == 5 else
-             f"They cross in {len(cross)} runs of 5")
-ax.legend(loc="lower right")
-plot.show(fig, "Error against units removed: a curve without dropout, one with, and your guess.")
+ax.annotate(" your guess", (guess, 0.3), color=plot.GREY)
+ax.set(xlabel="units removed, of 64 (of the 16: four times as many)",
+       ylabel="error per test image, 5 runs", ylim=(0, 14))
+cross = []
+for gap in curves["without dropout"] - curves["with dropout"]:
+    if (at := np.argmax(gap > 0)) > 0:
+        cross.append(np.interp(0, gap[at - 1 : at + 1], n * shares[at - 1 : at + 1]))
+peak = curves["without dropout"].max(1) / curves["without dropout"][:, -1]
+told = f"They cross in {len(cross)} runs of 5"
+if len(cross) == 5:
+    told = (f"You said {guess:g}; they cross at {np.mean(cross):.1f} ± "
+            f"{plot.standard_error(cross):.1f}")
+ax.set_title(told)
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+half = np.argmin(np.abs(shares - 0.5))
+plot.show(fig, f"Error against units removed, four curves. {told}.",
+          claims={"whole-worse": bool(min(undamaged["with dropout"])
+                                      > 3 * max(undamaged["without dropout"])),
+                  "worse-than-none": bool(peak.min() > 1.05),
+                  "l2-curve": bool(abs(curves["with L2"][:, half].mean()
+                                       / curves["with dropout"][:, half].mean() - 1) < 0.15)})
 
 # %% check="robustness_curve" points=2
 # Each mask lacks exactly k different units.
@@ -680,7 +847,7 @@ def f(m):
 with expect.case(f"robustness_curve(loss, 12, {counts}, 40, rng), and what loss said"):
     curve = robustness_curve(f, 12, counts, 40, expect.rng())
     if np.ndim(curve):
-        expect.array(curve, 4, hint="return an array with one number for each count.")
+        expect.array(np.asarray(curve), 4, hint="return an array with one number for each count.")
     masks = min(len(seen[k]) for k in counts[1:])
     expect.equal(min(masks, 40), 40, hint="`trials` masks are needed for each count.")
     seen[0] = [whole := np.exp(w.sum())]
@@ -740,34 +907,29 @@ for unit in range(21):
 
 # %% mistakes="robustness_curve"
 {
-    "k units are kept": ("[:k]", "[k:]"),
-    "never sees": ("loss(mask)", "loss(np.ones(n))"),
-    "a coin of its own": ("rng.permutation(n)[:k]", "rng.random(n) < k / n"),
-    "drawn twice": ("rng.permutation(n)[:k]", "rng.integers(0, n, size=k)"),
-    "stay removed": ("        for _ in range(trials):\n            mask = np.ones(n)\n",
-                     "        mask = np.ones(n)\n        for _ in range(trials):\n"),
+    "k units are kept": (">= k", "< k"),
+    "never sees": ("loss(mask) for", "loss(np.ones(n)) for"),
+    "a coin of its own": ("rng.permutation(n) >= k", "rng.random(n) >= k / n"),
+    "drawn twice": ("rng.permutation(n) >= k", "~np.isin(np.arange(n), rng.integers(0, n, k))"),
+    "stay removed": ("for mask in masks]", "for mask in np.cumprod(masks, axis=0)]"),
     "`trials` masks": ("range(trials)", "range(1)"),
-    "are added up": ("np.mean(losses)", "np.sum(losses)"),
-    "the last trial's loss": ("losses.append(loss(mask))", "losses = [loss(mask)]"),
-    "the worst trial": ("np.mean(losses)", "np.max(losses)"),
-    "the median": ("np.mean(losses)", "np.median(losses)"),
-    "the rise of the loss": ("np.mean(losses)", "np.mean(losses) - loss(np.ones(n))"),
-    "averaged into the next": ("    for k in counts:\n        losses = []\n",
-                               "    losses = []\n    for k in counts:\n"),
+    "are added up": ("np.mean(", "np.sum("),
+    "the last trial's loss": ("np.mean([loss(mask) for mask in masks])",
+                              "[loss(mask) for mask in masks][-1]"),
+    "the worst trial": ("np.mean(", "np.max("),
+    "the median": ("np.mean(", "np.median("),
+    "the rise of the loss": ("np.mean(", "-loss(np.ones(n)) + np.mean("),
+    "averaged into the next": ("curve = []\n    for k in counts:\n        masks =",
+                               "curve, masks = [], []\n    for k in counts:\n        masks +="),
     "mean over the counts too": ("np.array(curve)", "np.mean(curve)"),
-    "one number for each count": ("        curve.append", "            curve.append"),
-    "one mask serves all trials": (
-        """        for _ in range(trials):
-            mask = np.ones(n)
-            mask[rng.permutation(n)[:k]] = 0
-""", """        mask = np.ones(n)
-        mask[rng.permutation(n)[:k]] = 0
-        for _ in range(trials):
-"""),
+    "one number for each count": ("curve.append(np.mean([loss(mask) for mask in masks]))",
+                                  "curve += [loss(mask) for mask in masks]"),
+    "one mask serves all trials": ("[rng.permutation(n) >= k for _ in range(trials)]",
+                                   "[rng.permutation(n) >= k] * trials"),
     "a seed is set inside": ("curve = []", "curve, rng = [], np.random.default_rng(0)"),
     "do not come from rng": ("rng.permutation", "np.random.permutation"),
-    "units fall in a row": ("rng.permutation(n)[:k]", "rng.integers(n - k + 1) + np.arange(k)"),
-    "never removed": ("rng.permutation(n)", "rng.permutation(n - 1)"),
+    "units fall in a row": ("rng.permutation(n)", "(np.arange(n) - rng.integers(n)) % n"),
+    "never removed": ("rng.permutation(n)", "np.r_[rng.permutation(n - 1), n]"),
 }
 
 # %% correct="robustness_curve"
@@ -780,222 +942,99 @@ def robustness_curve(loss, n, counts, trials, rng):
     return losses.mean(axis=0)
 
 # %% [markdown]
-# Two things to see. The price: a network with dropout is several times *worse* while nothing is
-# damaged. (The paper's two autoencoders, of 256 units on MNIST, had similar errors; ours, of 64,
-# have not.) And what leaning means: with three quarters of its units gone, the network without
-# dropout is worse than with *none* left, when it only draws the bias $b$. What remains are
-# corrections of strokes that nobody draws any more.
+# Undamaged, the network with dropout is several times *worse*: its price.{{claim:whole-worse}} (The
+# paper's two autoencoders, of 256 units on MNIST, had similar errors.) And see what leaning means:
+# with three quarters of its units gone, the network without dropout is worse than with *none* left,
+# when it only draws the bias $b$. What remains are corrections of strokes that nobody draws any
+# more.{{claim:worse-than-none}}
 #
-# ## Dropout makes activations sparse
+# ## "Several other feature detectors"
 #
-# The paper's other observation (§7.2, Fig. 8) is a side effect: with dropout most units are
-# silent on most images, though nothing in the loss asks for it. Two numbers describe that.
+# The claim speaks of *several* others. This autoencoder cannot show them: its loss is a quadratic
+# in the mask, so units interact in pairs and in nothing larger. If $k$ random units go, the mean
+# rise of such a loss is exactly
 #
-# ## Exercise: `mean_activation`
+# $$ k\;\overline{\text{effect}} + \frac{k(k-1)}2\; \overline{I}, $$
 #
-# `H` holds one image in each row. A unit's mean goes over all *images*, those on which it is
-# silent included.
+# with means over units and over pairs. In a deeper network the distance from this parabola is the
+# work of three or more. A curve below it says that units lean on several others; above it, that
+# several others back them up.
+#
+# Below are classifiers with three hidden layers of 64 units: five without dropout, five with
+# $p = 0.5$, and five with L2 at equal log loss. Their effects and pairs were measured beforehand
+# (`dropoutlab.studies.coadaptation`, 5 minutes of one core). One of them is trained here again, and
+# *your* `robustness_curve` takes its second layer apart.
 
-# %% exercise="mean_activation"
-def mean_activation(H):
-    """Each unit's activation, averaged over all images.
+# %% figure=true
+# Classifiers, layer by layer: log loss against removed units, and what singles and pairs foretell.
+kept = json.loads(study.RESULT.read_text())
+counts = np.array(kept["counts"])
+(live,) = study.trained(["with dropout"], [0], 0.0)
+digits, labels = autoencoder.images()
 
-    H : (images, units), activations
-    Returns an array (units,).
-    """
-    ### BEGIN SOLUTION
-    return H.mean(axis=0)
-    ### END SOLUTION
 
-# %% [markdown] hint="mean_activation"
-# One number for each unit: which of the two axes of `H` must disappear?
+def of(kind, layer, what):
+    return np.array([run[what] for run in kept[kind][f"layer {layer}"]])
 
-# %% [markdown] hint="mean_activation"
-# Axis 0 runs over the images, axis 1 over the units.
 
-# %% [markdown] hint="mean_activation"
-# NumPy's `mean` takes the axis that disappears.
-
-# %% check="mean_activation" points=1
-# Five images, one of them blank, and three units.
-H = np.maximum(expect.rng().normal(size=(5, 3)), 0) + np.eye(5, 3)
-H[4] = 0
-with expect.case("mean_activation(H) of 5 images and 3 units"):
-    expect.close(mean_activation(H.copy()), H.sum(0) / 5, rtol=1e-6,
-                 hint="average each column of H.", suspects=[
-        (H.mean(1), "that is one number for each image. Average over the images."),
-        (H.mean(), "that is one number for all. Keep one for each unit."),
-        (H.sum(0), "that is the sum. Divide by the number of images."),
-        (H.sum(0) / (H > 0).sum(0), "silent images are left out. They count, as zeros."),
-        ((H > 0).mean(0), "that is how often a unit is active, not how strongly."),
-        (np.median(H, 0), "that is the median."),
-    ])
-
-# %% mistakes="mean_activation"
-{
-    "one number for each image": ("axis=0", "axis=1"),
-    "one number for all": ("axis=0", ""),
-    "that is the sum": (".mean", ".sum"),
-    "silent images are left out": ("H.mean(axis=0)", "H.sum(0) / np.count_nonzero(H, axis=0)"),
-    "how often a unit is active": ("H.mean", "(H > 0).mean"),
-    "that is the median": ("H.mean(", "np.median(H, "),
-}
-
-# %% correct="mean_activation"
-def mean_activation(H):
-    return np.ones(len(H)) @ H / len(H)
+fig, axes = plot.figure(4, height=3.6, width=11)
+leans, risen, apart = {}, {}, {}
+for layer, ax in enumerate(axes[:3], 1):
+    for kind in study.KINDS:
+        rise = of(kind, layer, "losses") - of(kind, layer, "loss")[:, None]
+        pairs = counts * (counts - 1) / 2
+        foretold = np.outer(of(kind, layer, "effect"), counts)
+        foretold += np.outer(of(kind, layer, "pair"), pairs)
+        both = of(kind, layer, "leaning"), of(kind, layer, "backing")
+        leans[kind, layer] = both[0] / (both[0] + both[1])
+        risen[kind, layer] = rise[:, 8]  # 32 of 64 units removed
+        apart[kind, layer] = rise[:, 8] - foretold[:, 8]
+        ax.errorbar(counts, rise.mean(0), plot.standard_error(rise), color=colors[kind], label=kind)
+        ax.plot(counts, foretold.mean(0), "--", color=colors[kind], linewidth=1)
+    ax.set(xlabel="units removed, of 64", ylim=(-0.2, 5))
+    ax.set_title(f"Layer {layer}")
+loss = live.loss(digits, labels, 2)
+yours = np.array(robustness_curve(loss, n, counts[::2], 20, rng)) - loss(np.ones(n))
+axes[1].plot(counts[::2], yours, "x", color=colors["with dropout"], label="yours, trained here")
+axes[1].legend(fontsize=8)
+axes[0].set_ylabel("rise of the log loss, nats;\ndashed: by singles and pairs")
+axes[0].legend(fontsize=8)
+for shift, kind in zip((-0.25, 0, 0.25), study.KINDS, strict=True):
+    runs = np.array([leans[kind, layer] for layer in (1, 2, 3)])
+    axes[3].barh(np.arange(3) + shift, 100 * runs.mean(1), 0.24, color=colors[kind],
+                 xerr=100 * plot.standard_error(runs, 1))
+axes[3].set_yticks(range(3), ["layer 1", "layer 2", "layer 3"])
+axes[3].invert_yaxis()
+axes[3].set_xlabel("share of leaning in\nall interaction, %")
+fewer = all(plot.difference(leans["with dropout", layer], leans[kind, layer]).sign < 0
+            for layer in (1, 2, 3) for kind in ("without dropout", "with L2"))
+axes[3].set_title("Least leaning with dropout" if fewer else "Not least leaning in all layers")
+half = ", ".join(f"layer {layer}: " + " / ".join(f"{risen[kind, layer].mean():.2f}"
+                                                for kind in study.KINDS) for layer in (1, 2, 3))
+plot.show(fig, "Rise of the log loss against removed units in three layers, measured and foretold "
+               "by singles and pairs; the share of leaning. Rise with half of the units gone, "
+               f"without dropout / with / with L2: {half} nats.",
+          claims={"share-by-layer": fewer,
+                  "beyond-l2": all(plot.difference(risen["with dropout", layer],
+                                                   risen["with L2", layer]).sign < 0
+                                   for layer in (1, 2, 3)),
+                  "above-parabola": all(plot.difference(apart["with dropout", layer]).sign > 0
+                                        for layer in (1, 2, 3))})
 
 # %% [markdown]
-# ## Exercise: `activation_sparsity`
+# In every layer the share of leaning is smallest with dropout, and L2 at the same log loss hardly
+# changes it. Here dropout is also far more robust than L2.{{claim:beyond-l2}} Its curves run
+# *above* their parabolas: several others back a unit up. (All curves end near the loss of a guess,
+# so their right ends say little.)
 #
-# A unit that is silent on *many* images is not dead: it may be loud on the others. So count
-# activations, not units.
-
-# %% exercise="activation_sparsity"
-def activation_sparsity(H, threshold):
-    """The share of silent activations: those of all images and units that are <= threshold.
-
-    H : (images, units), activations, none negative; threshold : 0 or more
-    Returns a number in [0, 1].
-    """
-    ### BEGIN SOLUTION
-    return np.mean(H <= threshold)
-    ### END SOLUTION
-
-# %% [markdown] hint="activation_sparsity"
-# A comparison of an array with a number gives an array of booleans.
-
-# %% [markdown] hint="activation_sparsity"
-# relu gives zeros that are exactly 0. At threshold 0 they must count.
-
-# %% [markdown] hint="activation_sparsity"
-# The mean of booleans is the share of those that are true.
-
-# %% check="activation_sparsity" points=1
-# Small activations are silent at threshold 0.25, and relu's zeros at threshold 0.
-made = np.tile([0, 0.1, 0.25, 0.4, 0.6, 1, 2, 3], (6, 1))
-made[0], made[1, 5:], made[4:] = 0, 0, [0, 0.05, 0.1, 0.09, 0.12, 0.2, 0.4, 0.6]
-made[5, 1] = 0
-random = expect.rng().random((6, 8))
-for H, threshold, silent in ((made, 0.25, 32 / 48), (made, 0.0, 17 / 48),
-                             (random, 0.5, np.count_nonzero(random <= 0.5) / 48)):
-    with expect.case(f"activation_sparsity(H, threshold={threshold}) of 6 images and 8 units"):
-        found = activation_sparsity(H, threshold)
-        expect.close(found, silent, rtol=1e-6, hint="count the entries <= threshold, of all.",
-                     suspects=[
-            (1 - silent, "that is the share of active entries. Silent ones are asked for."),
-            ((H < threshold).sum() / 48, "what is exactly at the threshold is silent too: <=."),
-            (48 * silent, "that is a number of entries. Divide by how many there are."),
-            ((H <= threshold).mean(0), "that is one number for each unit. Average over all."),
-            ((H <= threshold).mean(1), "that is one number for each image. Average over all."),
-            ((H <= threshold).all(0).mean(), "that is the share of dead units. Count entries."),
-            (100 * silent, "that is in percent. Return a share, in [0, 1]."),
-            ((H == 0).sum() / 48, "the threshold is not used: only zeros are counted."),
-            ((H <= threshold * 3).mean(), "the threshold is no share of the largest activation."),
-        ])
-
-# %% mistakes="activation_sparsity"
-{
-    "share of active entries": ("<=", ">"),
-    "exactly at the threshold": ("<=", "<"),
-    "a number of entries": ("np.mean", "np.sum"),
-    "one number for each unit": ("threshold)", "threshold, axis=0)"),
-    "one number for each image": ("threshold)", "threshold, axis=1)"),
-    "share of dead units": ("H <=", "H.max(0) <="),
-    "in percent": ("np.mean", "100 * np.mean"),
-    "the threshold is not used": ("<= threshold", "== 0"),
-    "no share of the largest": ("threshold)", "threshold * H.max())"),
-}
-
-# %% correct="activation_sparsity"
-def activation_sparsity(H, threshold):
-    quiet = sum(1 for row in H for h in row if not h > threshold)
-    return quiet / H.size
-
-# %% [markdown]
-# A trap before you compare. Double $V$ and $a$ and halve $W$: every activation doubles, and the
-# network draws exactly what it drew. So a mean activation alone says nothing about two
-# *different* networks. What a unit lays on paper, $h_i \lVert w_i\rVert$, cannot be changed that
-# way, nor can the share of activations that are 0.
-
-# %%
-fig, axes = plot.figure(3, height=2.6, width=9)
-rows = []
-for (name, nets), color in zip(networks.items(), colors, strict=True):
-    for net in nets:
-        H = net.hidden(X_test)
-        laid = H * np.linalg.norm(net.W, axis=1)
-        rows.append((mean_activation(H).mean(), mean_activation(laid).mean(),
-                     activation_sparsity(H, 0)))
-    axes[0].hist(mean_activation(laid), np.linspace(0, 0.7, 36), color=color, alpha=0.8)
-    thresholds = np.linspace(0, 1.5, 31)
-    axes[1].plot(thresholds, [activation_sparsity(laid, t) for t in thresholds], color=color,
-                 label=name)
-axes[0].set(xlabel="a unit's mean h · ‖w‖", ylabel="units", title="What a unit draws")
-axes[1].set(xlabel="threshold on h · ‖w‖", ylabel="your sparsity", ylim=(0, 1),
-            title="How much is silent")
-runs = np.reshape(rows, (2, 5, 3)).swapaxes(1, 2)
-at = np.arange(3)
-for shift, run, color in zip((-0.2, 0.2), runs, colors, strict=True):
-    drawn = axes[2].barh(at + shift, run.mean(1), 0.38, xerr=plot.standard_error(run, 1),
-                         color=color)
-    axes[2].bar_label(drawn, fmt="%.2f", padding=4)
-axes[2].set_yticks(at, ["mean\nactivation", "mean of\nh · ‖w‖", "share\nsilent"])
-sparser = sum(plot.difference(*run).sign == sign
-              for run, sign in zip(runs.swapaxes(0, 1), (1, 1, -1), strict=True))
-axes[2].set(xlim=(0, 0.75), title=f"With dropout sparser by {sparser} of 3")
-axes[2].invert_yaxis()
-axes[1].legend(loc="lower right")
-plot.show(fig, "How much units draw, how many activations are silent at each threshold, and three "
-               "measures of sparsity in bars, ± s.e. over 5 runs; each without dropout and with.")
-
-# %% [markdown]
-# As in the paper, whose mean activation fell from about 2.0 to 0.7; ours falls by more, whichever
-# way it is measured. With dropout about half of all activations are exactly 0. No unit is dead:
-# in the histogram each lays some ink.
-#
-# The paper's own two figures, on MNIST, as `python3 grader paper figure7` last measured them:
-
-# %%
-reproduced.show("figure7")
-
-# %% [markdown]
 # ## Explore: take the networks apart
 #
-# One network without dropout and one with, each unit drawn by its feature. *Your*
-# `ablation_effect` has sorted the units, the costliest first; *your* `interaction_matrix` lights
-# up the partners of the unit with the black frame. A click removes the units of that rank from
-# both networks, or puts them back; so do the arrow keys and the space bar.
-#
-# **Try**: restore all units. Remove one, then the partner that it leans on most (the thickest
-# orange frame): does the second removal add more to the error, or less, than that unit costs
-# alone? And a partner that backs it up (blue)? Then move the first slider to 48. Which digits can
-# you still read, and on which side?
+# *Your* `ablation_effect` sorted the units, and *your* `interaction_matrix` frames the partners of
+# the first that you remove. Remove a partner too: what does the first cost *now*, and what
+# *alone*? *Next* steps through three situations.
 
 # %%
 explore.coadaptation(ablation_effect, interaction_matrix)
-
-# %% [markdown]
-# The same, standing still, for where nothing can be clicked:
-
-# %%
-fig, axes = plot.figure(2, height=4.2, width=9)
-steps, some = (0, 4, 8, 16, 32, 48), X_test[:5]
-order = rng.permutation(n)
-for (name, nets), ax in zip(networks.items(), axes, strict=True):
-    net, columns, names = nets[0], [some], ["input\n"]
-    loss = net.loss(X_test)
-    for k in steps:
-        left_over = ~np.isin(np.arange(n), order[:k])
-        columns.append(net.output(net.hidden(some) * left_over))
-        names.append(f"{k}\n{loss(left_over):.1f}")
-    sheet = np.reshape(columns, (7, 5, side, side)).transpose(1, 2, 0, 3)
-    plot.image(sheet.reshape(5 * side, 7 * side).clip(0, 1), ax, largest=1)
-    ax.set_xticks(side * np.arange(7) + side / 2, names)
-    ax.set(xlabel="units removed; error per test image", title=name.capitalize())
-    ax.tick_params(length=0)
-plot.show(fig, "Five digits, redrawn with 0, 4, 8, 16, 32 and 48 units removed, by a network "
-               "without dropout and by one with.")
 
 # %% [markdown]
 # ## Three questions
@@ -1011,23 +1050,24 @@ plot.show(fig, "Five digits, redrawn with 0, 4, 8, 16, 32 and 48 units removed, 
 #
 # Hint: team B: what is unit 0 worth after unit 1 has gone?
 
-# %% question="silent_answer" points=1
-# Half of all activations are silent at threshold 0. This shows that:
+# %% question="fooled" points=1
+# Two networks have the same features, inks and interactions. One of them settles where its units
+# have three times the effect. Its leaning, divided by the sum of its effects, is:
 #
-# - [ ] half of the units are dead
-# - [ ] half of the images are blank
-# - [x] a unit is silent on half of the images, on average
+# - [ ] the same
+# - [x] a third
+# - [ ] three times as much
 #
-# Hint: an activation belongs to one unit and one image.
+# Hint: which of the two, leaning or effects, stands in the denominator?
 
-# %% question="doubled" points=1
-# V and a are doubled, W is halved. What changes?
+# %% question="null_answer" points=1
+# The features of a network have a mean |cos| of 0.15. They are:
 #
-# - [x] mean activation
-# - [ ] feature redundancy
-# - [ ] interaction matrix
+# - [ ] redundant
+# - [ ] almost independent
+# - [x] neither, before you know what noise as smooth as they are gives
 #
-# Hint: which of them can see h alone, without w?
+# Hint: what did smooth noise give in this lesson?
 
 # %% [markdown]
 # ## In your own words
@@ -1035,37 +1075,44 @@ plot.show(fig, "Five digits, redrawn with 0, 4, 8, 16, 32 and 48 units removed, 
 # A colleague explains dropout so: "Units can't rely on each other any more, so each learns
 # something different; that makes features independent, and the network better." Say in three to
 # six sentences which parts of this your measurements bear out and which they do not, with a
-# number for each. (A person reads this.)
+# number and its control or null for each. (A person reads this.)
 
 # %% [markdown] answer="which_part_holds" points=3
 # ### BEGIN SOLUTION
-# *Marking guide.* One point: borne out is that units lean less on particular others; evidence is
-# the negative part of the interactions against the effects, or the robustness curve, or effects
-# of single units (any with a number). One point: not borne out is "each learns something
-# different": redundancy rises (about 0.06 to 0.16), and what is left of interaction is mostly
-# backing up. One point: "better" needs its measure: whole, the autoencoder with dropout has
-# several times the error; it is better from about ten removed units on. Accept that a classifier
-# may well generalise better ({{overfitting}}): this lesson did not measure that.
+# *Marking guide.* One point: borne out is that units lean less on others. The evidence is the
+# share of leaning (about 62 % without, 22 % with dropout) beside a control at equal error (L2,
+# about 49 %), or the robustness curve beside that of L2. Leaning over effects alone earns no point,
+# as that ratio falls with p by itself. One point: not borne out is "something different" and
+# "independent": mean |cos| is that of smooth noise (about 0.15), and the signed cosine says that
+# features point slightly more the same way; the interaction that is left is mostly backing up. One
+# point: "better" needs its measure: whole, the autoencoder with dropout has more than four times
+# the error, and it is better only once about eight units are gone. Accept that a classifier may
+# well generalise better ({{overfitting}}): this lesson did not measure that.
 # ### END SOLUTION
 
 # %% [markdown]
 # ## What we found
 #
-# - "Prevents co-adaptation" holds, in this sense: leaning falls to less than a fifth of what it
-#   was, relative to what units are worth. Features become strokes, activations become sparse.
-# - "Each unit learns something different" does not hold here: features are more alike with
-#   dropout, and what interaction is left is mostly backing up.
-# - It has a price: the undamaged network redraws several times worse.
-# - All this is one architecture, one data set, one rate, five runs. What stays when you change
-#   them is yours to measure; every function you need is above.
+# - Dropout makes the autoencoder robust to the loss of units.{{claim:dropout-robust}} So does L2
+#   at equal error.{{claim:l2-curve}}
+# - Divided by effects, leaning falls to an eighth.{{claim:by-effect}} But effect over ink is
+#   $(1+p)/(1-p)$ by training alone;{{claim:ratio-is-of-p}} by ink, leaning falls far less, and
+#   backing up rises.{{claim:by-ink}}
+# - The share of leaning in all interaction falls with dropout, and neither control at equal error
+#   explains that.{{claim:leaning-share}} So it does in each layer of a
+#   classifier,{{claim:share-by-layer}} where several others even back a unit
+#   up.{{claim:above-parabola}}
+# - Features with dropout are as much alike as smooth noise,{{claim:as-noise}} and point slightly
+#   more the same way.{{claim:same-way}}
 #
-# **Read.** Hinton, Srivastava, Krizhevsky, Sutskever and Salakhutdinov, *Improving neural networks
-# by preventing co-adaptation of feature detectors*, arXiv:1207.0580 (2012): its abstract is quoted
-# above. Srivastava et al., JMLR 15 (2014), §7.1 and 7.2, Figs. 7 and 8.
+# Three things fooled the first edition: a denominator that dropout itself changes, a mean without
+# its null, and no control at equal error.
 #
-# **Stretch.** For this network, training with dropout has a closed form. Show that the expected
-# squared error under inverted dropout is $L + \frac{p}{1-p} \sum_i \overline{h_i^2}\,
-# \lVert w_i\rVert^2$. Which of the findings above can you read off that penalty?
+# **Read.** Hinton et al., *Improving neural networks by preventing co-adaptation of feature
+# detectors*, arXiv:1207.0580 (2012). Srivastava et al., JMLR 15 (2014), §7.1. Morcos et al., *On
+# the importance of single directions for generalization*, arXiv:1803.06959 (2018).
 #
-# **Still open.** A penalty on weights, scaled by how strongly a unit fires: is dropout then just
-# L2? {{regulariser}}.
+# **Stretch.** Dropout taxes ink. How do units draw a given picture with the least $\sum_i k_i$, and
+# do they then lean or back up?
+#
+# **Still open.** Is such a tax just L2? {{regulariser}}.

@@ -162,19 +162,22 @@ def gaussian_dropout(x, p, generator=None, training=True):
 
 # %%
 fig, axes = plot.figure(2, width=9, height=2.8)
+deviations = {}
 for ax, many, edges in zip(axes, (1, 30), ((-2, 4), (-1 / 42, 83 / 42)), strict=True):
     for name, noisy, color in (("coin", coin, plot.ORANGE), ("yours", gaussian_dropout, plot.BLUE)):
         sent = noisy(torch.ones(50_000, many), 0.3).mean(1)
+        deviations[name] = sent.std()
         ax.hist(sent.numpy(), 42, range=edges, density=True, color=color, alpha=0.6,
                 label=f"{name}: variance {sent.var():.3f}")
     ax.set(xlabel=f"mean of {many} multipliers" if many > 1 else "multiplier of one unit",
            ylabel="density")
     ax.legend(loc="upper left")
-axes[0].set_title("One unit: a coin and a bell")
-axes[1].set_title("Thirty units: the same bell")
+spread = " and ".join(f"{deviation:.3f}" for deviation in deviations.values())
+axes[0].set_title("One unit")
+axes[1].set_title(f"Thirty units: standard deviations {spread}")
 axes[1].set_ylim(0, 4.6)
-plot.show(fig, "Two bars for the coin and a bell for the Gaussian multiplier of one unit; for the "
-               "mean of thirty the two histograms lie on each other.")
+plot.show(fig, "Histograms of the coin's multipliers and of yours, for one unit and for the mean "
+               f"of thirty, where the standard deviations are {spread}.")
 
 # %% check="gaussian_dropout" points=2
 # Multipliers with mean 1 and variance p / (1 - p), a new one for each entry.
@@ -700,8 +703,8 @@ for alpha, beta, color in ((0, 0, plot.GREY), (1, 0, plot.BLUE), (3, 0, plot.GRE
                label=f"α = {alpha}, β = {beta}")
 ax.set(xlabel="pre-activation", ylabel="kept with probability", ylim=(0, 1))
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-ax.set_title("α = 0 is ordinary dropout; a large α asks the input alone")
-plot.show(fig, "Sigmoid curves of keep probability over pre-activation for four pairs α, β.")
+ax.set_title("Your probability for four pairs α, β")
+plot.show(fig, "Your keep probability over pre-activation for four pairs α, β.")
 
 # %% check="standout_probability" points=1
 # Against the definition, entry by entry.
@@ -814,8 +817,9 @@ for kind in ("constant", "linear", "curriculum"):
     ax.plot(steps, [scheduled_rate(step, 1000, 0.5, kind) for step in steps], label=kind)
 ax.set(xlabel="step", ylabel="rate", ylim=(0, 0.55))
 ax.legend()
-ax.set_title("The curriculum is at 63 % of p in 100 of 1000 steps")
-plot.show(fig, "Rates over 1000 steps: constant, a straight line, and a curve that rises fast.")
+told = f"The curriculum is at {scheduled_rate(100, 1000, 0.5, 'curriculum') / 0.5:.0%} of p"
+ax.set_title(f"{told} in 100 of 1000 steps")
+plot.show(fig, f"Three rates over 1000 steps. {told} after 100 of them.")
 
 # %% check="scheduled_rate" points=1
 # The curriculum: both ends, between them, and never falling.
@@ -1273,11 +1277,11 @@ reproduced.show("table10")
 sizes = [0, 0.01, 0.02, 0.04, 0.06]
 some, labels = X_test[:1000], y_test[:1000]
 fig, axes = plot.figure(3, width=9, height=3)
-for ax, (goal, title) in zip(axes, {
-    "loss": "FGSM: a little sturdier …",
-    "margin": "… and not by faded gradients",
-    "random": "Random signs do little",
+told = []
+for ax, (goal, what) in zip(axes, {
+    "loss": "FGSM", "margin": "On the margin", "random": "Random signs",
 }.items(), strict=True):
+    under_attack = {}
     for name, color in (("no noise", plot.ORANGE), ("Bernoulli", plot.BLUE),
                         ("Gaussian", plot.GREEN)):
         nets = trained[name]
@@ -1285,13 +1289,16 @@ for ax, (goal, title) in zip(axes, {
         wrong = np.array([
             [100 * (logits.argmax(-1) != labels).float().mean() for logits in
              nets((some + size * signs).clamp(0, 1)).detach()] for size in sizes])
+        under_attack[name] = wrong[1:].mean(0)
         ax.errorbar(sizes, wrong.mean(1), plot.standard_error(wrong, 1), color=color,
                     marker="o", markersize=4, capsize=2, label=name)
-    ax.set(xlabel="change of each pixel, ε", ylim=(0, 100), title=title)
+    gap = plot.difference(under_attack["Bernoulli"], under_attack["no noise"])
+    told.append(f"{what}: dropout {gap:.1f} points")
+    ax.set(xlabel="change of each pixel, ε", ylim=(0, 100), title=told[-1])
 axes[0].set_ylabel("error rate, %")
 axes[0].legend(loc="lower right")
 plot.show(fig, "Error against the size of the attack, by the loss's gradient, the margin's, and "
-          "random signs; networks with and without dropout lie close together.")
+          f"random signs. Bernoulli dropout against no noise, mean over ε: {'; '.join(told)}.")
 
 # %% [markdown]
 # Six or seven points less at ε = 0.02, also for the second attack: a real effect, and no defence.
@@ -1317,7 +1324,7 @@ def blurred(deviation):
 
 learnt, tried = (0.0, 0.25, 0.5), (0.0, 0.25, 0.5, 0.7)
 coders = {p: variants.denoisers(X, punched(p)) for p in learnt}
-clean = X_test[:500]
+clean, found = X_test[:500], {punched: {}, blurred: {}}
 fig, axes = plot.figure(2, width=9, height=3.2)
 for ax, (damage, levels, label) in zip(axes, (
     (punched, tried, "share of pixels lost"),
@@ -1327,16 +1334,19 @@ for ax, (damage, levels, label) in zip(axes, (
         runs = np.array([
             (nets(damage(level)(nets.each(clean))) - clean).detach().square().mean((1, 2)).sqrt()
             for level in levels])
+        found[damage][p] = runs.mean(1)
         ax.errorbar(levels, runs.mean(1), plot.standard_error(runs, 1), color=color, marker="o",
                     markersize=4, capsize=2, label=f"learnt with {p:.0%} lost")
     nothing = [(damage(level)(clean) - clean).square().mean().sqrt() for level in levels]
     ax.plot(levels, nothing, "--", color=plot.GREY, label="the damaged image itself")
     ax.set(xlabel=label, ylim=(0, 0.35))
+best = [min(learnt, key=lambda p: found[punched][p][i]) for i in range(len(tried))]
+told = ", ".join(f"at {level:.0%} lost {p:.0%}" for level, p in zip(tried, best, strict=True))
 axes[0].set(ylabel="r.m.s. error of a pixel", title="Masking noise, as in training")
 axes[1].set_title("Gaussian noise, not met in training")
 axes[0].legend(fontsize=8)
-plot.show(fig, "Reconstruction error against damage, for three autoencoders; each is best near the "
-          "damage it was trained on.")
+plot.show(fig, "Reconstruction error against damage, for three autoencoders. Best of them is, "
+          f"{told} in training.")
 
 # %% [markdown]
 # Each is best near the damage that it was trained on. The one trained with half the pixels lost
@@ -1351,16 +1361,20 @@ rates = (0.0, 0.1, 0.5)
 points = variants.generators(rates)
 fig, axes = plot.figure(4, width=9.5, height=3.1)
 real = variants.ring(1000)
-names = ("Data: eight modes", "No dropout", "p = 0.1: no clear change", "p = 0.5: far behind")
+covered, good = ([part.float().numpy() for part in parts]
+                 for parts in zip(*map(variants.modes, points), strict=True))
+names = ["Data: eight modes", "No dropout"]
+for p, modes in zip(rates[1:], covered[1:], strict=True):
+    names.append(f"p = {p}: " + plot.difference(modes, covered[0]).says(
+        more="finds more modes", less="finds fewer modes", same="no clear change"))
 for ax, own, name in zip(axes, (real, *points[:, 0]), names, strict=True):
     ax.scatter(*own.T, s=2, color=plot.GREY if own is real else plot.BLUE)
     ax.set(xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[], title=name)
-for ax, own in zip(axes[1:], points, strict=True):
-    covered, good = (part.float().numpy() for part in variants.modes(own))
-    ax.set_xlabel(f"{covered.mean():.1f} ± {plot.standard_error(covered):.1f} modes\n"
-                  f"{good.mean():.0%} ± {plot.standard_error(good):.0%} near one")
-plot.show(fig, "Points from generators trained against discriminators with dropout of 0, 0.1, 0.5; "
-          "with 0.5 they do not find the modes.")
+for ax, modes, near in zip(axes[1:], covered, good, strict=True):
+    ax.set_xlabel(f"{modes.mean():.1f} ± {plot.standard_error(modes):.1f} modes\n"
+                  f"{near.mean():.0%} ± {plot.standard_error(near):.0%} near one")
+plot.show(fig, "Points from generators trained against discriminators with dropout of 0, 0.1, 0.5. "
+          f"{'; '.join(names[2:])}.")
 
 # %% [markdown]
 # Shown is the first of eight pairs of networks. At $p=0.5$ the generator finds far fewer modes in
@@ -1386,16 +1400,22 @@ for p in (0.0, 0.1, 0.2, 0.3):
 own = 100 * found.error(X_test, y_test).numpy()
 
 fig, (left, right) = plot.figure(2, width=9, height=3)
+course = history.mean((1, 2))
+lowest = int(course.argmin())
+told = (f"{course[0]:.2f} at first, {course[lowest]:.2f} at step {50 * lowest},\n"
+        f"{course[-1]:.2f} at the end")
 left.plot(50 * np.arange(len(history)), history.mean(2), color=plot.SKY, linewidth=1)
-left.plot(50 * np.arange(len(history)), history.mean((1, 2)), color=plot.BLUE, linewidth=3)
+left.plot(50 * np.arange(len(history)), course, color=plot.BLUE, linewidth=3)
 left.set(xlabel="step", ylabel="drop rate, mean of a population", ylim=(0, 0.45),
-         title="Learnt rates fall at first, then rise")
+         title=f"Mean rate {told}")
 runs = [*fixed.values(), own]
+gap = plot.difference(own, min(fixed.values(), key=np.mean))
 plot.bars([r.mean() for r in runs], [*[f"p = {p:g}" for p in fixed], "learnt"], right,
           spread=[plot.standard_error(r) for r in runs], colors=[*[plot.GREY] * 4, plot.BLUE])
-right.set(xlabel="error rate on new images, % (5 ± s.e.)", title="As good as the best fixed rate")
-plot.show(fig, "Left: the mean drop rate of five populations over training. Right: error rates of "
-          "four fixed rates and of the learnt one.")
+right.set(xlabel="error rate on new images, % (5 ± s.e.)",
+          title=f"Learnt − best fixed: {gap:.1f} points")
+plot.show(fig, f"Left: the mean drop rate of five populations, {told}. Right: error rates of four "
+          f"fixed rates and of the learnt one, which differs from the best by {gap:.1f} points.")
 
 # %% [markdown]
 # Noise is thrown out while the network has yet to learn, and some comes back at the end: a
@@ -1408,7 +1428,7 @@ plot.show(fig, "Left: the mean drop rate of five populations over training. Righ
 
 # %%
 fig, (left, right) = plot.figure(2, width=9, height=2.8)
-runs = {}
+runs, noise = {}, {}
 for name, p, held, color in (("none", 0.0, True, plot.INK), ("single spikes", 0.5, False, plot.SKY),
                              ("whole neurons", 0.5, True, plot.BLUE)):
     nets = variants.Spiking(p, held).train(X, y)
@@ -1419,19 +1439,21 @@ for name, p, held, color in (("none", 0.0, True, plot.INK), ("single spikes", 0.
             some = X_test[:200].expand(5, -1, -1)
             counts = nets.counts(some)
             spread = torch.stack([nets.counts(some, training=True) for _ in range(20)]).var(0)
-            noise = [(spread[counts == k] / k**2).mean() for k in range(1, 8)]
-            left.plot(range(1, 8), noise, "o", color=color, label=name)
+            noise[name] = [(spread[counts == k] / k**2).mean() for k in range(1, 8)]
+            left.plot(range(1, 8), noise[name], "o", color=color, label=name)
 k = np.arange(1, 8)
 left.plot(k, 1 / k, ":", color=plot.GREY, label="p / (1 - p) / spikes")
 left.plot(k, 0 * k + 1, "--", color=plot.GREY, label="p / (1 - p)")
 left.set(xlabel="spikes of a neuron in 8 steps", ylabel="relative variance of its count",
-         ylim=(0, 1.5), title="Dropped spikes average out")
+         ylim=(0, 1.5), title="Noise at 7 spikes, by noise at 1:\n" + ", ".join(
+             f"{name} {own[-1] / own[0]:.2f}" for name, own in noise.items()))
 left.legend(fontsize=8, ncols=2)
 plot.bars([r.mean() for r in runs.values()], list(runs), right, colors=plot.BLUE,
           spread=[plot.standard_error(r) for r in runs.values()])
-right.set(xlabel="error rate on new images, % (5 ± s.e.)", title="Here neither helps")
+gaps = ",\n".join(f"{name} {plot.difference(runs[name], runs['none']):.1f}" for name in noise)
+right.set(xlabel="error rate on new images, % (5 ± s.e.)", title=f"Points more than none:\n{gaps}")
 plot.show(fig, "Left: noise in a neuron's spike count when spikes or neurons are dropped. Right: "
-          "the error rates of spiking networks.")
+          f"the error rates of spiking networks; points more than without dropout: {gaps}.")
 
 # %% [markdown]
 # A neuron that fires $k$ spikes averages over $k$ coins: its noise is $p/q/k$; dropped as a whole,
@@ -1445,17 +1467,20 @@ plot.show(fig, "Left: noise in a neuron's spike count when spikes or neurons are
 rates = (0.0, 0.1, 0.3)
 whole, scaled = (part.numpy() for part in variants.circuits(rates))
 fig, (left, right) = plot.figure(2, width=9, height=2.6)
-for ax, runs, title in ((left, whole - whole[0], "Leaving out gates: no clear help"),
-                        (right, scaled - whole, "Weight scaling harms")):
+told = []
+for ax, runs, what in ((left, whole - whole[0], "Leaving out gates"),
+                       (right, scaled - whole, "Weight scaling")):
+    signs = [plot.difference(run).sign for run in runs[1:]]
+    told.append(f"{what} helps at {signs.count(-1)} of 2 rates, harms at {signs.count(1)}")
     ax.axvline(0, color=plot.GREY, linewidth=1)
     ax.scatter(runs[1:], np.arange(2)[:, None] + 0 * runs[1:], s=10, color=plot.GREY, alpha=0.6)
     ax.errorbar(runs[1:].mean(1), range(2), xerr=plot.standard_error(runs[1:], 1), fmt="o",
                 color=plot.BLUE, capsize=4)
-    ax.set(yticks=range(2), yticklabels=["p = 0.1", "p = 0.3"], ylim=(1.5, -0.5), title=title)
+    ax.set(yticks=range(2), yticklabels=["p = 0.1", "p = 0.3"], ylim=(1.5, -0.5), title=told[-1])
 left.set_xlabel("test error − that without dropout, 100 circuits ± s.e.")
 right.set_xlabel("test error with angles · (1 − p) − as they are")
 plot.show(fig, "Paired differences of test error of simulated circuits with and without dropped "
-          "gates, and with and without scaled angles.")
+          f"gates, and with and without scaled angles. {'. '.join(told)}.")
 
 # %% [markdown]
 # Scala et al. report less overfitting; a hundred small circuits show no clear help. Clear is the

@@ -19,7 +19,7 @@ LAYERS = [
     {"isolation"},
     {"grading"},
     {"jupyter"},
-    {"hub", "website", "paper", "bench"},
+    {"hub", "website", "paper", "bench", "classes"},
     {"lab", "submit", "demo", "oldest", "tiers"},
     {"options", "cli"},
     {"__main__"},

@@ -33,6 +33,8 @@ from grader.paths import COURSE, LESSONS, ROOT, SOLUTIONS, released
 
 KEPT = COURSE / "kept"
 """Where a learner's notebook goes before a build writes over it."""
+FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}
+"""Metadata of a cell that opens folded: for JupyterLab, and for Colab. VS Code reads none."""
 
 
 def build(say: Callable[[str], None] = print, *, check: bool = False) -> list[str]:
@@ -113,7 +115,7 @@ def source_notebook(lesson: Lesson, *, guessed: bool = False) -> NotebookNode:
     marks = _marks(lesson)
     for cell in _pages_cells(lesson):
         new = new_markdown_cell if cell.markdown else new_code_cell
-        metadata: dict[str, Any] = {"jupyter": {"source_hidden": True}} if cell.folded else {}
+        metadata: dict[str, Any] = dict(FOLDED) if cell.folded else {}
         identity = _identity(cell, taken)
         if cell.kind in ("setup", "exercise", "check", "answer"):
             metadata["nbgrader"] = {
@@ -128,7 +130,8 @@ def source_notebook(lesson: Lesson, *, guessed: bool = False) -> NotebookNode:
                 metadata["nbgrader"]["points"] = cell.points
         if not cell.markdown and cell.kind != "setup":
             metadata["tags"] = ["raises-exception"]  # "Run All" goes on to the next check
-        source = _hide(cell.source) if cell.hidden else cell.source
+        source = page.titled(cell.source) if cell.folded else cell.source
+        source = _hide(source) if cell.hidden else source
         if cell.kind == "guess" and not guessed:
             source = _asked(source)
         if cell.kind == "check":
@@ -223,14 +226,14 @@ def _hide(source: str) -> str:
 
 def keep(notebook: Path) -> Path | None:
     """Copy a notebook that a learner has worked in to `.course/kept`; say where."""
-    if not notebook.exists() or not _touched(notebook):
+    if not notebook.exists() or not touched(notebook):
         return None
     stamp = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(notebook.stat().st_mtime))
     KEPT.mkdir(parents=True, exist_ok=True)
     return Path(shutil.copy2(notebook, KEPT / f"{notebook.stem}-{stamp}.ipynb"))
 
 
-def _touched(notebook: Path) -> bool:
+def touched(notebook: Path) -> bool:
     """Whether a released notebook was run or written in."""
     try:
         nb = nbformat.read(notebook, as_version=4)
@@ -239,7 +242,7 @@ def _touched(notebook: Path) -> bool:
     for cell in nb.cells:
         checksum = cell.metadata.get("nbgrader", {}).get("checksum")
         if checksum is None:  # a story or a demonstration: its id tells what it said
-            same = _digest(cell.source) in cell.get("id", "")
+            same = _digest(page.unmarked(cell.source)) in cell.get("id", "")
         else:
             same = checksum == compute_checksum(cell)
         if cell.get("outputs") or not same:

@@ -87,7 +87,7 @@ def linked(cell: Cell, cells: list[Cell], name: str) -> str:
         places |= dict.fromkeys(declared(other), heading)
 
     def link(mark: re.Match[str]) -> str:
-        return f" [(measured)]({name}.ipynb#{fragment(places.get(mark[1], ''))})"
+        return f" [↑]({name}.ipynb#{fragment(places.get(mark[1], ''))})"
 
     return MARK.sub(link, cell.source)
 

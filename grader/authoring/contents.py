@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import groupby
 
-from grader.authoring.lesson import Lesson
+from grader.authoring.lesson import Lesson, number
 
 PARTS = (
     "Start",
@@ -16,6 +16,13 @@ PARTS = (
     "On your own",
 )
 """The names of the parts, by a lesson's first digit; higher ones belong to the last part."""
+
+WAYS = {
+    "An afternoon": "00 11 13 21 23",
+    "A week of a course": "00 11 12 13 14 16 21 22",
+    "For practitioners": "00 13 16 17 21 33 37 41",
+}
+"""Ways through the course, by the numbers of their lessons."""
 
 BEGIN = "<!-- python3 grader build writes this table -->\n"
 END = "<!-- the table ends -->\n"
@@ -44,4 +51,20 @@ def _table(lessons: list[Lesson]) -> str:
         link = f"[{lesson.title}](lessons/{lesson.name}/{lesson.name}.ipynb)"
         question = lesson.question.replace("|", r"\|")
         rows.append(f"| {link} | {question} | {lesson.minutes} |")
-    return "\n".join([" · ".join(parts), "", *rows, ""])
+    return "\n".join([" · ".join(parts), "", *rows, "", *_ways(lessons), ""])
+
+
+def _ways(lessons: list[Lesson]) -> list[str]:
+    """Each way's hours and lessons, of those that there are; then those of the whole."""
+    lines = ["Ways through, with the hours that their lessons add up to:", ""]
+    for way, numbers in WAYS.items():
+        members = [lesson for lesson in lessons if lesson.name[:2] in numbers.split()]
+        if members:
+            named = ", ".join(number(lesson.name) for lesson in members)
+            lines.append(f"- **{way}**, {_hours(members)}: {named}")
+    return [*lines, f"- **The whole of it**, {_hours(lessons)}"]
+
+
+def _hours(lessons: list[Lesson]) -> str:
+    hours = max(1, round(sum(int(lesson.minutes) for lesson in lessons) / 60))
+    return f"{hours} hour{'s' if hours != 1 else ''}"

@@ -71,7 +71,6 @@ def _entries(cell: Cell, faults: list[Fault]) -> Iterator[tuple[int, str, str, s
         case _:
             faults.append((cell.line, f"these mistakes are no dict: {FORM}."))
             return
-    seen: set[str] = set()
     for key, value in zip(keys, values, strict=True):
         line = cell.line + (value if key is None else key).lineno
         try:
@@ -80,9 +79,6 @@ def _entries(cell: Cell, faults: list[Fault]) -> Iterator[tuple[int, str, str, s
             words = edit = None
         match words, edit:
             case str(), (str(old), str(new)):
-                if words in seen:
-                    faults.append((line, f"{words!r} stands twice: give each mistake its words."))
-                seen.add(words)
                 yield line, words, old, new
             case _:
                 faults.append((line, f"this is no edit: {FORM}."))

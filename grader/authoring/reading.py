@@ -66,17 +66,24 @@ def read(path: Path) -> Lesson:
     text = path.read_text(encoding="utf-8")
     notebook = jupytext.reads(text, fmt=FORMAT)
     lines = [i for i, line in enumerate(text.splitlines(), 1) if re.match(r"#\s*%%(\s|$)", line)]
-    if len(lines) != len(notebook.cells):
-        raise LessonError(f"{path.name}:1: text stands before the first `# %%` line.")
-
     faults: list[Fault] = []
-    cells = [_cell(c, line, faults) for c, line in zip(notebook.cells, lines, strict=True)]
+    if len(lines) == len(notebook.cells) - 1:
+        faults.append((1, "text stands before the first `# %%` line."))
+        del notebook.cells[0]
+    elif len(lines) != len(notebook.cells):
+        raise LessonError(f"{path.name}:1: its cells cannot be told apart: begin each with `# %%`.")
+
+    unread: list[Cell] = []
+    cells = [_cell(c, line, faults, unread) for c, line in zip(notebook.cells, lines, strict=True)]
     cells[:1] = [replace(cell, source=sitting.timed(cell.source, cells)) for cell in cells[:1]]
+    lost = {cell.line for cell in unread}
+    cells = [cell for cell in cells if cell.line not in lost]
     says = claims.sentences(cells)
-    faults += claims.faults(cells)
+    if not rules.DRAWN & {cell.kind for cell in unread}:
+        faults += claims.faults(cells)
     cells = [replace(cell, source=claims.linked(cell, cells, path.stem)) for cell in cells]
     cells = [_with_references(cell, path.parent, faults) for cell in cells]
-    cells = [*_expanded(cells, faults)]
+    cells = [*_expanded(cells, faults, unread)]
     title = re.match(r"# +(\S.*)", cells[0].source) if cells and cells[0].kind == "story" else None
     if title is None:
         faults.append((1, "the title is missing: begin the first markdown cell with `# Title`."))
@@ -84,23 +91,29 @@ def read(path: Path) -> Lesson:
         own = number(path.stem)
         fault = f"the title's number is {told[0]}, and the file's {own}: write `# {own} · Title`."
         faults.append((cells[0].line + 1, fault))
-    if not faults:
-        faults = rules.faults(cells)
+    faults += rules.faults(cells, unread)
     if faults or title is None:
         sentences = (f"{path.name}:{line}: {fault}" for line, fault in sorted(faults))
         raise LessonError("\n".join(sentences))
     return Lesson(path, title[1].strip(), tuple(cells), says)
 
 
-def _expanded(cells: list[Cell], faults: list[Fault]) -> Iterator[Cell]:
-    """The cells, with edits written out as mistakes, and questions as exercises and checks."""
+def _expanded(cells: list[Cell], faults: list[Fault], unread: list[Cell]) -> Iterator[Cell]:
+    """The cells, with edits written out as mistakes, and questions as exercises and checks.
+
+    What belongs to an exercise that is `unread` is left out; what has a fault is unread too.
+    """
     exercises = {cell.name: cell for cell in cells if cell.kind == "exercise"}
-    for cell in cells:
+    lost = {cell.name for cell in unread if cell.kind == "exercise"}
+    for cell in (cell for cell in cells if cell.name not in lost):
         match cell.kind:
-            case "mistakes":
-                yield from edits.mistakes(cell, exercises.get(cell.name), faults)
-            case "question":
-                yield from questions.cells(cell, faults)
+            case "mistakes" | "question":
+                before = len(faults)
+                if cell.kind == "mistakes":
+                    yield from edits.mistakes(cell, exercises.get(cell.name), faults)
+                else:
+                    yield from questions.cells(cell, faults)
+                unread += [cell] * (len(faults) > before)
             case _:
                 yield cell
 
@@ -140,14 +153,14 @@ def read_all(folder: Path) -> list[Lesson]:
     return lessons
 
 
-def _cell(raw: Any, line: int, faults: list[Fault]) -> Cell:
-    """Turn a jupytext cell into a Cell; note what its header has wrong."""
+def _cell(raw: Any, line: int, faults: list[Fault], unread: list[Cell]) -> Cell:
+    """Turn a jupytext cell into a Cell; note what its header has wrong, and if it is no Python."""
     keys = {k: v for k, v in raw.metadata.items() if not k.startswith("lines_to_")}  # jupytext's
-    unread = keys.pop("incorrectly_encoded_metadata", None)  # jupytext's too
-    if unread is not None:
-        faults.append((line, f'`{unread}` cannot be read: write key="text", key=1 or key=true.'))
+    garbled = keys.pop("incorrectly_encoded_metadata", None)  # jupytext's too
+    if garbled is not None:
+        faults.append((line, f'`{garbled}` cannot be read: write key="text", key=1 or key=true.'))
         keys = {}
-    markdown = raw.cell_type == "markdown"
+    markdown, sound = raw.cell_type == "markdown", garbled is None
     first = next((k for k in KEYS if k in keys), "story" if markdown else "demonstration")
     for key in keys.keys() - KEYS[first]:
         known = any(key in allowed for allowed in KEYS.values())
@@ -156,10 +169,12 @@ def _cell(raw: Any, line: int, faults: list[Fault]) -> Cell:
     if markdown != (first in MARKDOWN):
         wanted = "a code" if markdown else "a [markdown]"
         faults.append((line, f"`{first}` needs {wanted} cell."))
+        sound = False
     name = keys.get(first, "") if first not in UNNAMED else ""
     named = first in ("exercise", "answer", "question")
     if named and not re.fullmatch(r"\w{1,50}", str(name), re.ASCII):
         faults.append((line, f"`{name}` is no name: write letters, digits and _."))
+        sound = False
     for key in ("setup", "figure", "guess", "hidden"):
         if keys.get(key, True) is not True:
             faults.append((line, f"write `{key}=true`, or leave `{key}` out."))
@@ -169,13 +184,15 @@ def _cell(raw: Any, line: int, faults: list[Fault]) -> Cell:
         points = 0
     if not raw.source.strip():
         faults.append((line, "the cell is empty: remove it."))
+        sound = False
     if not markdown:
         try:
             ast.parse(raw.source)
         except SyntaxError as error:
             faults.append((line + (error.lineno or 0), f"this is not Python: {error.msg}."))
-    return Cell(
-        kind=first,
+            sound = False
+    cell = Cell(
+        kind=first if garbled is None else "unknown",
         name=str(name),
         source=raw.source,
         line=line,
@@ -183,3 +200,5 @@ def _cell(raw: Any, line: int, faults: list[Fault]) -> Cell:
         hidden=keys.get("hidden", False),
         says=str(keys.get("says", "")),
     )
+    unread += [] if sound else [cell]
+    return cell

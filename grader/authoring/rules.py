@@ -6,7 +6,7 @@ import ast
 import builtins
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dropoutlab import explore
 from grader.authoring.lesson import BEGIN, END, GUESS, REGION, Cell, is_question
@@ -17,22 +17,36 @@ Fault = tuple[int, str]
 """The line of a lesson's text, and a sentence that says what to do."""
 
 
-def faults(cells: list[Cell]) -> list[Fault]:
-    """What is wrong with a lesson's cells: first with single ones, then with what they tell."""
-    found = [*_of_exercises(cells), *_of_hints(cells), *_of_names(cells), *_of_titles(cells)]
-    found += [*_of_guesses(cells), *_of_opening(cells), *_of_figures(cells)]
-    return found or [*_of_crossing(cells), *_leaks(cells)]
+DRAWN = {"unknown", "figure", "demonstration"}
+"""Kinds of cells that may draw: where one is unread, no figure is said to be missing."""
 
 
-def _of_hints(cells: list[Cell]) -> list[Fault]:
-    """Each exercise has three hints, right behind it."""
+def faults(cells: list[Cell], unread: Sequence[Cell] = ()) -> list[Fault]:
+    """What is wrong with a lesson's cells, all of it at once.
+
+    What could follow from a fault that was told of an `unread` cell is not told.
+    """
+    lost = {cell.kind for cell in unread}
+    found = [*_of_titles(cells), *_of_opening(cells), *_of_crossing(cells), *_leaks(cells)]
+    if "unknown" not in lost:
+        short = {cell.name for cell in unread}
+        found += [*_of_exercises(cells, short), *_of_hints(cells, short)]
+    if not lost & {"unknown", "setup", "exercise", "question"}:
+        found += _of_names(cells)
+    if not lost & DRAWN:
+        found += [*_of_guesses(cells), *_of_figures(cells)]
+    return found
+
+
+def _of_hints(cells: list[Cell], short: set[str]) -> list[Fault]:
+    """Each exercise has three hints, right behind it; not counted where `short` of a cell."""
     faults = []
     for i, cell in enumerate(cells):
         if cell.kind == "hint" and cells[i - 1].kind not in ("exercise", "hint"):
             faults.append((cell.line, "a hint follows its exercise, or the hint before it."))
         if cell.kind == "hint" and cells[i - 1].name != cell.name:
             faults.append((cell.line, f"this hint of `{cell.name}` follows `{cells[i - 1].name}`."))
-        if cell.kind == "exercise" and not is_question(cell):
+        if cell.kind == "exercise" and cell.name not in short and not is_question(cell):
             count = sum(c.kind == "hint" and c.name == cell.name for c in cells)
             if count != 3:
                 faults.append((cell.line, f"`{cell.name}` has {count} hints: write three."))
@@ -66,6 +80,8 @@ def _of_guesses(cells: list[Cell]) -> list[Fault]:
 
 def _of_opening(cells: list[Cell]) -> list[Fault]:
     """The first cell has what the table of lessons shows: a question, and the minutes."""
+    if not cells:
+        return []
     opening, faults = cells[0], []
     if not opening.question.endswith("?"):
         faults.append((opening.line + 1, "no question opens the lesson: write `**…?**`, in bold."))
@@ -80,7 +96,7 @@ EXPLORER = re.compile(r"explore\.(\w+)\(")
 
 def _of_figures(cells: list[Cell]) -> list[Fault]:
     """There is a figure, and one explorer, of what the learner wrote above it, if anything."""
-    last, faults = cells[-1].line, []
+    last, faults = cells[-1].line if cells else 1, []
     runs = [c for c in cells if c.kind in ("demonstration", "figure")]
     if not any("plot.show(" in cell.source for cell in runs):
         faults.append((last, "no figure: end a cell with `plot.show(fig, what is seen)`."))
@@ -101,8 +117,11 @@ def _of_figures(cells: list[Cell]) -> list[Fault]:
     return faults
 
 
-def _of_exercises(cells: list[Cell]) -> list[Fault]:
-    """Each exercise has markers, checks and mistakes; each of those has its exercise."""
+def _of_exercises(cells: list[Cell], short: set[str]) -> list[Fault]:
+    """Each exercise has markers, checks and mistakes; each of those has its exercise.
+
+    Of an exercise that is `short` of a cell, nothing is said to be missing.
+    """
     faults = []
     exercises = {c.name: c for c in cells if c.kind == "exercise"}
     answers = [c for c in cells if c.kind == "answer"]
@@ -128,6 +147,8 @@ def _of_exercises(cells: list[Cell]) -> list[Fault]:
             kind = f'{cell.kind}="{cell.name}"'
             faults.append((cell.line, f"{kind} needs its solution between `{BEGIN}` and `{END}`."))
     for name, cell in exercises.items():
+        if name in short:
+            continue
         if not any(c.kind == "check" and c.name == name for c in cells):
             faults.append((cell.line, f'exercise="{name}" has no check="{name}".'))
         if not is_question(cell):

@@ -47,7 +47,7 @@ class Options:
     url: str = ""
     """The gradebook's database, in place of gradebook.db."""
     force: bool = False
-    unsafe: bool = False
+    isolation: str = "sandbox"
     limits: Limits = dataclasses.field(default_factory=Limits)
     feedback: bool = True
     """Have nbgrader write its feedback too."""
@@ -90,12 +90,13 @@ def autograde(
     results: list[Graded] = []
     with contextlib.ExitStack() as stack:
         writer = stack.enter_context(opened(options.place, options.url))
-        stack.enter_context(_ctrl_c(stopping))
+        stack.enter_context(ctrl_c(stopping))
         if pool is None:
             most = max(map(len, learners.values()))
             pool = stack.enter_context(_pool(options, most, stopping, progress))
         for lesson in lessons:
             released, source = assign(lesson, options.place, config)
+            writer.follow([lesson.name])
             run = Autograding(lesson, released, source, options, writer, pool, progress)
             results += run(learners[lesson.name])
             if stopping.is_set():
@@ -121,22 +122,26 @@ class Autograding:
 
     def __call__(self, learners: list[str]) -> list[Graded]:
         """Grade who is not graded yet, and have feedback written; the results of all."""
-        known, waiting = self._sorted(learners)
+        known, waiting = self.sift(learners)
         self.progress.begin(self.lesson.name, len(waiting), known)
         fresh = []
-        for graded, (handed_in, key) in self.pool.run(self._tasks(waiting)):
-            notes = (*graded.notes, *handed_in.remarks)
-            graded = dataclasses.replace(graded, notes=notes)
-            self.folder.leave(graded, handed_in)
-            self.writer.write(graded, key, handed_in.timestamp)
-            fresh.append(dataclasses.replace(graded, notebook=""))
-            self.progress.graded(graded)
+        for graded, (handed_in, key) in self.pool.run(self.tasks(waiting)):
+            fresh.append(self.keep(graded, handed_in, key))
         everyone = sorted([*known, *fresh], key=lambda graded: graded.learner)
         if self.options.feedback:
             self._write_feedback(everyone, {graded.learner for graded in fresh})
         return everyone
 
-    def _sorted(self, learners: list[str]) -> tuple[list[Graded], list[tuple[HandedIn, str]]]:
+    def keep(self, graded: Graded, handed_in: HandedIn, key: str) -> Graded:
+        """Write a result to the folders and the gradebook; what is left of it without notebook."""
+        notes = (*graded.notes, *handed_in.remarks)
+        graded = dataclasses.replace(graded, notes=notes)
+        self.folder.leave(graded, handed_in)
+        self.writer.write(graded, key, handed_in.timestamp)
+        self.progress.graded(graded)
+        return dataclasses.replace(graded, notebook="")
+
+    def sift(self, learners: list[str]) -> tuple[list[Graded], list[tuple[HandedIn, str]]]:
         """Results that hold still, and what is to be graded, with its key."""
         done = {} if self.options.force else self.writer.done(self.lesson.name)
         known, waiting = [], []
@@ -154,9 +159,11 @@ class Autograding:
     def _key(self, handed_in: HandedIn) -> str:
         """Stands for all on which a result depends."""
         text, when = handed_in.text or handed_in.fault, str(handed_in.timestamp)
-        return digest([GRADER, str(self.options.unsafe), self.source, handed_in.name, text, when])
+        rule = self.writer.syllabus.key(self.lesson.name, handed_in.learner)
+        parts = [GRADER, self.options.isolation, self.source, handed_in.name, text, when]
+        return digest([*parts, *([rule] if rule else [])])
 
-    def _tasks(
+    def tasks(
         self, waiting: list[tuple[HandedIn, str]]
     ) -> Iterator[tuple[Task, tuple[HandedIn, str]]]:
         for handed_in, key in waiting:
@@ -171,7 +178,7 @@ class Autograding:
                 former="" if handed_in.name == self.lesson.name else handed_in.name,
                 limits=self.options.limits,
                 hidden=(str(self.options.place.resolve()),),
-                unsafe=self.options.unsafe,
+                isolation=self.options.isolation,
             )
             yield task, (handed_in, key)
 
@@ -206,7 +213,7 @@ def _pool(
 
 
 @contextlib.contextmanager
-def _ctrl_c(stopping: threading.Event) -> Iterator[None]:
+def ctrl_c(stopping: threading.Event) -> Iterator[None]:
     """The first Ctrl-C lets what is running finish, the second does not wait."""
 
     def pressed(*_: object) -> None:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from grader.authoring.lesson import FORMER
 from grader.errors import CourseError
-from grader.paths import SOLUTIONS, released
+from grader.paths import PACKED, SOLUTIONS, released
 
 if TYPE_CHECKING:
     from grader.authoring.lesson import Lesson
+    from grader.grading.packed import Packed
 
 
 def chosen(words: list[str], say: Callable[[str], None] = print) -> list[Lesson]:
@@ -40,11 +41,14 @@ def one(word: str) -> Lesson:
 
 def own_notebooks(
     words: list[str], say: Callable[[str], None] = print
-) -> Iterator[tuple[Lesson, Path]]:
+) -> Iterator[tuple[Lesson | Packed, Path]]:
     """The same as `chosen`, each lesson with the learner's notebook, once all words are known.
 
-    By its name of the first edition, that is the notebook of then where there is one.
+    By its name of the first edition, that is the notebook of then where there is one. In a
+    learner's repository, "all" are those in which an answer is written.
     """
+    if PACKED.is_dir():
+        return _packed(names(words, say), begun=words == ["all"])
     notebooks = {}
     for name, former in _choices(words, say):
         old = released(former)
@@ -52,7 +56,18 @@ def own_notebooks(
     return ((_read(name), notebook) for notebook, name in notebooks.items())
 
 
+def _packed(names: list[str], begun: bool) -> Iterator[tuple[Packed, Path]]:
+    from grader.grading.packed import Packed
+
+    for name in names:
+        lesson, notebook = Packed.read(PACKED / name), released(name)
+        if not begun or lesson.begun(notebook):
+            yield lesson, notebook
+
+
 def _read(name: str) -> Lesson:
+    if not SOLUTIONS.is_dir():
+        raise CourseError("a learner's repository has no solutions/: here, use `lab` and `grade`.")
     from grader.authoring.reading import read
 
     return read(SOLUTIONS / f"{name}.py")
@@ -60,7 +75,8 @@ def _read(name: str) -> Lesson:
 
 def _choices(words: list[str], say: Callable[[str], None]) -> Iterator[tuple[str, str]]:
     """Each lesson's name, and its name of the first edition where it was called by that."""
-    known = sorted(path.stem for path in SOLUTIONS.glob("[0-9][0-9]_*.py"))
+    packed = PACKED.glob("[0-9][0-9]_*")
+    known = sorted(path.stem for path in (*SOLUTIONS.glob("[0-9][0-9]_*.py"), *packed))
     for word in words:
         wanted = Path(word.rstrip("/")).stem
         today = [name for name in known if wanted in ("all", name, name[:2], name[0])]

@@ -87,18 +87,7 @@ class ClassFolder:
         """Read a submission; links are not followed."""
         name = self._name_of_submission(lesson, learner)
         notebook = self.notebook("submitted", name, learner)
-        odd = sorted(p.name for p in notebook.parent.iterdir() if not _is_ordinary(p))
-        remarks = [f"not looked at: {plain(', '.join(odd), 200)}"] if odd else []
-        text, fault = read_plain(notebook)
-        if not os.path.lexists(notebook):
-            others = sorted(p for p in notebook.parent.glob("*.ipynb") if _is_ordinary(p))
-            own = [p for p in others if _is_of(lesson, read_plain(p)[0])]
-            names = plain(", ".join(p.name for p in own or others), 200)
-            if len(own) == 1:
-                text, fault = read_plain(own[0])
-                remarks.append(f"{names} was graded: there is no {notebook.name}")
-            elif others:
-                fault = f"{fault} There is {names}: rename the one that counts."
+        text, fault, remarks = notebook_in(notebook.parent, name, lesson.exercises)
         stamp = (read_plain(notebook.with_name(STAMP))[0] or b"")[:100]
         time = stamp.decode(errors="replace").strip()
         timestamp = _parsed(time)
@@ -139,26 +128,48 @@ def read_plain(path: Path) -> tuple[bytes | None, str]:
     return text, ""
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str | bytes) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
-    new.write_text(text, encoding="utf-8")
+    new.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
     os.replace(new, path)
 
 
-def _is_of(lesson: Lesson, text: bytes | None) -> bool:
-    """Whether a notebook, of no unusual size, holds most of a lesson's graded cells."""
-    if text is None or len(text) > LARGEST // 8:
+def notebook_in(
+    folder: Path, name: str, exercises: list[str]
+) -> tuple[bytes | None, str, list[str]]:
+    """The text of a lesson's notebook in a folder, or None and why; and what is odd there.
+
+    Where none has the lesson's name, the only one with its cells counts.
+    """
+    notebook = folder / f"{name}.ipynb"
+    odd = sorted(p.name for p in folder.iterdir() if not _is_ordinary(p))
+    remarks = [f"not looked at: {plain(', '.join(odd), 200)}"] if odd else []
+    text, fault = read_plain(notebook)
+    if not os.path.lexists(notebook):
+        others = sorted(p for p in folder.glob("*.ipynb") if _is_ordinary(p))
+        own = [p for p in others if is_of(exercises, read_plain(p)[0])]
+        names = plain(", ".join(p.name for p in own or others), 200)
+        if len(own) == 1:
+            text, fault = read_plain(own[0])
+            remarks.append(f"{names} was graded: there is no {notebook.name}")
+        elif others:
+            fault = f"{fault} There is {names}: rename the one that counts."
+    return text, fault, remarks
+
+
+def is_of(exercises: list[str], text: bytes | None, most: int = LARGEST // 8) -> bool:
+    """Whether a notebook, of no unusual size, holds most of a lesson's exercises."""
+    if text is None or len(text) > most:
         return False
     try:
         cells = json.loads(text)["cells"]
         there = {cell["metadata"]["nbgrader"]["grade_id"] for cell in cells
                  if "nbgrader" in cell["metadata"]}  # fmt: skip
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
-    wanted = {cell.name for cell in lesson.of("exercise")}
-    return len(wanted & there) > len(wanted) / 2
+    return len({*exercises} & there) > len({*exercises}) / 2
 
 
 def _parsed(time: str) -> datetime.datetime | None:

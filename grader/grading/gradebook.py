@@ -29,7 +29,9 @@ from traitlets.config import Config
 
 from grader import course
 from grader.errors import CourseError
+from grader.grading import syllabus
 from grader.grading.result import Graded, restored, stored
+from grader.grading.syllabus import Syllabus
 
 _metadata = MetaData()
 _done = Table(
@@ -43,17 +45,32 @@ _done = Table(
     Column("judged", Text, nullable=False),
 )
 """For whom, for which texts (their hash) and with what result the fast grader has graded."""
+_numbered = Table(
+    "dropout_numbered",
+    _metadata,
+    Column("learner", String(128), primary_key=True),
+    Column("lesson", String(128), primary_key=True),
+    Column("number", String(32), nullable=False),
+)
+"""By which number Moodle knows a learner in the assignment that is a lesson."""
 
 
 class Writer:
     """An open gradebook; `with Writer(...) as writer` closes it."""
 
-    def __init__(self, url: str, name: str, config: Config | None = None):
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        config: Config | None = None,
+        syllabus: Syllabus | None = None,
+    ):
         warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader's own queries
         logging.getLogger("traitlets").setLevel(logging.ERROR)
         self.gradebook = Gradebook(url, name)
         self.db = self.gradebook.db
         self.late = LateSubmissionPlugin(config=config)
+        self.syllabus = syllabus or Syllabus()
         _metadata.create_all(self.gradebook.engine)
 
     def __enter__(self) -> Writer:
@@ -88,6 +105,33 @@ class Writer:
             raise CourseError(f"{lesson} {why}: run `python3 grader autograde {lesson[:2]}` first.")
         return results
 
+    def know(self, learner: str, first: str, last: str, email: str) -> None:
+        """Have a learner in the gradebook; what it holds of them already stays."""
+        student = self._student(learner)
+        student.first_name = student.first_name or first[:128] or None
+        student.last_name = student.last_name or last[:128] or None
+        student.email = student.email or email[:128] or None
+        self.db.commit()
+
+    def number(self, learner: str, number: str, lesson: str = "") -> None:
+        """Note by which number a system knows a learner, everywhere or in one lesson only."""
+        if not lesson:
+            self._student(learner).lms_user_id = number
+        else:
+            here = (_numbered.c.learner == learner) & (_numbered.c.lesson == lesson)
+            self.db.execute(_numbered.delete().where(here))
+            line = {"learner": learner, "lesson": lesson, "number": number}
+            self.db.execute(_numbered.insert().values(line))
+        self.db.commit()
+
+    def numbers(self, lesson: str = "") -> dict[str, str]:
+        """Each number, with the learner whom it means: everywhere, or in one lesson."""
+        if not lesson:
+            known = self.gradebook.students
+            return {s.lms_user_id: s.id for s in known if s.lms_user_id}
+        lines = self.db.execute(select(_numbered).where(_numbered.c.lesson == lesson)).all()
+        return {line.number: line.learner for line in lines}
+
     def write(self, graded: Graded, key: str, timestamp: datetime.datetime | None) -> None:
         """Take one graded submission into the gradebook, whole or not at all."""
         try:
@@ -95,14 +139,7 @@ class Writer:
             (notebook,) = [n for n in submission.notebooks if n.name == graded.lesson]
             self._grades(notebook, graded)
             self.db.flush()
-            notebook.late_submission_penalty = None
-            if submission.total_seconds_late > 0:
-                self.db.refresh(notebook)
-                penalty = self.late.late_submission_penalty(
-                    graded.learner, notebook.score, submission.total_seconds_late
-                )
-                if penalty is not None:
-                    notebook.late_submission_penalty = min(max(penalty, 0), notebook.score)
+            self._penalise(submission)
             here = (_done.c.learner == graded.learner) & (_done.c.lesson == graded.lesson)
             self.db.execute(_done.delete().where(here))
             now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
@@ -121,13 +158,51 @@ class Writer:
             raise
         self.db.expunge_all()
 
+    def follow(self, lessons: list[str]) -> None:
+        """Set due dates, extensions and penalties as the syllabus has them now."""
+        there = {assignment.name: assignment for assignment in self.gradebook.assignments}
+        for lesson in lessons:
+            if lesson in there and lesson in self.syllabus.lessons:
+                there[lesson].duedate = self.syllabus.due(lesson)
+                for submission in self.gradebook.assignment_submissions(lesson):
+                    self._penalise(submission)
+        self.db.commit()
+
+    def _penalise(self, submission: SubmittedAssignment) -> None:
+        """Take off what lateness costs: by the syllabus, or else by nbgrader's own rule."""
+        lesson, learner = submission.assignment.name, submission.student_id
+        ruled = lesson in self.syllabus.lessons
+        if ruled:
+            due, own = self.syllabus.due(lesson), self.syllabus.due(lesson, learner)
+            submission.assignment.duedate = due
+            submission.extension = own - due if due and own and own != due else None
+        seconds = submission.total_seconds_late
+        for notebook in submission.notebooks:
+            notebook.late_submission_penalty = None
+            if seconds > 0:
+                self.db.flush()
+                self.db.refresh(notebook)
+                score = notebook.score
+                penalty = (
+                    self.syllabus.late.penalty(score, seconds)
+                    if ruled
+                    else self.late.late_submission_penalty(learner, score, seconds)
+                )
+                if penalty is not None:
+                    notebook.late_submission_penalty = min(max(penalty, 0), score)
+
+    def _student(self, learner: str) -> Student:
+        """A learner's entry; made where it is missing."""
+        student = self.db.get(Student, learner)
+        if student is None:
+            student = Student(id=learner)
+            self.db.add(student)
+        return student
+
     def _submission(
         self, graded: Graded, timestamp: datetime.datetime | None
     ) -> SubmittedAssignment:
-        student = self.db.get(Student, graded.learner)
-        if student is None:
-            student = Student(id=graded.learner)
-            self.db.add(student)
+        student = self._student(graded.learner)
         assignment = self.gradebook.find_assignment(graded.lesson)
         submission = self.db.execute(
             select(SubmittedAssignment).where(
@@ -166,7 +241,7 @@ def opened(place: Path, url: str = "") -> Writer:
     config = course.folder(place.resolve(), url)
     url, name = config.CourseDirectory.db_url, config.CourseDirectory.course_id
     try:
-        return Writer(url, name, config)
+        return Writer(url, name, config, syllabus.read(place))
     except ArgumentError:
         remedy = "write sqlite:///FILE or postgresql://USER@HOST/NAME"
         raise CourseError(f"{url!r} is no address of a database: {remedy}.") from None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from grader.errors import CourseError
+from grader.grading.packed import Packed
 from grader.isolation.confinement import Limits
 from grader.isolation.forks import Players
 from grader.paths import LESSONS, ROOT, released
@@ -33,15 +34,15 @@ ME = "learner"
 class Grading:
     """Grades notebooks, one after the other; `with` ends what it has started."""
 
-    def __init__(self, *, unsafe: bool = False, limits: Limits | None = None):
-        self.unsafe, self.limits = unsafe, limits or Limits()
+    def __init__(self, *, isolation: str = "sandbox", limits: Limits | None = None):
+        self.isolation, self.limits = isolation, limits or Limits()
         self.folder = tempfile.TemporaryDirectory()
         self.place = Path(self.folder.name)
         self.fresh = True
         self.aside = ThreadPoolExecutor(1)
         hidden = [ROOT, self.place]
         self.players = self.aside.submit(
-            Players, ROOT, hidden=hidden, limits=self.limits, unsafe=unsafe
+            Players, ROOT, hidden=hidden, limits=self.limits, isolation=isolation
         )
 
     def __enter__(self) -> Grading:
@@ -57,42 +58,67 @@ class Grading:
             worker.close()
         self.folder.cleanup()
 
-    def __call__(self, lesson: Lesson, notebook: Path | None = None) -> tuple[Graded, Path]:
+    def __call__(
+        self, lesson: Lesson | Packed, notebook: Path | None = None
+    ) -> tuple[Graded, Path]:
         """Grade a learner's notebook of a lesson, left as it is; the result and its page."""
         notebook = notebook or released(lesson.name)
         if not notebook.is_file():
             raise CourseError(f"{notebook} is missing: open the lesson in JupyterLab and save it.")
-        from grader import course
-        from grader.grading import feedback, worker
-        from grader.grading.assignment import assign
         from grader.grading.folders import read_plain
+
+        text, fault = read_plain(notebook)
+        former = lesson.former if notebook.stem == lesson.former else ""
+        graded = self.grade(lesson, text, fault, former)
+        if graded.outcome == "malformed":
+            raise CourseError(graded.notes[0].replace("the file", str(notebook)))
+        from grader.grading import feedback
+
+        page = REPORTS / f"{lesson.name}.html"
+        fault = feedback.write_own(graded, page, address(notebook))
+        notes = (*graded.notes, fault) if fault else graded.notes
+        return replace(graded, notebook="", notes=notes), page
+
+    def grade(
+        self, lesson: Lesson | Packed, text: bytes | None, fault: str = "", former: str = ""
+    ) -> Graded:
+        """Grade the text of a notebook, or the `fault` for which there is none."""
+        from grader.grading import worker
         from grader.grading.task import Task
 
-        config = course.folder(self.place)
-        config.GenerateAssignment.no_database = True
-        config.SaveCells.enabled = False
-        text, fault = read_plain(notebook)
         task = Task(
             ME,
             lesson.name,
-            *assign(lesson, self.place, config),
+            *self._notebooks(lesson),
             text,
             fault=fault,
-            former=lesson.former if notebook.stem == lesson.former else "",
+            former=former,
             limits=self.limits,
             hidden=(str(self.place),),
-            unsafe=self.unsafe,
+            isolation=self.isolation,
         )
         if self.fresh:
             worker.adopt(task, self.players.result())
             self.fresh = False
         graded = worker.work(task)
-        if graded.outcome == "malformed":
-            raise CourseError(graded.notes[0].replace("the file", str(notebook)))
-        page = REPORTS / f"{lesson.name}.html"
-        fault = feedback.write_own(graded, page, address(notebook))
-        notes = (*graded.notes, fault) if fault else graded.notes
-        return replace(graded, notebook="", notes=notes), page
+        left_out = lesson.left_out if isinstance(lesson, Packed) else frozenset()
+        if left_out:
+            rows = tuple(row for row in graded.rows if row.check not in left_out)
+            note = f"hidden checks, graded when you have handed in: {', '.join(sorted(left_out))}"
+            graded = replace(graded, rows=rows, notes=(*graded.notes, note))
+        return graded
+
+    def _notebooks(self, lesson: Lesson | Packed) -> tuple[str, str]:
+        """The released and the source notebook."""
+        if isinstance(lesson, Packed):
+            return lesson.released, lesson.source or lesson.released
+        from grader import course
+        from grader.grading.assignment import assign
+
+        config = course.folder(self.place)
+        config.GenerateAssignment.no_database = True
+        config.SaveCells.enabled = False
+        return assign(lesson, self.place, config)
 
 
 def address(path: Path) -> str:

@@ -117,8 +117,13 @@ class Processes:
             self.executor = self._new()
             return self.executor.submit(call, item)
 
-    def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Graded, Any]]:
-        """Results in the order in which they come."""
+    def run(
+        self, tasks: Iterator[tuple[Task, Any]], every: float | None = None
+    ) -> Iterator[tuple[Graded, Any]]:
+        """Results in the order in which they come.
+
+        `tasks` may have more after it had none: it is asked again `every` so many seconds.
+        """
         running: dict[Future[Graded], tuple[Task, Any, int]] = {}
         again: collections.deque[tuple[Task, Any, int]] = collections.deque()
         turns = Turns(tasks)
@@ -136,7 +141,7 @@ class Processes:
                 running[self._submit(worker.work, turn)] = task, extra, tries + 1
             if not running:
                 return
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            done, _ = wait(running, every, FIRST_COMPLETED)
             for future in [f for f in running if self.stopping.is_set() and f.cancel()]:
                 del running[future]
             for future in done & running.keys():
@@ -157,6 +162,16 @@ class Processes:
             for item in [item for item in again if item[2] >= TRIES]:
                 again.remove(item)
                 yield worker.given_up(item[0]), item[1]
+
+    def soon(self, call: Callable[[Any], str], item: Any, said: Callable[[str], None]) -> None:
+        """Call a function with an item when there is room, and hand on what it says went wrong."""
+
+        def ended(future: Future[str]) -> None:
+            if not future.cancelled():
+                error = future.exception()
+                said(future.result() if error is None else f"{type(error).__name__}: {error}")
+
+        self._submit(call, item).add_done_callback(ended)
 
     def each(self, call: Callable[[Any], str], items: list[Any]) -> Iterator[str]:
         """Call a function with each item; what it says went wrong."""

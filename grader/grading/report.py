@@ -6,7 +6,7 @@ import base64
 import html
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
@@ -147,8 +147,8 @@ def commonest(table: list[Exercise], most: int) -> list[tuple[Exercise, Fault]]:
     return sorted(faults, key=lambda pair: -pair[1].learners)[:most]
 
 
-def write_html(lesson: Lesson, table: list[Exercise], file: Path) -> None:
-    """Write the report as one HTML page with a chart; its lists are folded."""
+def write_html(lesson: Lesson, table: list[Exercise], file: Path, told: Iterable[str] = ()) -> None:
+    """Write the report as one HTML page with a chart and what else is told; lists are folded."""
     learners = table[0].learners if table else 0
     title = f"{html.escape(lesson.title)}: what the class got wrong"
     image = base64.b64encode(plot.png(_chart(table))).decode()
@@ -156,6 +156,7 @@ def write_html(lesson: Lesson, table: list[Exercise], file: Path) -> None:
         f"<h1>{title}</h1>",
         f"<p>{learners} learner{'' if learners == 1 else 's'}. For each exercise, the first thing "
         "that its checks said, and to whom.</p>",
+        *(f"<p>{html.escape(line)}</p>" for line in told),
         f"<figure><img alt='{html.escape(_alternative(table), quote=True)}' "
         f"src='data:image/png;base64,{image}'></figure>",
         "<h3>The commonest</h3><ul class='commonest'>",

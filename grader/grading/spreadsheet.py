@@ -14,4 +14,5 @@ def write(file: Path, rows: Iterable[Iterable[object]]) -> None:
 
 
 def _inert(text: str) -> str:
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    acts = text[:1] in ("=", "+", "-", "@", "\t", "\r") and text != "-"
+    return f"'{text}" if acts else text

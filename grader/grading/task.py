@@ -29,4 +29,5 @@ class Task:
     """Seconds that it may take for now; 0 where that is all of its time."""
     hidden: tuple[str, ...] = ()
     """Folders that no player may see, beside this project's own."""
-    unsafe: bool = False
+    isolation: str = "sandbox"
+    """Or "uid", or "none"."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import replace
 from itertools import groupby
@@ -36,11 +37,11 @@ def show(graded: Graded, title: str, page: str, console: Console) -> None:
     parts = {name: list(rows) for name, rows in groupby(graded.rows, key=lambda row: row.exercise)}
     width = max(map(len, parts), default=0)
     for name, rows in parts.items():
-        colour, mark, words = _state(rows)
-        points = f"{_given(rows)} / {sum(row.max for row in rows):g}"
+        colour, mark, words = state(rows)
+        points = f"{given(rows)} / {sum(row.max for row in rows):g}"
         line = f"[{colour}]{mark}[/] {name:{width}}  {points:>8}  [{colour}]{words}[/]"
         console.print(line, highlight=False, soft_wrap=True)
-        for message in [] if words == BLANK else _messages(rows):
+        for message in [] if words == BLANK else messages(rows):
             console.print(Padding(_fields(message), (0, 0, 1, 4)))
     for note in graded.notes:
         console.print(f"note: {escape(note)}", highlight=False)
@@ -50,13 +51,13 @@ def show(graded: Graded, title: str, page: str, console: Console) -> None:
     console.print(f"page: {escape(page)}", highlight=False, soft_wrap=True)
 
 
-def _given(rows: list[Row]) -> str:
+def given(rows: list[Row]) -> str:
     return (
         "–" if any(row.points is None for row in rows) else f"{sum(r.points or 0 for r in rows):g}"
     )
 
 
-def _state(rows: list[Row]) -> tuple[str, str, str]:
+def state(rows: list[Row]) -> tuple[str, str, str]:
     """A colour, a mark and words for how an exercise ended."""
     lost = [row for row in rows if row.lost]
     if any(row.points is None for row in rows):
@@ -72,7 +73,7 @@ def _state(rows: list[Row]) -> tuple[str, str, str]:
     return "red", MARKS["failed"], words
 
 
-def _messages(rows: list[Row]) -> list[Message]:
+def messages(rows: list[Row]) -> list[Message]:
     """What the checks of an exercise said; the same about several cases once."""
     texts: dict[Message, Message] = {}
     for row in rows:
@@ -210,3 +211,32 @@ class Bar:
         names = ", ".join(escape(name[:20]) for name in (self.now or self.waiting)[:3])
         aside = f" · {len(self.waiting)} take long: last" if self.waiting else ""
         self.bar.update(self.task, state=f"{self._mean()} · {names}{aside}")
+
+
+class Lines:
+    """A line for each notebook, with the time: what a watch tells."""
+
+    def __init__(self, console: Console):
+        self.console = console
+
+    def begin(self, lesson: str, total: int, known: list[Graded]) -> None:
+        self._tell(f"waiting for {lesson}; Ctrl-C ends it")
+
+    def running(self, learner: str) -> None: ...
+
+    def feedback(self, total: int) -> None: ...
+
+    def aside(self, learner: str) -> None:
+        self._tell(f"{learner} takes long, and goes on when nobody else waits")
+
+    def graded(self, graded: Graded) -> None:
+        points = f"{graded.points:g} of {graded.max:g}"
+        notes = "".join(f"; {note}" for note in graded.notes)
+        self._tell(f"{graded.learner}, {graded.lesson}: {points}, {graded.outcome}{notes}")
+
+    def advance(self, fault: str) -> None:
+        if fault:
+            self._tell(fault)
+
+    def _tell(self, text: str) -> None:
+        self.console.print(f"{time.strftime('%H:%M:%S')}  {escape(text)}", highlight=False)

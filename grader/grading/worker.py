@@ -36,6 +36,11 @@ from grader.isolation.session import Gone, Session
 from grader.isolation.text import plain
 from grader.paths import ROOT
 
+LESS = {
+    "none": "graded without the sandbox (--unsafe)",
+    "uid": "graded under another account, which promises less than the sandbox (--isolation uid)",
+}
+"""What every report says where there was no sandbox."""
 READING = 30
 """Seconds for reading a notebook file, at most."""
 _players: dict[tuple[Any, ...], Players] = {}
@@ -107,8 +112,7 @@ def _graded(
 ) -> Graded:
     if task.former:
         notes = [*notes, f"handed in as {task.former}, the lesson's name in the first edition"]
-    if task.unsafe:
-        notes = [*notes, "graded without the sandbox (--unsafe)"]
+    notes = [*notes, *filter(None, [LESS.get(task.isolation)])]
     rows = tuple(score.rows(rebuilt, task, run))
     unanswered = tuple(score.unanswered(rebuilt))
     _show(notes, rebuilt)
@@ -167,14 +171,14 @@ def adopt(task: Task, players: Players) -> None:
 
 
 def _key(task: Task) -> tuple[Any, ...]:
-    return task.limits, task.hidden, task.unsafe
+    return task.limits, task.hidden, task.isolation
 
 
 def _ready(task: Task) -> Players:
     if _key(task) not in _players:
         close()
         hidden = [ROOT, *map(Path, task.hidden)]
-        adopt(task, Players(ROOT, hidden=hidden, limits=task.limits, unsafe=task.unsafe))
+        adopt(task, Players(ROOT, hidden=hidden, limits=task.limits, isolation=task.isolation))
     return _players[_key(task)]
 
 

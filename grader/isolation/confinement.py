@@ -43,6 +43,10 @@ RECURSIVE = 0x8000
 MOUNT_SETATTR, LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 442, 444, 445, 446
 
 
+ISOLATIONS = ("sandbox", "uid", "none")
+"""How players are kept apart: as here, by another account (`account`), or not at all."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one submission may use."""
@@ -202,14 +206,14 @@ def confine(proc: int, limits: Limits) -> None:
         used = int(statm.read().split()[0]) * os.sysconf("SC_PAGESIZE")
     os.close(proc)
     os.chdir(HOME)
-    _resources(limits, used)
+    resources(limits, used)
     linux.call("no new privileges", "prctl", NO_NEW_PRIVS, 1, 0, 0, 0)
-    _landlock()
+    landlock(["/"], HOME)
     _no_capabilities()
     seccomp.install()
 
 
-def _resources(limits: Limits, used: int) -> None:
+def resources(limits: Limits, used: int) -> None:
     """Resource limits; memory is counted from what is `used` already."""
     import resource  # Windows has none
 
@@ -242,17 +246,17 @@ def landlock_version() -> int:
     return linux.system("Landlock (a Linux of 5.13 or later)", LANDLOCK_CREATE, None, 0, 1)
 
 
-def _landlock() -> None:
-    """Files are read; in the home folder they are written too. No TCP, no signals out."""
+def landlock(readable: list[str], home: str) -> None:
+    """Only some files are read; in the home folder they are written too. No TCP, no signals out."""
     version = landlock_version()
     files = (1 << (13 + (version >= 2) + (version >= 3) + (version >= 5))) - 1
-    read, write_file, devices = 0b1100, 1 << 1, 1 << 15 | 1 << 6 | 1 << 11
+    file, folder, write_file, devices = 1 << 2, 0b1100, 1 << 1, 1 << 15 | 1 << 6 | 1 << 11
     attributes = struct.pack("QQQ", files, 3 if version >= 4 else 0, 3 if version >= 6 else 0)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     rules = linux.system("a Landlock ruleset", LANDLOCK_CREATE, attributes, size, 0)
     everything = files & ~devices & ~(1 << 9) & ~(1 << 10) & ~1
-    rights = {"/": read, HOME: everything, "/dev/null": write_file | 1 << 2}
-    for path, allowed in rights.items():
+    rights = {path: folder if os.path.isdir(path) else file for path in readable}
+    for path, allowed in (rights | {home: everything, "/dev/null": write_file | file}).items():
         fd = os.open(path, os.O_PATH)
         rule = struct.pack("=Qi", allowed, fd)
         linux.system(f"Landlock for {path}", LANDLOCK_ADD, rules, 1, rule, 0)

@@ -29,7 +29,7 @@ class Players:
     """Forks players; one for each worker, kept for many submissions."""
 
     def __init__(
-        self, root: Path, *, hidden: list[Path], limits: Limits, unsafe: bool = False
+        self, root: Path, *, hidden: list[Path], limits: Limits, isolation: str = "sandbox"
     ) -> None:
         self.limits = limits
         if not hasattr(os, "fork"):
@@ -49,7 +49,7 @@ class Players:
             "MKL_NUM_THREADS": "1",
         }
         folders = {"root": str(root), "hidden": [str(folder) for folder in hidden]}
-        settings = json.dumps({**folders, "limits": asdict(limits), "unsafe": unsafe})
+        settings = json.dumps({**folders, "limits": asdict(limits), "isolation": isolation})
         self.process = subprocess.Popen(
             [sys.executable, "-m", SERVER, str(there.fileno()), settings],
             env=environment,

@@ -12,17 +12,19 @@ import gc
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from grader.errors import Unavailable
-from grader.isolation import confinement
+from grader.isolation import account, confinement
 from grader.isolation.player import Player
 from grader.isolation.shell import shell
 
@@ -62,13 +64,17 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     settings = json.loads(sys.argv[2])
     del sys.argv[1:]  # which players could read
-    limits, confined = confinement.Limits(**settings["limits"]), not settings["unsafe"]
+    limits, isolation = confinement.Limits(**settings["limits"]), settings["isolation"]
+    root, proc, homes = Path(settings["root"]), -1, dict[int, str]()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     preload()
     interactive = shell()
     try:
         hidden = [Path(folder) for folder in settings["hidden"]]
-        proc = confinement.prepare(Path(settings["root"]), hidden) if confined else -1
+        if isolation == "sandbox":
+            proc = confinement.prepare(root, hidden)
+        elif isolation == "uid":
+            account.prepare(root, hidden)
     except (Unavailable, OSError) as error:
         _reply(control, {"unavailable": str(error)})
         return
@@ -77,16 +83,21 @@ def main() -> None:
     _reply(control, {"ready": True})
     for order, ends in _orders(control):
         if "start" in order:
-            child = confinement.fork(proc) if confined else os.fork()
+            home = account.home() if isolation == "uid" else ""
+            child = confinement.fork(proc) if isolation == "sandbox" else os.fork()
             if child == 0:
                 control.close()
-                _play(ends[0], interactive, proc, limits, confined=confined)
+                place = Place(isolation, root, proc, home or confinement.HOME)
+                _play(ends[0], interactive, limits, place)
             os.close(ends[0])
+            homes[child] = home
             _reply(control, {"pid": child})
         elif "interrupt" in order:
             os.kill(order["interrupt"], signal.SIGINT)
         elif "end" in order:
             _reply(control, _ended(order["end"]))
+            if home := homes.pop(order["end"], ""):
+                shutil.rmtree(home, ignore_errors=True)
 
 
 def _ended(child: int) -> dict[str, Any]:
@@ -115,8 +126,30 @@ def _orders(control: socket.socket) -> Iterator[tuple[dict[str, Any], list[int]]
         yield json.loads(data), ends
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a player runs."""
+
+    isolation: str
+    root: Path
+    proc: int
+    home: str
+
+    def enter(self, limits: confinement.Limits) -> None:
+        """Give up what is not needed there."""
+        if self.isolation == "sandbox":
+            confinement.confine(self.proc, limits)
+        elif self.isolation == "uid":
+            account.confine(self.root, limits, self.home)
+        else:
+            os.setsid()
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            return
+        os.environ.update(dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR"), self.home))
+
+
 def _play(
-    end: int, interactive: Any, proc: int, limits: confinement.Limits, *, confined: bool
+    end: int, interactive: Any, limits: confinement.Limits, place: Place
 ) -> None:  # pragma: no cover - in a child
     """The life of a player. Does not return."""
     try:
@@ -124,12 +157,7 @@ def _play(
         null = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):
             os.dup2(null, standard)
-        if confined:
-            confinement.confine(proc, limits)
-            os.environ.update(dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR"), confinement.HOME))
-        else:
-            os.setsid()
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        place.enter(limits)
         player = Player(connection, interactive, limits)
         signal.signal(signal.SIGINT, player.interrupt)
         player.frames.send(player.table.write((0, "value", "ready", "", "")))

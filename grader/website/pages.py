@@ -146,7 +146,7 @@ def page(
     hidden = {cell.id for cell in finished.cells if "### BEGIN HIDDEN" in cell.source}
     cells = []
     for cell in notebook.cells:
-        role = cell.metadata.get("nbgrader", {})
+        role, folded = cell.metadata.get("nbgrader", {}), "jupyter" in cell.metadata
         cell.metadata = NotebookNode(tags=["exercise"] if role.get("solution") else [])
         if role.get("grade") and not role.get("solution"):
             cell = new_markdown_cell(_check(cell.source, role["points"], cell.id in hidden))
@@ -156,6 +156,8 @@ def page(
             drawn = enumerate(outputs[cell.id], 1)
             place = f"{lesson.name}/{cell.id}"
             cell.outputs = [_output(output, f"{place}-{i}.png", folder) for i, output in drawn]
+            if folded:
+                _fold(cell)
         cells.append(cell)
     for cell in cells:
         if cell.cell_type == "markdown":
@@ -174,6 +176,14 @@ def cleared(lesson: Lesson) -> NotebookNode:
     for step in (ClearSolutions, ClearHiddenTests):
         notebook, _ = step(config=config).preprocess(notebook, {})
     return notebook
+
+
+def _fold(cell: NotebookNode) -> None:
+    """Fold a figure's code below its first line, a comment that is a sentence."""
+    first, _, cell.source = unmarked(cell.source).partition("\n")
+    said = first.lstrip("# ").replace("`", "")
+    cell.metadata.tags.append("hide-input")
+    cell.metadata.mystnb = {"code_prompt_show": said, "code_prompt_hide": said}
 
 
 def _check(source: str, points: int, hidden: bool) -> str:

@@ -67,6 +67,23 @@ def test_folded_cells_open_folded(tmp_path: Path):
     code = {c.id for c in notebook.cells if c.cell_type == "code"}
     assert folded == {i for i in code if i.startswith(("check_", "figure_", "summary_"))}
     assert len(folded) == 5
+    forms = {c.id for c in notebook.cells if c.metadata.get("cellView") == "form"}  # in Colab
+    assert forms == folded
+    for cell in notebook.cells:
+        first, second, *rest = [*cell.source.splitlines(), ""]
+        title = f"#@title {first.removeprefix('# ')}" if cell.id in folded else None
+        assert (second == title) == (cell.id in folded), "Colab shows this line alone"
+        assert not any(line.startswith("#@") for line in rest)
+
+
+def test_a_guess_is_left_to_the_learner(tmp_path: Path):
+    """Is a guess released unwritten, and is the author's own there when the lesson is finished?"""
+    asks = "\n# %% figure=true\n# The answer.\nprint(expect.guess(my_guess))\n"
+    text = f"{GOOD}\n# %% guess=true\nmy_guess = 30  # percent\n{asks}"
+    lesson = read(write(tmp_path, text))
+    for guessed, line in ((False, "my_guess = ...  # percent"), (True, "my_guess = 30  # percent")):
+        cells = build.source_notebook(lesson, guessed=guessed).cells
+        assert [cell.source for cell in cells if cell.source.startswith("my_guess")] == [line]
 
 
 def test_hints_are_one_cell(tmp_path: Path):
@@ -256,7 +273,7 @@ FAULTS = {
                             "no longer defines `double`"),
     "an edit without its new text": (('("x + x", "x")', '("x + x",)'), '    "twice."', "no edit"),
     "words said twice": (('"twice nothing.": ("+', '"twice.": ("+'), '    "twice.": ("+',
-                         "'twice.' stands twice"),
+                         "'twice.' is said twice"),
     "edits that are no dict": (("{\n    \"twice.\"", "x = {\n    \"twice.\""),
                                '# %% mistakes="double"', "no dict"),
     "edits of nothing": (('mistakes="double"', 'mistakes="triple"'), "# %% mistakes",
@@ -294,6 +311,10 @@ FAULTS = {
                               "'twice.' is said twice"),
     "no other right answer": (('# %% correct="double"', '# %% mistake="double" says="2"'),
                               '# %% exercise="double"', 'has no correct="double"'),
+    "a guess that nothing answers": (("", "\n# %% guess=true\nmy_guess = 3  # percent\n"),
+                                     "my_guess = 3", "no figure below asks"),
+    "a guess of what": (("", "\n# %% guess=true\nmy_guess = 3\n"), "my_guess = 3",
+                        "write one line: `my_guess"),
     "a question without a hint": (("# Hint: yes.", "# Yes."), '# %% question="sure"', "no hint"),
 }  # fmt: skip
 
@@ -387,14 +408,25 @@ def test_a_check_may_use_its_own_names(tmp_path: Path):
 
 def test_all_faults_are_said_at_once(tmp_path: Path):
     """Does one reading report every fault of every file, in order?"""
-    text = GOOD.replace("points=2 hid", "weight=2 points=2 hid").replace("[x] yes", "[ ] yes")
+    changes = {
+        "points=2 hid": "weight=2 points=2 hid",  # a key
+        "[x] yes": "[ ] yes",  # a question
+        '("x + x", "x")': '("y + y", "y")',  # an edit
+        "    return 2 * x": "    return 2 * * x",  # Python
+        "# Add them.": "# Write `return x + x * 1.0 - 0 * x + 0.0`.",  # what would be released
+        "explore.scaling(double)": "explore.scaling(len)",  # a rule
+    }
+    text = GOOD
+    for old, new in changes.items():
+        text = text.replace(old, new)
     write(tmp_path, text)
     (tmp_path / "99_other.py").write_text(GOOD.replace("# # 9.8", "# 9.8"))
     with pytest.raises(LessonError) as refused:
         read_all(tmp_path)
     said = str(refused.value).splitlines()
     lines = [int(row.split(":")[1]) for row in said if row.startswith("98_lesson.py")]
-    assert len(lines) == 2 and lines == sorted(lines)
+    at = {**changes, "[x] yes": "# %% question"}.values()
+    assert lines == sorted(line_of(text, part) for part in at)
     assert said[-1].startswith("99_other.py:1:")
 
 
@@ -606,6 +638,7 @@ def test_a_build_lists_the_lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     row = "[9.8 · A lesson](lessons/98_lesson/98_lesson.ipynb) | Is a pipe (\\|) met? | 20 |"
     assert f"\n| {row}\n" in readme.read_text()
     assert "\n**9** On your own\n" in readme.read_text()
+    assert "\n- **The whole of it**, 1 hour\n" in readme.read_text()
     assert "| old |" not in readme.read_text() and readme.read_text().endswith("\nMore.\n")
     for path in (readme, build.released("98_lesson")):
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))

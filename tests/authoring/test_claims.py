@@ -35,7 +35,7 @@ def test_a_claim_leads_to_its_figure(tmp_path: Path):
     """Is the sentence kept, and does its link lead to the heading above the figure?"""
     lesson = read(write(tmp_path, GOOD + TOLD))
     assert lesson.claims == {"once-is-less": "Once is less than twice."}
-    link = "than twice. [(measured)](98_lesson.ipynb#Once-more,-by-hand) And more."
+    link = "than twice. [↑](98_lesson.ipynb#Once-more,-by-hand) And more."
     assert link in lesson.cells[-1].source
 
 

@@ -585,7 +585,7 @@ def test_without_a_sandbox_nothing_runs_unless_it_is_said(
 
 def test_grading_in_the_sandbox_is_no_repeat_of_grading_without(few: Path):
     """Is what was graded without the sandbox graded again with it?"""
-    assert again(few, unsafe=True).anew == ["ann", "ben", "cem"]
+    assert again(few, isolation="none").anew == ["ann", "ben", "cem"]
     assert again(few).anew == ["ann", "ben", "cem"]
 
 

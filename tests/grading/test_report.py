@@ -8,14 +8,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from nbgrader.api import Gradebook
 from rich.console import Console
 
 from grader import course
 from grader.authoring.reading import read
+from grader.classes.export import export
 from grader.grading import report, terminal
 from grader.grading.assignment import assign
-from grader.grading.export import export
+from grader.grading.gradebook import Writer, opened
 from grader.grading.result import Graded, Message, Row
 from grader.paths import SOLUTIONS
 
@@ -116,7 +116,8 @@ def gradebook(tmp_path: Path):
     """Two learners, one graded by hand, one whose name a spreadsheet would compute."""
     config = course.folder(tmp_path)
     assign(LESSON, tmp_path, config)
-    with Gradebook(config.CourseDirectory.db_url, "dropout") as book:
+    with opened(tmp_path) as writer:
+        book = writer.gradebook
         book.add_student("ada", first_name="Ada", last_name="Lovelace", lms_user_id="17")
         book.add_student("=1+1")
         for learner in ("ada", "=1+1"):
@@ -124,10 +125,10 @@ def gradebook(tmp_path: Path):
             for grade in submission.notebooks[0].grades:
                 grade.auto_score, grade.manual_score = 0, (1 if learner == "ada" else None)
         book.db.commit()
-        yield book
+        yield writer
 
 
-def test_canvas_reads_the_grades(gradebook: Gradebook, tmp_path: Path):
+def test_canvas_reads_the_grades(gradebook: Writer, tmp_path: Path):
     """Has the file Canvas's columns, the points possible, and what persons gave?"""
     assert export(gradebook, [LESSON], "canvas", tmp_path / "c.csv") == 2
     head, most, formula, ada = csv.reader(lines(tmp_path / "c.csv"))
@@ -138,7 +139,7 @@ def test_canvas_reads_the_grades(gradebook: Gradebook, tmp_path: Path):
     assert formula[3] == "'=1+1"
 
 
-def test_moodle_reads_the_grades(gradebook: Gradebook, tmp_path: Path):
+def test_moodle_reads_the_grades(gradebook: Writer, tmp_path: Path):
     """Has the file usernames and a column for each lesson?"""
     export(gradebook, [LESSON], "moodle", tmp_path / "m.csv")
     head, _, ada = csv.reader(lines(tmp_path / "m.csv"))

@@ -220,6 +220,9 @@ def test_exercises_are_marked(server: Server, page: Page):
     bar = page.locator(".dropout-exercise .jp-InputArea-editor").first
     width = "e => getComputedStyle(e).borderLeftWidth"
     assert bar.evaluate(width) == "4px"
+    page.locator(".dropout-exercise .cm-content").first.click()
+    expect(page.locator(".jp-Notebook.jp-mod-editMode")).to_have_count(1)
+    assert bar.evaluate(width) == "4px", "gone while it is edited"
     plain = page.locator(".jp-Cell:not(.dropout-exercise) .jp-InputArea-editor").first
     assert plain.evaluate(width) != "4px"
 

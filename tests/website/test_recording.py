@@ -24,6 +24,8 @@ from project import ARTIFACTS
 LESSON = read(SOLUTIONS / "11_bernoulli_masks.py")
 WRONG = "return (rng.random(shape) < p).astype(float)"
 HINT = "p is swapped: it is the probability of dropping, not of keeping."
+TITLE = "Each unit has its own coin, flipped anew at each call with rng"
+"""How the check that says so begins."""
 SIZE = {"width": 860, "height": 600}
 MINUTE = 60_000
 LARGEST = 1_500_000
@@ -64,8 +66,11 @@ class Recording:
 
 
 @pytest.fixture
-def page(project: Path, chromium: str) -> Iterator[Page]:
-    """The lesson in JupyterLab, with nothing beside it."""
+def page(
+    project: Path, chromium: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Page]:
+    """The lesson in JupyterLab, with nothing beside it, and in nobody's own settings."""
+    monkeypatch.setenv("JUPYTERLAB_SETTINGS_DIR", str(tmp_path))
     server = Server(project)
     server.wait()
     with sync_playwright() as playwright:
@@ -102,14 +107,14 @@ def test_the_moving_picture_can_be_made_again(page: Page):
     _show(figure)
     recording.shoot(2500)
 
-    check = _cell(page, "# A mask holds zeros and ones")
+    check = _cell(page, f"# {TITLE}")
     run(check, MINUTE)
     output = check.locator(".jp-OutputArea-output")
     expect(output).to_contain_text(HINT)
     _show(output)
     recording.shoot(4500)
 
-    _show(exercise)
+    _show(exercise := _cell(page, "def bernoulli_mask"))
     exercise.locator(".cm-line", has_text="astype").click()
     page.keyboard.press("Home")
     for _ in range(WRONG.index("<")):
@@ -119,8 +124,9 @@ def test_the_moving_picture_can_be_made_again(page: Page):
     page.keyboard.insert_text(">=")
     recording.shoot(1200)
     _run(exercise)
-    run(check, MINUTE)
-    expect(output.first).to_contain_text("ok: bernoulli_mask")
+    run(_cell(page, f"# {TITLE}"), MINUTE)
+    expect(output.first).to_contain_text(f"✓ {TITLE}")
+    expect(output.first).to_contain_text(re.compile(r"\d of \d points"))
     _show(output.last)
     recording.shoot(2200)
 
@@ -145,7 +151,16 @@ def test_the_moving_picture_can_be_made_again(page: Page):
 
 
 def _cell(page: Page, text: str) -> Locator:
-    return page.locator(".jp-CodeCell", has_text=text).first
+    """The code cell with a text: it is there once it was scrolled to."""
+    cell = page.locator(".jp-CodeCell", has_text=text).first
+    panel = page.locator(".jp-WindowedPanel-outer").first
+    below = panel.evaluate("e => e.scrollHeight") if not cell.count() else 0
+    for place in range(0, below, 300):
+        panel.evaluate("(e, place) => e.scrollTo(0, place)", place)
+        page.evaluate(PAINTED)
+        if cell.count():
+            break
+    return cell
 
 
 def _run(cell: Locator) -> None:

@@ -151,6 +151,18 @@ def test_every_figure_is_there_and_says_what_it_shows(site: Site):
         assert "answers to sliders" in page
 
 
+def test_figures_open_folded(site: Site):
+    """Is the code of each figure folded below its sentence, so that it tells no finding first?"""
+    for lesson in site.lessons:
+        page = (site.folder / f"{lesson.name}.html").read_text(encoding="utf-8")
+        folds = r'<details class="[^"]*hide[^"]*">\s*<summary[^>]*>\s*<p[^>]*>([^<]*)'
+        titles = re.findall(folds, page)
+        folded = [c for c in lesson.cells if c.folded and c.kind in ("setup", "figure")]
+        said = [c.source.partition("\n")[0].lstrip("# ").replace("`", "") for c in folded]
+        assert [html.unescape(title) for title in titles] == said
+        assert not re.search(r"#@title|# \w+, check \d+ of", page), "what is for front ends alone"
+
+
 def test_every_link_leads_somewhere(site: Site):
     """Is each file and each place in a page that a page refers to on the site?"""
     places = {

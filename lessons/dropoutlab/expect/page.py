@@ -40,6 +40,8 @@ MARK = re.compile(
     r" (?P<points>\d+) of (?P<total>\d+) points?\s*\Z"
 )
 """The last line of a check cell."""
+TITLE = re.compile(r"(?<=\n)#@title .*\n?")
+"""The second line of a folded cell, from which Colab takes what it shows of it."""
 DEFINES = re.compile(r"^(?:async +)?(?:def|class) +(\w+)|^(\w+) *(?::[^=\n]+)?=(?!=)", re.MULTILINE)
 """A name that a cell defines at its top level, also where the cell is no Python (yet)."""
 CROSS = "\033[1;38;2;255;255;255;48;2;183;28;28m ✗ \033[0m"
@@ -54,9 +56,15 @@ def mark(name: str, number: int, checks: int, points: int, total: int, hidden: b
     return f"# {name}, check {number} of {checks}{kind}: {_points(points, total)}"
 
 
+def titled(source: str) -> str:
+    """A folded cell with its first line, a comment, once more: as the title of a form in Colab."""
+    first, _, rest = source.partition("\n")
+    return f"{first}\n#@title {first.lstrip('# ')}\n{rest}"
+
+
 def unmarked(source: str) -> str:
-    """A check without that line."""
-    return MARK.sub("", source)
+    """A cell without what the build wrote into it for front ends: that line and the title."""
+    return TITLE.sub("", MARK.sub("", source), count=1)
 
 
 def _points(points: int, total: int) -> str:

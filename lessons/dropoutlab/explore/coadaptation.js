@@ -1,5 +1,5 @@
-const LEANS = [213, 94, 0], BACKS = [0, 114, 178], INK = [20, 20, 20], PINK = [170, 60, 130];
-const TILE = 36, EDGE = 3, CROP = 2, IMAGE = 84;  // features lose their empty rim
+const LEANS = [213, 94, 0], BACKS = [0, 114, 178], INK = [20, 20, 20];
+const TILE = 30, EDGE = 3, CROP = 2, IMAGE = 62;  // features lose their empty rim
 
 function unpack(model) {
   const n = model.get("units"), side = model.get("side"), pixels = side * side;
@@ -13,7 +13,8 @@ function unpack(model) {
     V: take(n * pixels), a: take(n), W: take(n * pixels), b: take(pixels),
     c: take(1)[0], g: take(n), Q: take(n * n), effects: take(n), I: take(n * n),
   });
-  return { n, side, pixels, nets: [net(), net()], examples: floats.subarray(at) };
+  const nets = model.get("names").map(net);
+  return { n, side, pixels, nets, examples: floats.subarray(at) };
 }
 
 // The forward pass: relu(V x + a), some units removed, then W and b.
@@ -39,20 +40,26 @@ function meanError({ n }, net, kept) {
   return sum;
 }
 
-function strongest({ n }, net, unit) {
-  let best = unit ? 0 : 1;
-  const pull = net.I.subarray(unit * n, (unit + 1) * n).map(Math.abs);
-  pull.forEach((v, j) => { if (j !== unit && v > pull[best]) best = j; });
-  return best;
+// What unit i costs as things are: the error without it, less the error with it.
+function costNow(data, net, kept, i) {
+  const without = Uint8Array.from(kept), present = Uint8Array.from(kept);
+  without[i] = 0;
+  present[i] = 1;
+  return meanError(data, net, without) - meanError(data, net, present);
 }
 
 const mix = (t, color) => color.map((c) => 255 + t * (c - 255));
+const grey = (v) => Array(3).fill(v > 0 ? 165 - 150 * v : 165 - 90 * v);  // 1 adds ink, -1 takes it
+const signed = (v) => (v < 0 ? "" : "+") + v.toFixed(3);
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+const filled = (text, values) => text.replace(/{(\w+)}/g, (_, name) => values[name]);
 
-function stamp(side, shade) {  // a small canvas, one pixel for each of the image's
+function stamp(width, height, shade) {  // a small canvas, one pixel for each of the image's
   const tile = document.createElement("canvas");
-  tile.width = tile.height = side;
-  const context = tile.getContext("2d"), image = context.createImageData(side, side);
-  for (let q = 0; q < side * side; q++) image.data.set([...shade(q), 255], 4 * q);
+  tile.width = width;
+  tile.height = height;
+  const context = tile.getContext("2d"), image = context.createImageData(width, height);
+  for (let q = 0; q < width * height; q++) image.data.set([...shade(q), 255], 4 * q);
   context.putImageData(image, 0, 0);
   return tile;
 }
@@ -85,55 +92,63 @@ function render({ model, el }) {
     return;
   }
   const data = unpack(model), { n, side, pixels } = data, across = Math.round(Math.sqrt(n));
-  const row = element("div", figure, "", "pair");
-  const key = element("p", figure, "", "key");
-  key.innerHTML = `Click a unit to remove it, or to put it back (arrow keys and space bar do
-    the same). Its partners: <b class="leans">leaning: worth less without it</b>
-    <b class="backs">backing up: worth more without it</b> `;
-  const restore = element("button", key, "Restore all units");
+  const names = model.get("names"), steps = model.get("situations"), say = model.get("sentences");
+  const tour = element("div", figure, "", "tour");
+  const back = element("button", tour, "Back"), next = element("button", tour, "Next");
+  const place = element("span", tour), restore = element("button", tour, "Restore all units");
+  const looked = element("p", figure, "", "look");
+  const row = element("div", figure, "", "nets");
   const caption = element("figcaption", figure);
   caption.setAttribute("aria-live", "polite");
+  const key = element("p", figure, "", "key");
+  key.innerHTML = `A click removes a unit or puts it back (arrow keys and space bar do the same).
+    The first to go has the black frame. Its partners: <b class="leans">leaning: worth less
+    without it</b> <b class="backs">backing up: worth more without it</b>
+    <br>Features: takes ink away <canvas></canvas> adds ink`;
+  sharp(key.querySelector("canvas"), 90, 12).drawImage(
+    stamp(90, 1, (q) => grey(q / 44.5 - 1)), 0, 0, 90, 12);
 
   let largest = 0;
   for (const { I } of data.nets) for (const v of I) largest = Math.max(largest, Math.abs(v));
-  const names = ["Trained without dropout", "Trained with dropout, p = 0.5"];
+  const ceiling = 1.4 * Math.max(...data.nets.map((net) => net.c));
   const panels = data.nets.map((net, which) => {
     const section = element("section", row);
     element("h4", section, names[which]);
-    const body = element("div", section, "", "body"), grid = element("canvas", body);
+    const grid = element("canvas", section);
     grid.tabIndex = 0;
     grid.setAttribute("role", "application");
     grid.setAttribute("aria-label", `${names[which]}: ${n} hidden units. ` +
       "The arrow keys choose a unit, the space bar removes it or puts it back.");
-    const column = element("div", body, "", "column");
-    element("span", column, "Input");
-    const input = element("canvas", column);
-    element("span", column, "Output");
-    const output = element("canvas", column);
+    const body = element("div", section, "", "body");
+    const input = element("canvas", body);
+    element("span", body, "→");
+    const output = element("canvas", body);
     for (const image of [input, output]) image.setAttribute("role", "img");
-    const numbers = element("p", section, "", "numbers");
-    const bar = element("div", element("div", section, "", "track"), "", "bar");
+    const numbers = element("p", body, "", "numbers");
+    const track = element("div", section, "", "track");
+    const bar = element("div", track, "", "bar");
+    const whole = meanError(data, net, new Uint8Array(n).fill(1));
+    element("div", track, "", "whole").style.left = 100 * whole / ceiling + "%";
     const tiles = Array.from({ length: n }, (_, i) => {
       const feature = net.W.subarray(i * pixels, (i + 1) * pixels);
       const top = Math.max(...feature.map(Math.abs)) || 1;
-      return stamp(side, (q) => mix(Math.abs(feature[q]) / top,
-                                    feature[q] > 0 ? INK : PINK));
+      return stamp(side, side, (q) => grey(feature[q] / top));
     });
-    return { net, grid, input, output, numbers, bar, tiles };
+    return { net, grid, input, output, numbers, bar, tiles, whole, cursor: -1 };
   });
-  const ceiling = Math.max(...data.nets.map((net) => net.c));
 
   function paint() {
-    const unit = model.get("unit"), kept = new Uint8Array(n).fill(1);
-    for (const i of model.get("removed")) kept[i] = 0;
-    const digit = model.get("digit");
+    const digit = model.get("digit"), step = model.get("step"), told = [];
     const x = data.examples.subarray(digit * pixels, (digit + 1) * pixels);
-    const values = { n, unit, k: n - kept.reduce((sum, v) => sum + v, 0) };
-    panels.forEach(({ net, grid, input, output, numbers, bar, tiles }, which) => {
+    const now = { removed: model.get("removed"), focus: model.get("focus") };
+    const there = same(now.removed, steps[step].removed) && same(now.focus, steps[step].focus);
+    panels.forEach(({ net, grid, input, output, numbers, bar, tiles, whole, cursor }, which) => {
+      const unit = now.focus[which], kept = new Uint8Array(n).fill(1);
+      for (const i of now.removed[which]) kept[i] = 0;
       const context = sharp(grid, across * TILE, across * TILE);
       for (let i = 0; i < n; i++) {
         const left = TILE * (i % across), top = TILE * Math.floor(i / across);
-        context.globalAlpha = kept[i] ? 1 : 0.18;
+        context.globalAlpha = kept[i] ? 1 : 0.2;
         context.drawImage(tiles[i], CROP, CROP, side - 2 * CROP, side - 2 * CROP,
                           left + EDGE, top + EDGE, TILE - 2 * EDGE, TILE - 2 * EDGE);
         context.globalAlpha = 1;
@@ -155,59 +170,89 @@ function render({ model, el }) {
           context.lineWidth = width;
           context.strokeRect(left + width / 2, top + width / 2, TILE - width, TILE - width);
         }
+        if (i === cursor) {
+          context.strokeStyle = `rgb(${INK})`;
+          context.lineWidth = 1;
+          context.setLineDash([2, 2]);
+          context.strokeRect(left + 4.5, top + 4.5, TILE - 9, TILE - 9);
+          context.setLineDash([]);
+        }
       }
       const out = forward(data, net, x, kept);
       const ink = (image) => (q) => mix(Math.min(1, Math.max(0, image[q])), INK);
-      sharp(input, IMAGE, IMAGE).drawImage(stamp(side, ink(x)), 0, 0, IMAGE, IMAGE);
-      sharp(output, IMAGE, IMAGE).drawImage(stamp(side, ink(out)), 0, 0, IMAGE, IMAGE);
-      let own = 0;
-      for (let q = 0; q < pixels; q++) own += (out[q] - x[q]) ** 2;
+      sharp(input, IMAGE, IMAGE).drawImage(stamp(side, side, ink(x)), 0, 0, IMAGE, IMAGE);
+      sharp(output, IMAGE, IMAGE).drawImage(stamp(side, side, ink(out)), 0, 0, IMAGE, IMAGE);
       input.setAttribute("aria-label", `Input: an image of a ${digit}`);
-      output.setAttribute("aria-label", `Output, squared error ${own.toFixed(2)}`);
-      const error = meanError(data, net, kept), best = strongest(data, net, unit);
-      const whole = meanError(data, net, new Uint8Array(n).fill(1));
-      numbers.textContent = `Error: ${own.toFixed(2)} here, ${error.toFixed(2)} on average`;
-      bar.style.width = Math.min(100, 100 * error / (1.4 * ceiling)) + "%";
-      const pull = net.I[unit * n + best];
-      Object.assign(values, {
-        ["error" + which]: error.toFixed(2), ["whole" + which]: whole.toFixed(2),
-        ["effect" + which]: net.effects[unit].toFixed(2), ["partner" + which]: best,
-        ["strength" + which]: (pull < 0 ? "" : "+") + pull.toFixed(3),
-      });
+      output.setAttribute("aria-label", `Output of the network ${names[which]}`);
+      const error = meanError(data, net, kept), pull = net.I.subarray(unit * n, (unit + 1) * n);
+      const lean = pull.indexOf(Math.min(...pull)), back = pull.indexOf(Math.max(...pull));
+      const gone = n - kept.reduce((sum, v) => sum + v, 0);
+      const others = gone - (kept[unit] ? 0 : 1);
+      const values = {
+        name: names[which], k: gone, n, unit, lean, back, error: error.toFixed(2),
+        whole: whole.toFixed(2), ratio: (error / whole).toFixed(2),
+        alone: net.effects[unit].toFixed(3), now: costNow(data, net, kept, unit).toFixed(3),
+        leaning: signed(pull[lean]), backing: signed(pull[back]),
+      };
+      told.push(filled(say.error, values) + filled(others ? say.now : say.alone, values));
+      numbers.textContent = filled(say.short, values);
+      bar.style.width = Math.min(100, 100 * error / ceiling) + "%";
     });
-    caption.textContent = model.get("template").replace(/{(\w+)}/g, (_, name) => values[name]);
+    place.textContent = `${step + 1} of ${steps.length}: ${steps[step].title}`;
+    looked.textContent = there ? steps[step].says : say.free;
+    caption.replaceChildren();
+    for (const words of told) element("div", caption, words);
+    back.disabled = step === 0 && there;
+    next.disabled = step === steps.length - 1 && there;
     for (const canvas of figure.querySelectorAll("canvas"))
       canvas.dispatchEvent(new Event("load"));
   }
 
-  function toggle(unit) {
-    const gone = new Set(model.get("removed"));
-    if (!gone.delete(unit)) gone.add(unit);
-    model.set("unit", unit);
-    model.set("removed", [...gone].sort((a, b) => a - b));
+  function go(step) {
+    const to = Math.min(steps.length - 1, Math.max(0, step));
+    model.set("step", to);
+    model.set("removed", steps[to].removed);
+    model.set("focus", steps[to].focus);
     model.save_changes();
   }
 
-  for (const { grid } of panels) {
+  function toggle(which, unit) {
+    const removed = model.get("removed").map((units) => [...units]);
+    const gone = new Set(removed[which]);
+    if (!gone.size)  // the first to go stays in focus, whichever is clicked next
+      model.set("focus", model.get("focus").map((f, w) => (w === which ? unit : f)));
+    if (!gone.delete(unit)) gone.add(unit);
+    removed[which] = [...gone].sort((a, b) => a - b);
+    model.set("removed", removed);
+    model.save_changes();
+  }
+
+  panels.forEach((panel, which) => {
+    const { grid } = panel;
     grid.addEventListener("pointerdown", (event) => {
       const box = grid.getBoundingClientRect();
       const column = Math.floor(across * (event.clientX - box.left) / box.width);
       const line = Math.floor(across * (event.clientY - box.top) / box.height);
-      toggle(Math.min(n - 1, Math.max(0, line * across + column)));
+      panel.cursor = Math.min(n - 1, Math.max(0, line * across + column));
+      toggle(which, panel.cursor);
     });
     grid.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across };
-      const unit = model.get("unit");
+      const at = panel.cursor < 0 ? model.get("focus")[which] : panel.cursor;
       if (event.key in step) {
-        model.set("unit", Math.min(n - 1, Math.max(0, unit + step[event.key])));
-        model.save_changes();
-      } else if (event.key === " " || event.key === "Enter") toggle(unit);
-      else return;
+        panel.cursor = Math.min(n - 1, Math.max(0, at + step[event.key]));
+        soon();
+      } else if (event.key === " " || event.key === "Enter") {
+        panel.cursor = at;
+        toggle(which, at);
+      } else return;
       event.preventDefault();
       event.stopPropagation();  // Jupyter would move to another cell
     });
-  }
-  restore.addEventListener("click", () => { model.set("removed", []); model.save_changes(); });
+  });
+  back.addEventListener("click", () => go(model.get("step") - 1));
+  next.addEventListener("click", () => go(model.get("step") + 1));
+  restore.addEventListener("click", () => go(0));
 
   let asked = false;
   const soon = () => {  // several changes at once need one repaint
@@ -215,7 +260,7 @@ function render({ model, el }) {
     asked = true;
     queueMicrotask(() => { asked = false; paint(); });
   };
-  const watched = "change:removed change:unit change:digit";
+  const watched = "change:removed change:focus change:digit change:step";
   model.on(watched, soon);
   paint();
   return () => model.off(watched, soon);

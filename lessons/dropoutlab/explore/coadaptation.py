@@ -1,9 +1,10 @@
-"""Co-adaptation: two trained autoencoders side by side, whose hidden units can be removed."""
+"""Co-adaptation: three trained autoencoders side by side, whose hidden units can be removed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import anywidget
 import numpy as np
@@ -14,39 +15,53 @@ from dropoutlab import autoencoder, expect, plot
 from dropoutlab.autoencoder import SIDE, UNITS, Autoencoder
 from dropoutlab.explore.explorer import Still, slider, source
 
-SAYS = (
-    "{k} of {n} units removed: the error per test image is {error0} without dropout "
-    "(whole: {whole0}) and {error1} with dropout (whole: {whole1}). "
-    "Unit {unit} costs {effect0} without dropout, and its strongest partner is unit {partner0} "
-    "({strength0}); with dropout {effect1}, and unit {partner1} ({strength1})."
-)
-"""The sentence below the picture, filled in by Python here and by JavaScript in the browser."""
-LEANS, BACKS, INK, PINK = (
-    np.array([[213, 94, 0], [0, 114, 178], [20, 20, 20], [170, 60, 130]]) / 255
-)
+SHOWN = "without dropout", "with dropout", "with L2"
+"""The kinds of network, one of each; the last redraws as badly, whole, as the one before."""
+SENTENCES = {
+    "error": "{name}: {k} of {n} units removed, error {error}, {ratio} times that of the whole "
+    "network ({whole}). ",
+    "alone": "Unit {unit} costs {alone} alone; it leans most on unit {lean} ({leaning}), and unit "
+    "{back} backs it up most ({backing}).",
+    "now": "Unit {unit} costs {now} now, {alone} alone.",
+    "short": "whole: {whole}\nnow: {error}\nratio: {ratio}",
+    "free": "Your own choice. In each network, compare what the unit with the black frame costs "
+    "now with what it costs alone. Less now: it leaned on those that are gone. More now: they "
+    "backed it up.",
+}
+"""What is said, filled in by Python here and by JavaScript in the browser."""
+LEANS, BACKS, INK = np.array([[213, 94, 0], [0, 114, 178], [20, 20, 20]]) / 255
+MANY = 20  # units removed in the last situation
 
 
 @dataclass(frozen=True)
 class _Side:
-    """One of the two networks, its units sorted by what their removal costs."""
+    """One of the networks, its units sorted by what their removal costs."""
 
+    name: str
     net: Autoencoder
     quadratic: tuple[float, np.ndarray, np.ndarray]
     effects: np.ndarray
     interactions: np.ndarray
 
     @classmethod
-    def of(cls, net: Autoencoder, X: np.ndarray, effects: Callable, pairs: Callable) -> _Side:
+    def of(
+        cls, name: str, net: Autoencoder, X: np.ndarray, effects: Callable, pairs: Callable
+    ) -> _Side:
         loss = net.loss(X)
         costs = np.array(effects(loss, UNITS), float).reshape(UNITS)
         order = np.argsort(-costs, kind="stable")
         matrix = np.array(pairs(loss, UNITS), float).reshape(UNITS, UNITS)[np.ix_(order, order)]
         net = Autoencoder(net.V[order], net.a[order], net.W[order], net.b)
-        return cls(net, net.quadratic(X), costs[order], matrix)
+        return cls(name, net, net.quadratic(X), costs[order], matrix)
 
     def error(self, kept: np.ndarray) -> float:
         c, g, Q = self.quadratic
         return float(c + kept @ (Q @ kept - 2 * g))
+
+    def pair(self, sign: int) -> list[int]:
+        """The two units that lean most (-1) or back each other up most (+1), the costlier first."""
+        pull = sign * np.triu(self.interactions, 1)
+        return [int(i) for i in np.unravel_index(np.argmax(pull), pull.shape)]
 
     def packed(self) -> list[np.ndarray]:
         """What the browser needs, in the order in which it unpacks it."""
@@ -55,159 +70,240 @@ class _Side:
         return [net.V, net.a, net.W, net.b, np.array([c]), g, Q, self.effects, self.interactions]
 
 
-class Networks(anywidget.AnyWidget):
-    """Two networks drawn by the browser, which removes units without asking Python.
+def situations(sides: list[_Side], random: list[int]) -> list[dict[str, Any]]:
+    """What to step through: which units are gone and in focus in each network, and what to see."""
+    start = {"removed": [[] for _ in sides], "focus": [0 for _ in sides]}
+    steps = [
+        start
+        | {
+            "title": "three whole networks",
+            "says": "Nothing is removed. The network without dropout redraws best; that with L2 "
+            "was made as bad as that with dropout. In which of the three can you tell what a "
+            "single unit draws?",
+        }
+    ]
+    for sign, does, frame in (-1, "leans", "orange"), (1, "backs up", "blue"):
+        pairs = [side.pair(sign) for side in sides]
+        focus = [pair[0] for pair in pairs]
+        steps += [
+            {
+                "title": f"a pair that {does}, the first unit gone",
+                "says": f"The unit with the black frame is gone. Look for its thickest {frame} "
+                "frame, the partner that goes next, and remember what the unit costs alone.",
+                "removed": [[unit] for unit in focus],
+                "focus": focus,
+            },
+            {
+                "title": f"a pair that {does}, both gone",
+                "says": "Its partner is gone as well. Does the unit cost more or less now than "
+                "alone? In which network does that make the largest difference?",
+                "removed": [sorted(pair) for pair in pairs],
+                "focus": focus,
+            },
+        ]
+    return [
+        *steps,
+        start
+        | {
+            "title": f"{MANY} random units gone",
+            "says": f"The same {MANY} ranks are gone in all three. Compare the ratios. Dropout and "
+            "L2 began with the same error: how far apart are they now? Try other digits, and "
+            "remove more.",
+            "removed": [random[:] for _ in sides],
+        },
+    ]
 
-    `removed` holds the numbers of removed units, `unit` the one whose partners are lit, and
-    `digit` the example; setting one redraws, and a click or a key sets it.
+
+class Networks(anywidget.AnyWidget):
+    """Networks drawn by the browser, which removes units without asking Python.
+
+    For each network, `removed` holds the numbers of removed units and `focus` the unit whose
+    partners are lit; `digit` is the example, `step` the situation. Setting one redraws, and a
+    click or a key sets it.
     """
 
     packed = traitlets.Bytes().tag(sync=True)  # float32, see _Side.packed; then the examples
-    removed = traitlets.List(traitlets.Int()).tag(sync=True)
-    unit = traitlets.Int().tag(sync=True)
+    names = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    removed = traitlets.List(traitlets.List(traitlets.Int())).tag(sync=True)
+    focus = traitlets.List(traitlets.Int()).tag(sync=True)
+    step = traitlets.Int().tag(sync=True)
+    situations = traitlets.List(traitlets.Dict()).tag(sync=True)
+    sentences = traitlets.Dict(SENTENCES).tag(sync=True)
     digit = traitlets.Int().tag(sync=True)
     units = traitlets.Int(UNITS).tag(sync=True)
     side = traitlets.Int(SIDE).tag(sync=True)
     width = traitlets.Int(860).tag(sync=True)
-    template = traitlets.Unicode(SAYS).tag(sync=True)
     trouble = traitlets.Unicode().tag(sync=True)
 
     def __init__(
-        self, pair: list[_Side], examples: np.ndarray, trouble: str = "", **values: object
+        self, sides: list[_Side], examples: np.ndarray, trouble: str = "", **values: object
     ):
-        parts = [part for side in pair for part in side.packed()] + [examples]
-        flat = np.concatenate([part.ravel() for part in parts]) if pair else np.zeros(0)
-        super().__init__(packed=flat.astype("<f4").tobytes(), trouble=trouble, **values)
-        self._pair, self._examples = pair, examples
+        parts = [part for side in sides for part in side.packed()] + [examples]
+        flat = np.concatenate([part.ravel() for part in parts]) if sides else np.zeros(0)
+        names = [side.name[0].upper() + side.name[1:] for side in sides]
+        super().__init__(
+            packed=flat.astype("<f4").tobytes(), names=names, trouble=trouble, **values
+        )
+        self._sides, self._examples = sides, examples
 
     @property
     def says(self) -> str:
-        """What is seen, in a sentence with numbers."""
+        """What is seen, in sentences with numbers."""
         if self.trouble:
             return self.trouble
-        return describe(self._pair, self.removed, self.unit)
+        each = zip(self._sides, self.names, self.removed, self.focus, strict=True)
+        return " ".join(describe(*one) for one in each)
 
     @property
     def png(self) -> bytes:
         """A still picture of the same, for where nothing can be clicked."""
-        figure = Figure(figsize=(self.width / 96, 3.7))
-        if not self.trouble:
-            draw(figure, self._pair, self._examples, self.removed, self.unit, self.digit)
+        figure = Figure(figsize=(self.width / 96, 4.1))
+        for which, side in enumerate(self._sides):
+            focus, removed = self.focus[which], self.removed[which]
+            draw(figure, which, side, self._examples[self.digit], removed, focus, self._largest)
         return plot.png(figure, dpi=115)
+
+    @property
+    def _largest(self) -> float:
+        return max(float(np.abs(side.interactions).max()) for side in self._sides) or 1
 
     _esm = source("coadaptation.js")
     _css = source("coadaptation.css")
 
 
-def describe(pair: list[_Side], removed: list[int], unit: int) -> str:
-    """The sentence for these networks without the `removed` units, around one `unit`."""
+def _kept(removed: list[int]) -> np.ndarray:
     kept = np.ones(UNITS)
     kept[list(removed)] = 0
-    numbers: dict[str, int | str] = {"k": UNITS - int(kept.sum()), "n": UNITS, "unit": unit}
-    for which, side in enumerate(pair):
-        pull = np.delete(side.interactions[unit], unit)
-        best = int(np.argmax(np.abs(pull)))
-        numbers |= {
-            f"error{which}": f"{side.error(kept):.2f}",
-            f"whole{which}": f"{side.error(np.ones(UNITS)):.2f}",
-            f"effect{which}": f"{side.effects[unit]:.2f}",
-            f"partner{which}": best + (best >= unit),
-            f"strength{which}": f"{pull[best]:+.3f}",
-        }
-    return SAYS.format(**numbers)
+    return kept
+
+
+def describe(side: _Side, name: str, removed: list[int], unit: int) -> str:
+    """The sentences for a network without the `removed` units, around one `unit`."""
+    kept, pull = _kept(removed), side.interactions[unit].copy()
+    without, present = kept.copy(), kept.copy()
+    without[unit], present[unit] = 0, 1
+    lean, back = int(np.argmin(pull)), int(np.argmax(pull))
+    error, whole = side.error(kept), side.error(np.ones(UNITS))
+    values: dict[str, int | str] = {
+        "name": name, "k": len(removed), "n": UNITS, "unit": unit, "lean": lean, "back": back,
+        "error": f"{error:.2f}", "whole": f"{whole:.2f}", "ratio": f"{error / whole:.2f}",
+        "alone": f"{side.effects[unit]:.3f}",
+        "leaning": f"{pull[lean]:+.3f}", "backing": f"{pull[back]:+.3f}",
+        "now": f"{side.error(without) - side.error(present):.3f}",
+    }  # fmt: skip
+    about = "now" if set(removed) - {unit} else "alone"
+    return (SENTENCES["error"] + SENTENCES[about]).format(**values)
 
 
 def draw(
     figure: Figure,
-    pair: list[_Side],
-    examples: np.ndarray,
+    which: int,
+    side: _Side,
+    x: np.ndarray,
     removed: list[int],
     unit: int,
-    digit: int,
+    largest: float,
 ) -> None:
-    """The picture that the browser draws, without its frame: features, input and output."""
-    kept = np.ones(UNITS)
-    kept[list(removed)] = 0
-    largest = max(float(np.abs(side.interactions).max()) for side in pair) or 1
-    x, across = examples[digit], int(UNITS**0.5)
-    tile, edge, crop = 36, 3, slice(2, -2)  # as in the browser
-    titles = ("Trained without dropout", "Trained with dropout, p = 0.5")
-    for which, (side, title) in enumerate(zip(pair, titles, strict=True)):
-        sheet = np.ones((across * tile, across * tile, 3))
-        features = side.net.W.reshape(UNITS, SIDE, SIDE)
-        for i, feature in enumerate(features):
-            row, column = divmod(i, across)
-            spot = sheet[row * tile : (row + 1) * tile, column * tile : (column + 1) * tile]
-            pull = side.interactions[unit, i]
-            strength = np.sqrt(abs(pull) / largest)
-            if i == unit or strength > 0.05:
-                frame = LEANS if pull < 0 else BACKS
-                spot[:] = INK if i == unit else 1 - min(1, 0.1 + strength) * (1 - frame)
-                rim = edge if i == unit else round(1 + (edge - 1) * strength)
-                spot[rim:-rim, rim:-rim] = 1
-            ink = (feature / (np.abs(feature).max() or 1))[crop, crop]
-            ink = np.kron(ink, np.ones((3, 3)))[..., None]
-            color = np.where(ink > 0, INK, PINK)
-            spot[edge:-edge, edge:-edge] = 1 - (1 if kept[i] else 0.18) * np.abs(ink) * (1 - color)
-            if not kept[i]:
-                cross = np.arange(8, tile - 8)
-                for shift in (0, 1):
-                    spot[cross, cross + shift] = spot[cross, tile - 1 - cross - shift] = 0.54
-        left = figure.add_axes((0.01 + 0.5 * which, 0.09, 0.33, 0.8))
-        left.imshow(sheet, interpolation="nearest")
-        left.set_axis_off()
-        left.set_title(title)
-        y = side.net.output(side.net.hidden(x[None]) * kept)[0]
-        strip = np.ones((2 * SIDE + 4, SIDE))
-        strip[:SIDE], strip[-SIDE:] = 1 - x.reshape(SIDE, SIDE), 1 - y.reshape(SIDE, SIDE)
-        right = figure.add_axes((0.35 + 0.5 * which, 0.2, 0.13, 0.69))
-        right.imshow(strip, cmap="gray", vmin=0, vmax=1)
-        right.set_axis_off()
-        right.set_title("Input, output", fontsize=10)
-        error = f"Error: {((y - x) ** 2).sum():.2f} here, {side.error(kept):.2f} on average"
-        left.text(0, across * tile + 4, error, va="top")
+    """A network as the browser draws it: its features in their frames, input and output."""
+    kept, across = _kept(removed), int(UNITS**0.5)
+    tile, edge, crop = 36, 3, slice(2, -2)
+    sheet = np.ones((across * tile, across * tile, 3))
+    for i, feature in enumerate(side.net.W.reshape(UNITS, SIDE, SIDE)):
+        row, column = divmod(i, across)
+        spot = sheet[row * tile : (row + 1) * tile, column * tile : (column + 1) * tile]
+        pull = side.interactions[unit, i]
+        strength = np.sqrt(abs(pull) / largest)
+        if i == unit or strength > 0.05:
+            frame = LEANS if pull < 0 else BACKS
+            spot[:] = INK if i == unit else 1 - min(1, 0.1 + strength) * (1 - frame)
+            rim = edge if i == unit else round(1 + (edge - 1) * strength)
+            spot[rim:-rim, rim:-rim] = 1
+        v = np.kron((feature / (np.abs(feature).max() or 1))[crop, crop], np.ones((3, 3)))
+        grey = (165 - np.where(v > 0, 150, 90) * v)[..., None] / 255
+        spot[edge:-edge, edge:-edge] = 1 - (1 if kept[i] else 0.2) * (1 - grey)
+        if not kept[i]:
+            cross = np.arange(8, tile - 8)
+            for shift in (0, 1):
+                spot[cross, cross + shift] = spot[cross, tile - 1 - cross - shift] = 0.54
+    start = 0.01 + 0.335 * which
+    above = figure.add_axes((start, 0.28, 0.31, 0.64))
+    above.imshow(sheet, interpolation="nearest")
+    above.set_axis_off()
+    above.set_title(side.name[0].upper() + side.name[1:])
+    y = side.net.output(side.net.hidden(x[None]) * kept)[0]
+    strip = np.ones((SIDE, 2 * SIDE + 4))
+    strip[:, :SIDE], strip[:, -SIDE:] = 1 - x.reshape(SIDE, SIDE), 1 - y.reshape(SIDE, SIDE)
+    below = figure.add_axes((start + 0.02, 0.04, 0.16, 0.2))
+    below.imshow(strip, cmap="gray", vmin=0, vmax=1)
+    below.set_axis_off()
+    error, whole = side.error(kept), side.error(np.ones(UNITS))
+    told = SENTENCES["short"].format(
+        whole=f"{whole:.2f}", error=f"{error:.2f}", ratio=f"{error / whole:.2f}"
+    )
+    figure.text(start + 0.2, 0.14, told, va="center", fontsize=9)
 
 
 class Coadaptation(Still):
-    """Sliders above the two networks. `controls` names them; `picture` is the networks."""
+    """Sliders above the networks. `controls` names them; `picture` is the networks."""
 
     def __init__(self, ablation_effect: Callable, interaction_matrix: Callable):
-        test, labels = autoencoder.images()[1:]
+        test, labels = autoencoder.images()
         examples = np.array([test[labels == digit][0] for digit in range(10)])
-        pair: list[_Side] = []
+        random = np.random.default_rng(8).permutation(UNITS)
+        sides: list[_Side] = []
         trouble = ""
         try:
-            for nets in autoencoder.trained():
-                pair.append(_Side.of(nets[0], test, ablation_effect, interaction_matrix))
+            for name in SHOWN:
+                net = autoencoder.trained()[name][0]
+                sides.append(_Side.of(name, net, test, ablation_effect, interaction_matrix))
         except Exception as error:  # the learner's functions run here
-            pair, trouble = [], f"Your function stopped with {type(error).__name__}: {error}"
+            sides, trouble = [], f"Your function stopped with {type(error).__name__}: {error}"
             if expect.unwritten(error):
                 trouble = "Not written yet: write the exercises above, run their cells, then this."
-        self._order = np.random.default_rng(8).permutation(UNITS)
+        steps = situations(sides, sorted(random[:MANY].tolist()))
+        self._order = random
         self.controls = {
-            "count": slider("remove at random", 8, 0, UNITS, 1),
-            "unit": slider("unit whose partners are lit", 0, 0, UNITS - 1, 1),
+            "step": slider("step", 0, 0, len(steps) - 1, 1),
+            "count": slider("remove at random, in all", 0, 0, UNITS, 1),
+            "focus": slider("unit in focus, in all", 0, 0, UNITS - 1, 1),
             "digit": slider("digit", 3, 0, 9, 1),
         }
-        self.picture = Networks(pair, examples, trouble, digit=3, removed=self._random(8))
+        self.picture = Networks(
+            sides, examples, trouble, digit=3, situations=steps,
+            removed=steps[0]["removed"], focus=steps[0]["focus"],
+        )  # fmt: skip
+        self.controls["step"].observe(self._go, names="value")
         self.controls["count"].observe(self._remove, names="value")
-        self.picture.observe(self._count, names="removed")
-        for name in ("unit", "digit"):
-            traitlets.link((self.controls[name], "value"), (self.picture, name))
+        self.controls["focus"].observe(self._look, names="value")
+        self.picture.observe(self._follow, names=["step", "removed", "focus"])
+        traitlets.link((self.controls["digit"], "value"), (self.picture, "digit"))
         super().__init__([*self.controls.values(), self.picture])
 
-    def _random(self, count: int) -> list[int]:
-        """The first `count` units of one random order: a larger set holds each smaller one."""
-        return sorted(self._order[:count].tolist())
+    def _go(self, change: dict) -> None:
+        if change["new"] != self.picture.step:  # else the browser went there
+            there = self.picture.situations[change["new"]]
+            with self.picture.hold_sync():
+                self.picture.step = change["new"]
+                self.picture.removed, self.picture.focus = there["removed"], there["focus"]
 
     def _remove(self, change: dict) -> None:
-        if change["new"] != len(self.picture.removed):
-            self.picture.removed = self._random(change["new"])
+        """The first units of one random order: a larger set holds each smaller one."""
+        if self.picture.removed and change["new"] != len(self.picture.removed[0]):
+            gone = sorted(self._order[: change["new"]].tolist())
+            self.picture.removed = [gone[:] for _ in self.picture.removed]
 
-    def _count(self, change: dict) -> None:
-        self.controls["count"].value = len(change["new"])
+    def _look(self, change: dict) -> None:
+        if self.picture.focus and change["new"] != self.picture.focus[0]:
+            self.picture.focus = [change["new"]] * len(self.picture.focus)
+
+    def _follow(self, change: dict) -> None:
+        """Let the sliders show what was done with a click or a button."""
+        self.controls["step"].value = self.picture.step
+        if self.picture.removed:
+            self.controls["count"].value = len(self.picture.removed[0])
+            self.controls["focus"].value = self.picture.focus[0]
 
 
 def coadaptation(ablation_effect: Callable, interaction_matrix: Callable) -> Coadaptation:
-    """Explore two networks unit by unit; units removed at random, unit in focus, digit."""
+    """Explore three networks unit by unit: situations to step through, units, focus, digit."""
     return Coadaptation(ablation_effect, interaction_matrix)

@@ -51,6 +51,7 @@
         autoStart: true,
         requires: [INotebookTracker, IRenderMimeRegistry],
         activate: (_, tracker, rendermime) => {
+          tracker.forEach((panel) => watch(tracker, panel));  // what was open before
           tracker.widgetAdded.connect(watch);
           describe(rendermime);
         },

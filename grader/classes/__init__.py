@@ -1,0 +1,1 @@
+"""Classes without a hub: learners hand in through Moodle, Canvas, Gradescope or a git host."""

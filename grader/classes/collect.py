@@ -1,0 +1,183 @@
+"""Take in what a class has handed in elsewhere: `python3 grader collect 13 --from moodle ZIP`.
+
+Leaves `submitted/ID/NN_topic/NN_topic.ipynb`, nbgrader's own layout, and in the gradebook each
+learner's name and the number by which the system knows them, with which `export` goes back.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from grader.authoring.lesson import Lesson
+from grader.classes import download
+from grader.classes.download import Participant, Unread, Upload
+from grader.course import STAMP
+from grader.errors import CourseError
+from grader.grading.folders import ClassFolder, is_of, write_whole
+from grader.grading.gradebook import Writer
+from grader.isolation.text import plain
+
+LONGEST = 100
+"""Signs of a learner's ID, at most; a gradebook holds 128."""
+ALL = 4 << 30
+"""Bytes that are taken from one download, at most."""
+
+
+@dataclass
+class Collected:
+    """What became of a download."""
+
+    new: list[str] = field(default_factory=list)
+    newer: list[str] = field(default_factory=list)
+    """Whose submission took the place of an earlier one."""
+    same: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    """A sentence for whatever a person should look at."""
+
+
+def collect(
+    lesson: Lesson, source: Path, origin: str, place: Path, book: Writer, sheet: Path | None = None
+) -> Collected:
+    """Take the submissions of a lesson from a download into the class folder `place`."""
+    people = download.worksheet(sheet) if sheet else {}
+    done, room = Collected(), ALL
+    with download.opened(source, origin, lesson.name) as (uploads, odd):
+        done.remarks += odd
+        if not uploads and origin == "git":
+            raise CourseError(f"no folder in {source} holds lessons/{lesson.name}/: clone into it.")
+        if not uploads:
+            other = "canvas" if origin == "moodle" else "moodle"
+            raise CourseError(
+                f"{source} holds no file named as {origin.capitalize()} names them: "
+                f"was it downloaded from {other.capitalize()} (--from {other})?"
+            )
+        by_learner: dict[tuple[str, str], list[Upload]] = {}
+        for upload in uploads:
+            by_learner.setdefault((upload.number, upload.name), []).append(upload)
+        ids = _ids(list(by_learner), origin, people, book, done)
+        for (number, name), files in by_learner.items():
+            learner, person = ids[number, name], people.get(number)
+            kept = _kept(lesson, learner, files, done)
+            room -= sum(map(len, kept.values()))
+            if room < 0:
+                raise CourseError(f"{source} holds more than {ALL >> 30} GB of notebooks.")
+            if person and person.handed_in:
+                kept[STAMP] = f"{person.handed_in} UTC".encode()
+            if any(upload.late for upload in files):
+                done.late.append(learner)
+            _leave(ClassFolder(place).notebook("submitted", lesson.name, learner), kept, done)
+            first, last = _split(person.name if person else name)
+            book.know(learner, first, last, person.email if person else "")
+            if origin == "canvas" and number.isdigit():
+                book.number(learner, number)
+            elif origin == "moodle":
+                book.number(learner, number, lesson.name)
+    return done
+
+
+def _ids(
+    people: list[tuple[str, str]],
+    origin: str,
+    sheet: dict[str, Participant],
+    book: Writer,
+    done: Collected,
+) -> dict[tuple[str, str], str]:
+    """Each learner's ID here, by number and name: the same in all lessons, as far as can be known.
+
+    From Canvas that is name and number, or the ID that the gradebook has for the number. From
+    Moodle it is the e-mail address in the worksheet, or else the name.
+    """
+    known = book.numbers() if origin == "canvas" else {}
+    ids = {}
+    for number, name in people:
+        person = sheet.get(number)
+        if origin == "canvas":
+            ids[number, name] = known.get(number) or _slug(f"{name}_{number}".strip("_"))
+        else:
+            ids[number, name] = _slug((person.email or person.name) if person else name)
+    often = Counter(map(str.casefold, ids.values()))
+    for number, name in people:
+        learner = ids[number, name]
+        if often[learner.casefold()] > 1:
+            ids[number, name] = _slug(f"{learner}_{number}")
+            done.remarks.append(
+                f"{plain(name)} {number} shares the name with another: here "
+                f"{ids[number, name]}. Moodle's numbers differ from one assignment to the next; "
+                "--worksheet FILE, its grading worksheet, tells both by their e-mail."
+            )
+    return ids
+
+
+def _slug(name: str) -> str:
+    """A name as a folder can have it on every system, and a shell without quotes."""
+    text = re.sub(r"[^\w.@-]+", "_", name).strip("._-") or "learner"
+    while len(text.encode()) > LONGEST:
+        text = text[:-1]
+    return text
+
+
+def _split(name: str) -> tuple[str, str]:
+    """A name in the gradebook's two fields, such that joined they are the name again."""
+    first, _, last = name.rpartition(" ")
+    return first, last
+
+
+def _kept(lesson: Lesson, learner: str, files: list[Upload], done: Collected) -> dict[str, bytes]:
+    """What is kept of a learner's files, by name: the lesson's notebook, where it can be told."""
+    read: dict[str, tuple[Upload, bytes]] = {}
+    for upload in sorted(files, key=lambda upload: upload.upload):
+        if upload.is_notebook:
+            try:
+                name = plain(upload.file.replace("/", "_"), 150)
+                read[name] = upload, upload.read()
+            except Unread as fault:
+                done.remarks.append(f"{learner}: {plain(upload.file, 100)} {fault}.")
+    wanted = f"{lesson.name}.ipynb"
+    if not read:
+        if not any(upload.is_notebook for upload in files):
+            there = plain(", ".join(upload.file for upload in files), 100)
+            done.remarks.append(f"{learner} handed in no notebook: {there}.")
+        return {}
+    own = [
+        name for name, (_, text) in read.items() if is_of(lesson.exercises, text, download.LARGEST)
+    ]
+    last = [name for name in own if read[name][0].upload == max(read[n][0].upload for n in own)]
+    if wanted in own:
+        name = wanted
+    elif len(last) == 1:
+        (name,) = last
+        done.remarks.append(f"{learner}: {name} was taken for {wanted}.")
+    elif not own and [*read] == [wanted]:
+        done.remarks.append(f"{learner}: {wanted} holds few of the lesson's cells.")
+        name = wanted
+    else:
+        why = "each hold the lesson" if own else "hold few of the lesson's cells"
+        done.remarks.append(
+            f"{learner}: {', '.join(own or read)} {why}. Rename the one that counts, in submitted/."
+        )
+        return {name: text for name, (_, text) in read.items()}
+    others = [other for other in own if other != name]
+    if others:
+        done.remarks.append(f"{learner}: {name} counts, and not {', '.join(others)}.")
+    return {wanted: read[name][1]}
+
+
+def _leave(notebook: Path, kept: dict[str, bytes], done: Collected) -> None:
+    """Have a learner's folder hold what is kept, and say whether that is news."""
+    folder = notebook.parent
+    learner = folder.parent.name
+    there = {path.name: path for path in folder.iterdir()} if folder.is_dir() else None
+    before = {name: path.read_bytes() for name, path in (there or {}).items() if path.is_file()}
+    if there is not None and before == kept:
+        done.same.append(learner)
+        return
+    (done.new if there is None else done.newer).append(learner)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, text in kept.items():
+        write_whole(folder / name, text)

@@ -1,0 +1,181 @@
+"""Grade as notebooks are handed in: `python3 grader watch 13`.
+
+nbgrader's exchange is looked at every second. What has come is collected, graded as `autograde`
+grades it, and its page is released to that learner at once; who needs long waits for those who do
+not. All is kept in the class's folders and gradebook, so a watch that was stopped or killed begins
+where it ended, and `autograde` may be run at any time in its place.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from nbgrader.exchange import ExchangeError
+from nbgrader.utils import notebook_hash, temp_attrs
+
+from grader import course
+from grader.authoring.lesson import Lesson
+from grader.errors import CourseError
+from grader.grading import feedback
+from grader.grading.assignment import assign
+from grader.grading.autograde import Autograding, Options, Progress, ctrl_c
+from grader.grading.folders import ClassFolder, HandedIn
+from grader.grading.gradebook import opened
+from grader.grading.pools import Processes
+from grader.grading.result import Graded
+from grader.grading.task import Task
+
+EVERY = 1.0
+"""Seconds between two looks at the exchange."""
+
+
+def watch(lessons: list[Lesson], options: Options, progress: Progress) -> None:
+    """Grade and give back what is handed in, until Ctrl-C."""
+    config = _configuration(options)
+    stopping = threading.Event()
+    with contextlib.ExitStack() as stack:
+        writer = stack.enter_context(opened(options.place, options.url))
+        stack.enter_context(ctrl_c(stopping))
+        workers = options.workers or os.cpu_count() or 1
+        pool = stack.enter_context(Processes(workers, stopping, progress.aside))
+        pages = stack.enter_context(Processes(1, stopping, progress.aside))
+        runs = [
+            Autograding(lesson, *assign(lesson, options.place, config), options, writer, pool,
+                        progress)
+            for lesson in lessons
+        ]  # fmt: skip
+        arrivals = Arrivals(runs, course.nbgrader(options.place, config))
+        progress.begin(", ".join(lesson.name for lesson in lessons), 0, [])
+
+        def give_back(graded: Graded) -> None:
+            page = feedback.Page(options.place.resolve(), options.url, graded)
+            pages.soon(deliver, page, progress.advance)
+
+        while not stopping.is_set():
+            while arrivals.unreleased:
+                give_back(arrivals.unreleased.pop())
+            for graded, (run, handed_in, key) in pool.run(arrivals, EVERY):
+                give_back(run.keep(graded, handed_in, key))
+            stopping.wait(EVERY)
+
+
+class Arrivals:
+    """What has been handed in and is not graded: an iterator that may have more later."""
+
+    def __init__(self, runs: list[Autograding], api: Any) -> None:
+        self.runs, self.api = runs, api
+        self.waiting: collections.deque[tuple[Task, tuple[Autograding, HandedIn, str]]]
+        self.waiting = collections.deque()
+        self.unreleased: list[Graded] = []
+        """Who was graded when an earlier watch was killed, and has not got the page."""
+        self.seen: set[str] = set()
+        self.looked = 0.0
+        for run in runs:
+            self._add(run, self._there(run.lesson))
+
+    def __iter__(self) -> Arrivals:
+        return self
+
+    def __next__(self) -> tuple[Task, tuple[Autograding, HandedIn, str]]:
+        if not self.waiting and time.monotonic() - self.looked >= EVERY:
+            self._look()
+            self.looked = time.monotonic()
+        if not self.waiting:
+            raise StopIteration
+        return self.waiting.popleft()
+
+    def _there(self, lesson: Lesson) -> list[str]:
+        """Who has handed in before."""
+        try:
+            return ClassFolder(self.runs[0].options.place).learners(lesson)
+        except CourseError:
+            return []  # nobody yet
+
+    def _add(self, run: Autograding, learners: list[str]) -> None:
+        known, waiting = run.sift(learners)
+        for task, (handed_in, key) in run.tasks(waiting):
+            self.waiting.append((task, (run, handed_in, key)))
+        self.unreleased += [graded for graded in known if not is_released(self.api, graded)]
+
+    def _look(self) -> None:
+        """Collect what has come since the last look, as nbgrader does."""
+        inbound = Path(self.api.exchange_root, self.api.course_id, "inbound")
+        new = [path for path in inbound.glob("[!.]*+*+*") if path.name not in self.seen]
+        names = {path.name for path in new if _is_whole(path)}
+        for run in self.runs:
+            own = [name for name in names if name.rsplit("+", 3)[1:2] == [run.lesson.name]]
+            learners = sorted({name.rsplit("+", 3)[0] for name in own})
+            self._add(run, [x for x in learners if self._collect(run.lesson, x)])
+        self.seen |= names
+
+    def _collect(self, lesson: Lesson, learner: str) -> bool:
+        """Take a learner's newest submission; whether that went well."""
+        with temp_attrs(self.api.coursedir, assignment_id=lesson.name, student_id=learner):
+            taker = self.api.exchange.Collect(
+                coursedir=self.api.coursedir, authenticator=self.api.authenticator, parent=self.api
+            )
+            taker.update = True
+            try:
+                taker.start()
+            except (ExchangeError, OSError) as error:
+                self.runs[0].progress.advance(f"{learner}, {lesson.name}: not collected: {error}")
+                return False
+        return True
+
+
+def _is_whole(handed_in: Path) -> bool:
+    """Whether nbgrader's Submit has written what it writes last, and it can be read."""
+    try:
+        return bool((handed_in / course.SECRET).read_bytes())
+    except OSError:
+        return False
+
+
+def is_released(api: Any, graded: Graded) -> bool:
+    """Whether the page lies where its learner fetches it, or there is nowhere to put it."""
+    place = Path(api.coursedir.root)
+    page = ClassFolder(place).page(graded.lesson, graded.learner)
+    secret = ClassFolder(place).notebook("autograded", graded.lesson, graded.learner)
+    secret = secret.with_name(course.SECRET)
+    if not secret.exists():
+        return feedback.is_whole(page)
+    name = notebook_hash(secret=secret.read_text(), notebook_id=graded.lesson)
+    return Path(api.exchange_root, api.course_id, "feedback", f"{name}.html").exists()
+
+
+def deliver(page: feedback.Page) -> str:
+    """Write a page and release it to its learner; what went wrong, or ""."""
+    fault = feedback.write(page)
+    options = Options(page.place, url=page.url)
+    api = course.nbgrader(page.place, _configuration(options))
+    learner, lesson = page.graded.learner, page.graded.lesson
+    folder = ClassFolder(page.place).page(lesson, learner).parent
+    if not (folder / course.SECRET).exists():
+        return fault  # it did not come through the exchange, and cannot go back by it
+    with temp_attrs(api.coursedir, assignment_id=lesson, student_id=learner):
+        giver = api.exchange.ReleaseFeedback(
+            coursedir=api.coursedir, authenticator=api.authenticator, parent=api
+        )
+        try:
+            giver.start()
+        except (ExchangeError, OSError) as error:
+            return f"{learner}, {lesson}: the page was not released: {error}"
+    return fault
+
+
+def _configuration(options: Options) -> Any:
+    """nbgrader's configuration of the class's folder, with its exchange."""
+    place = options.place.resolve()
+    config = course.folder(place, options.url)
+    shared = os.environ.get("DROPOUT_EXCHANGE")
+    config.Exchange.root = shared or str(place / "exchange")
+    if shared:  # all may write there, a link to another's notebook too
+        config.ExchangeFactory.collect = "grader.jupyter.exchange.Collect"
+    Path(config.Exchange.root).mkdir(parents=True, exist_ok=True)
+    return config

@@ -1,0 +1,125 @@
+"""Graded as it is handed in: each page comes back, scores are autograde's, nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from nbformat import NotebookNode
+from nbgrader.utils import notebook_hash
+
+import classroom
+from classroom import FULL_POINTS, HALF, LESSON, RIGHT, notebook
+from grader import course
+from grader.grading import watch
+from grader.grading.autograde import Options
+from interruption import MARK, processes, wait_for, when
+from project import heeds_interrupts
+
+pytestmark = [pytest.mark.slow(minutes=1), pytest.mark.xdist_group("watch")]
+
+SLEEPS = {"scale": "import time\n\n\ndef scale(x, factor):\n    time.sleep(60)"}
+FIRST = {"sol": SLEEPS, "ann": RIGHT, "ben": HALF, "cem": {}}
+LATER = {"dee": RIGHT, "ben": RIGHT}
+
+
+def hand_in(place: Path, learner: str, nb: NotebookNode, minute: int) -> Path:
+    """Leave a notebook in the exchange as nbgrader's Submit does; where its page will lie."""
+    course = place / "exchange" / "dropout"
+    when, secret = f"2026-01-02 03:{minute:02}:05.000000 UTC", f"{learner}-{minute}"
+    folder = course / "inbound" / f"{learner}+{LESSON.name}+{when}+{secret}"
+    folder.mkdir(parents=True)  # piece by piece, as nbgrader does
+    (folder / f"{LESSON.name}.ipynb").write_text(json.dumps(nb), encoding="utf-8")
+    (folder / "timestamp.txt").write_text(when)
+    (folder / "submission_secret.txt").write_text(secret)
+    name = notebook_hash(secret=secret, notebook_id=LESSON.name)
+    return course / "feedback" / f"{name}.html"
+
+
+def watching(place: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        classroom.command("watch", "00", "--course", str(place), "--timeout", "4"),
+        env={**classroom.environment(), MARK: str(place)}, text=True, start_new_session=True,
+        preexec_fn=heeds_interrupts, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict]:
+    """Four hand in, one of whom sleeps; the watch is killed; two hand in; it is begun anew."""
+    place = tmp_path_factory.mktemp("watched")
+    text = classroom.released(place)
+    first = watching(place)
+    expected = {who: hand_in(place, who, notebook(text, nb), 1) for who, nb in FIRST.items()}
+    wait_for(lambda: all(expected[name].exists() for name in ("ann", "ben", "cem")))
+    honest_first = not expected["sol"].exists()
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    wait_for(lambda: not processes(place))
+    before = when(place)
+    later = {who: hand_in(place, who, notebook(text, nb), 2) for who, nb in LATER.items()}
+    second = watching(place)
+    wait_for(lambda: all(page.exists() for page in [*later.values(), expected["sol"]]))
+    second.send_signal(signal.SIGINT)
+    said, _ = second.communicate(timeout=120)
+    yield {
+        "place": place, "pages": expected | later, "honest first": honest_first,
+        "before": before, "said": said, "code": second.returncode,
+    }  # fmt: skip
+
+
+def test_each_page_comes_back(story: dict):
+    """Does each learner get the page of what was handed in last, with its points?"""
+    points = {"ann": FULL_POINTS, "dee": FULL_POINTS, "ben": FULL_POINTS, "cem": 0}
+    for name, given in points.items():
+        text = story["pages"][name].read_text(encoding="utf-8")
+        assert f"<strong>{given:g}</strong> of {LESSON.points:g} points" in text, name
+
+
+def test_who_sleeps_holds_up_nobody(story: dict):
+    """Were the pages of all others there while a sleeper's was not?"""
+    assert story["honest first"]
+
+
+def test_scores_are_those_of_autograde(story: dict, tmp_path: Path):
+    """Does a class that hands in the same notebooks at once get the same scores?"""
+    text = classroom.released(tmp_path)
+    for name, answers in (FIRST | LATER).items():
+        classroom.hand_in(tmp_path, name, notebook(text, answers))
+    alike = classroom.scores(classroom.rows(tmp_path, "--timeout", "4"))
+    assert classroom.scores(classroom.rows(story["place"], "--timeout", "4")) == alike
+
+
+def test_nothing_is_lost_or_done_twice_when_it_is_killed(story: dict):
+    """Are those graded before the kill not graded again, and ben, who handed in again, is?"""
+    after = when(story["place"])
+    assert after.keys() == FIRST.keys() | LATER.keys()
+    assert {name for name, time in story["before"].items() if after[name] != time} <= {"ben", "sol"}
+    assert after["ben"] != story["before"]["ben"]
+
+
+def test_it_says_what_it_does(story: dict):
+    """Has each notebook its line, and does Ctrl-C end it without a traceback?"""
+    assert story["code"] == 0
+    assert "Traceback" not in story["said"]
+    assert "dee, 00_start_here:" in story["said"] and "waiting for" in story["said"]
+
+
+def test_a_shared_exchange_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where all may write in it, is each submission taken from the account it names alone?
+
+    `grader watch` then collects as the hub's instructor does: see `test_hub_security.py`.
+    """
+    from grader.jupyter.exchange import Collect
+
+    for shared in (False, True):
+        if shared:
+            monkeypatch.setenv("DROPOUT_EXCHANGE", str(tmp_path / "all"))
+        config = watch._configuration(Options(tmp_path))
+        taker = course.nbgrader(tmp_path, config).exchange.collect
+        assert (taker is Collect) is shared
