@@ -1,0 +1,831 @@
+# %% [markdown]
+# # 2.6 · Learned rates
+#
+# **Can a network find its own p?**
+#
+# *{{minutes}} minutes. Before: {{uncertainty}}. After, you will be able to send a gradient through
+# a coin, to let a network learn how much to drop, to give each weight a noise of its own, and to
+# say which control such a method needs.*
+#
+# | symbol | meaning |
+# | --- | --- |
+# | $p$ | probability that a unit is **dropped** |
+# | $m$, $z$ | mask of 0 and 1 (1 keeps); a soft mask, between 0 and 1 |
+# | $t$ | temperature: how soft |
+# | $\sigma$, $\operatorname{logit}$ | $\sigma(a) = 1/(1+e^{-a})$; its inverse $\log\frac{p}{1-p}$ |
+# | $\theta$, $\alpha$ | a weight's mean, and the variance of its noise relative to $\theta^2$ |
+# | $H(p)$ | entropy of a coin, $-p\log p - (1-p)\log(1-p)$ |
+
+# %% setup=true
+import math
+
+import numpy as np
+import torch
+
+from dropoutlab import expect, explore, forecasters, learned, plot
+
+# %% [markdown]
+# ## A knob that nobody has turned
+#
+# ### One question from {{uncertainty}}
+#
+# The band of MC dropout stayed as wide with 3000 points as it was with 30. Why?
+#
+# <details><summary>Answer</summary>
+#
+# Its width is set by $p$, and $p$ was the same. Masks drop as many units after 3000 points.
+# </details>
+#
+# So $p$ ought to follow the data. One may search for it, with a training for each value and each
+# layer. Or $p$ may be learned with the weights, by gradient descent, in one training. That needs
+# two things: a gradient with respect to $p$, and a loss that does not simply choose $p=0$. We take
+# them in turn.
+#
+# The first is harder than it looks. A mask is a comparison, `u >= p`. Move $p$ a little, and the
+# mask nearly always stays as it was. Its derivative is 0, and now and then it does not exist. Yet
+# the *mean* loss over masks, $L(p) = \mathbb E_m[f(m)]$, is a smooth function of $p$.
+#
+# ## Exercise: `score_gradient`
+#
+# Here is a way that is always right. In the mean over masks only their probabilities depend on $p$:
+#
+# $$ \frac{dL}{dp} = \sum_m f(m)\,\frac{dP(m)}{dp} = \sum_m f(m)\,P(m)\,\frac{d \log P(m)}{dp}
+# = \mathbb E_m\Bigl[f(m)\,\frac{d \log P(m)}{dp}\Bigr] . $$
+#
+# So draw masks, weight each loss with the slope of its log probability, and average. Here
+# $\log P(m)$ is $\log p$ for each dropped unit and $\log(1-p)$ for each kept one.
+
+# %% exercise="score_gradient"
+def score_gradient(losses, masks, p):
+    """The mean over k masks of loss · d log P(mask) / dp, an estimate of dL/dp.
+
+    losses : (k,) tensor, f of each mask
+    masks : (k, n) tensor of 0 and 1, each entry 0 with probability p
+    p : probability of dropping, above 0 and below 1. Returns a number.
+    """
+    ### BEGIN SOLUTION
+    gone = (1 - masks).sum(1)
+    kept = masks.sum(1)
+    return (losses * (gone / p - kept / (1 - p))).mean()
+    ### END SOLUTION
+
+# %% [markdown] hint="score_gradient"
+# How many units of each mask were dropped, and how many kept? Sum over the right axis.
+
+# %% [markdown] hint="score_gradient"
+# The derivative of $\log p$ is $1/p$. That of $\log(1-p)$ has a sign.
+
+# %% [markdown] hint="score_gradient"
+# Each mask has one slope, and one loss to be multiplied by. The mean comes last.
+
+# %% check="score_gradient" points=2
+# Against the formula, with the slope of log P by autograd.
+rng, p = expect.rng(), 0.3
+masks, losses = (rng.random((7, 5)) >= p).astype(float), rng.normal(size=7)
+masks[0] = 1
+for dtype in (torch.float64, torch.float32):
+    given = torch.tensor(p, dtype=torch.float64, requires_grad=True)
+    each = [torch.autograd.grad((torch.tensor(m) * torch.log(1 - given)
+                                 + torch.tensor(1 - m) * torch.log(given)).sum(), given)[0]
+            for m in masks]
+    slope = np.array([float(s) for s in each])
+    gone, kept = (1 - masks).sum(1), masks.sum(1)
+    with expect.case("score_gradient(losses, masks, p=0.3) on 7 masks of 5 units, "
+                     f"{str(dtype)[6:]}"):
+        found = score_gradient(torch.tensor(losses, dtype=dtype),
+                               torch.tensor(masks, dtype=dtype), p)
+        expect.close(found, (losses * slope).mean(), rtol=1e-5, atol=1e-5,
+                     hint="the mean over masks of loss · (dropped / p - kept / (1 - p)).",
+                     suspects=[
+            ((losses * slope).sum(), "that is the sum over the masks. Take the mean."),
+            (losses * slope, "that is one number per mask. Take the mean."),
+            (slope.mean(), "the losses are missing: they weight the slopes."),
+            (losses.mean() * slope.mean(), "two means are multiplied. Multiply mask by mask "
+                                           "first."),
+            (-(losses * slope).mean(), "the sign is turned: dropping is 1 / p."),
+            ((losses * (kept / p - gone / (1 - p))).mean(), "p is swapped: an entry is 0 with "
+                                                            "probability p."),
+            ((losses * (gone / p + kept / (1 - p))).mean(), "the derivative of log(1 - p) is "
+                                                            "-1 / (1 - p)."),
+            ((losses * (gone * np.log(p) + kept * np.log(1 - p))).mean(),
+             "that is log P, not its derivative."),
+            ((losses * slope).mean() / 5, "that is the mean over units too. Sum over units: a "
+                                          "mask's log P is a sum."),
+        ])
+
+# %% mistakes="score_gradient"
+{
+    "sum over the masks": (".mean()", ".sum()"),
+    "one number per mask": (".mean()", ""),
+    "losses are missing": ("losses * (", "(0 * losses + 1) * ("),
+    "two means are multiplied": ("(losses * (", "(losses.mean() * ("),
+    "sign is turned": ("return (", "return -("),
+    "p is swapped": ("gone / p - kept / (1 - p)", "kept / p - gone / (1 - p)"),
+    "derivative of log(1 - p)": ("p - kept", "p + kept"),
+    "not its derivative": ("gone / p - kept / (1 - p)",
+                           "gone * math.log(p) + kept * math.log(1 - p)"),
+    "mean over units too": ("(1 - masks).sum(1)\n    kept = masks.sum(1)",
+                            "(1 - masks).mean(1)\n    kept = masks.mean(1)"),
+}
+
+# %% correct="score_gradient"
+def score_gradient(losses, masks, p):
+    total = 0.0
+    for loss, mask in zip(losses, masks, strict=True):
+        p_ = torch.tensor(float(p), requires_grad=True)
+        log_p = torch.where(mask > 0, torch.log(1 - p_), torch.log(p_)).sum()
+        log_p.backward()
+        total = total + float(loss) * p_.grad
+    return total / len(masks)
+
+# %% [markdown]
+# ## Exercise: `concrete_mask`
+#
+# That gradient is right on average, and noisy: it never asks in which *direction* a mask should
+# change. Gal, Hron and Kendall (2017) soften the coin instead, so that it has a derivative:
+#
+# $$ z = 1 - \sigma\Bigl(\frac1t \bigl[\operatorname{logit} p + \operatorname{logit} u\bigr]\Bigr),
+# \quad u \sim U(0, 1) . $$
+#
+# $z$ is near 1 for a kept unit and near 0 for a dropped one. The lower the temperature $t$, the
+# harder the coin, and $P(z < \frac12) = p$ at any $t$. (This *concrete* distribution is due to
+# Maddison, Mnih and Teh, and to Jang, Gu and Poole, both 2017.)
+
+# %% exercise="concrete_mask"
+def concrete_mask(p, shape, temperature, generator):
+    """A soft mask z = 1 - sigmoid((logit p + logit u) / temperature), u uniform in (0, 1).
+
+    p : probability of dropping, above 0 and below 1: a number, or a tensor that broadcasts to
+    `shape`. The mask has a gradient with respect to p.
+    shape : of the mask; temperature : above 0
+    generator : torch.Generator, or None for torch's own; the only source of randomness
+    Returns a tensor of entries in [0, 1], of p's dtype where p is a tensor, else float32.
+    """
+    ### BEGIN SOLUTION
+    p = torch.as_tensor(p)
+    u = torch.rand(shape, generator=generator, dtype=p.dtype)
+    return torch.sigmoid(-(torch.logit(p) + torch.logit(u)) / temperature)
+    ### END SOLUTION
+
+# %% [markdown] hint="concrete_mask"
+# `torch.as_tensor(p)` makes a tensor of a number and leaves a tensor, with its gradient, as it is.
+# `torch.tensor(p)` would cut the gradient off.
+
+# %% [markdown] hint="concrete_mask"
+# Uniform numbers of the mask's whole shape, from `generator`. `torch.logit` is there for both.
+
+# %% [markdown] hint="concrete_mask"
+# $1 - \sigma(a) = \sigma(-a)$, and the temperature divides the whole bracket.
+
+# %% check="concrete_mask" points=2
+# Whether z is below ½ is a coin for each entry, with probability p, from the generator alone.
+def kept(p, generator):
+    z = concrete_mask(p, (20, 60), 0.4, generator)
+    expect.tensor(z, (20, 60), hint="return a tensor of the given shape.")
+    return z >= 0.5
+
+
+with expect.case("concrete_mask(p, (20, 60), 0.4, generator), z >= ½, 24 times for each p"):
+    expect.coins(kept, source=expect.generator, none=True, suspects=[
+        (lambda p: 1 - p, "a share 1 - p is below ½: 1 minus is missing, or p is swapped."),
+    ])
+
+# %% check="concrete_mask" points=1
+# How soft the mask is, that is, how many entries lie below 0.1, follows from the temperature.
+for p, t in ((0.2, 0.1), (0.3, 0.5)):
+    with expect.case(f"concrete_mask({p}, (100, 200), {t}, generator), z < 0.1"):
+        z = concrete_mask(p, (100, 200), t, expect.generator())
+        expect.tensor(z, (100, 200), hint="return a tensor of the given shape.")
+        expect.equal(bool(((z >= 0) & (z <= 1)).all()), True, hint="entries lie in [0, 1].")
+        low = [1 - 1 / (1 + math.exp(-(s * math.log(9) - math.log(p / (1 - p)))))
+               for s in (t, 1, 1 / t)]
+        expect.mean((z < 0.1).double(), low[0], of=(0, 1), hint="the softness is not that of t.",
+                    suspects=[(p, "the mask is hard, 0 or 1. A comparison has no gradient."),
+                              (low[1], "the temperature is ignored. Divide the bracket by it."),
+                              (low[2], "the temperature multiplies. Divide by it.")])
+
+# %% check="concrete_mask" points=1
+# The gradient with respect to p, which follows from z itself: dz/dp = -z (1 - z) / (t p (1 - p)).
+p = torch.tensor([[0.2], [0.6]], dtype=torch.float64, requires_grad=True)
+with expect.case("concrete_mask(p, (2, 50), 0.7, generator).sum(), its gradient at p", crash=[
+    ("Boolean value of Tensor", "p may be a tensor of many entries: a comparison asks each."),
+    ("does not require grad|grad_fn", "the mask has no gradient: p was copied, or compared."),
+]):
+    z = concrete_mask(p, (2, 50), 0.7, expect.generator())
+    expect.tensor(z, (2, 50), torch.float64, hint="return a tensor of the given shape.")
+    z.sum().backward()
+    given = torch.tensor([[0.2], [0.6]])
+    right = (-z * (1 - z)).sum(1, keepdim=True) / (0.7 * given * (1 - given))
+    expect.close(p.grad, right, rtol=1e-3, hint="the gradient does not fit the formula.")
+
+# %% mistakes="concrete_mask"
+{
+    "1 minus is missing": ("sigmoid(-", "sigmoid("),
+    "one coin decides": ("torch.logit(u)", "0 * u"),
+    "every row has the same": ("torch.rand(shape, generator=generator, dtype=p.dtype)",
+                               "torch.rand(shape[-1:], generator=generator).expand(shape)"),
+    "a seed is set inside": ("generator=generator", "generator=torch.Generator().manual_seed(0)"),
+    "do not come from the given": ("torch.rand(shape, generator=generator, dtype=p.dtype)",
+                                   "torch.rand(shape)"),
+    "given shape": ("rand(shape,", "rand(p.shape,"),
+    "the mask is hard": ("torch.sigmoid(-(torch.logit(p) + torch.logit(u)) / temperature)",
+                         "(u >= p).double()"),
+    "temperature is ignored": (" / temperature", ""),
+    "temperature multiplies": ("/ temperature", "* temperature"),
+    "p was copied": ("torch.as_tensor(p)", "torch.as_tensor(p).detach()"),
+    "a comparison asks each": ("p = torch", "assert 0 < p < 1\n    p = torch"),
+}
+
+# %% correct="concrete_mask"
+def concrete_mask(p, shape, temperature, generator):
+    p = p if isinstance(p, torch.Tensor) else torch.tensor(float(p))
+    u = torch.empty(shape, dtype=p.dtype).uniform_(generator=generator)
+    odds = torch.log(p + 1e-12) - torch.log(1 - p + 1e-12)
+    coin = torch.log(u + 1e-12) - torch.log(1 - u + 1e-12)
+    return 1 - torch.sigmoid((odds + coin) / temperature)
+
+# %% [markdown]
+# A soft coin is not the coin. Its gradient belongs to another loss, which only comes near to the
+# right one as $t$ falls. So one estimate is right on average and noisy, the other is biased and
+# smooth. Compare yours on a loss of eight units, $f(m) = (\sum_i a_i m_i - b)^2$, whose exact slope
+# is found from all 256 masks. **Predict: at $t=0.1$, how many times as many draws does
+# `score_gradient` need for an estimate with the same spread?**
+
+# %% guess=true
+my_guess = 2  # times as many draws
+
+# %% figure=true
+# Mean and spread of your two estimates of a slope, against the temperature.
+guess = expect.guess(my_guess)
+source = torch.Generator().manual_seed(3)
+a, b, p, draws, repeats = torch.rand(8, generator=source) + 0.5, 3.0, 0.3, 20, 400
+
+
+def toy(masks):
+    return ((masks * a).sum(-1) - b).square()
+
+
+every = (torch.arange(256)[:, None] >> torch.arange(8)) & 1
+at = torch.tensor(p, dtype=torch.float64, requires_grad=True)
+chances = torch.where(every == 1, 1 - at, at).prod(1)
+exact_slope = float(torch.autograd.grad((chances * toy(every)).sum(), at)[0])
+
+masks = (torch.rand(repeats, draws, 8) >= p).float()
+scored = np.array([float(score_gradient(toy(m), m, p)) for m in masks])
+temperatures, soft = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0), []
+for t in temperatures:
+    leaf = torch.full((repeats, 1, 1), p, requires_grad=True)
+    z = concrete_mask(leaf, (repeats, draws, 8), t, None)
+    toy(z).mean(1).sum().backward()
+    soft.append(leaf.grad.flatten().numpy())
+soft = np.array(soft)
+ratio = scored.var() / soft[2].var()
+bias = plot.difference(soft[2], exact_slope)
+
+fig, (left, right) = plot.figure(2, height=2.8)
+left.axhspan(*(scored.mean() + np.array([-1, 1]) * scored.std()), color=plot.PALE,
+             label="score gradient ± its spread")
+left.axhline(exact_slope, color=plot.INK, linestyle="--", label="exact")
+left.errorbar(temperatures, soft.mean(1), soft.std(1), color=plot.BLUE, marker="o", capsize=3,
+              label="soft coin ± its spread")
+left.set(xscale="log", xlabel="temperature t", ylabel="slope of the loss at p = 0.3",
+         ylim=(exact_slope - 30, exact_slope + 15),
+         title=f"At t = 0.1: soft − exact {bias:.2f}\n(exact {exact_slope:.2f})")
+left.legend(fontsize=9, loc="lower right")
+for t, color in ((0.05, plot.SKY), (0.1, plot.BLUE), (1.0, plot.ORANGE)):
+    z = concrete_mask(0.3, (5000,), t, None)
+    right.hist(z, np.linspace(0, 1, 31), color=color, density=True, histtype="step", linewidth=2,
+               label=f"t = {t}")
+right.set(xlabel="z", ylabel="density", yscale="log",
+          title=f"Draws for the same spread: {ratio:.1f}\ntimes as many (your guess: {guess})")
+right.legend(fontsize=9)
+plot.show(fig, "Estimates of a slope against the temperature, and histograms of your soft mask. At "
+               f"t = 0.1 the score gradient's variance is {ratio:.1f} times the soft coin's.",
+          claims={"score-is-noisier": ratio > 1.3,
+                  "soft-bias-is-small": abs(bias.mean) + 3 * bias.error < 0.2 * abs(exact_slope)})
+
+# %% [markdown]
+# ## Explore: a soft coin
+#
+# Left: your masks. Right: 200 estimates of the same slope, each from $k$ of your masks.
+#
+# **Try**: at which temperature is the mean plainly off the exact slope? What does a low temperature
+# cost? Does a larger $k$ mend the bias? (Click a slider, then use the arrow keys.)
+
+# %%
+explore.soft_coin(concrete_mask)
+
+# %% [markdown]
+# ## What speaks for dropping
+#
+# The training loss alone would choose $p=0$, since noise never helps to fit. What speaks for
+# dropping is the other half of the ELBO in {{uncertainty}}, the divergence from the prior. For a
+# standard normal prior on the weights $W$ behind a layer of $n_\text{units}$ it comes out, up to a
+# constant and approximately, as
+#
+# $$ \mathrm{KL} \approx \sum_{\text{layers}} \Bigl(\frac{\|W\|^2}{2(1-p)}
+# - n_\text{units}\,H(p)\Bigr), \qquad
+# \text{loss} = \overline{-\log P(y \mid x, w)} + \frac{1}{n}\,\mathrm{KL} . $$
+#
+# The entropy pays for each uncertain coin. But it pays once, whereas the fit counts for each of the
+# $n$ data. ($W$ is as inverted dropout has it, which gives the $1-p$ below.)
+#
+# **Predict: which way does the learned $p$ go as $n$ grows?** The regressions of {{uncertainty}}
+# show it, with your mask. Each network is trained twice, from $p = 0.05$ and from 0.5. As a
+# control, others have a fixed $p$ (0, 0.02, 0.1), and the best of these is chosen on validation
+# points.
+
+# %% guess=true
+my_guess = "down"  # "up", "down" or "stays"
+
+# %% figure=true
+# Learned rates, the band that they give, and the likelihood beside the best fixed rate.
+guess = expect.guess(my_guess)
+torch.set_num_threads(1)
+sizes, starts, fixed = (30, 300, 3000), (0.05, 0.5), (0.0, 0.02, 0.1)
+runs = 5
+x, y = forecasters.curve(3000, range(runs))
+
+
+def trained(values, learn):
+    """Networks for each value of p, size and run."""
+    kinds = [(p, n, s) for p in values for n in sizes for s in range(runs)]
+    p, seen, own = (list(column) for column in zip(*kinds, strict=True))
+    return learned.curves(x[own], y[own], seen=seen, start=p, mask=concrete_mask, learn=learn,
+                          steps=2000)
+
+
+def judged(net, new_x, new_y, k=50):
+    """Spread, and log likelihood, of k passes on the points (runs, n, 1): (values, sizes, runs)."""
+    count = len(net[0].weight) // (3 * runs)
+    with torch.no_grad():
+        passes = torch.stack([net.train()(new_x.repeat(3 * count, 1, 1)) for _ in range(k)])
+    net.eval()
+    density = torch.distributions.Normal(passes, forecasters.NOISE).log_prob(
+        new_y.repeat(3 * count, 1, 1))
+    likely = (density.logsumexp(0) - math.log(k)).mean((1, 2))
+    return [v.reshape(count, 3, runs).numpy() for v in (passes.std(0).mean((1, 2)), likely)]
+
+
+nets = trained(starts, True), trained(fixed, False)
+rates = learned.rates(nets[0]).reshape(2, 2, 3, runs).numpy()  # layer, start, size, run
+validation, test = (forecasters.curve(300, range(at, at + runs)) for at in (100, 200))
+tuned = judged(nets[1], *validation)[1].mean(2).argmax(0)  # for each size the best fixed p
+(width, likely), (fixed_width, fixed_likely) = (judged(net, *test) for net in nets)
+best = fixed_likely[tuned, range(3)]
+fig, axes = plot.figure(3, width=10, height=3)
+for layer, color in ((0, plot.BLUE), (1, plot.GREEN)):
+    for start, mark in ((0, "-"), (1, ":")):
+        each = rates[layer, start]
+        axes[0].errorbar(sizes, each.mean(1), plot.standard_error(each, 1), color=color, capsize=3,
+                         linestyle=mark, marker="o",
+                         label=f"layer {layer + 1}, from {starts[start]}")
+change = plot.difference(rates[:, :, 2].mean((0, 1)), rates[:, :, 0].mean((0, 1)))
+from_where = plot.difference(rates[:, 1, 1:].mean((0, 1)), rates[:, 0, 1:].mean((0, 1)))
+axes[0].set(ylabel="learned p", ylim=(0, None),
+            title=f"p at 3000 − at 30 points:\n{change:.2f} (your guess: {guess})")
+left_over = {}
+for name, each, color in (("p = 0.1", fixed_width[-1], plot.GREY),
+                          ("learned", width.mean(0), plot.BLUE)):
+    left_over[name] = 100 * each[2] / each[0]
+    axes[1].errorbar(sizes, each.mean(1), plot.standard_error(each, 1), color=color, marker="o",
+                     capsize=3, label=name)
+told = ", ".join(f"{name}: {each.mean():.0f} ± {plot.standard_error(each):.0f}"
+                 for name, each in left_over.items())
+axes[1].set(ylabel="standard deviation", ylim=(0, None), title=f"Of the band is left, %:\n{told}")
+axes[2].axhline(0, color=plot.INK, linewidth=0.8)
+gains = []
+for start, mark in ((0, "-"), (1, ":")):
+    gains.append([plot.difference(likely[start, k], best[k]) for k in range(3)])
+    axes[2].errorbar(sizes, [g.mean for g in gains[-1]], [g.error for g in gains[-1]], capsize=3,
+                     color=plot.BLUE, linestyle=mark, marker="o", label=f"from {starts[start]}")
+told = ", ".join(f"{fixed[i]:g}" for i in tuned)
+axes[2].set(ylabel="log likelihood, nats:\nlearned − best fixed p",
+            title=f"Best fixed p: {told}\n(for 30, 300, 3000 points)")
+for ax in axes:
+    ax.set(xscale="log", xlabel=f"training points ({runs} runs ± s.e.)")
+    ax.legend(fontsize=9)
+narrows = plot.difference(left_over["learned"], left_over["p = 0.1"])
+plot.show(fig, "Learned rates, the standard deviation of the passes, and the log likelihood of new "
+               "points beside the best fixed rate, against training points. Begun at 0.5 in place "
+               f"of 0.05, p ends {from_where:.3f} apart, from 300 points on; at 3000 points the "
+               f"likelihood differs from the best fixed rate's by {gains[0][2]:.3f} and "
+               f"{gains[1][2]:.3f}.",
+          claims={"learned-rate-falls": change.sign < 0, "learned-band-narrows": narrows.sign < 0,
+                  "start-matters": from_where.sign > 0})
+
+# %% [markdown]
+# The rate falls as data come in, and the band with it: now its width says how much has been seen.
+# But $p$ moves slowly: begun at 0.5 (dotted), it ends above where it gets from 0.05. Our first
+# edition stopped after 900 steps, and took what $p$ had reached for what it wanted. The right panel
+# compares with the plain search: above 0, the learned rate forecasts new points better than the
+# best of the fixed ones. Where that best is $p=0$, dropping had nothing to give, and a learned rate
+# can only find that out.
+#
+# ## Exercise: `variational_kl`
+#
+# The last step gives every *weight* a noise of its own: $w = \theta\,(1 +
+# \sqrt\alpha\,\varepsilon)$ with $\varepsilon$ standard normal. That is Gaussian dropout with $p =
+# \alpha/(1+\alpha)$. Kingma, Salimans and Welling (2015) chose a log-uniform prior, $P(w) \propto
+# 1/|w|$, under which the divergence depends on $\alpha$ alone. It has no closed form. Molchanov,
+# Ashukha and Vetrov (2017, eq. 14) fitted one:
+#
+# $$ \mathrm{KL} \approx k_1 - k_1\,\sigma(k_2 + k_3 \log\alpha) + \tfrac12 \log(1 + \alpha^{-1}),
+# $$
+#
+# with $k_1 = 0.63576$, $k_2 = 1.87320$, $k_3 = 1.48695$. It falls to 0 for $\alpha \to \infty$: a
+# weight that is all noise costs nothing, and may be removed.
+
+# %% exercise="variational_kl"
+def variational_kl(log_alpha):
+    """KL = k1 - k1 σ(k2 + k3 log α) + ½ log(1 + 1/α), entry by entry, in nats.
+
+    k1, k2, k3 = 0.63576, 1.87320, 1.48695 (Molchanov, Ashukha and Vetrov 2017, eq. 14).
+
+    log_alpha : floating tensor, natural logarithms; any finite value, also ±1000
+    Returns a tensor of its shape, with a gradient.
+    """
+    ### BEGIN SOLUTION
+    weight = torch.sigmoid(-1.87320 - 1.48695 * log_alpha)
+    return 0.63576 * weight + 0.5 * torch.nn.functional.softplus(-log_alpha)
+    ### END SOLUTION
+
+# %% [markdown] hint="variational_kl"
+# Write down the formula term by term; `torch.sigmoid` is $\sigma$.
+
+# %% [markdown] hint="variational_kl"
+# $1/\alpha = e^{-\log\alpha}$, and $e^{1000}$ is infinite.
+
+# %% [markdown] hint="variational_kl"
+# `torch.nn.functional.softplus(a)` is $\log(1 + e^a)$ and never overflows. With which $a$?
+
+# %% check="variational_kl" points=1
+# Against the formula.
+log_alpha = np.sort(expect.rng().uniform(-3, 3, size=7))
+bell = 1 / (1 + np.exp(-(1.87320 + 1.48695 * log_alpha)))
+tail = 0.5 * np.log1p(np.exp(-log_alpha))
+right = 0.63576 - 0.63576 * bell + tail
+with expect.case("variational_kl(log_alpha) on 7 numbers between -3 and 3"):
+    found = variational_kl(torch.tensor(log_alpha))
+    expect.close(found, right, rtol=1e-5, atol=1e-5,
+                 hint="compare each term with the formula.", suspects=[
+        (-right, "the sign is turned: that is -KL."),
+        (right - 0.63576, "the constant k1 is missing, so it does not end at 0."),
+        (0.63576 * bell - tail, "that is -KL without its constant."),
+        (0.63576 - 0.63576 * bell + 0.5 * np.log1p(np.exp(log_alpha)),
+         "½ log(1 + α) is there for ½ log(1 + 1/α)."),
+        (0.63576 - 0.63576 * bell + 2 * tail, "the factor ½ is missing."),
+        (right.sum(), "that is one number for all. Return one for each entry."),
+        (right.mean(), "that is one number for all. Return one for each entry."),
+    ])
+
+# %% check="variational_kl" points=1
+# Very small and very large alpha stay finite, with a finite gradient.
+ends = torch.tensor([-1000.0, 1000.0], requires_grad=True)
+with expect.case("variational_kl(log_alpha) at -1000 and 1000, and its gradient"):
+    found = variational_kl(ends)
+    expect.close(found, [500.63576, 0], rtol=1e-5, atol=1e-5, hint="the ends are not right.",
+                 suspects=[([math.inf, 0], "exp(1000) overflows. Use softplus.")])
+    found.sum().backward()
+    expect.close(ends.grad, [-0.5, 0], rtol=1e-5, atol=1e-5, hint="the gradient is not right.",
+                 suspects=[([math.nan, 0], "exp(1000) overflows in the backward pass. Use "
+                                           "softplus.")])
+
+# %% mistakes="variational_kl"
+{
+    "that is -KL.": ("0.63576 * weight + 0.5 *", "-0.63576 * weight - 0.5 *"),
+    "constant k1 is missing": ("* weight", "* (weight - 1)"),
+    "-KL without its constant": ("* weight +", "* (1 - weight) -"),
+    "½ log(1 + α) is there": ("softplus(-log_alpha)", "softplus(log_alpha)"),
+    "factor ½ is missing": ("0.5 * torch", "torch"),
+    "one number for all": (
+        "0.63576 * weight + 0.5 * torch.nn.functional.softplus(-log_alpha)",
+        "(0.63576 * weight + 0.5 * torch.nn.functional.softplus(-log_alpha)).sum()",
+    ),
+    "overflows. Use": ("torch.nn.functional.softplus(-log_alpha)",
+                       "torch.log1p(torch.exp(-log_alpha))"),
+    "in the backward pass": (
+        "torch.nn.functional.softplus(-log_alpha)",
+        "torch.where(log_alpha < -50, -log_alpha, torch.log1p(torch.exp(-log_alpha)))",
+    ),
+}
+
+
+# %% correct="variational_kl"
+def variational_kl(log_alpha):
+    k1, k2, k3 = 0.63576, 1.87320, 1.48695
+    half_log = torch.logaddexp(torch.zeros_like(log_alpha), -log_alpha) / 2
+    return k1 + half_log - k1 / (1 + torch.exp(-(k2 + k3 * log_alpha).clamp(-80, 80)))
+
+# %% [markdown]
+# **The caveat.** $1/|w|$ is no probability: its integral is infinite, at 0 and at infinity. Hron,
+# Matthews and Ghahramani (2018) show what follows. Where the likelihood is not 0 at $w=0$, Bayes'
+# rule gives no posterior at all. One can see it happen. Cut the prior off at $|w| = \epsilon$, and
+# let $\epsilon$ shrink.
+
+# %% figure=true
+# Your formula beside the divergence by integration; and a posterior as its prior's cut shrinks.
+log_alpha = torch.linspace(-8, 8, 65, dtype=torch.float64)
+sd = torch.exp(log_alpha / 2)[:, None]
+# E log|w / theta| over w / theta ~ N(1, alpha), in the variable r = log|w / theta|
+r = torch.linspace(-40, 12, 20_001, dtype=torch.float64)
+density = sum(torch.exp(r - (sign * r.exp() - 1).square() / (2 * sd**2)) for sign in (1, -1))
+by_integral = torch.trapezoid(density * r, r) / (sd[:, 0] * math.sqrt(2 * math.pi))
+by_integral = by_integral - 0.5 * log_alpha + 0.5 * (np.euler_gamma + math.log(2))
+own = variational_kl(log_alpha)
+
+# One weight, whose data say 1 ± ½: the posterior's mass at |w| < 0.01, prior cut off at epsilon.
+log_w = np.linspace(np.log(0.01), np.log(10), 4001)
+likelihood = sum(np.exp(-2 * (sign * np.exp(log_w) - 1) ** 2) for sign in (1, -1))
+beyond = np.trapezoid(likelihood, log_w)
+cuts = np.array([2, 4, 8, 16, 32, 64, 128, 256])
+near_zero = 2 * np.exp(-2) * (cuts - 2) * np.log(10)
+share = near_zero / (near_zero + beyond)
+fig, (left, right) = plot.figure(2, height=2.6)
+left.plot(log_alpha, by_integral, color=plot.SKY, linewidth=5, label="integral")
+left.plot(log_alpha, own, color=plot.INK, linestyle="--", label="your formula")
+left.set(xlabel="log α", ylabel="KL, nats",
+         title=f"They differ by at most {(own - by_integral).abs().max():.3f} nats")
+left.legend()
+right.plot(cuts, 100 * share, "o-", color=plot.ORANGE)
+right.set(xscale="log", xlabel="the prior is cut off at 10 to the power of minus …", ylim=(0, 100),
+          ylabel="posterior mass at |w| < 0.01, %",
+          title=f"A weight that data put at 1 ± ½:\n{share[-1]:.0%} sure to be 0, in the end")
+right.set_xticks(cuts, cuts)
+right.minorticks_off()
+plot.show(fig, "The divergence by integration and by your formula; and the posterior's mass near 0 "
+               f"against the cut of the prior: {share[-1]:.0%} in the end.",
+          claims={"formula-fits-integral": bool((own - by_integral).abs().max() < 0.02),
+                  "log-uniform-eats-the-data": bool(share[-1] > 0.9)})
+
+# %% [markdown]
+# The finer the cut, the surer the posterior that the weight is 0, whatever the data say. So the
+# loss with this price is a loss that may work. It is no bound on any evidence, and that it makes
+# weights vanish is not explained by Bayes. All the more it needs a control.
+#
+# ## Exercise: `magnitude_prune`
+#
+# The plainest way to remove weights is to remove the smallest. Write it yourself.
+
+# %% exercise="magnitude_prune"
+def magnitude_prune(weights, keep):
+    """A copy of `weights` in which all but the `keep` entries of largest magnitude are 0.
+
+    weights : tensor of any shape, left as it is; keep : how many stay, 0 … all. Where magnitudes
+    tie, `keep` stay all the same.
+    """
+    ### BEGIN SOLUTION
+    places = weights.abs().flatten().topk(keep).indices
+    new = torch.zeros_like(weights).flatten()
+    new[places] = weights.flatten()[places]
+    return new.reshape(weights.shape)
+    ### END SOLUTION
+
+# %% [markdown] hint="magnitude_prune"
+# Which entries stay is a question about magnitudes; what they hold is not.
+
+# %% [markdown] hint="magnitude_prune"
+# `flatten()` makes one row of all entries. `topk` and `argsort` give places.
+
+# %% [markdown] hint="magnitude_prune"
+# Begin with zeros, and copy the entries that stay. A threshold would keep too many where
+# magnitudes tie.
+
+# %% check="magnitude_prune" points=2
+# The largest magnitudes stay as they are, whatever their sign, in a new tensor.
+for shape, keep in (((4, 5), 7), ((30,), 1), ((2, 3, 4), 24)):
+    x = torch.tensor(expect.rng().normal(size=shape))
+    flat = x.flatten().numpy()
+    order = np.argsort(-np.abs(flat))
+    right, smallest, signed, ones = (np.zeros(flat.size) for _ in range(4))
+    right[order[:keep]], ones[order[:keep]] = flat[order[:keep]], 1
+    smallest[order[-keep:]] = flat[order[-keep:]]
+    by_sign = np.argsort(-flat)[:keep]
+    signed[by_sign] = flat[by_sign]
+    less = np.where(ones > 0, 0, flat)
+    with expect.case(f"magnitude_prune(weights, {keep}) on normal numbers {shape}"):
+        given = x.clone()
+        found = magnitude_prune(given, keep)
+        expect.unchanged(given, x)
+        expect.tensor(found, shape, torch.float64, hint="return a tensor like weights.")
+        expect.close(found, right.reshape(shape), hint="the largest magnitudes stay as they are.",
+                     suspects=[
+            (signed.reshape(shape), "the most positive stay. It is the magnitude that counts."),
+            (less.reshape(shape), "the wrong ones became 0: those are the largest."),
+            (smallest.reshape(shape), "the smallest stay. Keep the largest."),
+            (ones.reshape(shape), "that is the mask. Return the weights where it is 1."),
+            (np.abs(right).reshape(shape), "the signs are lost."),
+        ])
+
+# %% check="magnitude_prune" points=1
+# Exactly `keep` stay where magnitudes tie; 0 keeps none.
+for keep in (0, 3, 10):
+    x = torch.tensor([0.5, -0.5] * 6)
+    with expect.case(f"magnitude_prune(weights, {keep}), twelve weights of ½ and -½"):
+        found = magnitude_prune(x.clone(), keep)
+        expect.equal(int((found != 0).sum()), keep, hint="that many must stay, no more, no fewer.",
+                     suspects=[(12, "a threshold keeps all that tie. Choose places instead."),
+                               (0, "a threshold drops all that tie. Choose places instead.")])
+
+# %% mistakes="magnitude_prune"
+{
+    "most positive stay": (".abs()", ""),
+    "smallest stay": ("topk(keep)", "topk(keep, largest=False)"),
+    "the wrong ones became 0": (
+        "torch.zeros_like(weights).flatten()\n    new[places] = weights.flatten()[places]",
+        "weights.clone().flatten()\n    new[places] = 0"),
+    "that is the mask": ("= weights.flatten()[places]", "= 1"),
+    "signs are lost": ("= weights.flatten()[places]", "= weights.abs().flatten()[places]"),
+    "writes into its input": ("    places =", "    weights *= 1 + 1e-9\n    places ="),
+    "a tensor like weights": ("new.reshape(weights.shape)", "new"),
+    "keeps all that tie": (
+        "    places =", "    if 0 < keep < weights.numel():\n"
+        "        least = weights.abs().flatten().sort(descending=True).values[keep - 1]\n"
+        "        return weights * (weights.abs() >= least)\n    places ="),
+    "drops all that tie": (
+        "    places =", "    if keep < weights.numel():\n"
+        "        most = weights.abs().flatten().sort(descending=True).values[keep]\n"
+        "        return weights * (weights.abs() > most)\n    places ="),
+}
+
+# %% correct="magnitude_prune"
+def magnitude_prune(weights, keep):
+    values = weights.detach().numpy()
+    order = np.argsort(np.abs(values), axis=None)[::-1][:keep]
+    mask = np.zeros(values.size, dtype=values.dtype)
+    mask[order] = 1
+    return torch.from_numpy(values * mask.reshape(values.shape))
+
+# %% [markdown]
+# ## Is it the Bayesian noise that finds the weights?
+#
+# Networks of 64 hidden units learn the digits, 4736 weights each. In five of them each weight has
+# its noise and pays your `variational_kl`. At the end weights with $\log\alpha > 3$ ($p$ above
+# 0.95) are removed. Three controls end with *as many weights*, run by run, after as many steps. One
+# trains plainly and is pruned once, at the end, by your `magnitude_prune`. One is pruned little by
+# little while it trains, as Zhu and Gupta (2017) do. The null removes weights at random, little by
+# little. `dropoutlab.studies.sparsity` chose learning rates and weight decay on validation digits.
+# **Predict: how many of the 4736 are left?**
+
+# %% guess=true
+my_guess = 2000  # weights of 4736 that are left
+
+# %% figure=true
+# Error after pruning: variational dropout, magnitude pruning, and random pruning.
+guess = expect.guess(my_guess)
+(X_train, y_train), (X_more, y_more), (X_test, y_test) = forecasters.digits()
+X_train, y_train = torch.cat([X_train, X_more]), torch.cat([y_train, y_more])
+seeds, how = range(10, 15), learned.settings()
+noisy = learned.noisy(X_train, y_train, variational_kl, seeds=seeds, **how["noisy"])
+alphas = [torch.cat([a[i].flatten() for a in noisy.log_alpha]) for i in range(5)]
+keep = [int((a <= 3).sum()) for a in alphas]
+
+
+def at_random(weights, count):
+    alive = torch.nonzero(weights).flatten()
+    new = torch.zeros_like(weights)
+    chosen = alive[torch.randperm(len(alive))[:count]]
+    new[chosen] = weights[chosen]
+    return new
+
+
+def cut(nets, ranks, counts):
+    """Test error, %, of each network with as many weights as `counts`, those of highest rank."""
+    chosen = [torch.zeros_like(w) for w in nets.weights]
+    for i, count in enumerate(counts):
+        left = torch.zeros_like(ranks[i])
+        left[ranks[i].topk(count).indices] = 1
+        parts = left.split([w[i].numel() for w in nets.weights])
+        for mask, part in zip(chosen, parts, strict=True):
+            mask[i] = part.reshape(mask[i].shape)
+    kept = [w * m for w, m in zip(nets.weights, chosen, strict=True)]
+    return 100 * nets.error(X_test, y_test, kept).numpy()
+
+
+def sizes_of(nets):
+    return [torch.cat([w[i].flatten() for w in nets.weights]).abs() for i in range(5)]
+
+
+plain = learned.pruned(X_train, y_train, keep, None, seeds=seeds, **how["plain"])
+little = learned.pruned(X_train, y_train, keep, magnitude_prune, seeds=seeds, **how["pruned"])
+null = learned.pruned(X_train, y_train, keep, at_random, seeds=seeds, **how["pruned"])
+whole = 100 * plain.error(X_test, y_test).numpy()
+errors = {"variational dropout": cut(noisy, [-a for a in alphas], keep),
+          "magnitude, once": cut(plain, sizes_of(plain), keep),
+          "magnitude, little by little": 100 * little.error(X_test, y_test).numpy(),
+          "random, little by little": 100 * null.error(X_test, y_test).numpy()}
+counts = np.unique(np.geomspace(60, 4736, 16).astype(int))
+lines = {"variational dropout, by α": (noisy, [-a for a in alphas], plot.BLUE, "-"),
+         "variational dropout, by |θ|": (noisy, sizes_of(noisy), plot.BLUE, ":"),
+         "plain, by magnitude": (plain, sizes_of(plain), plot.GREEN, "-")}
+fig, (left, right) = plot.figure(2, width=9.5, height=3)
+for name, (nets, ranks, color, style) in lines.items():
+    runs = np.array([cut(nets, ranks, [int(count)] * 5) for count in counts])
+    left.errorbar(counts, runs.mean(1), plot.standard_error(runs, 1), color=color, linestyle=style,
+                  label=name)
+left.axvline(np.mean(keep), color=plot.INK, linewidth=0.8)
+left.set(xscale="log", xlabel="weights left of 4736, none retrained", ylabel="test error, %",
+         ylim=(0, 40), title=f"log α ≤ 3: {np.mean(keep):.0f} ± {plot.standard_error(keep):.0f} "
+                             f"are left\n(your guess: {guess})")
+left.legend(fontsize=9, loc="upper right")
+table = np.array(list(errors.values()))
+plot.bars(table.mean(1), list(errors), right, spread=plot.standard_error(table, 1),
+          colors=[plot.BLUE, plot.GREEN, plot.GREEN, plot.GREY])
+right.axvline(whole.mean(), color=plot.INK, linestyle="--", linewidth=1)
+gap = plot.difference(errors["magnitude, little by little"], errors["variational dropout"])
+luck, once = (plot.difference(errors[name], errors["variational dropout"])
+              for name in ("random, little by little", "magnitude, once"))
+right.set(xlabel="test error, % (5 runs ± s.e.; dashed: all weights)",
+          title=f"Magnitude − variational: {gap:.1f} points\nrandom − variational: {luck:.1f}")
+plot.show(fig, "Test error against the weights left, and at equal numbers of weights. Pruning by "
+               f"magnitude, little by little, less variational dropout: {gap:.1f} points.",
+          claims={"most-weights-unneeded": bool(np.mean(keep) < 2000),
+                  "magnitude-does-as-well": gap.mean + 3 * gap.error < 1,
+                  "random-is-worse": luck.sign > 0 and once.sign > 0})
+
+# %% [markdown]
+# Most weights are not needed. But to find out which takes no prior and no noise: pruning by
+# magnitude *while the network trains* ends with no more errors at the same number of weights.
+# Chance does badly. So does pruning once, at the end, and as the only control it would have made
+# variational dropout look good. Gale, Elsen and Hooker (2019) found magnitude pruning as good on
+# large networks. Our first edition had no control at all. It said that dropout "has become a way to
+# make a network *smaller*", and left out that the plainest way is one too.
+#
+# ## Three questions
+#
+# Put one of the strings in place of each `...`.
+
+# %% question="reward" points=1
+# Ten times the data: beside the fit to each of them, the reward for an uncertain coin becomes:
+#
+# - [ ] ten times as large
+# - [x] a tenth
+# - [ ] the same
+#
+# Hint: by what is KL divided in the loss?
+
+# %% question="unbiased" points=1
+# Of your two gradients, right on average whatever the loss is:
+#
+# - [x] score_gradient
+# - [ ] the soft mask's at t = 0.1
+# - [ ] both
+#
+# Hint: which of them asks the loss about masks that do not exist?
+
+# %% question="prior_zero" points=1
+# Under the prior 1/|w|, the posterior of a weight that has a likelihood above 0 at w = 0:
+#
+# - [ ] is normal
+# - [ ] is the likelihood
+# - [x] does not exist
+#
+# Hint: look at the right side of the figure, and let the cut shrink for ever.
+
+# %% [markdown]
+# ## In your own words
+#
+# A paper says: "Our Bayesian method finds that 90 % of the weights are not needed." Say in three to
+# six sentences which control and which null you would ask for, what must be equal in them, and what
+# the word *Bayesian* rests on here. (A person reads this.)
+
+# %% [markdown] answer="sparse_claim" points=2
+# ### BEGIN SOLUTION
+# *Marking guide.* One point: pruning by magnitude (tuned alike, as many weights, as many steps,
+# gradually or with retraining) as the control, random pruning as the null, over several seeds, on
+# unseen data. One point: the prior is improper, so there is no posterior and no evidence that the
+# loss would bound; that weights vanish is a property of the loss, not a finding of Bayes' rule.
+# ### END SOLUTION
+
+# %% [markdown]
+# ## What we found
+#
+# - The score gradient is right on average and noisy. {{claim:score-is-noisier}} A soft coin's is
+#   smooth, and at a low temperature its bias is small. {{claim:soft-bias-is-small}}
+# - With the entropy of its coins as a reward, a network learns its own $p$, which falls as data
+#   come in. {{claim:learned-rate-falls}} The band then narrows more than at a fixed $p$.
+#   {{claim:learned-band-narrows}} But it moves slowly: after 2000 steps its start still matters.
+#   {{claim:start-matters}}
+# - The fitted formula of the divergence is close to the integral. {{claim:formula-fits-integral}}
+#   Its prior is improper: a posterior near it forgets the data. {{claim:log-uniform-eats-the-data}}
+# - More than half of the weights were not needed. {{claim:most-weights-unneeded}} Pruning by
+#   magnitude during training finds them as well as variational dropout.
+#   {{claim:magnitude-does-as-well}} Chance does not, nor does pruning once at the end.
+#   {{claim:random-is-worse}}
+#
+# **Read.** Gal, Hron and Kendall, *Concrete dropout*, NIPS 2017 (arXiv:1705.07832). Maddison, Mnih
+# and Teh, *The concrete distribution*, and Jang, Gu and Poole, *Categorical reparameterization with
+# Gumbel-softmax*, ICLR 2017. Kingma, Salimans and Welling, *Variational dropout and the local
+# reparameterization trick*, NIPS 2015. Molchanov, Ashukha and Vetrov, *Variational dropout
+# sparsifies deep neural networks*, ICML 2017 (arXiv:1701.05369). Against: Hron, Matthews and
+# Ghahramani, *Variational Bayesian dropout: pitfalls and fixes*, ICML 2018 (arXiv:1807.01969);
+# Gale, Elsen and Hooker, *The state of sparsity in deep neural networks*, 2019 (arXiv:1902.09574),
+# where magnitude pruning does as well on large networks too. Zhu and Gupta, *To prune, or not to
+# prune*, 2017 (arXiv:1710.01878).
+#
+# **Stretch.** Subtract the mean loss of the *other* masks from each loss in `score_gradient`. Why
+# is it still right on average, and how many draws does it save? And train the curves for 4000
+# steps: do the two starts come nearer?
+#
+# **Still open.** All masks so far drop entries one by one. What should fall together in an image?
+# That is {{images}}.
