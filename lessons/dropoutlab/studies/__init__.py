@@ -1,0 +1,1 @@
+"""Measurements that take longer than a lesson: run once, their results kept in datasets/studies."""
