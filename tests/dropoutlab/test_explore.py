@@ -24,7 +24,7 @@ from grader.authoring.lesson import Lesson
 
 def _marks(lesson: Lesson) -> list[pytest.MarkDecorator]:
     """One worker for all that is asked of an explorer; those that train are slow."""
-    trains = lesson.name in ("00_start_here", "21_overfitting", "23_coadaptation")
+    trains = lesson.name in ("00_start_here", "23_coadaptation")
     slow = [pytest.mark.slow] if trains else []
     return [pytest.mark.xdist_group(f"explorer {lesson.name}"), *slow]
 
