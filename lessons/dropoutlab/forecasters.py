@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,8 @@ Split = tuple[Tensor, Tensor]
 
 def digits() -> tuple[Split, Split, Split]:
     """The handwritten digits as (training, validation, test), each from other sheets."""
-    X, y, X_test, y_test = data.digits()
-    X, X_test = (torch.as_tensor(a.reshape(len(a), -1)).float() for a in (X, X_test))
-    labels, test = torch.as_tensor(y), torch.as_tensor(y_test)
+    images, labels, unseen, test = map(torch.as_tensor, data.digits())
+    X, X_test = images.flatten(1).float(), unseen.flatten(1).float()
     return (
         (X[:-HELD_OUT], labels[:-HELD_OUT]),
         (X[-HELD_OUT:], labels[-HELD_OUT:]),
@@ -74,6 +74,10 @@ def network(parameters: Sequence[Tensor], p: float = 0.0) -> nn.Sequential:
     return nn.Sequential(*layers[:-2]).eval()
 
 
+def _coins(chance: stacked.Chance, layer: int, size: int, units: int) -> list[Tensor]:
+    return [chance.uniform(layer, size, units)]
+
+
 def train(
     X: Tensor,
     y: Tensor,
@@ -112,7 +116,7 @@ def train(
         for k in range(last + 1):
             h = stacked.affine(h, parameters[2 * k], parameters[2 * k + 1])
             if k < last:
-                u = chances.drawn(lambda chance, k=k: [chance.uniform(k + 1, batch, hidden[k])])[0]
+                (u,) = chances.drawn(partial(_coins, layer=k + 1, size=batch, units=hidden[k]))
                 h = stacked.dropped(h.relu(), u, drop)
         return F.cross_entropy(h.flatten(0, 1), y[rows].flatten(), reduction="sum") / batch
 

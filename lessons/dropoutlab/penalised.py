@@ -89,7 +89,7 @@ def networks(
     """
     N = len(seeds)
     inputs, labels = torch.as_tensor(X, dtype=torch.float32), torch.as_tensor(y).long()
-    p, rate = (
+    drop, pace = (
         torch.as_tensor(np.broadcast_to(one, (N,)).astype(np.float32)).reshape(N, 1, 1)
         for one in (p, rate)
     )
@@ -103,9 +103,9 @@ def networks(
     def loss(step: int) -> Tensor:
         rows = order[:, step]
         h = stacked.affine(inputs[network, rows], W1, b1).relu()
-        return network_loss(kind, h, W2, b2, labels[network, rows], p, chances).sum()
+        return network_loss(kind, h, W2, b2, labels[network, rows], drop, chances).sum()
 
-    optimizer = stacked.SGD([{"params": parameters}], rate, 0.9)
+    optimizer = stacked.SGD([{"params": parameters}], pace, 0.9)
     stacked.descend(loss, optimizer, steps, schedule=stacked.falling(steps))
 
     found = {}

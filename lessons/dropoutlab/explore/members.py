@@ -90,7 +90,7 @@ def members(
             for kind, color in enumerate((plot.BLUE, plot.ORANGE)):
                 ax.plot(X[y == kind, 0] + shift, X[y == kind, 1], "o", color=color, markersize=2.6)
         thin = [
-            line
+            np.asarray(line)
             for field in chosen[:, : SIDE**2, 1].reshape(-1, SIDE, SIDE)
             for line in contour_generator(across + APART, down, field).lines(0.5)
         ]

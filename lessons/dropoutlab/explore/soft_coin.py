@@ -37,7 +37,7 @@ def soft_coin(concrete_mask: Callable[..., Tensor]) -> Explorer:
         leaf = torch.full((ESTIMATES, 1, 1), p, requires_grad=True)
         each = loss(concrete_mask(leaf, (ESTIMATES, k, len(UNITS)), t, source)).mean(1)
         found = torch.autograd.grad(each.sum(), leaf)[0].flatten().numpy()
-        truth, bias = exact(p), plot.difference(found, exact(p))
+        truth, bias = exact(p), plot.difference(found.tolist(), exact(p))
 
         left, right = figure.subplots(1, 2)
         figure.subplots_adjust(left=0.08, right=0.98, bottom=0.17, top=0.89, wspace=0.25)

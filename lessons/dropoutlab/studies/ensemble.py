@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 from time import process_time
+from typing import Any
 
 import numpy as np
 
@@ -94,7 +95,7 @@ def main() -> None:
     X, y, X_test, y_test = data.digits()
     sets = X.reshape(len(X), -1), y, X_test.reshape(len(X_test), -1), y_test
     empty = {"seconds": 0, "counts": COUNTS, "rates": RATES, "tuning": {}, "rounds": {}}
-    kept = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else empty
+    kept: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else empty
     started = process_time()
 
     def keep() -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,8 +62,9 @@ def main() -> None:
     """Measure what is missing, and keep each part at once."""
     torch.set_num_threads(1)
     _, validation, test = digits()
-    kept = json.loads(FILE.read_text()) if FILE.exists() else {"minutes": 0, "tuning": {}}
-    kept.setdefault("tested", {})
+    kept: dict[str, Any] = {"minutes": 0, "tuning": {}, "tested": {}}
+    if FILE.exists():
+        kept |= json.loads(FILE.read_text())
     for kind in penalised.KINDS:
         for stage in ("tuning", "tested"):
             if kind in kept[stage]:

@@ -134,7 +134,7 @@ def forecasts(nets: dict[str, torch.nn.Module], X: Tensor) -> dict[str, Tensor]:
 
 def first(net: torch.nn.Module) -> torch.nn.Module:
     """The first of each five networks."""
-    rate = next(m.p for m in net if isinstance(m, torch.nn.Dropout))
+    rate = next(m.p for m in net.modules() if isinstance(m, torch.nn.Dropout))
     return forecasters.network([w.data[::MEMBERS] for w in net.parameters()], rate)
 
 
