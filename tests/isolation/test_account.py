@@ -71,11 +71,15 @@ def grade(course: Path, python: str) -> Callable[..., list[dict]]:
     """The command that grades a class in the copy, under other accounts."""
 
     def rows(place: Path, *options: str) -> list[dict]:
-        file = place / "rows.json"
-        command = [python, "-c", classroom.RUN, "autograde", "00", "--course", str(place)]
+        file, before = place / "rows.json", (ROOT / "solutions").stat().st_mode
+        # -P: else the folder where the tests were started would come before the copy.
+        command = [python, "-P", "-c", classroom.RUN, "autograde", "00", "--course", str(place)]
         env = {**os.environ, "PYTHONPATH": f"{course}:{course / 'lessons'}"}
         words = ["--isolation", "uid", "--json", str(file), *options]
-        done = subprocess.run([*command, *words], env=env, capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, *words], env=env, cwd=course, capture_output=True, text=True
+        )
+        assert (ROOT / "solutions").stat().st_mode == before, "the tests' own course was closed"
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(file.read_text(encoding="utf-8"))
 
@@ -188,7 +192,7 @@ for output in run_cell({LOOK.format(closed=names)!r}, session):
 session.close(); players.close()
 """
     env = {**os.environ, "PYTHONPATH": f"{course}:{course / 'lessons'}"}
-    done = subprocess.run([python, "-c", script], env=env, capture_output=True, text=True)
+    done = subprocess.run([python, "-P", "-c", script], env=env, capture_output=True, text=True)
     lines = done.stdout.splitlines()
     assert lines, done.stderr
     number = int(lines[0].split("(")[1].split(",")[0])
