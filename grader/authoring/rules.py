@@ -243,8 +243,9 @@ def _leaks(cells: list[Cell]) -> list[Fault]:
         for i, line in enumerate(map(_squeeze, rest.splitlines()), 1):
             for solution, name in solutions.items():
                 if solution in line:
-                    said = f"this line of the solution of `{name}` would be released."
-                    faults.append((cell.line + i, said))
+                    said = f"this line of the solution of `{name}` would be released"
+                    remedy = "write it another way here, or hide the check (hidden=true)"
+                    faults.append((cell.line + i, f"{said}: {remedy}."))
     return faults
 
 
