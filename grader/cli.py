@@ -9,14 +9,14 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from grader import options
 from grader.errors import CourseError, LessonError, Unavailable
 from grader.paths import COURSE, ROOT, SOLUTIONS
 
 if TYPE_CHECKING:
-    from grader.grading import gradebook
+    from grader.grading import autograde, gradebook
 
 REMEDY = """\
 Learners' code runs only where it cannot do harm. `python3 grader doctor` says what this
@@ -158,7 +158,7 @@ def _grade(args: argparse.Namespace) -> int:
 
 
 def _assign(args: argparse.Namespace) -> int:
-    place = Path(args.course) if args.course else COURSE
+    place = _place(args)
     from grader.grading.choice import chosen
 
     lessons = chosen(_meant(args))
@@ -193,7 +193,7 @@ def _collect(args: argparse.Namespace) -> int:
         raise CourseError(f"{source} is not there: name the downloaded ZIP or folder.")
     if sheet and args.origin == "canvas":
         raise CourseError("--worksheet is Moodle's: Canvas names learners by one number always.")
-    place = Path(args.course) if args.course else COURSE
+    place = _place(args)
     place.mkdir(parents=True, exist_ok=True)
     _add_database(args)
     lesson = one(args.lesson)
@@ -222,32 +222,23 @@ def _autograde(args: argparse.Namespace) -> int:
     _add_database(args)
     from grader.grading.choice import chosen, names
 
-    place = Path(args.course) if args.course else COURSE
+    place = _place(args)
     if names(args.lessons) and not (place / "submitted").is_dir():
         raise CourseError(
             f"nobody has handed in: {place / 'submitted'}/ID/NN_topic/ is where `nbgrader collect` "
             "puts submissions."
         )
     lessons = chosen(_meant(args))
-    from dataclasses import replace
-
     from rich.console import Console
 
     from grader.grading import autograde, terminal
     from grader.grading.report import write_rows
 
-    limits = autograde.Limits()
-    if args.timeout:
-        limits = replace(limits, check=args.timeout, submission=5 * args.timeout)
-    wanted = autograde.Options(
-        place,
+    wanted = _wanted(
+        args,
         learners=tuple(args.learner),
-        workers=args.workers,
         scheduler=args.scheduler,
-        url=args.db,
         force=args.force,
-        isolation=args.isolation,
-        limits=limits,
         feedback=not args.no_feedback,
     )
     console = Console()
@@ -264,24 +255,33 @@ def _watch(args: argparse.Namespace) -> int:
     from grader.grading.choice import chosen
 
     lessons = chosen(_meant(args))
-    from dataclasses import replace
-
     from rich.console import Console
 
     from grader.grading import terminal
-    from grader.grading.autograde import Limits, Options
     from grader.grading.watch import watch
+
+    wanted = _wanted(args)
+    wanted.place.mkdir(parents=True, exist_ok=True)
+    watch(lessons, wanted, terminal.Lines(Console(soft_wrap=True)))
+    return 0
+
+
+def _wanted(args: argparse.Namespace, **more: Any) -> autograde.Options:
+    """How to grade a class, as the options that `autograde` and `watch` share say."""
+    from dataclasses import replace
+
+    from grader.grading.autograde import Limits, Options
 
     limits = Limits()
     if args.timeout:
         limits = replace(limits, check=args.timeout, submission=5 * args.timeout)
-    place = Path(args.course) if args.course else COURSE
-    place.mkdir(parents=True, exist_ok=True)
-    options = Options(
-        place, workers=args.workers, url=args.db, isolation=args.isolation, limits=limits
-    )
-    watch(lessons, options, terminal.Lines(Console(soft_wrap=True)))
-    return 0
+    shared = {"workers": args.workers, "url": args.db, "isolation": args.isolation}
+    return Options(_place(args), **shared, limits=limits, **more)
+
+
+def _place(args: argparse.Namespace) -> Path:
+    """The class's folder."""
+    return Path(args.course) if args.course else COURSE
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -371,7 +371,7 @@ def _meant(args: argparse.Namespace) -> list[str]:
     """The lessons that the words mean; where the class has a syllabus, "all" are those in it."""
     from grader.grading import syllabus
 
-    place = Path(args.course) if args.course else COURSE
+    place = _place(args)
     listed = syllabus.read(place).lessons if args.lessons == ["all"] else {}
     return [*listed] or args.lessons
 
@@ -379,14 +379,12 @@ def _meant(args: argparse.Namespace) -> list[str]:
 def _similar(args: argparse.Namespace) -> int:
     from grader.grading.choice import one
 
-    place = Path(args.course) if args.course else COURSE
+    place = _place(args)
     lesson = one(args.lesson)
     import nbformat
     from rich.console import Console
-    from rich.markup import escape
 
     from grader.classes import pack, similar
-    from grader.isolation.text import plain
 
     console = Console()
     with console.status("comparing …"):
@@ -395,28 +393,13 @@ def _similar(args: argparse.Namespace) -> int:
         known = similar.forced(lesson, similar.written(released))
         prose = {cell.name for cell in lesson.of("answer")}
         found = similar.similar(answers, known, prose)
-    for pair in found.pairs[: args.most]:
-        console.print(f"\n[bold]{escape(' and '.join(pair.learners))}[/]", highlight=False)
-        for alike in pair.answers:
-            console.print(f"  {alike.exercise}: {alike.shared} of {alike.of} passages")
-            for learner, lines in zip(pair.learners, alike.lines, strict=True):
-                shown = " ⏎ ".join(plain(line, 60) for line in lines[:4])
-                console.print(f"    {escape(plain(learner, 30))}: {escape(shown)}", highlight=False)
-    rest, pairs = len(found.pairs) - args.most, f"{len(found.pairs)} pairs"
-    pairs = pairs.removesuffix("s") if len(found.pairs) == 1 else pairs
-    more = f", {rest} more than are shown" if rest > 0 else ""
-    console.print(
-        f"\n{lesson.name}: {len(answers)} learners, {pairs} alike{more}. Of all "
-        f"pairs, half share {found.usual[0]:g} passages at most, and 95 of 100 share "
-        f"{found.usual[1]:g}. A place to look, and no verdict: two may have learned together, or "
-        "from one book."
-    )
+    similar.show(found, f"{lesson.name}: {len(answers)} learners", console, args.most)
     return 0
 
 
 def _has_gradebook(args: argparse.Namespace) -> Path:
     """The course folder, in which a gradebook is; told before anything that takes a while."""
-    place = Path(args.course) if args.course else COURSE
+    place = _place(args)
     if not args.db and not (place / "gradebook.db").exists():
         raise CourseError(f"{place} has no gradebook.db: run `python3 grader autograde` first.")
     return place

@@ -22,7 +22,7 @@ from scipy.special import stdtrit
 from torch import nn
 from torch.nn import functional as F
 
-from dropoutlab import expect, explore, plot, regularised
+from dropoutlab import expect, explore, plot, regularised, studies
 from dropoutlab.studies import overfitting
 
 torch.set_num_threads(1)  # products this small would only wait for each other's threads
@@ -617,7 +617,7 @@ tests = {
     "30 epochs, constant rate": later[:, :, -5:].mean(2),  # of five looks: they jitter
     "30 epochs, falling rate": falling.error["test"][:, -1].reshape(4, -1),
 }
-kept = overfitting.kept()
+kept = studies.kept("overfitting")
 wide = {
     "2.6 epochs, constant rate": np.array(kept["first"]["test"]),
     "13 epochs, constant rate": np.array(kept["longer"]["test"]),

@@ -14,14 +14,13 @@
 # | $k$, $\rho$ | number of members of an ensemble, correlation of two |
 
 # %% setup=true
-import json
 from time import perf_counter
 
 import numpy as np
 from sklearn.datasets import make_moons
 from sklearn.ensemble import RandomForestClassifier
 
-from dropoutlab import check_probability, data, expect, explore, plot, reproduced, train
+from dropoutlab import check_probability, data, expect, explore, plot, reproduced, studies, train
 
 # %% [markdown]
 # ## Where we stand
@@ -1206,7 +1205,7 @@ my_guess = "masks"  # "networks", "wider" or "masks"
 # %% figure=true
 # Error rate and log loss for the price of one, two, four and eight networks.
 guess = expect.guess(my_guess)
-study = json.loads((data.ROOT / "datasets/studies/ensemble.json").read_text(encoding="utf-8"))
+study = studies.kept("ensemble")
 ways = {"thinned networks": ("thinned, of one", plot.ORANGE),
         "networks, dropout": ("networks, dropout", plot.BLUE),
         "networks, plain": ("networks, plain", plot.GREY),

@@ -17,12 +17,10 @@
 # | $k_i$ | ink of unit $i$: $\lVert h_i w_i\rVert^2$, averaged over images |
 
 # %% setup=true
-import json
-
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
-from dropoutlab import autoencoder, check_probability, expect, explore, plot
+from dropoutlab import autoencoder, check_probability, expect, explore, plot, studies
 from dropoutlab.studies import coadaptation as study
 
 # %% [markdown]
@@ -967,7 +965,7 @@ def robustness_curve(loss, n, counts, trials, rng):
 
 # %% figure=true
 # Classifiers, layer by layer: log loss against removed units, and what singles and pairs foretell.
-kept = json.loads(study.RESULT.read_text())
+kept = studies.kept("coadaptation")
 counts = np.array(kept["counts"])
 (live,) = study.trained(["with dropout"], [0], 0.0)
 digits, labels = autoencoder.images()

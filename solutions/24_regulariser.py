@@ -15,7 +15,7 @@
 import numpy as np
 from scipy.special import expit
 
-from dropoutlab import check_probability, expect, explore, penalised, plot
+from dropoutlab import check_probability, expect, explore, penalised, plot, studies
 from dropoutlab.studies import regulariser as study
 
 # %% [markdown]
@@ -1232,7 +1232,7 @@ my_guess = 50  # percent of dropout's gain
 # %% figure=true
 # Test loss and error of six ways to train, minus those of training with nothing.
 guess = expect.guess(my_guess)
-kept = study.kept()
+kept = studies.kept("regulariser")
 tested = kept["tested"]
 few, again = 2, {}
 _, _, test_digits = study.digits()

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dropoutlab import expect, explore, forecasters, plot
+from dropoutlab import expect, explore, forecasters, plot, studies
 
 # %% [markdown]
 # ## Letters called digits
@@ -39,7 +39,7 @@ from dropoutlab import expect, explore, forecasters, plot
 
 # %%
 torch.set_num_threads(1)  # products this small wait for each other's threads
-study = forecasters.study()
+study = studies.kept("uncertainty")
 train_set, validation_set, (X_test, y_test) = forecasters.digits()
 X, y = (torch.cat(pair) for pair in zip(train_set, validation_set, strict=True))
 

@@ -26,6 +26,8 @@ from itertools import combinations
 from pathlib import Path
 
 from nbformat import NotebookNode
+from rich.console import Console
+from rich.markup import escape
 
 from grader.authoring.lesson import Lesson
 from grader.errors import CourseError
@@ -34,6 +36,7 @@ from grader.grading.folders import ClassFolder
 from grader.grading.worker import READING
 from grader.isolation.alarm import Overrun, alarm
 from grader.isolation.confinement import Limits
+from grader.isolation.text import plain
 
 RUN = 6
 WINDOW = 4
@@ -249,3 +252,22 @@ def _usual(often: dict[tuple[str, str], int], learners: int) -> tuple[float, flo
         return counts[place] if place >= 0 else 0
 
     return at(0.5), at(0.95)
+
+
+def show(found: Found, compared: str, console: Console, most: int) -> None:
+    """Print the pairs that are most alike, where, and what is usual in this class."""
+    for pair in found.pairs[:most]:
+        console.print(f"\n[bold]{escape(' and '.join(pair.learners))}[/]", highlight=False)
+        for alike in pair.answers:
+            console.print(f"  {alike.exercise}: {alike.shared} of {alike.of} passages")
+            for learner, lines in zip(pair.learners, alike.lines, strict=True):
+                shown = " ⏎ ".join(plain(line, 60) for line in lines[:4])
+                console.print(f"    {escape(plain(learner, 30))}: {escape(shown)}", highlight=False)
+    rest, pairs = len(found.pairs) - most, f"{len(found.pairs)} pairs"
+    pairs = pairs.removesuffix("s") if len(found.pairs) == 1 else pairs
+    more = f", {rest} more than are shown" if rest > 0 else ""
+    usual = "half share {:g} passages at most, and 95 of 100 share {:g}".format(*found.usual)
+    console.print(
+        f"\n{compared}, {pairs} alike{more}. Of all pairs, {usual}. A place to look, no verdict: "
+        "two may have learned together, or from one book."
+    )

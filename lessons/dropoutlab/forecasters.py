@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -127,12 +125,6 @@ def train(
     )
     stacked.descend(loss, optimizer, steps, schedule=stacked.falling(steps))
     return [w.detach() for w in parameters]
-
-
-def study() -> dict[str, Any]:
-    """What `dropoutlab.studies.uncertainty` measured."""
-    path = data.ROOT / "datasets" / "studies" / "uncertainty.json"
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 # --- a curve through points --------------------------------------------------------------

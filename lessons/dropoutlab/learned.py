@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dropoutlab import data, stacked
+from dropoutlab import stacked, studies
 from dropoutlab.forecasters import NOISE, Affine
 
 TEMPERATURE = 0.1
@@ -235,9 +234,7 @@ def pruned(
 
 def settings() -> dict[str, dict[str, float]]:
     """For each way to remove weights, what `dropoutlab.studies.sparsity` chose on validation."""
-    path = data.ROOT / "datasets" / "studies" / "sparsity.json"
-    tries = json.loads(path.read_text(encoding="utf-8"))
-    chosen = {}
+    tries, chosen = studies.kept("sparsity"), {}
     for kind in ("noisy", "plain", "pruned"):
         best = min(tries[kind].values(), key=lambda one: sum(one["loss"]))
         chosen[kind] = {k: best[k] for k in ("rate", "decay") if k in best}

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import classroom
+from fuzz import fuzzed
 from grader import cli
 from grader.authoring.reading import read
 from grader.classes import similar
@@ -148,6 +149,7 @@ def test_what_the_class_shares_makes_nobody_alike():
 words = st.lists(st.sampled_from(string.ascii_lowercase), min_size=1, max_size=60)
 
 
+@fuzzed()
 @given(words, words, words, words, st.randoms())
 def test_a_long_enough_passage_is_never_missed(
     before: list[str], after: list[str], left: list[str], right: list[str], dice: random.Random
@@ -161,6 +163,7 @@ def test_a_long_enough_passage_is_never_missed(
     assert {*one} & {*other}
 
 
+@fuzzed()
 @given(st.lists(st.tuples(st.integers(0, 9), st.just(0)), max_size=40))
 def test_fingerprints_are_few_and_of_the_text(hashes: list[tuple[int, int]]):
     """Are they some of the hashes, one at least where there is any, and one in each window?"""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import classroom
 from classroom import HALF, HALF_POINTS, LESSON
+from fuzz import fuzzed
 from gradebooks import grade, prepared
 from grader import cli
 from grader.classes import standing
@@ -56,6 +57,7 @@ rules = st.builds(
 )
 
 
+@fuzzed()
 @given(rules, st.floats(0, 50), st.floats(0, 4e6), st.floats(0, 4e6))
 def test_a_penalty_is_a_part_of_the_score(rule: Late, score: float, some: float, more: float):
     """Is it between nothing and the score, nothing within the grace, and no less for later?"""
@@ -147,6 +149,7 @@ def test_a_change_of_terms_is_a_reason_to_grade_again():
     assert Syllabus().key(name, "ada") == "" == plain.key("11_bernoulli_masks", "ada")
 
 
+@fuzzed()
 @given(st.lists(st.tuples(st.floats(0.1, 5), st.floats(0, 1)), min_size=1, max_size=2))
 def test_a_total_is_a_weighted_mean(parts: list[tuple[float, float]]):
     """Is the total the mean of the shares by weight, whatever the points of a lesson?"""

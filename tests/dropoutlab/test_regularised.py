@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from dropoutlab import regularised
+from dropoutlab import regularised, studies
 from dropoutlab.studies import overfitting
 
 X, Y = overfitting.numerals(120, 0)
@@ -79,7 +79,7 @@ def test_an_unknown_setting_is_refused():
 
 def test_the_study_is_whole():
     """Is there a result for every cell of the study, with all of its seeds and rates?"""
-    kept = overfitting.kept()
+    kept = studies.kept("overfitting")
     for name, how in overfitting.cells():
         assert np.shape(kept[name]["test"]) == (len(how["rates"]), how["seeds"]), name
     for way in overfitting.WAYS:

@@ -11,12 +11,13 @@ from typing import Any
 
 import nbformat
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from classroom import LESSON, RIGHT, notebook
+from fuzz import fuzzed
 from grader.authoring.build import released, source_notebook
 from grader.errors import CourseError
 from grader.grading import submission, worker
@@ -28,7 +29,6 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
-FUZZ = {"derandomize": True, "deadline": None, "suppress_health_check": list(HealthCheck)}
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning"),
@@ -265,7 +265,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return made
 
 
-@settings(max_examples=300, **FUZZ)
+@fuzzed(max_examples=300)
 @given(mutated())
 def test_what_is_rebuilt_is_the_released_notebook(data: bytes):
     """Is a file refused in one sentence, or every locked cell there, once, in order, as it was?"""
@@ -298,7 +298,7 @@ def graded() -> Iterator[Any]:
     worker.close()
 
 
-@settings(max_examples=100, **FUZZ)
+@fuzzed()
 @given(mutated())
 def test_every_file_ends_as_rows(graded: Any, data: bytes):
     """Has whatever was handed in a row for each check, no more points than there are?"""

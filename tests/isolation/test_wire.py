@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from fuzz import fuzzed
 from grader.isolation.confinement import Limits
 from grader.isolation.forks import Players
 from grader.isolation.frames import Broken, Frames, TooLate, flatten
@@ -347,12 +348,7 @@ def test_what_cannot_cross_says_so(learner: Learner):
 
 # --- fuzzing ------------------------------------------------------------------------------------
 
-FUZZ = settings(
-    derandomize=True,
-    deadline=None,
-    max_examples=200,
-    suppress_health_check=list(HealthCheck),
-)
+FUZZ = fuzzed(max_examples=200)
 LEAVES = st.one_of(
     st.none(),
     st.booleans(),

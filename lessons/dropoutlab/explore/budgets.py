@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.figure import Figure
 
-from dropoutlab import plot
+from dropoutlab import plot, studies
 from dropoutlab.explore.explorer import Explorer, slider
 from dropoutlab.studies import overfitting
 
@@ -17,7 +17,7 @@ def budgets(
     choose_rate: Callable[..., tuple[float, float]],
 ) -> Explorer:
     """Explore the test error against p in the lesson's study; steps and training images."""
-    kept = overfitting.kept()
+    kept = studies.kept("overfitting")
 
     def draw(figure: Figure, steps: int, images: int) -> str:
         many, n = overfitting.STEPS[steps], overfitting.IMAGES[images]

@@ -19,10 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from dropoutlab import autoencoder, layers
-from dropoutlab.data import ROOT
+from dropoutlab import autoencoder, layers, studies
 
-RESULT = ROOT / "datasets" / "studies" / "coadaptation.json"
 SEEDS, P, COUNTS, TRIALS = range(5), 0.5, range(0, layers.WIDTH + 1, 4), 60
 DECAYS = 0.003, 0.01, 0.02, 0.03, 0.045
 KINDS = "without dropout", "with dropout", "with L2"
@@ -82,16 +80,11 @@ def measured(net: layers.Classifier, layer: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure what is not yet in the result."""
-    found: dict[str, Any] = {"counts": list(COUNTS)}
-    if RESULT.exists():
-        found = json.loads(RESULT.read_text())
+    found: dict[str, Any] = {"counts": list(COUNTS)} | studies.kept("coadaptation")
 
     def keep() -> None:
-        RESULT.parent.mkdir(exist_ok=True)
-        rounded = json.loads(
-            json.dumps(found), parse_float=lambda text: float(f"{float(text):.6g}")
-        )
-        RESULT.write_text(json.dumps(rounded, indent=1) + "\n")
+        short = json.loads(json.dumps(found), parse_float=lambda text: float(f"{float(text):.6g}"))
+        studies.keep("coadaptation", short)
 
     if "matched" not in found:
         found["matched"] = matched()

@@ -16,15 +16,13 @@ datasets/studies/ensemble.json.
 
 from __future__ import annotations
 
-import json
 from time import process_time
 from typing import Any
 
 import numpy as np
 
-from dropoutlab import data, train
+from dropoutlab import data, studies, train
 
-FILE = data.ROOT / "datasets" / "studies" / "ensemble.json"
 WIDTH, EPOCHS, ROUNDS, COUNTS = 64, 60, 20, (1, 2, 4, 8)
 RATES = (0.05, 0.1, 0.2, 0.4, 0.8)
 KINDS = {
@@ -95,15 +93,14 @@ def main() -> None:
     X, y, X_test, y_test = data.digits()
     sets = X.reshape(len(X), -1), y, X_test.reshape(len(X_test), -1), y_test
     empty = {"seconds": 0, "counts": COUNTS, "rates": RATES, "tuning": {}, "rounds": {}}
-    kept: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else empty
+    kept: dict[str, Any] = empty | studies.kept("ensemble")
     started = process_time()
 
     def keep() -> None:
         nonlocal started
         kept["seconds"] = round(kept["seconds"] + process_time() - started)
         started = process_time()
-        FILE.parent.mkdir(exist_ok=True)
-        FILE.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        studies.keep("ensemble", kept)
 
     for kind in KINDS:
         if kind not in kept["tuning"]:

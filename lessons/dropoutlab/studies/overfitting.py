@@ -21,7 +21,6 @@ cell is kept at once, and a later run goes on from there.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -29,9 +28,8 @@ from typing import Any
 
 import numpy as np
 
-from dropoutlab import data, regularised
+from dropoutlab import data, regularised, studies
 
-KEPT = data.ROOT / "datasets" / "studies" / "overfitting.json"
 RATES = (0.0, 0.1, 0.25, 0.5)
 WIDTHS, IMAGES, STEPS = (8, 64), (300, 1000, 4000), (300, 1500, 3000)
 TUNING, JUDGED = (100, 101), tuple(range(6))
@@ -68,11 +66,6 @@ def numerals(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """n images as rows of 14 × 14 numbers, and their labels."""
     images, labels = data.glyphs(n, seed)
     return data.halved(images).reshape(n, -1), labels
-
-
-def kept() -> dict[str, Any]:
-    """The cells that are finished, by name."""
-    return json.loads(KEPT.read_text()) if KEPT.exists() else {}
 
 
 def cells() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -167,13 +160,6 @@ def _short(values: np.ndarray, digits: int = 3) -> Any:
     return np.asarray(values, float).round(digits).tolist()
 
 
-def _save(found: dict[str, Any]) -> None:
-    """Write all cells, one a line."""
-    lines = [f"{json.dumps(name)}: {json.dumps(cell)}" for name, cell in found.items()]
-    KEPT.parent.mkdir(exist_ok=True)
-    KEPT.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-
-
 def main() -> None:
     """Measure the cells that are missing."""
     pools: Pools = {"train": numerals(20_000, 3), "validation": numerals(2000, 1)}
@@ -184,10 +170,10 @@ def main() -> None:
         ("when", lambda: _when(pools, 0.1)),
     ]
     for name, measure in work:
-        found = kept()
+        found = studies.kept("overfitting")
         if name not in found:
             print(name, file=sys.stderr, flush=True)
-            _save(found | {name: measure()})
+            studies.keep("overfitting", found | {name: measure()})
 
 
 if __name__ == "__main__":

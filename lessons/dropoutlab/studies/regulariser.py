@@ -12,16 +12,14 @@ on where it stopped. The result is datasets/studies/regulariser.json.
 
 from __future__ import annotations
 
-import json
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
 
-from dropoutlab import data, penalised
+from dropoutlab import data, penalised, studies
 
-FILE = data.ROOT / "datasets" / "studies" / "regulariser.json"
 RATES, PS = (0.008, 0.02), (0.2, 0.4, 0.6, 0.8)
 TUNING, TESTED = range(4), range(100, 112)
 ROWS, HIDDEN, BATCH, STEPS = 200, 64, 20, 2000
@@ -53,18 +51,12 @@ def measured(
     return {name: [round(float(value), 5) for value in values] for name, values in found.items()}
 
 
-def kept() -> dict:
-    """What was measured: "minutes", "tuning" and "tested", by kind."""
-    return json.loads(FILE.read_text())
-
-
 def main() -> None:
     """Measure what is missing, and keep each part at once."""
     torch.set_num_threads(1)
     _, validation, test = digits()
     kept: dict[str, Any] = {"minutes": 0, "tuning": {}, "tested": {}}
-    if FILE.exists():
-        kept |= json.loads(FILE.read_text())
+    kept |= studies.kept("regulariser")
     for kind in penalised.KINDS:
         for stage in ("tuning", "tested"):
             if kind in kept[stage]:
@@ -89,7 +81,7 @@ def main() -> None:
                                  {"test": test})  # fmt: skip
                 kept[stage][kind] = {"p": best["p"], "rate": best["rate"], **found}
             kept["minutes"] = round(kept["minutes"] + (perf_counter() - began) / 60, 1)
-            FILE.write_text(json.dumps(kept, indent=1) + "\n")
+            studies.keep("regulariser", kept)
             print(kind, stage, f"{perf_counter() - began:.0f} s", flush=True)
 
 

@@ -9,7 +9,6 @@ with as many weights as variational dropout leaves. About a minute of one core.
 
 from __future__ import annotations
 
-import json
 import time
 from itertools import product
 from typing import Any
@@ -18,9 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dropoutlab import data, forecasters, learned
+from dropoutlab import forecasters, learned, studies
 
-FILE = data.ROOT / "datasets" / "studies" / "sparsity.json"
 SEEDS, STEPS = (0, 1, 2), 800
 RATES, DECAYS = (0.003, 0.01, 0.03), (0.0, 0.0003, 0.001)
 
@@ -47,7 +45,7 @@ def judged(net: learned.Sparse, weights: list[Tensor]) -> list[float]:
 
 def main() -> None:
     torch.set_num_threads(1)
-    kept: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {}
+    kept = studies.kept("sparsity")
     train, _, _ = forecasters.digits()
 
     def keep(kind: str, how: dict[str, Any], make: Any) -> None:
@@ -56,7 +54,7 @@ def main() -> None:
             begun = time.process_time()
             kept[kind][name] = how | make(seeds=SEEDS, steps=STEPS, **how)
             kept["seconds"] = round(kept.get("seconds", 0) + time.process_time() - begun, 1)
-            FILE.write_text(json.dumps(kept, separators=(",", ":")) + "\n")
+            studies.keep("sparsity", kept)
             print(kind, name, kept[kind][name], kept["seconds"], flush=True)
 
     def noisy(**how: Any) -> dict[str, Any]:

@@ -13,7 +13,6 @@ minutes of one core.
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
@@ -21,9 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dropoutlab import data, forecasters
+from dropoutlab import forecasters, studies
 
-FILE = data.ROOT / "datasets" / "studies" / "uncertainty.json"
 DROPS = (0.0, 0.1, 0.25, 0.5)
 RATES, DECAYS, STEPS = (0.05, 0.15), (0.0, 0.001, 0.003, 0.01), 600
 TURNS, NOISES = (0, 5, 10, 15, 20, 30), (0.0, 0.15, 0.3, 0.45)
@@ -147,15 +145,14 @@ def shifted(kind: str, level: float, X: Tensor) -> Tensor:
 
 def main() -> None:
     torch.set_num_threads(1)
-    kept: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {}
+    kept = studies.kept("uncertainty")
 
     def keep(part: str, name: str, make: Any) -> None:
         if name not in kept.setdefault(part, {}):
             begun = time.process_time()
             kept[part][name] = make()
             kept["seconds"] = round(kept.get("seconds", 0) + time.process_time() - begun, 1)
-            FILE.parent.mkdir(exist_ok=True)
-            FILE.write_text(json.dumps(kept, indent=None, separators=(",", ":")) + "\n")
+            studies.keep("uncertainty", kept)
             print(part, name, kept["seconds"], flush=True)
 
     for p in DROPS:
