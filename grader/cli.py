@@ -108,6 +108,9 @@ def _check(args: argparse.Namespace) -> int:
         findings = sorted(
             trial.trial(lesson, seeds, args.exercise, processes=processes, seconds=seconds, say=say)
         )
+        if not args.exercise:
+            status.update(f"{lesson.name}: its explorer")
+            findings += trial.explored(lesson)
     for finding in findings:
         print(f"{lesson.path.name}:{finding.line}: {finding.text}")
     print(f"{lesson.name}: {len(findings)} findings, {count} answers tried.")

@@ -20,8 +20,8 @@ LEAVES_OUT = {
 }
 """Each tier, and the marks of the tests that it leaves out."""
 
-SIDE_BY_SIDE = ("-n", "logical", "--dist", "loadgroup", "--no-loadscope-reorder")
-"""As many workers as cores; tests of one `xdist_group` in one of them, in the order given."""
+SIDE_BY_SIDE = ("--dist", "loadgroup", "--no-loadscope-reorder")
+"""Tests of one `xdist_group` run in one worker, in the order given."""
 
 
 def run(tier: str, arguments: list[str]) -> int:
@@ -41,7 +41,12 @@ def run(tier: str, arguments: list[str]) -> int:
 
 
 def _pytest(python: str | Path, arguments: list[str]) -> int:
-    """Run pytest side by side, with one thread in each worker: more would wait for one another."""
+    """Run pytest side by side, with one thread in each worker: more would wait for one another.
+
+    A third of the time a test waits: for a browser, a hub, or an answer that sleeps. So there is a
+    worker more than cores.
+    """
     single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [python, "-m", "pytest", *SIDE_BY_SIDE, *arguments]
+    workers = ["-n", str((os.cpu_count() or 1) + 1)]
+    command = [python, "-m", "pytest", *workers, *SIDE_BY_SIDE, *arguments]
     return subprocess.call(command, cwd=ROOT, env={**os.environ, **single})

@@ -937,8 +937,8 @@ print(f"Pairs in which the wrong reading cost nothing: {free[0]} of 5 with 0.75,
 #
 # A colleague says: "With dropout at 0.5 every example trains exactly half of the layer. My layer
 # has 100 units, and after a thousand epochs each of its thinned networks has had its turn." Say in
-# two to five sentences what is wrong with each of the two claims, with numbers. (A person reads
-# this.)
+# two to five sentences what is wrong with each of the two claims, with numbers. (In a class, your
+# instructor grades this.)
 
 # %% [markdown] answer="two_claims" points=2
 # ### BEGIN SOLUTION

@@ -794,7 +794,7 @@ explore.preactivation(dropout_train, preactivation_mean, preactivation_variance)
 #
 # A colleague writes: "Weight scaling gives exactly the average of all thinned networks." Say in
 # two to five sentences which part of this is exact, which is not, and how large a difference you
-# measured. (A person reads this.)
+# measured. (In a class, your instructor grades this.)
 
 # %% [markdown] answer="what_is_exact" points=2
 # ### BEGIN SOLUTION

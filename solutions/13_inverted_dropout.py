@@ -834,8 +834,9 @@ explore.scaling(inverted_dropout)
 # ## In your own words
 #
 # In both schemes, the layer's output in use is its mean in training. Say in two to five sentences
-# why every framework scales in training, and name one situation in which a team that mixes the
-# two schemes would be hurt without seeing it in the accuracy. (A person reads this.)
+# why every framework scales in training, and name one situation in which a team that mixes the two
+# schemes would be hurt without seeing it in the accuracy. (In a class, your instructor grades
+# this.)
 
 # %% [markdown] answer="why_scale" points=2
 # ### BEGIN SOLUTION

@@ -1158,7 +1158,8 @@ plot.show(fig, "Angles between gradients against p. At p = 0.5 the average over 
 # A colleague has left dropout out of the backward pass of a network with one hidden layer: "Dropped
 # units send zeros, so their gradients vanish by themselves. And it trains, doesn't it?" Answer in
 # two to five sentences: which of the gradients of `W1`, `b1`, `W2`, `b2` are right nevertheless,
-# which are wrong and how, and how can your colleague find out? (A person reads this.)
+# which are wrong and how, and how can your colleague find out? (In a class, your instructor grades
+# this.)
 
 # %% [markdown] answer="mask_on_the_way_back" points=2
 # ### BEGIN SOLUTION

@@ -1196,7 +1196,7 @@ plot.show(fig, f"Loss on seen and unseen images against steps, without and with 
 #
 # A blog says: "Dropout speeds up training, since each step updates only half of the network."
 # Answer in two to five sentences: what is true of it, what is not, and what you would have to be
-# told to judge the claim of speed. (A person reads this.)
+# told to judge the claim of speed. (In a class, your instructor grades this.)
 
 # %% [markdown] answer="speed_claim" points=2
 # ### BEGIN SOLUTION

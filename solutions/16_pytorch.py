@@ -1225,7 +1225,8 @@ explore.same_input(mlp)
 #
 # In one design a layer checks a flag that somebody set earlier; in the other, every call says
 # whether it trains. Take a side, in two to five sentences. Name one mistake that your design rules
-# out and one that it invites, and say how you would test for the second. (A person reads this.)
+# out and one that it invites, and say how you would test for the second. (In a class, your
+# instructor grades this.)
 
 # %% [markdown] answer="two_designs" points=2
 # ### BEGIN SOLUTION

@@ -1380,7 +1380,7 @@ plot.show(fig, "Error on new digits against epochs, and the gap, for a network o
 # losses of the epoch's batches, and the loss on validation data, measured in evaluation mode. From
 # the first epoch on the validation loss is *lower*. "My validation data must have leaked into the
 # training data." Answer in two to five sentences: what else explains it, and which measurement
-# tells? (A person reads this.)
+# tells? (In a class, your instructor grades this.)
 
 # %% [markdown] answer="lower_validation_loss" points=2
 # ### BEGIN SOLUTION

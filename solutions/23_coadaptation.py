@@ -14,7 +14,7 @@
 # | $m$ | mask: $m_i = 0$ where unit $i$ is removed, else 1 |
 # | $L$ | loss of the whole network; $L(-i)$ without unit $i$, $L(-i,-j)$ without both |
 # | $I_{ij}$ | interaction of units $i$ and $j$ |
-# | $k_i$ | ink of unit $i$: $\lVert h_i w_i\rVert^2$, averaged over images |
+# | $q_i$ | ink of unit $i$: $\lVert h_i w_i\rVert^2$, averaged over images |
 
 # %% setup=true
 import numpy as np
@@ -111,9 +111,6 @@ plot.show(fig, "Six images, redrawn by two networks whole and without 8 units; f
 # dropout hardly notices. Nor does the one with L2, at the same error.{{claim:l2-too}} So most of
 # this robustness is not dropout's own. What is?
 #
-# `net.loss(X)` is a quadratic in the mask, as the output is linear in it. So a mask costs
-# microseconds.
-#
 # ### One question from {{inverted_dropout}}
 #
 # In training, survivors were multiplied by $1/(1-p)$. Should the 56 units that are left here be
@@ -134,12 +131,9 @@ plot.show(fig, "Six images, redrawn by two networks whole and without 8 units; f
 # | A | ½ | ½ | 0 | ¼ | ¼ | 1 |
 # | B | 2 | −1 | 0 | 4 | 1 | 1 |
 #
-# In team A each unit is worth ¼; in team B they are worth 4 and 1.
-#
 # ## Exercise: `ablation_effect`
 #
-# Do not keep unit $i$ alone. Ask what the others miss when it goes. The effect may be negative:
-# some units do harm.
+# Remove unit $i$ only; don't remove all the others. The effect may be negative: some units do harm.
 
 # %% exercise="ablation_effect"
 def ablation_effect(loss, n):
@@ -163,27 +157,6 @@ def ablation_effect(loss, n):
 # %% [markdown] hint="ablation_effect"
 # Begin each turn with a *new* mask: one that is used again still holds the zeros of the units
 # before. (Or take the rows of `1 - np.eye(n)`.)
-
-# %% [markdown]
-# The effects of the units in your twenty networks, largest first:
-
-# %%
-fig, (ax,) = plot.figure(1, height=2.8, width=7)
-worth = {}
-for name, nets in networks.items():
-    effects = np.array([ablation_effect(net.loss(X_test), units(net)) for net in nets])
-    ranked = -np.sort(-effects).T
-    ax.plot(range(1, len(ranked) + 1), ranked, color=colors[name], linewidth=1,
-            label=[f"{name}: mean {effects.mean():.3f}", *[None] * 4])
-    worth[name] = effects.mean(1)
-ax.set(xlabel="unit, by rank (5 networks of each kind)", ylabel="your effect, error per image")
-ax.set_yscale("symlog", linthresh=0.01)
-ax.legend()
-gap = plot.difference(worth["with dropout"], worth["without dropout"])
-told = gap.says(more="With dropout a unit is worth more", less="With dropout a unit is worth less",
-                same="A unit is worth as much with dropout") + f": {gap:.3f}"
-ax.set_title(told)
-plot.show(fig, f"Ablation effects by rank, five curves of each kind. {told}.")
 
 # %% check="ablation_effect" points=2
 # Each effect is the loss without that unit, less the loss of the whole network.
@@ -254,6 +227,27 @@ def ablation_effect(loss, n):
     return np.array(found)
 
 # %% [markdown]
+# The effects of the units in your twenty networks, largest first:
+
+# %%
+fig, (ax,) = plot.figure(1, height=2.8, width=7)
+worth = {}
+for name, nets in networks.items():
+    effects = np.array([ablation_effect(net.loss(X_test), units(net)) for net in nets])
+    ranked = -np.sort(-effects).T
+    ax.plot(range(1, len(ranked) + 1), ranked, color=colors[name], linewidth=1,
+            label=[f"{name}: mean {effects.mean():.3f}", *[None] * 4])
+    worth[name] = effects.mean(1)
+ax.set(xlabel="unit, by rank (5 networks of each kind)", ylabel="your effect, error per image")
+ax.set_yscale("symlog", linthresh=0.01)
+ax.legend()
+gap = plot.difference(worth["with dropout"], worth["without dropout"])
+told = gap.says(more="With dropout a unit is worth more", less="With dropout a unit is worth less",
+                same="A unit is worth as much with dropout") + f": {gap:.3f}"
+ax.set_title(told)
+plot.show(fig, f"Ablation effects by rank, five curves of each kind. {told}.")
+
+# %% [markdown]
 # With dropout a unit is worth about a sixth. Is this "less co-adaptation"? Not yet. Co-adaptation
 # is about *pairs*: unit $i$ helps only in the context of unit $j$.
 #
@@ -272,8 +266,8 @@ def ablation_effect(loss, n):
 #
 # ## Exercise: `interaction_matrix`
 #
-# Two units that have nothing to do with each other cost the sum of their effects. Only what
-# differs from that sum is between *them*.
+# Removing two units that do not interact costs the sum of their effects. The rest is their
+# interaction.
 
 # %% exercise="interaction_matrix"
 def interaction_matrix(loss, n):
@@ -298,38 +292,6 @@ def interaction_matrix(loss, n):
 
 # %% [markdown] hint="interaction_matrix"
 # $I_{ij} = I_{ji}$, so a pair needs one loss and fills two entries. The diagonal is not a pair.
-
-# %% [markdown]
-# Here are two of your matrices, and what they add up to in the five networks of both kinds,
-# divided by the sum of all effects. The first edition of this lesson stopped here.
-
-# %%
-fig, (left, middle, right) = plot.figure(3, height=3.1, width=9)
-leaning, backing, effect, ink = {}, {}, {}, {}
-lean_to_back = LinearSegmentedColormap.from_list("", [plot.ORANGE, "white", plot.BLUE])
-for name, nets in networks.items():
-    losses, many = [net.loss(X_test) for net in nets], units(nets[0])
-    matrices = np.array([interaction_matrix(loss, many) for loss in losses])
-    leaning[name] = -np.minimum(matrices, 0).sum((1, 2))
-    backing[name] = np.maximum(matrices, 0).sum((1, 2))
-    effect[name] = np.array([ablation_effect(loss, many) for loss in losses])
-    ink[name] = np.array([net.ink(X_test) for net in nets])
-    if name in names[:2]:
-        ax = (left, middle)[names.index(name)]
-        shown = ax.imshow(matrices[0], cmap=lean_to_back, vmin=-0.1, vmax=0.1)
-        ax.set(xlabel="unit", xticks=(0, 63), yticks=(0, 63), title=name.capitalize())
-fig.colorbar(shown, ax=middle, shrink=0.7, ticks=(-0.1, 0, 0.1), label="I, error per image")
-runs = np.array([kind[name] / effect[name].sum(1)
-                 for kind in (leaning, backing) for name in names[:2]])
-plot.bars(runs.mean(1), ["leaning,\nwithout", "with", "backing up,\nwithout", "with"], right,
-          spread=plot.standard_error(runs, 1), colors=[plot.ORANGE] * 2 + [plot.BLUE] * 2)
-right.set_xlabel("Σ|I| / Σ effects, 5 runs")
-by_effect = runs[1] / runs[0]
-told = f"{by_effect.mean():.3f} ± {plot.standard_error(by_effect):.3f}"
-right.set_title(f"With dropout, of leaning\n{told} is left")
-plot.show(fig, "Two matrices of interactions; four bars: leaning and backing up, against the "
-               f"effects. With dropout {told} of leaning is left.",
-          claims={"by-effect": bool(by_effect.max() < 0.25)})
 
 # %% check="interaction_matrix" points=2
 # Every entry is worked out from its definition, with pairs and triples of units in the loss.
@@ -415,20 +377,52 @@ def interaction_matrix(loss, n):
     return off * (both - np.add.outer(single, single) + loss(np.ones(n)))
 
 # %% [markdown]
+# Here are two of your matrices, and two sums over them in the five networks of both kinds:
+# *leaning* is the sum of the negative entries, without their sign, and *backing up* that of the
+# positive ones. Both are divided by the sum of all effects.
+
+# %%
+fig, (left, middle, right) = plot.figure(3, height=3.1, width=9)
+leaning, backing, effect, ink = {}, {}, {}, {}
+lean_to_back = LinearSegmentedColormap.from_list("", [plot.ORANGE, "white", plot.BLUE])
+for name, nets in networks.items():
+    losses, many = [net.loss(X_test) for net in nets], units(nets[0])
+    matrices = np.array([interaction_matrix(loss, many) for loss in losses])
+    leaning[name] = -np.minimum(matrices, 0).sum((1, 2))
+    backing[name] = np.maximum(matrices, 0).sum((1, 2))
+    effect[name] = np.array([ablation_effect(loss, many) for loss in losses])
+    ink[name] = np.array([net.ink(X_test) for net in nets])
+    if name in names[:2]:
+        ax = (left, middle)[names.index(name)]
+        shown = ax.imshow(matrices[0], cmap=lean_to_back, vmin=-0.1, vmax=0.1)
+        ax.set(xlabel="unit", xticks=(0, 63), yticks=(0, 63), title=name.capitalize())
+fig.colorbar(shown, ax=middle, shrink=0.7, ticks=(-0.1, 0, 0.1), label="I, error per image")
+runs = np.array([kind[name] / effect[name].sum(1)
+                 for kind in (leaning, backing) for name in names[:2]])
+plot.bars(runs.mean(1), ["leaning,\nwithout", "with", "backing up,\nwithout", "with"], right,
+          spread=plot.standard_error(runs, 1), colors=[plot.ORANGE] * 2 + [plot.BLUE] * 2)
+right.set_xlabel("Σ|I| / Σ effects, 5 runs")
+by_effect = runs[1] / runs[0]
+told = f"{by_effect.mean():.3f} ± {plot.standard_error(by_effect):.3f}"
+right.set_title(f"Dropout cuts leaning to\n{told} of what it was")
+plot.show(fig, "Two matrices of interactions; four bars: leaning and backing up, against the "
+               f"effects. Dropout cuts leaning to {told} of what it was.",
+          claims={"by-effect": bool(by_effect.max() < 0.25)})
+
+# %% [markdown]
 # Leaning falls to an eighth! That was our proof of the claim of 2012, until a reader asked: an
-# eighth *of what*? We had divided by the sum of all effects, and had never looked at that sum
-# alone.
+# eighth *of what*?
 #
 # ## What fooled us
 #
 # Take a team of **one**. A single unit draws $s$ times a fixed feature, and training chooses $s$.
 # Averaged over images, its loss and its ink are
 #
-# $$ L(s) = c - 2bs + as^2, \qquad k = as^2 . $$
+# $$ L(s) = c - 2bs + as^2, \qquad q = as^2 . $$
 #
 # In training, dropout adds noise to what the unit draws. Its output still has the right mean, and
 # a variance of $p/(1-p)$ times its square ({{inverted_dropout}}). So training makes
-# $L(s) + \frac{p}{1-p}\,k$ as small as it can. Afterwards nothing is dropped, and we measure the
+# $L(s) + \frac{p}{1-p}\,q$ as small as it can. Afterwards nothing is dropped, and we measure the
 # effect $L(0) - L(s)$ at the $s$ that training found.
 #
 # There is nobody to lean on. Does $p$ change the effect *per unit of ink* all the same?
@@ -454,10 +448,10 @@ def effect_over_ink(p):
 # Set the derivative with respect to $s$ to zero and solve for $s$.
 
 # %% [markdown] hint="effect_over_ink"
-# $a + \frac{p}{1-p}a = \frac{a}{1-p}$, so $s = (1-p)\,b/a$. The effect is $2bs - as^2$.
+# In $s$ this is a parabola, whose quadratic term is $a + \frac{p}{1-p}a = \frac{a}{1-p}$.
 
 # %% [markdown] hint="effect_over_ink"
-# Divide the effect by $as^2$, put in $s$, and see $a$ and $b$ cancel.
+# So $s = (1-p)\,b/a$, and the effect is $2bs - as^2$. Divide it by $as^2$: $a$ and $b$ cancel.
 
 # %% check="effect_over_ink" points=2
 # For random teams of one, the least of the training loss is found by its derivative.
@@ -499,9 +493,8 @@ def effect_over_ink(p):
     return (2 * b * s - a * s**2) / (a * s**2)
 
 # %% [markdown]
-# Compare your formula with the real networks, whose units have partners. Then divide leaning and
-# backing up by **ink**. By effects, leaning fell to an eighth. **To what fraction does it fall by
-# ink?**
+# Now divide leaning and backing up by **ink**. By effects, leaning fell to an eighth. **To what
+# fraction does it fall by ink?**
 
 # %% guess=true
 my_guess = 0.125  # leaning per unit of ink: with dropout / without
@@ -539,15 +532,15 @@ middle.invert_yaxis()
 middle.legend(fontsize=8, loc="lower right")
 middle.set_xlabel("Σ|I| / Σ ink, 5 runs")
 told = f"{left_of['leaning'].mean():.2f}"
-middle.set_title(f"Leaning falls to {told} (you: {guess:g}),\n"
-                 f"backing up changes by {left_of['backing up'].mean():.2f}")
+middle.set_title(f"Leaning: {told} of what it was (you: {guess:g}),\n"
+                 f"backing up: {left_of['backing up'].mean():.2f}")
 plot.bars(100 * share.mean(1), [""] * 4, right, spread=100 * plot.standard_error(share, 1),
           colors=list(colors.values()))
 right.set_xlabel("share of leaning in all interaction, %")
 right.set_xlim(0, 110)
 gaps = [plot.difference(share[1], share[k]) for k in (0, 2, 3)]
-right.set_title("Of all interaction, least is\nleaning with dropout"
-                if all(gap.sign < 0 for gap in gaps) else "Not least leaning with dropout")
+smallest = all(gap.sign < 0 for gap in gaps)
+right.set_title(f"Leaning {'has' if smallest else 'has not'} the\nsmallest share with dropout")
 plot.show(fig, "Effects against ink with two lines of your formula; leaning and backing up per "
                f"ink: with dropout leaning is {told} of what it is without; the share of leaning: "
                + ", ".join(f"{name} {100 * s:.0f} %" for name, s in
@@ -555,12 +548,13 @@ plot.show(fig, "Effects against ink with two lines of your formula; leaning and 
           claims={"ratio-is-of-p": bool(abs(ratio.mean() - 1) < 0.05),
                   "by-ink": bool(left_of["leaning"].min() > by_effect.max() + 0.1
                                  and left_of["backing up"].min() > 1.5),
-                  "leaning-share": all(gap.sign < 0 for gap in gaps)})
+                  "leaning-share": smallest})
 
 # %% [markdown]
-# The units lie on your lines: the ratio is 1 without dropout and 3 with it. So a factor of three in
-# our "eighth" came from $p$, not from any pair. By ink, leaning falls far less, and backing up
-# *rises*.
+# The units lie on your lines, though they have partners: the size of each is still chosen by the
+# same rule, for what the others leave to it. The ratio is 1 without dropout and 3 with it. (L2
+# taxes size too, so its units lie between the lines.) So a factor of three in our "eighth" came
+# from $p$, not from any pair. By ink, leaning falls far less, and backing up *rises*.
 #
 # The controls show that ink is no fair scale either. The network with fewer units leans little by
 # ink, but each of its units has 15 partners to lean on, not 63. What is left is a ratio that needs
@@ -569,8 +563,7 @@ plot.show(fig, "Effects against ink with two lines of your formula; leaning and 
 #
 # ## Do the units become more different?
 #
-# As no unit can rely on another, folklore says, each must learn something of its own. Here is what
-# the units draw.
+# As no unit can rely on another, folklore says, each must learn something of its own.
 
 # %%
 fig, axes = plot.figure(3, height=3.7, width=10)
@@ -730,14 +723,14 @@ plot.show(fig, "Mean |cosine| and mean cosine of two features, for four kinds of
 # So 0.15 was noise: strokes are smooth, and they share the middle of the page. Without dropout the
 # features are even *less* alike than noise as smooth as they are.{{claim:less-than-noise}} The sign
 # tells more. With dropout, features point a little more the same way than noise does; without it, a
-# little more against each other. The algebra of this network agrees:
+# little more against each other. The algebra of this network agrees. Its loss is
+# $\lVert x - b - \sum_i m_i h_i w_i \rVert^2$, a quadratic in the mask. Only
+# $2\,m_i m_j\, h_i h_j\; w_i \cdot w_j$ holds both $m_i$ and $m_j$, and $I_{ij}$ picks it out:
 #
 # $$ I_{ij} = 2\; \overline{h_i h_j}\;\; w_i \cdot w_j $$
 #
 # (the bar is the mean over images). Two units back each other up if they fire together and draw
 # the *same* way. They lean if one takes back what the other draws.
-#
-# ## Remove more and more
 #
 # ## Exercise: `robustness_curve`
 #
@@ -769,48 +762,6 @@ def robustness_curve(loss, n, counts, trials, rng):
 
 # %% [markdown] hint="robustness_curve"
 # `rng.permutation(n)` shuffles; `rng.choice` with `replace=False` draws without repeats.
-
-# %% [markdown]
-# Whole, the network without dropout is better. **After how many of 64 removed units does its curve
-# cross the one with dropout?**
-
-# %% guess=true
-my_guess = 32  # units removed, where the two curves cross
-
-# %% figure=true
-# Error against the share of removed units, for the four kinds.
-guess, curves = expect.guess(my_guess), {}
-shares = np.arange(0, 17) / 16
-fig, (ax,) = plot.figure(1, height=3.3, width=7.5)
-for name, nets in networks.items():
-    many = units(nets[0])
-    counts = np.round(shares * many).astype(int)
-    runs = np.array([robustness_curve(net.loss(X_test), many, counts, 50, rng) for net in nets])
-    curves[name] = runs
-    ax.errorbar(n * shares, runs.mean(0), plot.standard_error(runs), color=colors[name],
-                capsize=2, marker=".", label=name)
-ax.axvline(guess, color=plot.GREY, linestyle="--")
-ax.annotate(" your guess", (guess, 0.3), color=plot.GREY)
-ax.set(xlabel="units removed, of 64 (of the 16: four times as many)",
-       ylabel="error per test image, 5 runs", ylim=(0, 14))
-cross = []
-for gap in curves["without dropout"] - curves["with dropout"]:
-    if (at := np.argmax(gap > 0)) > 0:
-        cross.append(np.interp(0, gap[at - 1 : at + 1], n * shares[at - 1 : at + 1]))
-peak = curves["without dropout"].max(1) / curves["without dropout"][:, -1]
-told = f"They cross in {len(cross)} runs of 5"
-if len(cross) == 5:
-    told = (f"You said {guess:g}; they cross at {np.mean(cross):.1f} ± "
-            f"{plot.standard_error(cross):.1f}")
-ax.set_title(told)
-ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-half = np.argmin(np.abs(shares - 0.5))
-plot.show(fig, f"Error against units removed, four curves. {told}.",
-          claims={"whole-worse": bool(min(undamaged["with dropout"])
-                                      > 3 * max(undamaged["without dropout"])),
-                  "worse-than-none": bool(peak.min() > 1.05),
-                  "l2-curve": bool(abs(curves["with L2"][:, half].mean()
-                                       / curves["with dropout"][:, half].mean() - 1) < 0.15)})
 
 # %% check="robustness_curve" points=2
 # Each mask lacks exactly k different units.
@@ -890,8 +841,8 @@ with expect.case("robustness_curve(loss, 40, [20], 8, rng) with two generators o
 # All sets of k units are equally likely.
 masks = []
 alike = "all sets of k units must be equally likely."
-row = "units fall in a row. Draw each for itself."
-with expect.case("robustness_curve(loss, 21, [7], 600, rng): how often units 10 and 11 both fall"):
+row = "neighbouring units are dropped together. Draw each unit independently."
+with expect.case("robustness_curve(loss, 21, [7], 600, rng): how often 10 and 11 both go"):
     robustness_curve(lambda m: [0.0, masks.append(np.array(m, float))][0], 21, [7], 600,
                      expect.rng())
     fell = 1 - np.array([m for m in masks if not m.all()]).reshape(-1, 21)
@@ -900,7 +851,7 @@ with expect.case("robustness_curve(loss, 21, [7], 600, rng): how often units 10 
                 suspects=[(6 / 15, row), (6 / 21, row)])
 for unit in range(21):
     hint = alike if fell[:, unit].any() else "this unit is never removed."
-    with expect.case(f"robustness_curve(loss, 21, [7], 600, rng): how often unit {unit} falls"):
+    with expect.case(f"robustness_curve(loss, 21, [7], 600, rng): how often unit {unit} goes"):
         expect.mean(fell[:, unit], 1 / 3, of=(0, 1), alpha=expect.ALPHA / 21, hint=hint)
 
 # %% mistakes="robustness_curve"
@@ -926,7 +877,7 @@ for unit in range(21):
                                    "[rng.permutation(n) >= k] * trials"),
     "a seed is set inside": ("curve = []", "curve, rng = [], np.random.default_rng(0)"),
     "do not come from rng": ("rng.permutation", "np.random.permutation"),
-    "units fall in a row": ("rng.permutation(n)", "(np.arange(n) - rng.integers(n)) % n"),
+    "neighbouring units": ("rng.permutation(n)", "(np.arange(n) - rng.integers(n)) % n"),
     "never removed": ("rng.permutation(n)", "np.r_[rng.permutation(n - 1), n]"),
 }
 
@@ -940,17 +891,57 @@ def robustness_curve(loss, n, counts, trials, rng):
     return losses.mean(axis=0)
 
 # %% [markdown]
-# Undamaged, the network with dropout is several times *worse*: its price.{{claim:whole-worse}} (The
-# paper's two autoencoders, of 256 units on MNIST, had similar errors.) And see what leaning means:
-# with three quarters of its units gone, the network without dropout is worse than with *none* left,
-# when it only draws the bias $b$. What remains are corrections of strokes that nobody draws any
-# more.{{claim:worse-than-none}}
+# Whole, the network without dropout is better. **After how many of 64 removed units does its curve
+# cross the one with dropout?**
+
+# %% guess=true
+my_guess = 32  # units removed, where the two curves cross
+
+# %% figure=true
+# Error against the share of removed units, for the four kinds.
+guess, curves = expect.guess(my_guess), {}
+shares = np.arange(0, 17) / 16
+fig, (ax,) = plot.figure(1, height=3.3, width=7.5)
+for name, nets in networks.items():
+    many = units(nets[0])
+    counts = np.round(shares * many).astype(int)
+    runs = np.array([robustness_curve(net.loss(X_test), many, counts, 50, rng) for net in nets])
+    curves[name] = runs
+    ax.errorbar(n * shares, runs.mean(0), plot.standard_error(runs), color=colors[name],
+                capsize=2, marker=".", label=name)
+ax.axvline(guess, color=plot.GREY, linestyle="--")
+ax.annotate(" your guess", (guess, 0.3), color=plot.GREY)
+ax.set(xlabel="units removed, of 64 (of the 16: four times as many)",
+       ylabel="error per test image, 5 runs", ylim=(0, 14))
+cross = []
+for gap in curves["without dropout"] - curves["with dropout"]:
+    if (at := np.argmax(gap > 0)) > 0:
+        cross.append(np.interp(0, gap[at - 1 : at + 1], n * shares[at - 1 : at + 1]))
+peak = curves["without dropout"].max(1) / curves["without dropout"][:, -1]
+told = f"They cross in {len(cross)} runs of 5"
+if len(cross) == 5:
+    told = (f"You said {guess:g}; they cross at {np.mean(cross):.1f} ± "
+            f"{plot.standard_error(cross):.1f}")
+ax.set_title(told)
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+half = np.argmin(np.abs(shares - 0.5))
+plot.show(fig, f"Error against units removed, four curves. {told}.",
+          claims={"whole-worse": bool(min(undamaged["with dropout"])
+                                      > 3 * max(undamaged["without dropout"])),
+                  "worse-than-none": bool(peak.min() > 1.05),
+                  "l2-curve": bool(abs(curves["with L2"][:, half].mean()
+                                       / curves["with dropout"][:, half].mean() - 1) < 0.15)})
+
+# %% [markdown]
+# Undamaged, the network with dropout is several times *worse*: its price.{{claim:whole-worse}} And
+# see what leaning means: with three quarters of its units gone, the network without dropout is
+# worse than with *none* left, when it only draws the bias $b$. What remains are corrections of
+# strokes that nobody draws any more.{{claim:worse-than-none}}
 #
 # ## "Several other feature detectors"
 #
-# The claim speaks of *several* others. This autoencoder cannot show them: its loss is a quadratic
-# in the mask, so units interact in pairs and in nothing larger. If $k$ random units go, the mean
-# rise of such a loss is exactly
+# The claim speaks of *several* others. This autoencoder cannot show them: its units interact in
+# pairs and in nothing larger. If $k$ random units go, the mean rise of such a loss is exactly
 #
 # $$ k\;\overline{\text{effect}} + \frac{k(k-1)}2\; \overline{I}, $$
 #
@@ -960,11 +951,11 @@ def robustness_curve(loss, n, counts, trials, rng):
 #
 # Below are classifiers with three hidden layers of 64 units: five without dropout, five with
 # $p = 0.5$, and five with L2 at equal log loss. Their effects and pairs were measured beforehand
-# (`dropoutlab.studies.coadaptation`, 5 minutes of one core). One of them is trained here again, and
-# *your* `robustness_curve` takes its second layer apart.
+# (`dropoutlab.studies.coadaptation`). One of them is trained here again, and *your*
+# `robustness_curve` takes its second layer apart.
 
 # %% figure=true
-# Classifiers, layer by layer: log loss against removed units, and what singles and pairs foretell.
+# Classifiers, layer by layer: log loss against removed units, and what singles and pairs predict.
 kept = studies.kept("coadaptation")
 counts = np.array(kept["counts"])
 (live,) = study.trained(["with dropout"], [0], 0.0)
@@ -981,14 +972,14 @@ for layer, ax in enumerate(axes[:3], 1):
     for kind in study.KINDS:
         rise = of(kind, layer, "losses") - of(kind, layer, "loss")[:, None]
         pairs = counts * (counts - 1) / 2
-        foretold = np.outer(of(kind, layer, "effect"), counts)
-        foretold += np.outer(of(kind, layer, "pair"), pairs)
+        predicted = np.outer(of(kind, layer, "effect"), counts)
+        predicted += np.outer(of(kind, layer, "pair"), pairs)
         both = of(kind, layer, "leaning"), of(kind, layer, "backing")
         leans[kind, layer] = both[0] / (both[0] + both[1])
         risen[kind, layer] = rise[:, 8]  # 32 of 64 units removed
-        apart[kind, layer] = rise[:, 8] - foretold[:, 8]
+        apart[kind, layer] = rise[:, 8] - predicted[:, 8]
         ax.errorbar(counts, rise.mean(0), plot.standard_error(rise), color=colors[kind], label=kind)
-        ax.plot(counts, foretold.mean(0), "--", color=colors[kind], linewidth=1)
+        ax.plot(counts, predicted.mean(0), "--", color=colors[kind], linewidth=1)
     ax.set(xlabel="units removed, of 64", ylim=(-0.2, 5))
     ax.set_title(f"Layer {layer}")
 loss = live.loss(digits, labels, 2)
@@ -1006,10 +997,11 @@ axes[3].invert_yaxis()
 axes[3].set_xlabel("share of leaning in\nall interaction, %")
 fewer = all(plot.difference(leans["with dropout", layer], leans[kind, layer]).sign < 0
             for layer in (1, 2, 3) for kind in ("without dropout", "with L2"))
-axes[3].set_title("Least leaning with dropout" if fewer else "Not least leaning in all layers")
+axes[3].set_title("Leaning has the smallest share\nwith dropout" if fewer else
+                  "Leaning has not the smallest\nshare with dropout", fontsize=10)
 half = ", ".join(f"layer {layer}: " + " / ".join(f"{risen[kind, layer].mean():.2f}"
                                                 for kind in study.KINDS) for layer in (1, 2, 3))
-plot.show(fig, "Rise of the log loss against removed units in three layers, measured and foretold "
+plot.show(fig, "Rise of the log loss against removed units in three layers, measured and predicted "
                "by singles and pairs; the share of leaning. Rise with half of the units gone, "
                f"without dropout / with / with L2: {half} nats.",
           claims={"share-by-layer": fewer,
@@ -1018,18 +1010,23 @@ plot.show(fig, "Rise of the log loss against removed units in three layers, meas
                                    for layer in (1, 2, 3)),
                   "above-parabola": all(plot.difference(apart["with dropout", layer]).sign > 0
                                         for layer in (1, 2, 3))})
+for kind in study.KINDS:
+    print(f"{kind}, half of the units gone: measured − parabola in layers 1, 2, 3:",
+          *(f"{plot.difference(apart[kind, layer]):.2f}" for layer in (1, 2, 3)), sep="  ")
 
 # %% [markdown]
 # In every layer the share of leaning is smallest with dropout, and L2 at the same log loss hardly
 # changes it. Here dropout is also far more robust than L2.{{claim:beyond-l2}} Its curves run
-# *above* their parabolas: several others back a unit up. (All curves end near the loss of a guess,
-# so their right ends say little.)
+# *above* their parabolas: several others back a unit up. Without dropout the sign changes from
+# layer to layer (printed lines): only the first runs below its parabola, a faint sign of units that
+# lean on *several* others. (All curves end near the loss of a guess, so their right ends say
+# little.)
 #
 # ## Explore: take the networks apart
 #
-# *Your* `ablation_effect` sorted the units, and *your* `interaction_matrix` frames the partners of
-# the first that you remove. Remove a partner too: what does the first cost *now*, and what
-# *alone*? *Next* steps through three situations.
+# The units are sorted by *your* `ablation_effect`. Remove one, and *your* `interaction_matrix`
+# frames its partners. Remove a partner too: what is the first unit worth *now*, and what was it
+# worth *alone*? *Next* steps through three situations.
 
 # %%
 explore.coadaptation(ablation_effect, interaction_matrix)
@@ -1049,8 +1046,8 @@ explore.coadaptation(ablation_effect, interaction_matrix)
 # Hint: team B: what is unit 0 worth after unit 1 has gone?
 
 # %% question="fooled" points=1
-# Two networks have the same features, inks and interactions. One of them settles where its units
-# have three times the effect. Its leaning, divided by the sum of its effects, is:
+# Two networks have the same features, inks and interactions. In one of them each unit's effect is
+# three times as large. Its leaning, divided by the sum of its effects, is:
 #
 # - [ ] the same
 # - [x] a third
@@ -1073,13 +1070,14 @@ explore.coadaptation(ablation_effect, interaction_matrix)
 # A colleague explains dropout so: "Units can't rely on each other any more, so each learns
 # something different; that makes features independent, and the network better." Say in three to
 # six sentences which parts of this your measurements bear out and which they do not, with a
-# number and its control or null for each. (A person reads this.)
+# number and its control or null for each. (In a class, your instructor grades this.)
 
 # %% [markdown] answer="which_part_holds" points=3
 # ### BEGIN SOLUTION
 # *Marking guide.* One point: borne out is that units lean less on others. The evidence is the
 # share of leaning (about 62 % without, 22 % with dropout) beside a control at equal error (L2,
-# about 49 %), or the robustness curve beside that of L2. Leaning over effects alone earns no point,
+# about 49 %), or the classifiers' robustness curves beside those of L2. (The autoencoder's curve is
+# no better than that of L2.) Leaning over effects alone earns no point,
 # as that ratio falls with p by itself. One point: not borne out is "something different" and
 # "independent": mean |cos| is that of smooth noise (about 0.15), and the signed cosine says that
 # features point slightly more the same way; the interaction that is left is mostly backing up. One
@@ -1110,7 +1108,7 @@ explore.coadaptation(ablation_effect, interaction_matrix)
 # detectors*, arXiv:1207.0580 (2012). Srivastava et al., JMLR 15 (2014), §7.1. Morcos et al., *On
 # the importance of single directions for generalization*, arXiv:1803.06959 (2018).
 #
-# **Stretch.** Dropout taxes ink. How do units draw a given picture with the least $\sum_i k_i$, and
+# **Stretch.** Dropout taxes ink. How do units draw a given picture with the least $\sum_i q_i$, and
 # do they then lean or back up?
 #
 # **Still open.** Is such a tax just L2? {{regulariser}}.

@@ -4,12 +4,13 @@
 # **Is dropout just L2?**
 #
 # *{{minutes}} minutes. Before: {{weight_scaling}} and {{inverted_dropout}}. After, you will be able
-# to compute what dropout charges a model for its weights.*
+# to compute the penalty that dropout puts on a model's weights.*
 #
 # | symbol | meaning |
 # | --- | --- |
 # | $p$ | probability that a unit is **dropped** |
 # | $m$ | mask: each entry 1 with probability $1-p$, else 0 |
+# | $z$, $\mu$ | output $w \cdot x$ (before a sigmoid, the *logit*); $\mu = \sigma(z)$ |
 
 # %% setup=true
 import numpy as np
@@ -19,11 +20,11 @@ from dropoutlab import check_probability, expect, explore, penalised, plot, stud
 from dropoutlab.studies import regulariser as study
 
 # %% [markdown]
-# ## The halved slope
+# ## One weight
 #
-# A third reading of dropout says: it is noise, noise is a penalty on the weights, and the penalty
-# is L2. Begin with one input, one weight, and data $y = 2x$ plus a little noise. The input goes
-# through inverted dropout with $p = 0.5$ while the weight is trained.
+# Some read dropout as noise, the noise as a penalty on the weights, and the penalty as L2. Does
+# that hold? Begin with one weight and data $y = 2x$ plus noise. In training the input goes
+# through inverted dropout with $p = 0.5$.
 
 # %%
 def inverted(x, p, rng):
@@ -41,7 +42,7 @@ def descend(X, y, p, seed, steps=1500, rate=0.05):
     return np.mean(kept[steps // 3 :], 0)
 
 # %% [markdown]
-# The mean of the input is kept at every step. **Guess: which slope is learned from 3000 rows?**
+# **Guess: which slope is learned from 3000 rows?**
 
 # %% guess=true
 my_guess = 2.0  # the slope that is learned with dropout from 3000 rows
@@ -59,14 +60,14 @@ for n in sizes:
 slopes = np.array([[descend(*lines[n, seed], p, seed)[0] for seed in range(5)] for n in sizes])
 
 fig, (left, right) = plot.figure(2, height=2.8)
-left.plot(*lines[300, 4], ".", color=plot.GREY, markersize=3)
+left.plot(*(part[:300] for part in lines[3000, 4]), ".", color=plot.GREY, markersize=3)
 ends = np.array([-3, 3])
 for slope, name, color in (
     (guess, "your guess", plot.ORANGE),
     (slopes[-1].mean(), "learned with dropout", plot.BLUE),
 ):
     left.plot(ends, slope * ends, color=color, label=f"{name}: {slope:.2f}")
-left.set(xlabel="x", ylabel="y")
+left.set(xlabel="x (300 of the 3000 rows)", ylabel="y")
 found = plot.difference(slopes[-1])
 left.set_title(f"From 3000 rows: slope {found.mean:.2f} ± {found.error:.2f}")
 left.legend(loc="upper left")
@@ -84,7 +85,7 @@ plot.show(fig, "Left, the data with two lines through them, your guess and the l
                   "dropout-does-not-fade": abs(gain.mean) < 0.3})
 
 # %% [markdown]
-# (Numbers after ± are standard errors.) Something pulls the weight to half its size, as hard with
+# Something pulls the weight to half its size, as hard with
 # 3000 rows as with 30.
 #
 # ### One question from {{inverted_dropout}}
@@ -102,7 +103,7 @@ plot.show(fig, "Left, the data with two lines through them, your guess and the l
 #
 # $$ L(w) = \mathbb E_m \Bigl\| y - \frac{m \odot X}{1-p}\, w \Bigr\|^2 . $$
 #
-# Estimate it with $k$ masks. The losses here are *sums* over the $n$ rows, as in the papers.
+# Estimate it with $k$ masks. Losses here are *sums* over the rows.
 
 # %% exercise="monte_carlo_squared_loss"
 def monte_carlo_squared_loss(w, X, y, p, k, rng):
@@ -194,7 +195,7 @@ def kept(p, rng):
     rows = np.rint(float(loss) * (1 - p) ** 2) // 1024 ** np.arange(4) % 1024
     mask = np.rint(np.sqrt(rows)).astype(int)[:, None] >> np.arange(5) & 1
     expect.close(loss, np.sum((mask * X / (1 - p) @ w) ** 2),
-                 hint="with y = 0, that is ||(m * X / (1 - p)) w||² for no mask m.")
+                 hint="with y = 0, no mask m gives this loss: ||(m * X / (1 - p)) w||².")
     return mask
 
 
@@ -320,9 +321,9 @@ for p in (0.3, float(rng.uniform(0.6, 0.85))):
                          (((1 - p) / p) ** 2 * scatter, "p and 1 - p are swapped."),
                          ((1 - p) * scatter, "the factor is p alone. What is the variance of "
                                              "m / (1 - p)?"),
-                         (scatter / p, "that is 1 / (1 - p), from E[m²]. Subtract the mean's."),
-                         (p / (1 - p) * (X @ w) ** 2, "the inputs of a row would fall together. "
-                                                      "Square each term, then add."),
+                         (scatter / p, "Subtract the squared mean: the factor is p / (1 - p)."),
+                         (p / (1 - p) * (X @ w) ** 2, "the inputs of a row would be dropped "
+                                                      "together. Square each term, then add."),
                          (p / (1 - p) * (X @ w), "the terms are not squared."),
                          (p / (1 - p) * (X**2 @ w), "the weights are not squared."),
                          (p / (1 - p) * (X @ w**2), "the inputs are not squared."),
@@ -388,8 +389,8 @@ with expect.case("marginal_squared_loss(w, X, y, p=0.5), 1000 features, all inpu
     "unscaled coin": ("p / (1 - p)", "p * (1 - p)"),
     "p and 1 - p are swapped": ("p / (1 - p)", "(1 - p) / p"),
     "the factor is p alone": ("p / (1 - p)", "p"),
-    "Subtract the mean's": ("p / (1 - p)", "1 / (1 - p)"),
-    "would fall together": ("X**2 @ w**2", "(X @ w) ** 2"),
+    "Subtract the squared mean": ("p / (1 - p)", "1 / (1 - p)"),
+    "be dropped together": ("X**2 @ w**2", "(X @ w) ** 2"),
     "terms are not squared": ("X**2 @ w**2", "X @ w"),
     "weights are not squared": ("w**2", "w"),
     "inputs are not squared": ("X**2", "X"),
@@ -436,7 +437,7 @@ def marginal_squared_loss(w, X, y, p):
 def dropout_ridge(X, y, p):
     """The weights (d,) that minimise `marginal_squared_loss(w, X, y, p)`.
 
-    X : (n, d), no feature 0 in every row; y : (n,)
+    X : (n, d), no column all zeros; y : (n,)
     p : probability of dropping, below 1
     """
     check_probability(p)
@@ -456,7 +457,7 @@ def dropout_ridge(X, y, p):
 
 # %% [markdown] hint="dropout_ridge"
 # `np.linalg.solve(A, b)` gives the $w$ with $A w = b$. Adding a multiple of the identity gives
-# plain ridge regression.
+# ridge regression: least squares with plain L2.
 
 # %% check="dropout_ridge" points=2
 # Least squares on every thinned copy of every row, each counted with its probability.
@@ -526,11 +527,9 @@ def dropout_ridge(X, y, p):
 # %% [markdown]
 # ## What fades with data?
 #
-# The first edition of this lesson said here: "A fixed L2 penalty fades as data come in; this one
-# grows with them." It had compared a *sum* over rows with the `weight_decay` of a framework, which
-# is added to a *mean*. So compare three penalties that halve the slope at 30 rows: dropout, weight
-# decay on the mean loss, $\frac1n\sum_i (y_i - x_i w)^2 + \lambda w^2$ with $\lambda = 1$, and the
-# same on the sum, with $\lambda = 30$. **Guess the slope that the second gives from 3000 rows.**
+# Three penalties halve the slope at 30 rows: dropout, weight decay on the mean loss,
+# $\frac1n\sum_i (y_i - x_i w)^2 + \lambda w^2$ with $\lambda = 1$, and the same on the sum, with
+# $\lambda = 30$. **Guess the slope that the second gives from 3000 rows.**
 
 # %% guess=true
 my_guess = 2.0  # the slope with weight decay on the mean loss, from 3000 rows
@@ -580,17 +579,18 @@ plot.show(fig, "The slope against the rows of data in three ways. From 30 to 300
                   "decay-on-the-sum-fades": grown[2].mean > 0.6})
 
 # %% [markdown]
-# A penalty fades where the loss grows with the rows and the penalty does not: L2 on a sum, as with
-# a fixed prior. Dropout's penalty is itself a sum over rows. Divided by $n$, it is weight decay on
-# the mean loss, with a strength for each feature: $\frac{p}{1-p}$ times its mean square. So dropout
-# does not see a feature's unit.
+# A penalty fades where the loss grows with the rows and the penalty does not: L2 on a sum.
+# Dropout's penalty is itself a sum over rows. Divided by $n$, it is weight decay on the mean loss,
+# with a strength for each feature: $\frac{p}{1-p}$ times its mean square. So dropout does not see a
+# feature's unit.
 #
 # ## Logistic regression: rare and confident features
 #
 # The log loss of a row is $A(z) - y z$ with $A(z) = \log(1+e^z)$. Noise leaves $yz$ unchanged on
-# average, so the penalty $\mathbb E[A(\tilde z)] - A(z)$ **contains no label**. Wager, Wang and
-# Liang (2013) replace $A$ by its parabola at $z$. What is left is half the curvature $\mu(1-\mu)$,
-# with $\mu = \sigma(z) = 1/(1+e^{-z})$, times the variance of $\tilde z$. Over all rows:
+# average, so with $\tilde z$, the logit of the thinned row, the penalty
+# $\mathbb E[A(\tilde z)] - A(z)$ **contains no label**. Wager, Wang and Liang (2013) replace $A$ by
+# its parabola at $z$. What is left is half the curvature $\mu(1-\mu)$, with
+# $\mu = \sigma(z) = 1/(1+e^{-z})$, times the variance of $\tilde z$. Over all rows:
 #
 # $$ \frac12\,\frac{p}{1-p} \sum_j w_j^2\, F_j, \qquad F_j = \sum_i \mu_i (1-\mu_i)\, x_{ij}^2 . $$
 #
@@ -625,7 +625,7 @@ def logistic_penalty(w, X, p):
     ### END SOLUTION
 
 # %% [markdown] hint="logistic_penalty"
-# $\mu$ is one number for each row: `expit` of the row's score.
+# $\mu$ is one number for each row: `expit` of the row's logit.
 
 # %% [markdown] hint="logistic_penalty"
 # Of the matrix $x_{ij}^2$, each *row* is multiplied by its curvature. Then add up the rows.
@@ -652,7 +652,7 @@ with expect.case("fisher_diagonal(w, X), nine rows, four features", crash=[
         suspects=[
             (mu @ X**2, "the curvature is μ (1 - μ), not μ."),
             ((X**2).sum(0), "the curvature is missing: those are the prices of the squared loss."),
-            ((X**2).sum(0) / 4, "1 / 4 is the curvature at a score of 0. It depends on the row."),
+            ((X**2).sum(0) / 4, "1 / 4 is the curvature at a logit of 0. It depends on the row."),
             (bend**2 @ X**2, "the curvature is squared."),
             (bend @ X, "the inputs are not squared."),
             ((bend @ X) ** 2, "square each input before you add them up."),
@@ -705,7 +705,7 @@ for p in (0.3, 0.8):
     "not μ.": ("(mu * (1 - mu))", "mu"),
     "the curvature is missing": ("mu = expit(X @ w)\n    return (mu * (1 - mu)) @ X**2",
                                  "return np.sum(X**2, axis=0)"),
-    "curvature at a score of 0": ("expit(X @ w)", "expit(0 * X @ w)"),
+    "curvature at a logit of 0": ("expit(X @ w)", "expit(0 * X @ w)"),
     "the curvature is squared": ("(mu * (1 - mu))", "(mu * (1 - mu)) ** 2"),
     "inputs are not squared": ("X**2", "X"),
     "before you add them up": ("(mu * (1 - mu)) @ X**2", "((mu * (1 - mu)) @ X) ** 2"),
@@ -739,7 +739,8 @@ def logistic_penalty(w, X, p):
 
 # %% [markdown]
 # One row has two inputs of 1, and the second weight is 3. Let the first one grow from 0 to 6: plain
-# L2 grows five times, from 9 to 45. **What does dropout's penalty do?**
+# L2 grows five times, from 9 to 45. **What does dropout's penalty do at
+# $p = 0.5$?**
 
 # %% guess=true
 my_factor = 5  # the penalty at w1 = 6 divided by the penalty at w1 = 0
@@ -790,7 +791,7 @@ for length, color in ((0.3, plot.GREEN), (1, plot.BLUE), (3, plot.PINK)):
 right.axhline(1, color=plot.GREY, linestyle="--")
 right.set(xlabel="p (6 draws ± s.d.)", ylabel="approximation / exact", ylim=(0, 3))
 small, large = (100 * max(off[i] for off in worst.values()) for i in (1, -1))
-right.set_title(f"Off by {small:.0f} % at p = 0.1, {large:.0f} % at p = 0.9")
+right.set_title(f"Off by at most {small:.0f} % at p = 0.1,\n{large:.0f} % at p = 0.9", fontsize=10)
 right.legend(loc="upper left")
 plot.show(fig, "Left, the exact penalty, your approximation and your guess against one weight: "
                f"from 0 to 6 the exact one changes by a factor of {end / start:.2f}. Right, "
@@ -798,18 +799,21 @@ plot.show(fig, "Left, the exact penalty, your approximation and your guess again
           claims={"penalty-falls": bool(end < 0.8 * start)})
 
 # %% [markdown]
-# While the two inputs agree, **the penalty falls as a weight grows**: the row becomes *confident*,
-# and $\mu(1-\mu)$ goes to 0. And where a feature is *rare*, few rows pay for its weight. So rare,
-# confident features are cheap: Wager, Wang and Liang see in this why dropout does well on text.
+# While the two inputs agree, **the penalty falls as a weight grows**: the row becomes *confident*.
+# In your approximation $\mu(1-\mu)$ goes to 0. The exact penalty stops at $\frac14\log 2$, as one
+# mask in four drops both inputs. And where a feature is *rare*, few rows pay for its weight.
+# So rare, confident features are cheap: Wager, Wang and Liang see in this why dropout does well on
+# text.
 #
 # Test it in two worlds, with 50 rare words and 50 features that are in every row. In the first, the
-# words tell the class and the others are noise; in the second it is the other way round. Logistic
-# regression learns from 150 rows with L2, with dropout, and with your penalty at a fixed curvature
-# of $\frac14$, which sees rarity only. **Guess: in the first world, by how many percentage points
-# does dropout lower the error rate of L2?**
+# words tell the class; in the second, the others do. Logistic
+# regression learns from 150 rows with L2, with dropout, and with the second-order penalty at a
+# fixed curvature of $\frac14$, which sees rarity only. Each has its strength chosen on 1000
+# validation rows. **Guess: in the first world, by how many percentage points does dropout's error
+# rate differ from that of L2? (Negative where dropout is better.)**
 
 # %% guess=true
-my_guess = 1  # percentage points
+my_guess = 0  # percentage points, dropout minus L2
 
 # %% figure=true
 # The prices of words and other features, and the error rate of three ways in two worlds.
@@ -838,7 +842,7 @@ rarity, price = 100 * (prices[:, :, words].mean(2) / prices[:, :, ~words].mean(2
 left.set(xscale="log", yscale="log", xlabel="sum of the feature's squares, 150 rows",
          ylabel="its price $F_j$ (yours), p = 0.5", ylim=(5e-4, 1e3))
 left.set_yticks([1e-3, 1e-1, 10], ["≤ 0.001", "0.1", "10"])
-left.set_title(f"Price of a word, % of another's: {price.mean():.1f};\n"
+left.set_title(f"A word costs {price.mean():.1f} % of another feature;\n"
                f"by rarity alone {rarity.mean():.1f}", fontsize=10)
 left.legend(loc="upper left", fontsize=8, handlelength=1)
 gains, places = {}, []
@@ -852,7 +856,7 @@ for row, (world, kind) in enumerate(
     right.errorbar(gain.mean, row, xerr=gain.error, marker="o", color=color, capsize=3)
     places.append(f"{world}:\n{kind}")
 right.axvline(0, color=plot.INK, linewidth=0.8)
-right.plot(-guess, 0, "X", color=plot.GREY, markersize=9, label="your guess")
+right.plot(guess, 0, "X", color=plot.GREY, markersize=9, label="your guess")
 right.set_yticks(range(4), places, fontsize=9)
 right.set(xlabel="error − that with L2, points (8 data sets ± s.e.)", ylim=(3.4, -0.4))
 told = [gains[world, "dropout"] for world in worlds]
@@ -870,9 +874,8 @@ plot.show(fig, "Left, the price of each feature against the sum of its squares. 
                                            < 0.6 * told[0].mean)})
 
 # %% [markdown]
-# Compare blue with green: what does the work, rarity or confidence? Cheap rare features are a bet
-# on the data. AdaGrad makes the same one: it divides each weight's step by the root of its summed
-# squared gradients, which estimate the same Fisher information.
+# Compare blue with green: what does the work, rarity or confidence? Making rare features cheap pays
+# only if they matter.
 #
 # ## Explore: contours
 #
@@ -912,28 +915,12 @@ def expected_sigmoid(mean, var):
 # further.
 
 # %% [markdown] hint="expected_sigmoid"
-# $\Phi(a\,t) \approx \sigma(t)$. Find $t$ in the right-hand side of the formula above: the $a$
-# in its numerator goes.
+# $\Phi(a\,t) \approx \sigma(t)$. Compare $\Phi(a\,t)$ with the right-hand side of the formula
+# above: which $t$ is that?
 
 # %% [markdown] hint="expected_sigmoid"
 # What is $a^2$? (Or numerically: an average of $\sigma$ at many points of a fine grid, each with
 # its normal density as weight.)
-
-# %%
-def probability_errors(p, draws=200):
-    """|probability - truth| with 10 inputs, mean over draws: without the variance, and yours."""
-    rng, masks = np.random.default_rng(), all_masks(10)
-    chance = np.where(masks == 1, 1 - p, p).prod(1)
-    X, W = rng.normal(size=(draws, 10)), rng.normal(size=(draws, 10))
-    truth = [chance @ expit((masks * x / (1 - p)) @ w) for x, w in zip(X, W, strict=True)]
-    moments = [gaussian_moments(w, x[None], p) for x, w in zip(X, W, strict=True)]
-    mean, var = np.array(moments, float)[:, :, 0].T
-    return [np.mean(np.abs(found - truth)) for found in (expit(mean), expected_sigmoid(mean, var))]
-
-
-print("   p   σ(mean) is off by   your expected_sigmoid by")
-for p in (0.1, 0.3, 0.5, 0.7):
-    print("{:4}   {:17.3f}   {:24.3f}".format(p, *probability_errors(p)))
 
 # %% check="expected_sigmoid" points=2
 # Within 0.02 of the integral, for means from -10 to 10 and variances up to 30.
@@ -942,7 +929,7 @@ density = np.exp(-(grid**2) / 2) / np.sum(np.exp(-(grid**2) / 2))
 
 
 def integral(mean, var):
-    """E[σ(z)] on a fine grid; in the logistic function nothing overflows at these scores."""
+    """E[σ(z)] on a fine grid; in the logistic function nothing overflows at these logits."""
     return 1 / (1 + np.exp(-(mean[:, None] + np.sqrt(var)[:, None] * grid))) @ density
 
 
@@ -957,20 +944,21 @@ with expect.case("expected_sigmoid(mean, var) for 36 pairs of a mean and a varia
         found, right, rtol=0, atol=0.02 + 1e-6,
         hint="average σ over the normal distribution, to within 0.02, for each entry.",
         suspects=[
-            (mean / root, "that is the score. Send it through σ."),
-            (integral(mean, 0 * var), "the variance is left out: that is σ of the mean score."),
+            (mean / root, "that is the logit. Send it through σ."),
+            (integral(mean, 0 * var), "the variance is left out: that is σ of the mean logit."),
             (integral(mean, var**2), "var is squared already. Do not square it again."),
-            (integral(mean, np.sqrt(var)), "that is for σ's root: var is wanted."),
-            (1 - right, "the sign of the score is swapped."),
+            (integral(mean, np.sqrt(var)),
+             "a standard deviation stands where the variance belongs. Use var itself."),
+            (1 - right, "the sign of the logit is swapped."),
             *[(1 / (1 + np.exp(-at)), words) for at, words in (
                 (mean / np.sqrt(1 + var / a2), "8 / π stands where π / 8 belongs."),
                 (mean / root**2, "the root is missing."),
                 (mean / np.sqrt(1 + np.sqrt(a2) * var), "a is squared in the formula."),
                 (mean / np.sqrt(1 + var), "π / 8 is missing: σ is flatter than Φ."),
-                (mean * root, "the score must shrink: divide by the root."),
+                (mean * root, "the logit must shrink: divide by the root."),
                 (np.sqrt(a2) * mean / root,
                  "that is a t, the argument of Φ. Without a it is that of σ."),
-                (2 * mean / root, "the score is doubled. (With tanh: σ(z) = (1 + tanh(z/2)) / 2.)"),
+                (2 * mean / root, "the logit is doubled. (With tanh: σ(z) = (1 + tanh(z/2)) / 2.)"),
             )],
         ],
     )
@@ -995,13 +983,13 @@ with expect.case("expected_sigmoid(mean, var) on arrays (3, 2), and on each entr
     "8 / π stands": ("np.pi / 8", "8 / np.pi"),
     "the root is missing": ("np.sqrt(1 + np.pi / 8 * var)", "(1 + np.pi / 8 * var)"),
     "Do not square it again": ("* var", "* var**2"),
-    "σ's root": ("* var", "* np.sqrt(var)"),
+    "Use var itself": ("* var", "* np.sqrt(var)"),
     "a is squared": ("np.pi / 8", "np.sqrt(np.pi / 8)"),
     "flatter than Φ": ("np.pi / 8 * var", "var"),
     "divide by the root": ("mean /", "mean *"),
     "Without a it is that of σ": ("mean /", "np.sqrt(np.pi / 8) * mean /"),
-    "the score is doubled": ("mean /", "2 * mean /"),
-    "the sign of the score": ("mean /", "-mean /"),
+    "the logit is doubled": ("mean /", "2 * mean /"),
+    "the sign of the logit": ("mean /", "-mean /"),
     "for each entry": ("expit(mean /", "expit(np.mean(mean) + 0 * mean /"),
 }
 
@@ -1023,6 +1011,22 @@ def expected_sigmoid(mean, var):
     found = [np.mean(expit(m + np.sqrt(v) * draws))
              for m, v in zip(mean.flat, var.flat, strict=True)]
     return np.reshape(found, np.shape(mean))
+
+# %%
+def probability_errors(p, draws=200):
+    """|probability - truth| with 10 inputs, mean over draws: without the variance, and yours."""
+    rng, masks = np.random.default_rng(), all_masks(10)
+    chance = np.where(masks == 1, 1 - p, p).prod(1)
+    X, W = rng.normal(size=(draws, 10)), rng.normal(size=(draws, 10))
+    truth = [chance @ expit((masks * x / (1 - p)) @ w) for x, w in zip(X, W, strict=True)]
+    moments = [gaussian_moments(w, x[None], p) for x, w in zip(X, W, strict=True)]
+    mean, var = np.array(moments, float)[:, :, 0].T
+    return [np.mean(np.abs(found - truth)) for found in (expit(mean), expected_sigmoid(mean, var))]
+
+
+print("   p   σ(mean) is off by   your expected_sigmoid by")
+for p in (0.1, 0.3, 0.5, 0.7):
+    print("{:4}   {:17.3f}   {:24.3f}".format(p, *probability_errors(p)))
 
 # %% [markdown]
 # ## Hidden units: a product of two weights
@@ -1086,20 +1090,20 @@ for p in (0.3, float(rng.uniform(0.6, 0.85))):
                                              "j sends, v_j · x."),
                 (odds * out.sum() * into.sum(), "both factors are summed over the units first. "
                                                 "Multiply unit by unit, then sum."),
-                (odds * np.sum((h @ U.T) ** 2), "the units would fall together. Square each term, "
-                                                "then add."),
+                (odds * np.sum((h @ U.T) ** 2), "the units would be dropped together. Square each "
+                                                "term, then add."),
                 (odds * ((U**2).sum() + (V**2).sum()), "that is weight decay, a sum. Here each "
                                                        "unit has a product."),
                 (odds * into.sum(), "the outgoing weights are missing."),
                 (odds * U.sum(0) ** 2 @ into, "square each weight before you add them up."),
                 (odds * out @ h.sum(0) ** 2, "square what a unit sends before you sum over rows."),
-                (odds * out @ (X**2 @ V.T**2).sum(0), "the inputs of a unit are not dropped apart: "
-                                                      "square what the unit sends."),
+                (odds * out @ (X**2 @ V.T**2).sum(0), "the inputs of a unit are not dropped "
+                                                      "independently: square what the unit sends."),
                 (odds * np.sqrt(out) @ np.sqrt(into), "the norms are not squared."),
                 (p * (1 - p) * out @ into, "p (1 - p) is the variance of an unscaled coin."),
                 (out @ into / odds, "p and 1 - p are swapped."),
                 (p * out @ into, "the factor is p alone. What is the variance of m / (1 - p)?"),
-                (out @ into / (1 - p), "1 / (1 - p) is E[m²] / (1 - p)². Subtract 1: variance."),
+                (out @ into / (1 - p), "that is E[m²] / (1 - p)². Subtract 1 to get the variance."),
                 (right / 6, "that is the mean over the rows. Sum over them."),
                 (right / 2, "that is half of it, or a mean over the outputs. Sum over them."),
             ],
@@ -1110,7 +1114,7 @@ for p in (0.3, float(rng.uniform(0.6, 0.85))):
     "the inputs are missing": ("hidden = X @ V.T", "hidden = V.T"),
     "summed over the units first": ("np.sum(U**2, axis=0) @ np.sum(hidden**2, axis=0)",
                                     "np.sum(U**2) * np.sum(hidden**2)"),
-    "the units would fall together": ("np.sum(U**2, axis=0) @ np.sum(hidden**2, axis=0)",
+    "be dropped together": ("np.sum(U**2, axis=0) @ np.sum(hidden**2, axis=0)",
                                       "np.sum((hidden @ U.T) ** 2)"),
     "that is weight decay": ("np.sum(U**2, axis=0) @ np.sum(hidden**2, axis=0)",
                              "(np.sum(U**2) + np.sum(V**2))"),
@@ -1118,7 +1122,7 @@ for p in (0.3, float(rng.uniform(0.6, 0.85))):
                                      "np.sum(hidden**2)"),
     "square each weight": ("np.sum(U**2, axis=0)", "np.sum(U, axis=0) ** 2"),
     "before you sum over rows": ("np.sum(hidden**2, axis=0)", "np.sum(hidden, axis=0) ** 2"),
-    "not dropped apart": ("np.sum(hidden**2, axis=0)", "np.sum(X**2 @ V.T**2, axis=0)"),
+    "not dropped independently": ("np.sum(hidden**2, axis=0)", "np.sum(X**2 @ V.T**2, axis=0)"),
     "norms are not squared": ("np.sum(U**2, axis=0) @ np.sum(hidden**2, axis=0)",
                               "np.sum(np.linalg.norm(U, axis=0) * np.linalg.norm(hidden, axis=0))"),
     "unscaled coin": ("p / (1 - p)", "p * (1 - p)"),
@@ -1141,9 +1145,10 @@ def product_penalty(V, U, X, p):
 # %% [markdown]
 # For uncorrelated inputs of mean square 1 this is
 # $n\frac{p}{1-p}\sum_j \lVert u_j\rVert^2\lVert v_j\rVert^2$. Many $U$ and $V$ have the same
-# product $UV$: which are cheapest? Networks with 8 hidden units of very different sizes learn a
-# linear map plainly, with weight decay, and with masks at $p=0.5$. **Guess: after training with
-# masks, how many times the smallest $\lVert u_j\rVert\lVert v_j\rVert$ is the largest?**
+# product $UV$: which are cheapest? Networks whose 8 hidden units begin with weights of very
+# different size learn a linear map without a penalty, with weight decay, and with masks at $p=0.5$.
+# **Guess: after training with masks, what is the ratio of the largest
+# $\lVert u_j\rVert\lVert v_j\rVert$ to the smallest?**
 
 # %% guess=true
 my_guess = 3  # the largest product divided by the smallest, with dropout
@@ -1214,11 +1219,12 @@ plot.show(fig, "Left, the products of the norms for 8 hidden units, sorted. Righ
 #
 # ## The penalty without the mask
 #
-# With a ReLU the second-order formula holds for the layer behind the mask. Train with it and with
-# no mask: is it still dropout? Dropout changes the *mean* of a gradient (the penalty) and adds
-# *noise*. After Wei, Kakade and Ma (2020) we separate the two:
+# A network with one hidden ReLU layer learns digits, with dropout on that layer. Behind the mask it
+# is linear with a softmax, whose second-order penalty is built like that of logistic regression.
+# Train with this penalty and no mask: is it still dropout? Dropout changes the *mean* of a gradient
+# (the penalty) and adds *noise*. After Wei, Kakade and Ma (2020) we separate the two:
 #
-# - *penalty*: of second order, no mask;
+# - *penalty*: the plain loss plus the second-order penalty, no mask;
 # - *noise*: plain training, plus (loss under one mask − under another) / √2, of mean 0;
 # - *penalty and noise*: both;
 # - *many masks*: the mean loss under eight, so the exact penalty and less noise.
@@ -1245,8 +1251,8 @@ fig, axes = plot.figure(2, width=9, height=4)
 gains = {}
 ways = [kind for kind in penalised.KINDS if kind != "nothing" and kind in tested]
 for ax, measure, factor, label in (
-    (axes[0], "test loss", 1, "test log loss − that with nothing, nats"),
-    (axes[1], "test error", 100, "test error − that with nothing, points"),
+    (axes[0], "test loss", 1, "test log loss − that with nothing, nats (95 %)"),
+    (axes[1], "test error", 100, "test error − that with nothing, points (95 %)"),
 ):
     for row, kind in enumerate(ways):
         runs = factor * np.subtract(tested[kind][measure], tested["nothing"][measure])
@@ -1292,9 +1298,8 @@ plot.show(fig, "Test log loss and error rate minus those of networks trained wit
           })
 
 # %% [markdown]
-# (Measured in 23 minutes by `dropoutlab/studies/regulariser.py`.) Here dropout is its exact
-# penalty, and the second-order formula captures most of it. In the language models of Wei, Kakade
-# and Ma, the noise mattered too.
+# Here the exact penalty explains all of dropout's gain, and the second-order formula most of it. In
+# the language models of Wei, Kakade and Ma, the noise mattered too.
 #
 # ## Two questions
 #
@@ -1311,21 +1316,22 @@ plot.show(fig, "Test log loss and error rate minus those of networks trained wit
 # Hint: by what factor did one feature's weight shrink? p drops.
 
 # %% question="unit_answer" points=1
-# A length is given in millimetres in place of metres. The predictions change of a linear model
-# trained with:
+# A length is given in millimetres instead of metres. Which linear model's predictions change?
+# One trained with:
 #
 # - [x] plain L2
 # - [ ] dropout
 # - [ ] both
 #
-# Hint: which of two paths moved in the explorer when a feature changed its unit?
+# Hint: which of the two paths moved in the explorer when a feature changed its unit?
 
 # %% [markdown]
 # ## In your own words
 #
 # A colleague wants to replace dropout by weight decay, "since they are the same". Say in three to
 # six sentences for which model they are right, what they must take care of there, and for which
-# model they are wrong, with a measurement of this lesson. (A person reads this.)
+# model they are wrong, with a measurement of this lesson. (In a class, your instructor grades
+# this.)
 
 # %% [markdown] answer="just_l2" points=2
 # ### BEGIN SOLUTION

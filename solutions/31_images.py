@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 3.1 · Images
 #
-# **What should fall, where neighbours say the same?**
+# **What should be dropped together, where neighbours say the same?**
 #
 # *60 minutes. Before: {{inverted_dropout}} and {{pytorch}}. After, you will be able to write
 # dropout for maps, blocks, branches and images, to test each by its distribution, and to say which
@@ -1087,7 +1087,7 @@ for k, name in enumerate(recipes):
 # A colleague reads that "element dropout does nothing in a convolutional network, because
 # neighbouring pixels are correlated; use DropBlock". Answer in two to five sentences: which part
 # of this did today's measurements bear out, which not, and what would you measure before you chose
-# one for *your* network? (A person reads this.)
+# one for *your* network? (In a class, your instructor grades this.)
 
 # %% [markdown] answer="which_mask" points=2
 # ### BEGIN SOLUTION
@@ -1124,4 +1124,4 @@ for k, name in enumerate(recipes):
 # each three rates, and choose on images of their own?
 #
 # **Still open.** An image has neighbours on all sides. A sentence has a before and an after, and a
-# state that is carried along. What should fall there, and how often? That is {{sequences}}.
+# state that is carried along. What should be dropped there, and how often? That is {{sequences}}.

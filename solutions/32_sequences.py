@@ -1039,7 +1039,7 @@ explore.masks_over_time(locked_dropout, embedding_dropout, zoneout)
 # A colleague has replaced `F.dropout` on the inputs of an LSTM by locked dropout, sees no gain on
 # a language model, and concludes: "Locked masks are a myth." Say in three to six sentences what
 # the measurement shows and what it does not, and name one network or place in which you expect a
-# difference, with the reason and a number. (A person reads this.)
+# difference, with the reason and a number. (In a class, your instructor grades this.)
 
 # %% [markdown] answer="locked_myth" points=3
 # ### BEGIN SOLUTION

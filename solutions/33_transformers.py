@@ -1289,7 +1289,8 @@ explore.places(attention, head_dropout, layer_drop)
 # A colleague replaces the hand-written attention of a trained model by
 # `F.scaled_dot_product_attention(q, k, v, dropout_p=self.p)`, because it is faster. The test error
 # hardly moves, and the change is merged. Say in two to five sentences what has gone wrong, who
-# might notice it first, and which test of two lines would have found it. (A person reads this.)
+# might notice it first, and which test of two lines would have found it. (In a class, your
+# instructor grades this.)
 
 # %% [markdown] answer="merged_attention" points=2
 # ### BEGIN SOLUTION

@@ -1526,7 +1526,7 @@ plot.show(fig, "Paired differences of test error of simulated circuits with and 
 # A paper reports: "DropThing at rate 0.5 beats dropout at rate 0.5 by 0.3 points (one run each), so
 # its noise is the better one." DropThing has three times the noise variance of a coin at the same
 # rate. What has the comparison shown, what has it not, and how would you repeat it? Answer in three
-# to six sentences. (A person reads this.)
+# to six sentences. (In a class, your instructor grades this.)
 
 # %% [markdown] answer="fair_comparison" points=3
 # ### BEGIN SOLUTION

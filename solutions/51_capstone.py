@@ -1061,8 +1061,8 @@ explore.enough_seeds(honest_gain)
 # %% [markdown]
 # ## Your report
 #
-# One page, for a colleague who has to decide whether to do as you did. (A person reads this, with
-# these criteria, 10 points.)
+# One page, for a colleague who has to decide whether to do as you did. (In a class, your instructor
+# grades this by these criteria, 10 points.)
 #
 # 1. **Question and problem** (1): what is predicted, rows, columns, classes, what is wrong with the
 #    labels.

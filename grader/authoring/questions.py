@@ -14,10 +14,14 @@ The right option is marked. What tells it stays in the hidden part of the check.
 
 from __future__ import annotations
 
+from textwrap import shorten
+
 from dropoutlab.expect.question import parsed
 from grader.authoring.lesson import BEGIN, END, HIDE, SHOW, Cell
 from grader.authoring.rules import Fault
 
+TITLE = 88
+"""Characters of the question that a folded check shows in its one line."""
 FORM = "write its text, a line `- [ ] …` for each option (`- [x] …` for the right one), `Hint: …`"
 
 
@@ -43,7 +47,7 @@ def cells(question: Cell, faults: list[Fault]) -> list[Cell]:
         f"    {BEGIN}\n    {name} = {right!r}\n    {END}"
     )
     check = (
-        f"# {text}\nwith expect.case({name!r}):\n"
+        f"# {shorten(text, TITLE, placeholder=' …')}\nwith expect.case({name!r}):\n"
         f"    expect.choice({name}, {name!r}, {asked.options!r})\n"
         f"    {HIDE}\n    expect.right({name}, {right!r}, hint={asked.hint!r})\n    {SHOW}"
     )

@@ -177,7 +177,8 @@ explore.scaling(TOPIC)
 # %% [markdown]
 # ## In your own words
 #
-# Why is the number of dropped units not the same in each call? (A person reads this.)
+# Why is the number of dropped units not the same in each call? (In a class, your instructor grades
+# this.)
 
 # %% [markdown] answer="in_your_words" points=1
 # ### BEGIN SOLUTION

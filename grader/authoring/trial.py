@@ -30,6 +30,7 @@ import numpy as np
 from dropoutlab import expect
 from grader.authoring import stock
 from grader.authoring.lesson import REGION, Cell, Lesson, is_question
+from grader.authoring.rules import EXPLORER
 
 Names = dict[str, Any]
 
@@ -256,6 +257,47 @@ def _randomness(seed: int) -> Iterator[Callable[[], bool]]:
     before = state()
     with expect.seeded(seed) as drawn, mock.patch.object(np.random, "default_rng", default_rng):
         yield lambda: bool(drawn() or fresh or state() != before)
+
+
+def shown(lesson: Lesson) -> Cell | None:
+    """The cell of a lesson that shows its explorer."""
+    cells = lesson.of("demonstration")
+    return next((cell for cell in cells if EXPLORER.match(cell.source)), None)
+
+
+def ready(lesson: Lesson, **answers: str) -> Names:
+    """The names that its explorer draws with: of the cells above, where it opens the lesson."""
+    names, explorer = stage(lesson, **answers), shown(lesson)
+    above = lesson.cells[: lesson.cells.index(explorer)] if explorer else []
+    if not any(cell.kind == "exercise" for cell in above):
+        for cell in above:
+            if cell.kind in ("demonstration", "figure", "guess"):
+                execute(cell.source, names, f"<{lesson.name} line {cell.line}>")
+    return names
+
+
+def explored(lesson: Lesson) -> Iterator[Finding]:
+    """A lesson's explorer draws the reference answers, without a warning, whatever its sliders."""
+    cell = shown(lesson)
+    if cell is None:
+        return
+    names = ready(lesson)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            explorer = eval(cell.source, names)
+        except Exception as error:
+            yield Finding(cell.line, f"the explorer stops with {type(error).__name__}: {error}")
+            return
+        for name, control in explorer.controls.items():
+            start = control.value
+            for value in (start, control.min, control.max):
+                control.value = value
+                says = explorer.picture.says
+                if says.startswith("Your function stopped"):
+                    yield Finding(cell.line, f"the explorer, with {name} = {value}: {says}")
+                    return
+            control.value = start
 
 
 def _stub(bench: Bench) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""The middle way where a host forbids namespaces: a player is another account (`--isolation uid`).
+"""Isolation where a host forbids namespaces: a player is another account (`--isolation uid`).
 
 It needs root, as Gradescope and many containers give it. Each player is a user of its own, without
 groups and rights, under the sandbox's seccomp filter (no socket, no process, no other's memory) and

@@ -20,10 +20,10 @@ Mask = Callable[[Tensor, tuple[int, ...], float, torch.Generator], Tensor]
 class SoftDropout(nn.Module):
     """Inverted dropout by soft masks in training, at a rate of its own for each of N networks."""
 
-    def __init__(self, p: Tensor, mask: Mask):
+    def __init__(self, p: Tensor, mask: Mask, seed: int):
         super().__init__()
         self.logit, self._mask = nn.Parameter(torch.logit(p)), mask
-        self._source = stacked.seeded(0)
+        self._source = stacked.seeded(seed)
 
     @property
     def rate(self) -> Tensor:
@@ -64,7 +64,7 @@ def curves(
     p = torch.tensor(start).reshape(N, 1, 1)
     parameters = stacked.side_by_side(stacked.layers((1, 64, 64, 1), source) for _ in range(N))
     first, second, last = (Affine(*parameters[k : k + 2]) for k in (0, 2, 4))
-    masks = SoftDropout(p, mask), SoftDropout(p.clone(), mask)
+    masks = SoftDropout(p, mask, 1), SoftDropout(p.clone(), mask, 2)  # coins of their own
     net = nn.Sequential(first, nn.ReLU(), masks[0], second, nn.ReLU(), masks[1], last)
 
     def loss(step: int) -> Tensor:
@@ -216,7 +216,7 @@ def pruned(
     @torch.no_grad()
     def look(step: int) -> None:
         done = (step / steps - 0.2) / 0.6
-        if prune is None or step % 20 or not 0 < done < 1.01:
+        if prune is None or step % 20 or done <= 0:
             return
         for i, goal in enumerate(keep):
             count = round(goal + (total - goal) * max(0, 1 - done) ** 3)

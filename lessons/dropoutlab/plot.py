@@ -140,7 +140,7 @@ class Difference(NamedTuple):
         spec = spec or ".2g"
         mean = f"{self.mean:+{spec}}"
         mean = mean if float(mean) else f"{0.0:{spec}}"  # no "-0.0"
-        return f"{mean} ± {self.error:{spec}}"
+        return f"{mean} ± {self.error:{spec}}".replace("-", "−", 1)
 
     def says(self, *, more: str, less: str, same: str) -> str:
         """The sentence that holds: for a mean above 0, below 0, or too near to 0 to tell."""

@@ -22,7 +22,7 @@ STRICT = new_code_cell(
     "warnings.filterwarnings('ignore', category=PendingDeprecationWarning)"
 )
 RAN = Path(__file__).parent / "ran"
-"""For each lesson that trains for minutes, what `finished.figures` was when it ran as asked."""
+"""For each lesson, what `finished.figures` was when it ran as asked."""
 SECONDS = "processor_seconds"
 """Where the metadata of a notebook that was run here say how long that took."""
 
@@ -31,11 +31,9 @@ def _marks(lesson: Lesson) -> list[pytest.MarkDecorator]:
     """Training begins early; what the site needs is run before it, in the same worker."""
     if lesson.name in ON_SITE:
         return [pytest.mark.slow(minutes=2), pytest.mark.xdist_group("site")]
-    if lesson.name not in rehearsal.SECONDS:
-        return [pytest.mark.slow(minutes=0.2)]
     record = RAN / lesson.name
     same = record.exists() and record.read_text().strip() == finished.figures(lesson)
-    long = [pytest.mark.long("lessons that train for minutes and have not changed since they ran")]
+    long = [pytest.mark.long("lessons that have not changed since they ran")]
     return [pytest.mark.slow(minutes=1.5), *(long if same else [])]
 
 
@@ -65,8 +63,7 @@ def test_a_lesson_runs_from_top_to_bottom(lesson: Lesson, pytestconfig: pytest.C
     assert seconds < rehearsal.SECONDS.get(lesson.name, 30)
     if strict:
         finished.keep(lesson, notebook)  # `grader site` need not run it again
-        if lesson.name in rehearsal.SECONDS:
-            (RAN / lesson.name).write_text(f"{finished.figures(lesson)}\n")
+        (RAN / lesson.name).write_text(f"{finished.figures(lesson)}\n")
 
 
 def _ran(lesson: Lesson, strict: bool) -> NotebookNode:

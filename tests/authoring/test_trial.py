@@ -12,7 +12,7 @@ import torch
 
 from grader.authoring import stock
 from grader.authoring.reading import read
-from grader.authoring.trial import answers, trial
+from grader.authoring.trial import answers, explored, trial
 
 LESSON = '''\
 # %% [markdown]
@@ -294,3 +294,21 @@ def test_dtypes_of_stock_wrong_answers():
     whole = stock.Wrong(names["drop"], stock.CHANGES["whole numbers are rounded"])
     assert whole(np.ones(4), 0.5, rng).dtype == np.float64 and not whole.acted
     assert whole(np.full(4, 3), 0.8, rng).dtype == int and whole.acted
+
+
+@pytest.mark.parametrize(
+    ("drawn", "said"),
+    [
+        ("drop(np.ones(shape), p, rng)", ""),
+        ("drop(shape, p, rng)", "AttributeError"),
+        ("drop(np.ones(shape), p, rng) / (np.ones(shape) * (p < 0.99))", "invalid value"),
+    ],
+)
+def test_an_explorer_is_tried(tmp_path: Path, drawn: str, said: str):
+    """Is an explorer that cannot draw the lesson's answers, or only with a warning, a finding?"""
+    path = tmp_path / "98_lesson.py"
+    cell = f"explore.thinned_digit(lambda shape, p, rng: {drawn})"
+    text = LESSON.replace("import expect", "import expect, explore")
+    path.write_text(text.replace("explore.scaling(drop)", cell), encoding="utf-8")
+    findings = list(explored(read(path)))
+    assert [said in finding.text for finding in findings] == [True] * bool(said), findings

@@ -35,7 +35,7 @@ each_explorer = [pytest.param(lesson, id=lesson.name, marks=_marks(lesson)) for 
 @pytest.fixture(scope="module", params=each_explorer)
 def explorer(request: pytest.FixtureRequest) -> Explorer:
     """A lesson's explorer; some train for it, so one serves all tests, which leave it as it was."""
-    return eval(rehearsal.shown(request.param), rehearsal.ready(request.param))
+    return eval(rehearsal.shown(request.param).source, rehearsal.ready(request.param))
 
 
 def test_every_control_redraws(explorer: Explorer):
@@ -92,7 +92,7 @@ def test_an_unwritten_function_says_so(lesson: Lesson):
     def crash(*args: object, **more: object) -> None:
         raise ZeroDivisionError("a crash")
 
-    line = rehearsal.shown(lesson)
+    line = rehearsal.shown(lesson).source
     handed = {node.id for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Name)}
     for function, words in ((stub, "Not written yet"), (crash, "ZeroDivisionError: a crash")):
         for name in handed & set(lesson.exercises):  # each alone, the others right
@@ -156,5 +156,5 @@ def test_explorers_are_imported_when_they_are_asked_for():
 
 def test_every_explorer_is_in_a_lesson():
     """Is each explorer shown by a lesson?"""
-    lines = " ".join(rehearsal.shown(lesson) for lesson in LESSONS)
+    lines = " ".join(rehearsal.shown(lesson).source for lesson in LESSONS)
     assert [name for name in explore.names() if f"explore.{name}(" not in lines] == []

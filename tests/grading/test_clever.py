@@ -61,7 +61,7 @@ def told(graded: Graded) -> str:
 # ── nobody is held up ────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("tenths", range(2, 9))
+@pytest.mark.parametrize("tenths", range(2, 9, 3))
 def test_an_alarm_amid_an_exchange_costs_nobody_else(tenths: int, monkeypatch: pytest.MonkeyPatch):
     """Is a check that overruns while its player answers a row, and the next learner graded?"""
     monkeypatch.setattr(check, "ALLOWANCE", -19.5)  # the alarm rings after half a second
@@ -131,14 +131,14 @@ def test_a_name_of_a_process_costs_nobody(tmp_path: Path):
 
 
 def test_a_stamp_that_is_none_stops_nobody(tmp_path: Path):
-    """Is a class graded though a learner's timestamp.txt makes its reader raise?"""
+    """Is a class graded though some learners' timestamp.txt makes its reader raise?"""
     nb = classroom.notebook(classroom.released(tmp_path), RIGHT)
-    for who in ("ann", "ben"):
-        path = classroom.hand_in(tmp_path, who, nb)
+    classroom.hand_in(tmp_path, "ann", nb)
     for number, odd in enumerate(["12:" + "9" * 40, "1e999999", "\\x00", "9" * 300]):
+        path = classroom.hand_in(tmp_path, f"odd{number}", nb)
         path.with_name("timestamp.txt").write_text(odd)
-        rows = classroom.rows(tmp_path, "--no-feedback", "--force")
-        assert set(classroom.scores(rows).values()) == {FULL_POINTS}, number
+    scores = classroom.scores(classroom.rows(tmp_path, "--no-feedback"))
+    assert len(scores) == 5 and set(scores.values()) == {FULL_POINTS}
 
 
 def test_a_first_turn_takes_nothing(monkeypatch: pytest.MonkeyPatch):

@@ -43,6 +43,9 @@ SEEDS = 300
 """A cell may be judged differently where chance decides: some of so many draws must show it."""
 OFTEN = {"13_inverted_dropout"}
 """What nbgrader, which takes minutes for some lessons, grades in every run of the tests."""
+QUICK = {"11_bernoulli_masks", "13_inverted_dropout", "14_backward", "24_regulariser",
+         "26_learned_rates"}  # fmt: skip
+"""What the course's grader, too, grades in every run: arrays and tensors, functions and classes."""
 
 
 def every_answer(lesson: Lesson) -> tuple[Lesson, dict[str, Cell]]:
@@ -145,8 +148,8 @@ def verdicts(lesson: Lesson, answer: Cell, number: int) -> set[bool]:
 
 
 @pytest.mark.parametrize("lesson", [
-    pytest.param(lesson, id=lesson.name, marks=pytest.mark.slow(minutes=2)
-                 if lesson.name == "51_capstone" else [])  # its checks train
+    pytest.param(lesson, id=lesson.name, marks=[] if lesson.name in QUICK else [
+        pytest.mark.slow(minutes=2), pytest.mark.long("every answer, graded in the sandbox")])
     for lesson in LESSONS
 ])  # fmt: skip
 def test_every_answer_gets_what_it_deserves(grader: Callable, lesson: Lesson):

@@ -1,4 +1,4 @@
-"""The middle way, `--isolation uid`: what does another account stop, and what does it not?
+"""Without namespaces, `--isolation uid`: what does another account stop, and what does it not?
 
 It needs root, a course and a Python that other accounts can read. The course is copied to where
 they can; where this test's own Python lies in a closed folder, the system's stands in for it, with

@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
 ]
 MINUTE = 60_000
-OFTEN = {"00_start_here", "13_inverted_dropout", "23_coadaptation"}
+OFTEN = {"13_inverted_dropout", "23_coadaptation"}
 """Lessons that are walked through in every run of the tests: the last has units to be clicked."""
 VALIDATED = {"13_inverted_dropout", "33_transformers"}
 """Lessons in which Validate is pressed; it runs the notebook once more."""
@@ -58,7 +58,7 @@ def _planted(lesson: Lesson) -> Cell:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a mistake may divide by zero
             names = rehearsal.ready(lesson, **{mistake.name: mistake.source})
-            explorer = eval(shown(lesson), names)
+            explorer = eval(shown(lesson).source, names)
             before, control = explorer.picture.png, next(iter(explorer.controls.values()))
             control.value = control.max
         if explorer.picture.png != before and "stopped" not in explorer.picture.says:
@@ -73,7 +73,7 @@ def _work(path: Path, lesson: Lesson) -> Cell:
     """
     answers = {c.name: c.source for c in lesson.cells if c.kind in ("exercise", "answer")}
     slow = {c.source for c in lesson.of("demonstration") if lesson.name in SECONDS} - {
-        shown(lesson)
+        shown(lesson).source
     }
     planted = _planted(lesson)
     notebook = nbformat.read(path, as_version=4)
@@ -211,7 +211,7 @@ STATIC = """async ({ code, packed, state }) => {
 def test_the_browser_finds_what_python_finds(browser: Browser):
     """Do JavaScript's sentence and Python's agree, whatever is removed, and without a kernel?"""
     lesson = named("coadaptation")
-    networks = eval(shown(lesson), rehearsal.stage(lesson)).picture
+    networks = eval(shown(lesson).source, rehearsal.stage(lesson)).picture
     page = browser.new_page()
     page.set_content("<main></main>")
     names = ("names", "removed", "focus", "step", "situations", "sentences", "digit", "units",

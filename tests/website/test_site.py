@@ -312,8 +312,9 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     [
         (("phone", "dark"), True),
         (("desk", "light"), True),
-        (("phone", "light"), False),  # axe-core takes seconds for a page: here only some
-        (("desk", "dark"), False),
+        # axe-core takes seconds for a page: here only some
+        pytest.param(("phone", "light"), False, marks=pytest.mark.long("each page, each theme")),
+        pytest.param(("desk", "dark"), False, marks=pytest.mark.long("each page, each theme")),
     ],
     ids=["phone-dark", "desk-light", "phone-light", "desk-dark"],
     indirect=["page"],

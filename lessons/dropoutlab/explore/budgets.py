@@ -41,16 +41,16 @@ def budgets(
                 color = plot.ORANGE if low > 0 else plot.BLUE if high < 0 else plot.GREY
                 under.plot([p, p], [low, high], color=color, linewidth=3)
                 under.plot(p, mean, "o", color=color)
-            under.set(xlabel="drop probability p", xticks=(0, 0.1, 0.25, 0.5))
+            under.set(xlabel="drop probability p", xticks=overfitting.RATES)
             told.append(f"{width} units choose p = {chosen:g}, {error:.1f} % test error")
         upper[0].set_ylabel("test error, %")
         lower[0].set_ylabel("points added")
         return f"{n} images, {many} steps ({many * 64 / n:.3g} epochs): {'; '.join(told)}."
 
-    most = len(overfitting.STEPS) - 1
+    steps, images = (", ".join(map(str, told)) for told in (overfitting.STEPS, overfitting.IMAGES))
     return Explorer(
         draw,
         size=(9, 4),
-        steps=slider("steps: " + ", ".join(map(str, overfitting.STEPS)), 0, 0, most, 1),
-        images=slider("images: " + ", ".join(map(str, overfitting.IMAGES)), 1, 0, most, 1),
+        steps=slider(f"steps: {steps}", 0, 0, len(overfitting.STEPS) - 1, 1),
+        images=slider(f"images: {images}", 1, 0, len(overfitting.IMAGES) - 1, 1),
     )

@@ -42,16 +42,17 @@ def penalty(
 
         prices = (X**2).sum(0)
         radius = np.sqrt(prices @ best**2 / (circle**2 @ prices))
+        scale = np.array([1, unit])  # what a weight does, whatever the feature's unit
 
         left, right = figure.subplots(1, 2)
         figure.subplots_adjust(left=0.07, right=0.98, bottom=0.13, top=0.9, wspace=0.15)
-        ellipse = circle * radius[:, None]
+        ellipse = circle * radius[:, None] * scale
         left.fill(*ellipse.T, color=plot.SKY, alpha=0.3)
-        left.plot(*(circle * np.hypot(*match)).T, color=plot.ORANGE, linestyle=":")
-        left.plot(*plain.T, color=plot.ORANGE, linewidth=3)
-        left.plot(*match, "s", color=plot.ORANGE, markersize=10)
-        left.plot(*path.T, color=plot.BLUE, linewidth=1.2)
-        left.plot(*best, "o", color=plot.BLUE, markersize=6)
+        left.plot(*(circle * np.hypot(*match) * scale).T, color=plot.ORANGE, linestyle=":")
+        left.plot(*(plain * scale).T, color=plot.ORANGE, linewidth=3)
+        left.plot(*(match * scale), "s", color=plot.ORANGE, markersize=10)
+        left.plot(*(path * scale).T, color=plot.BLUE, linewidth=1.2)
+        left.plot(*(best * scale), "o", color=plot.BLUE, markersize=6)
         left.set_title("Squared loss: blue dropout, orange L2")
 
         # The logistic loss: the penalty is the same at w and at -w, so half of it is asked.
@@ -64,7 +65,7 @@ def penalty(
         for ax in (left, right):
             ax.set(xlabel="weight 1", xlim=(-REACH, REACH), ylim=(-REACH, REACH),
                    xticks=(-2, 0, 2), yticks=(-2, 0, 2), aspect="equal")  # fmt: skip
-        left.set_ylabel("weight 2", labelpad=0)
+        left.set_ylabel("weight 2 × its feature's size", labelpad=0)
 
         on_circle = [logistic_penalty(2 * w, X, p) for w in circle[:36:3]]
         return (
