@@ -87,3 +87,51 @@ def test_nets_of_one_seed_begin_alike() -> None:
     """Do two ways start from the same weights, and two seeds from different ones?"""
     weights = characters.LSTMs([{}, {}], 9, 5, seeds=2, forget=1).weights["V"]
     assert torch.equal(weights[:2], weights[2:]) and not torch.equal(weights[0], weights[1])
+
+
+def test_a_layer_stands_in_for_the_recurrence() -> None:
+    """Does a network with nn.LSTM inside say what the one among many says that it is made of?"""
+    torch.manual_seed(0)
+    readers = characters.LSTMs([{}], 9, 5, seeds=3, forget=1)
+    alone = characters.Alone(readers, 1, nn.LSTM(5, 5))
+    tokens = torch.randint(9, (6, 4))
+    torch.testing.assert_close(alone(tokens), readers.logits(tokens, False)[1])
+
+
+def test_a_table_is_looked_up_in_training_alone() -> None:
+    """Does "table" get each network's own rows, and does evaluation leave them as they are?"""
+    torch.manual_seed(0)
+    ways = [{}, {"table": lambda table, tokens: 2 * table[tokens]}]
+    readers = characters.LSTMs(ways, 9, 5, seeds=2, forget=1)
+    tokens = torch.randint(9, (6, 4))
+    plain, doubled = readers.logits(tokens, False), readers.logits(tokens, True)
+    torch.testing.assert_close(plain[:2], doubled[:2])
+    with torch.no_grad():
+        readers.weights["E"] *= 2
+    torch.testing.assert_close(readers.logits(tokens, False)[2:], doubled[2:])
+
+
+def test_an_rnn_has_no_other_state() -> None:
+    """Is each of several nets nn.RNN with an embedding and a readout?"""
+    torch.manual_seed(0)
+    nets = characters.RNNs([{}], 9, 5, seeds=2)
+    tokens = torch.randint(9, (6, 4))
+    w = {name: weight[1].detach() for name, weight in nets.weights.items()}
+    known = nn.RNN(5, 5)
+    known.load_state_dict(
+        {"weight_ih_l0": w["U"].T, "weight_hh_l0": w["V"].T, "bias_ih_l0": w["b"][0],
+         "bias_hh_l0": 0 * w["b"][0]}
+    )  # fmt: skip
+    right = known(w["E"][tokens])[0] @ w["W"] + w["a"]
+    torch.testing.assert_close(nets.logits(tokens, True)[1], right, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_tones_are_of_mean_0(smooth: bool) -> None:
+    """Are spectrograms of the shape, mean and noise that is said, and the same from one seed?"""
+    x, words = characters.tones(200, 3, smooth)
+    assert x.shape == (characters.FRAMES, 200, characters.BANDS) and set(words.tolist()) <= set(
+        range(9)
+    )
+    assert abs(float(x.mean())) < 0.02
+    assert torch.equal(x, characters.tones(200, 3, smooth)[0])

@@ -11,7 +11,7 @@ SECONDS = {  # they train many networks
     "24_regulariser": 60,
     "26_learned_rates": 90,
     "31_images": 180,
-    "32_sequences": 120,
+    "32_sequences": 90,
     "33_transformers": 90,
     "34_noise": 130,
     "51_capstone": 120,
