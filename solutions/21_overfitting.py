@@ -642,8 +642,8 @@ for ax, rows, what in ((axes[0], tests, "4000 images, 64 units"),
     end = changed[name, 1]
     ax.axvline(0, color=plot.INK, linewidth=1)
     ax.legend(fontsize=9)
-    ax.set(yticks=range(3), yticklabels=rows, ylim=(2.5, -0.5),
-           xlabel="points that dropout adds, 95 % interval")
+    ax.set(yticks=range(3), yticklabels=[name.replace(", ", ",\n") for name in rows],
+           ylim=(2.5, -0.5), xlabel="points added, 95 % interval")
     ax.set_title(f"{what}: in the end p = 0.1\n{verb(*end[1:])} the error, {end[0]:+.2f} "
                  f"({end[1]:.2f} to {end[2]:.2f})", fontsize=9)
 axes[0].axvline(guess, color=plot.GREY, linestyle="--")

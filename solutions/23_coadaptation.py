@@ -404,7 +404,7 @@ plot.bars(runs.mean(1), ["leaning,\nwithout", "with", "backing up,\nwithout", "w
 right.set_xlabel("Σ|I| / Σ effects, 5 runs")
 by_effect = runs[1] / runs[0]
 told = f"{by_effect.mean():.3f} ± {plot.standard_error(by_effect):.3f}"
-right.set_title(f"Dropout cuts leaning to\n{told} of what it was")
+right.set_title(f"Dropout cuts leaning to\n{told} of what it was", fontsize=9)
 plot.show(fig, "Two matrices of interactions; four bars: leaning and backing up, against the "
                f"effects. Dropout cuts leaning to {told} of what it was.",
           claims={"by-effect": bool(by_effect.max() < 0.25)})
@@ -532,15 +532,16 @@ middle.invert_yaxis()
 middle.legend(fontsize=8, loc="lower right")
 middle.set_xlabel("Σ|I| / Σ ink, 5 runs")
 told = f"{left_of['leaning'].mean():.2f}"
-middle.set_title(f"Leaning: {told} of what it was (you: {guess:g}),\n"
-                 f"backing up: {left_of['backing up'].mean():.2f}")
+middle.set_title(f"Leaning: {told} of before (you: {guess:g}),\n"
+                 f"backing up: {left_of['backing up'].mean():.2f}", fontsize=10)
 plot.bars(100 * share.mean(1), [""] * 4, right, spread=100 * plot.standard_error(share, 1),
           colors=list(colors.values()))
 right.set_xlabel("share of leaning in all interaction, %")
 right.set_xlim(0, 110)
 gaps = [plot.difference(share[1], share[k]) for k in (0, 2, 3)]
 smallest = all(gap.sign < 0 for gap in gaps)
-right.set_title(f"Leaning {'has' if smallest else 'has not'} the\nsmallest share with dropout")
+right.set_title(f"Leaning {'has' if smallest else 'has not'} the\nsmallest share with dropout",
+                fontsize=10)
 plot.show(fig, "Effects against ink with two lines of your formula; leaning and backing up per "
                f"ink: with dropout leaning is {told} of what it is without; the share of leaning: "
                + ", ".join(f"{name} {100 * s:.0f} %" for name, s in

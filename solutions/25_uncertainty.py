@@ -915,8 +915,9 @@ for ax, column, title in (
     runs = found[:, :, column]
     plot.bars(runs.mean(1), [name for name, *_ in scores], ax, spread=plot.standard_error(runs, 1),
               colors=colors)
-    ax.set(xlim=(0.5, 1.12), xticks=[0.5, 0.75, 1], title=title, xlabel="AUROC, 5 runs ± s.e.")
-axes[0].axvline(guess, color=plot.INK, linestyle="--", linewidth=1)
+    ax.set(xlim=(0.5, 1.12), xticks=[0.5, 0.75, 1], xlabel="AUROC, 5 runs ± s.e.")
+    ax.set_title(title, fontsize=10)
+axes[0].axvline(guess, color=plot.GREY, linestyle=":", linewidth=1, zorder=0)
 axes[0].annotate("guess", (guess, -0.6), color=plot.INK, fontsize=9)
 axes[1].set_yticks([])
 misread = 100 * (asked[1]["evaluation"][:, 0].argmax(-1) != printed_labels + 1).double().mean(1)
@@ -1109,8 +1110,9 @@ for way, runs in swept.items():
 right.plot(drops, chance.mean(1), color=plot.GREY, linestyle=":", label="perfect forecaster")
 ends = [plot.difference(swept["50 passes"][k], swept["evaluation"][k]) for k in (1, -1)]
 right.set(xlabel="p in training (10 networks ± s.e.)", ylabel="calibration error, %",
-          ylim=(0, None), title=f"50 passes − evaluation:\n{ends[0]:.1f} at p = {drops[1]:g}, "
-                                f"{ends[1]:.1f} at {drops[-1]:g}")
+          ylim=(0, None))
+right.set_title(f"50 passes − evaluation:\n{ends[0]:.1f} at p = {drops[1]:g}, {ends[1]:.1f} at "
+                f"{drops[-1]:g}", fontsize=9)
 right.legend(fontsize=9)
 plot.show(fig, "Reliability of four ways to ask; their calibration errors beside those of a perfect"
                f" forecaster, {floor.mean:.1f} % on average; and both against p. The sweep over p "
@@ -1171,11 +1173,11 @@ if plot.difference(away[second], away[best]).sign <= 0:
     best = f"{best} or {second}"
 tilted = [q.mean(1) for q in forecasts(forecasters.turned(X_test, 30)).values()]
 over = [100 * float((q.amax(-1) - (q.argmax(-1) == y_test).double()).mean()) for q in tilted]
-axes[0].set_title(f"Lowest loss at 30°: {best}\n(your guess: {guess})", fontsize=10)
-axes[1].set_title(f"5 networks − 50 passes:\n{lead:.2f} undisturbed, {late:.2f} at 30°",
-                  fontsize=10)
+axes[0].set_title(f"Lowest loss at 30°: {best}\n(your guess: {guess})", fontsize=9)
+axes[1].set_title(f"5 networks − 50 passes: {lead:.2f}\nundisturbed, {late:.2f} at 30°",
+                  fontsize=9)
 axes[2].set_title(f"At 30° all are off by {min(off):.0f} to {max(off):.0f} %;\nconfidence − "
-                  f"accuracy at least {min(over):.0f} %", fontsize=10)
+                  f"accuracy at least {min(over):.0f} %", fontsize=9)
 axes[0].legend(fontsize=8)
 plot.show(fig, "Log loss against the angle and the noise, and calibration error against the angle, "
                f"for five ways to ask. Five networks less 50 passes: {lead:.3f} nats at 0°, "

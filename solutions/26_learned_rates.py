@@ -426,8 +426,7 @@ plot.show(fig, "Learned rates, the standard deviation of the passes, and the log
 # 0 from 0.05, and above that from 0.5 (dotted). So the width of the band still depends on where $p$
 # began. (A common error is to take such an unfinished $p$ for the final one.) The right panel
 # compares with the plain search: above 0, learning $p$ predicted new points better than the best
-# fixed $p$. It did not: with 30 points it did worse, and with more, where the best fixed $p$ is 0,
-# it could only find that out.
+# fixed $p$. It hardly did: where the best fixed $p$ is 0, it could only find that out.
 #
 # ## Exercise: `variational_kl`
 #
