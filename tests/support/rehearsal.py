@@ -9,6 +9,7 @@ __all__ = ["SECONDS", "TRAINED", "execute", "ready", "shown", "stage", "verdict"
 SECONDS = {  # they train many networks
     "21_overfitting": 180,
     "24_regulariser": 60,
+    "25_uncertainty": 60,
     "26_learned_rates": 90,
     "31_images": 180,
     "32_sequences": 120,
