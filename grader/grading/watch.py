@@ -25,7 +25,7 @@ from grader.errors import CourseError
 from grader.grading import feedback
 from grader.grading.assignment import assign
 from grader.grading.autograde import Autograding, Options, Progress, ctrl_c
-from grader.grading.folders import ClassFolder, HandedIn
+from grader.grading.folders import ClassFolder, HandedIn, read_plain
 from grader.grading.gradebook import opened
 from grader.grading.pools import Processes
 from grader.grading.result import Graded
@@ -61,7 +61,8 @@ def watch(lessons: list[Lesson], options: Options, progress: Progress) -> None:
             while arrivals.unreleased:
                 give_back(arrivals.unreleased.pop())
             for graded, (run, handed_in, key) in pool.run(arrivals, EVERY):
-                give_back(run.keep(graded, handed_in, key))
+                if arrivals.last[run.lesson.name, handed_in.learner] == key:
+                    give_back(run.keep(graded, handed_in, key))
             stopping.wait(EVERY)
 
 
@@ -74,6 +75,8 @@ class Arrivals:
         self.waiting = collections.deque()
         self.unreleased: list[Graded] = []
         """Who was graded when an earlier watch was killed, and has not got the page."""
+        self.last: dict[tuple[str, str], str] = {}
+        """The key of what came last, by lesson and learner: what came before it counts no more."""
         self.seen: set[str] = set()
         self.looked = 0.0
         for run in runs:
@@ -99,7 +102,10 @@ class Arrivals:
 
     def _add(self, run: Autograding, learners: list[str]) -> None:
         known, waiting = run.sift(learners)
+        name = run.lesson.name
+        waiting = [item for item in waiting if self.last.get((name, item[0].learner)) != item[1]]
         for task, (handed_in, key) in run.tasks(waiting):
+            self.last[name, handed_in.learner] = key
             self.waiting.append((task, (run, handed_in, key)))
         self.unreleased += [graded for graded in known if not is_released(self.api, graded)]
 
@@ -111,12 +117,13 @@ class Arrivals:
         for run in self.runs:
             own = [name for name in names if name.rsplit("+", 3)[1:2] == [run.lesson.name]]
             learners = sorted({name.rsplit("+", 3)[0] for name in own})
-            self._add(run, [x for x in learners if self._collect(run.lesson, x)])
+            self._add(run, [x for x in learners if self._collect(run, x)])
         self.seen |= names
 
-    def _collect(self, lesson: Lesson, learner: str) -> bool:
-        """Take a learner's newest submission; whether that went well."""
-        with temp_attrs(self.api.coursedir, assignment_id=lesson.name, student_id=learner):
+    def _collect(self, run: Autograding, learner: str) -> bool:
+        """Take a learner's newest submission; whether there is one: all may write the exchange."""
+        name = run.lesson.name
+        with temp_attrs(self.api.coursedir, assignment_id=name, student_id=learner):
             taker = self.api.exchange.Collect(
                 coursedir=self.api.coursedir, authenticator=self.api.authenticator, parent=self.api
             )
@@ -124,17 +131,14 @@ class Arrivals:
             try:
                 taker.start()
             except (ExchangeError, OSError) as error:
-                self.runs[0].progress.advance(f"{learner}, {lesson.name}: not collected: {error}")
+                run.progress.advance(f"{learner}, {name}: not collected: {error}")
                 return False
-        return True
+        return run.folder.notebook("submitted", name, learner).parent.is_dir()
 
 
 def _is_whole(handed_in: Path) -> bool:
     """Whether nbgrader's Submit has written what it writes last, and it can be read."""
-    try:
-        return bool((handed_in / course.SECRET).read_bytes())
-    except OSError:
-        return False
+    return bool(read_plain(handed_in / course.SECRET)[0])
 
 
 def is_released(api: Any, graded: Graded) -> bool:

@@ -129,6 +129,18 @@ def test_what_would_be_given_away_is_found(tmp_path: Path):
     assert found == wanted | hidden and hidden
 
 
+def test_what_commands_left_is_not_handed_on(tmp_path: Path):
+    """Is only the course copied from a tree in which a class was graded and a lesson packed?"""
+    course = {"grader/cli.py", "grader/README.md", "grader/hub/__init__.py", "grader/hub/bin/it"}
+    course |= {"datasets/paper/a.json", "lessons/dropoutlab/data.py", "LICENSE"}
+    left = {"14.zip", "grades.csv", "rows.json", "report.html", "class/submitted/ada/secret.txt"}
+    left |= {"hub/14.zip", "hub/report.html", "hub/__pycache__/a.pyc"}
+    for name in course | {f"grader/{name}" for name in left}:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert {path.as_posix() for path in pack.files(tmp_path)} == course
+
+
 def test_what_needs_the_answers_says_so(repository: Path):
     """Is a command of an instructor's refused in a sentence, where there are no solutions?"""
     command = [sys.executable, "-c", classroom.RUN, "submit", "14"]
