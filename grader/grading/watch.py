@@ -21,11 +21,10 @@ from nbgrader.utils import notebook_hash, temp_attrs
 
 from grader import course
 from grader.authoring.lesson import Lesson
-from grader.errors import CourseError
 from grader.grading import feedback
 from grader.grading.assignment import assign
 from grader.grading.autograde import Autograding, Options, Progress, ctrl_c
-from grader.grading.folders import ClassFolder, HandedIn, read_plain
+from grader.grading.folders import ClassFolder, HandedIn, Nobody, read_plain
 from grader.grading.gradebook import opened
 from grader.grading.pools import Processes
 from grader.grading.result import Graded
@@ -61,7 +60,7 @@ def watch(lessons: list[Lesson], options: Options, progress: Progress) -> None:
             while arrivals.unreleased:
                 give_back(arrivals.unreleased.pop())
             for graded, (run, handed_in, key) in pool.run(arrivals, EVERY):
-                if arrivals.last[run.lesson.name, handed_in.learner] == key:
+                if arrivals.last[run.lesson.name, handed_in.learner] == key:  # none came since
                     give_back(run.keep(graded, handed_in, key))
             stopping.wait(EVERY)
 
@@ -76,7 +75,7 @@ class Arrivals:
         self.unreleased: list[Graded] = []
         """Who was graded when an earlier watch was killed, and has not got the page."""
         self.last: dict[tuple[str, str], str] = {}
-        """The key of what came last, by lesson and learner: what came before it counts no more."""
+        """The key of what came last, by lesson and learner."""
         self.seen: set[str] = set()
         self.looked = 0.0
         for run in runs:
@@ -97,8 +96,8 @@ class Arrivals:
         """Who has handed in before."""
         try:
             return ClassFolder(self.runs[0].options.place).learners(lesson)
-        except CourseError:
-            return []  # nobody yet
+        except Nobody:
+            return []
 
     def _add(self, run: Autograding, learners: list[str]) -> None:
         known, waiting = run.sift(learners)
