@@ -104,7 +104,7 @@ class Grading:
         left_out = lesson.left_out if isinstance(lesson, Packed) else frozenset()
         if left_out:
             rows = tuple(row for row in graded.rows if row.check not in left_out)
-            note = f"hidden checks, graded when you have handed in: {', '.join(sorted(left_out))}"
+            note = f"not seen here, graded when you have handed in: {', '.join(sorted(left_out))}"
             graded = replace(graded, rows=rows, notes=(*graded.notes, note))
         return graded
 
