@@ -8,10 +8,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from grader import course
 from grader.authoring.lesson import Lesson
 from grader.classes.gradescope import SETTINGS
-from grader.grading.assignment import assign
+from grader.grading.assignment import notebooks
 from grader.grading.packed import Packed
 from grader.paths import PACKED, ROOT
 
@@ -26,10 +25,7 @@ SCRIPTS = ("setup.sh", "run_autograder")
 def packed(lesson: Lesson) -> Packed:
     """A lesson's notebooks as they are now, answers and hidden checks with them."""
     with tempfile.TemporaryDirectory() as folder:
-        config = course.folder(Path(folder))
-        config.GenerateAssignment.no_database = True
-        config.SaveCells.enabled = False
-        return Packed(lesson.name, *assign(lesson, Path(folder), config))
+        return Packed(lesson.name, *notebooks(lesson, Path(folder)))
 
 
 def files(root: Path = ROOT) -> Iterator[Path]:
@@ -47,13 +43,13 @@ def files(root: Path = ROOT) -> Iterator[Path]:
 
 def gradescope(lesson: Lesson, file: Path, visibility: str, isolation: str) -> None:
     """Write the ZIP that Gradescope takes as an autograder."""
-    notebooks, course_files = packed(lesson), [*files()]
+    made, course_files = packed(lesson), [*files()]
     settings = {"lesson": lesson.name, "visibility": visibility, "isolation": isolation}
     with (
         tempfile.TemporaryDirectory() as folder,
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
-        notebooks.write(Path(folder))
+        made.write(Path(folder))
         for name in SCRIPTS:
             archive.write(HERE / "gradescope" / name, name)
         for path in course_files:

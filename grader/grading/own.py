@@ -112,13 +112,9 @@ class Grading:
         """The released and the source notebook."""
         if isinstance(lesson, Packed):
             return lesson.released, lesson.source or lesson.released
-        from grader import course
-        from grader.grading.assignment import assign
+        from grader.grading.assignment import notebooks
 
-        config = course.folder(self.place)
-        config.GenerateAssignment.no_database = True
-        config.SaveCells.enabled = False
-        return assign(lesson, self.place, config)
+        return notebooks(lesson, self.place)
 
 
 def address(path: Path) -> str:

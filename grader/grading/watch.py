@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nbgrader.exchange import ExchangeError
-from nbgrader.utils import notebook_hash, temp_attrs
+from nbgrader.utils import notebook_hash
 
 from grader import course
 from grader.authoring.lesson import Lesson
@@ -122,10 +122,7 @@ class Arrivals:
     def _collect(self, run: Autograding, learner: str) -> bool:
         """Take a learner's newest submission; whether there is one: all may write the exchange."""
         name = run.lesson.name
-        with temp_attrs(self.api.coursedir, assignment_id=name, student_id=learner):
-            taker = self.api.exchange.Collect(
-                coursedir=self.api.coursedir, authenticator=self.api.authenticator, parent=self.api
-            )
+        with course.exchange(self.api, "Collect", name, learner) as taker:
             taker.update = True
             try:
                 taker.start()
@@ -161,10 +158,7 @@ def deliver(page: feedback.Page) -> str:
     folder = ClassFolder(page.place).page(lesson, learner).parent
     if not (folder / course.SECRET).exists():
         return fault  # it did not come through the exchange, and cannot go back by it
-    with temp_attrs(api.coursedir, assignment_id=lesson, student_id=learner):
-        giver = api.exchange.ReleaseFeedback(
-            coursedir=api.coursedir, authenticator=api.authenticator, parent=api
-        )
+    with course.exchange(api, "ReleaseFeedback", lesson, learner) as giver:
         try:
             giver.start()
         except (ExchangeError, OSError) as error:
