@@ -303,6 +303,8 @@ FAULTS = {
                           "\nexplore.scaling(double)  # again", "a second explorer"),
     "an explorer that is not there": (("explore.scaling", "explore.nosuch"), "explore.nosuch",
                                       "write lessons/dropoutlab/explore/nosuch.py"),
+    "a module that makes none": (("explore.scaling", "explore.explorer"), "explore.explorer",
+                                 "no explorer is named `explorer`"),
     "an explorer of something else": (("scaling(double)", "scaling(len)"), "explore.scaling(len)",
                                       "a function that the learner wrote"),
     "two mistakes": (('    "twice nothing.": ("+ 0.0", "+ 0.5"),\n', ""), '# %% exercise="double"',
