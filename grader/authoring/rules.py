@@ -106,7 +106,8 @@ def _of_figures(cells: list[Cell]) -> list[Fault]:
     for cell in explorers[1:]:
         faults.append((cell.line, f"a second explorer: the first is in line {explorers[0].line}."))
     for cell in explorers:
-        written = {c.name for c in cells if c.kind == "exercise" and c.line < cell.line}
+        above = [c for c in cells if c.kind == "exercise" and c.line < cell.line]
+        written = set().union(*(bound(c.source) for c in above))
         name = EXPLORER.match(cell.source)[1]  # type: ignore[index]
         if name not in explore.names():
             file = f"lessons/dropoutlab/explore/{name}.py"

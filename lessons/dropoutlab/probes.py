@@ -67,6 +67,13 @@ def saved_bytes(call: Callable[..., Any], *args: Any) -> int:
     return sum(kept.values())
 
 
+def far_block(kernel: Any, *args: Any) -> Any:
+    """Where a block of a dropout kernel stores, far beyond what memory holds: `gpu.far_block`."""
+    from dropoutlab import gpu
+
+    return gpu.far_block(kernel, *args)
+
+
 def nested(module: Any) -> Any:
     """A torch module inside two containers, as a layer is inside a network."""
     import torch
