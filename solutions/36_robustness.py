@@ -107,22 +107,28 @@ def damage_curve(predict, X, y, damage, levels, draws, rng):
 # %% check="damage_curve" points=2
 # The mean over draws of the share of wrong classes, at each level.
 rng = expect.rng()
-X, y, levels = rng.normal(size=(40, 3)), rng.integers(0, 4, 40), [0.5, 3.0, 0.1]
-whole, met, seen = X.copy(), [], {}
+X, levels, met, seen = rng.normal(size=(400, 3)), [0.5, 3.0, 0.1], [], {}
+whole = X.copy()
 
 
 def classes(X):
     return np.floor(3 * np.abs(np.asarray(X)[:, 0])).astype(int) % 4
 
 
+y = np.where(rng.random(400) < 0.1, 3 - classes(X), classes(X))
+
+
 def shaken(X, level, rng):
+    """Noise that grows with the level; the second draw is the worst."""
     met.append(bool(np.array_equal(X, whole)))
-    copy = np.asarray(X) + 0.3 * expect.rng().normal(size=(40, 3))
-    seen.setdefault(float(level), []).append(float(np.mean(classes(copy) != y)))
+    draws = seen.setdefault(float(level), [])
+    size = 0.1 * level * (4 if len(draws) == 1 else 1)
+    copy = np.asarray(X) + size * expect.rng().normal(size=(400, 3))
+    draws.append(float(np.mean(classes(copy) != y)))
     return copy
 
 
-with expect.case("damage_curve(predict, X, y, damage, [0.5, 3.0, 0.1], 5, rng), 40 rows"):
+with expect.case("damage_curve(predict, X, y, damage, [0.5, 3.0, 0.1], 5, rng), 400 rows"):
     found = damage_curve(classes, X.copy(), y.copy(), shaken, levels, 5, expect.rng())
     expect.equal(bool(met), True, hint="`damage` was never called.")
     expect.equal(all(met), True,
@@ -139,8 +145,8 @@ with expect.case("damage_curve(predict, X, y, damage, [0.5, 3.0, 0.1], 5, rng), 
         (1 - right, "that is the share of right answers. Return the share of errors."),
         (np.full(3, unhurt), "the damaged copy is never read: hand it to `predict`."),
         (every.sum(1), "the draws are added up. Divide by their number."),
-        (40 * right, "errors are counted. Divide by the number of rows."),
-        (40 * every.sum(1), "errors are counted. Divide by the number of rows."),
+        (400 * right, "errors are counted. Divide by the number of rows."),
+        (400 * every.sum(1), "errors are counted. Divide by the number of rows."),
         (100 * right, "those are percents. Return a share, between 0 and 1."),
         (every[:, -1], "that is the last draw. Take the mean of all."),
         (every.max(1), "that is the worst draw. Take the mean of all."),
@@ -598,7 +604,7 @@ right.set_yticks(range(len(ways)), ways)
 right.set(ylim=(len(ways) - 0.5, -0.5), xlabel="points added by ten steps, at equal clean error")
 right.set_title("Hidden dropout: " + ", ".join(
     f"{gap:.1f}" for gap in gaps["hidden dropout", "ten steps"]))
-right.legend(fontsize=8, title="beyond plain networks at", loc="upper right")
+right.legend(fontsize=8, title="beyond plain networks at", loc="lower left")
 gap_random = plot.difference(fell, hit["hidden dropout", "random signs"][:, at])
 plot.show(fig, "Left, error against ε under your attack, ten steps of it, and random signs, for "
                "three ways to train. Right, the difference from plain networks of equal clean "
