@@ -43,6 +43,8 @@ class Fitted:
     """For each of these sets (N, R): the error rate in percent."""
     weights: list[Tensor]
     """For each layer (N, outputs, inputs), as they are at the end."""
+    biases: list[Tensor]
+    """For each layer (N, outputs)."""
 
 
 def fit(
@@ -118,6 +120,7 @@ def _joined(parts: Sequence[Fitted]) -> Fitted:
         {k: np.concatenate([part.loss[k] for part in parts]) for k in parts[0].loss},
         {k: np.concatenate([part.error[k] for part in parts]) for k in parts[0].error},
         [torch.cat(layer) for layer in zip(*[part.weights for part in parts], strict=True)],
+        [torch.cat(layer) for layer in zip(*[part.biases for part in parts], strict=True)],
     )
 
 
@@ -229,6 +232,7 @@ def _train(
         {name: np.stack([nats for nats, _ in looks], 1) for name, looks in found.items()},
         {name: np.stack([wrong for _, wrong in looks], 1) for name, looks in found.items()},
         [w.detach() for w in weights],
+        [b.detach() for b in biases],
     )
 
 

@@ -15,6 +15,7 @@ SECONDS = {  # they train many networks
     "32_sequences": 120,
     "33_transformers": 90,
     "34_noise": 130,
+    "36_robustness": 120,
     "51_capstone": 120,
 }
 """Processor time, of all cores together, that a lesson may take; others 30."""
