@@ -139,7 +139,7 @@ def test_a_lesson_may_grade_nothing(tmp_path: Path):
     text = story + figure.split("# %% question")[0].replace("scaling(double)", "copies()")
     lesson = read(write(tmp_path, text))
     assert (lesson.points, lesson.exercises) == (0, [])
-    assert sitting.summary(lesson) == "7 words, 0 exercises, 5 minutes"
+    assert sitting.summary(lesson) == "8 words, 0 exercises, 5 minutes"
     page = build.source_notebook(lesson)
     assert "expect.summary" not in page.cells[-1].source
     assert not any("nbgrader" in cell.metadata for cell in page.cells)
