@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ from dropoutlab.variants import SIDE, Networks, fit, orders, plain, start
 # --- information -------------------------------------------------------------------------
 
 
-def survives(p: float, copies: int) -> float:
+def survives(p: Any, copies: Any) -> Any:
     """The share of a bit that is kept by so many copies, each dropped with probability p."""
     return 1 - p**copies
 

@@ -187,13 +187,14 @@ class Networks:
         if kind == "DropConnect":
             each = zip(h, W, b, self.sources, strict=True)
             return torch.stack([self.hand.connect(*own, self.p, g) for *own, g in each])
-        make, p = {
+        makers: dict[str, tuple[Callable[..., Tensor], float]] = {
             "coin": (coin, self.p),
             "coin again": (coin, self.p),
             "two values": (two_values, self.p),
             "Gaussian": (self.hand.gaussian, self.p),
             "alpha": (self.hand.alpha, gentle(self.p)),
-        }[kind]
+        }
+        make, p = makers[kind]
         parts = zip(h, self.sources, strict=True)
         return affine(torch.stack([make(part, p, source) for part, source in parts]), W, b)
 

@@ -38,10 +38,12 @@ def measured(
 
 def tuned(kind: str) -> list[dict[str, Any]]:
     """What came of each strength and learning rate."""
-    table, rates = [], RATES[kind.startswith("SELU")]
-    rates = (*rates, 2 * rates[-1]) if "none" in kind else rates
+    table = []
+    rates: list[float] = [*RATES[kind.startswith("SELU")]]
+    if "none" in kind:
+        rates.append(2 * rates[-1])
     for p in PS if "none" not in kind else (0.0,):
-        seeds, rate = [*TUNING] * len(rates), np.repeat(rates, len(TUNING))
+        seeds, rate = [*TUNING] * len(rates), np.repeat(rates, len(TUNING)).tolist()
         found = measured(kind, p, rate, seeds, "validation")
         for k, own in enumerate(rates):
             part = slice(k * len(TUNING), (k + 1) * len(TUNING))
