@@ -847,4 +847,5 @@ plot.show(fig, "Test errors of networks with neither, with dropout, with batch n
 # **Stretch.** Layer norm takes its statistics from one image's units, in training and in
 # evaluation. Does dropout shift it? Measure it with `met`.
 #
-# **Still open.** Does a network that was trained with noise bear damage better? {{noise}}.
+# **Still open.** Does a network that was trained with noise bear damage better? That is
+# {{robustness}}.

@@ -140,7 +140,7 @@ def graphs(
     from torch._inductor.decomposition import select_decomp_table
     from torch._inductor.virtualized import V
 
-    def forward(graph: torch.fx.GraphModule, _: Any) -> Any:
+    def forward(graph: Any, example_inputs: Any) -> Any:
         look(graph)
         return make_boxed_func(graph)
 
@@ -149,10 +149,12 @@ def graphs(
         with V.set_fake_mode(detect_fake_mode(seen)):
             return partition_fn(joint, *args, **kwargs)
 
+    def backward(graph: Any, example_inputs: Any) -> Any:
+        return make_boxed_func(graph)
+
     made = aot_function(
-        function, forward, lambda graph, _: make_boxed_func(graph),
-        partition_fn=parted, decompositions=select_decomp_table(),
-    )  # fmt: skip
+        function, forward, backward, partition_fn=parted, decompositions=select_decomp_table()
+    )
 
     def run(*args: Any) -> Any:
         with settings.patch(activation_memory_budget=budget):

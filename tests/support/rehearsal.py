@@ -14,9 +14,10 @@ SECONDS = {  # they train many networks
     "31_images": 180,
     "32_sequences": 120,
     "33_transformers": 90,
-    "34_noise": 130,
+    "34_noise": 90,
     "36_robustness": 120,
     "51_capstone": 120,
+    "91_frontier": 90,
 }
 """Processor time, of all cores together, that a lesson may take; others 30."""
 TRAINED = {"fit", "ablation"}
