@@ -140,17 +140,17 @@ def graphs(
     from torch._inductor.decomposition import select_decomp_table
     from torch._inductor.virtualized import V
 
-    def forward(graph: Any, example_inputs: Any) -> Any:
-        look(graph)
-        return make_boxed_func(graph)
+    def forward(gm: Any, example_inputs: Any) -> Any:
+        look(gm)
+        return make_boxed_func(gm)
 
     def parted(joint: torch.fx.GraphModule, *args: Any, **kwargs: Any) -> Any:
         seen = [node.meta["val"] for node in joint.graph.nodes if "val" in node.meta]
         with V.set_fake_mode(detect_fake_mode(seen)):
             return partition_fn(joint, *args, **kwargs)
 
-    def backward(graph: Any, example_inputs: Any) -> Any:
-        return make_boxed_func(graph)
+    def backward(gm: Any, example_inputs: Any) -> Any:
+        return make_boxed_func(gm)
 
     made = aot_function(
         function, forward, backward, partition_fn=parted, decompositions=select_decomp_table()
