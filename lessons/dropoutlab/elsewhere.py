@@ -6,6 +6,7 @@ operations as real ones would on that device.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -132,13 +133,15 @@ def graphs(
     `look` is shown the forward graph. `budget` is PyTorch's `activation_memory_budget`: the share
     of what backward needs that may be kept; the rest is made again.
     """
-    import torch._functorch.config as settings
-    from torch._functorch._aot_autograd.utils import make_boxed_func
-    from torch._functorch.aot_autograd import aot_function
-    from torch._guards import detect_fake_mode
-    from torch._inductor.compile_fx import partition_fn
-    from torch._inductor.decomposition import select_decomp_table
-    from torch._inductor.virtualized import V
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # PyTorch's, of PyTorch's own
+        import torch._functorch.config as settings
+        from torch._functorch._aot_autograd.utils import make_boxed_func
+        from torch._functorch.aot_autograd import aot_function
+        from torch._guards import detect_fake_mode
+        from torch._inductor.compile_fx import partition_fn
+        from torch._inductor.decomposition import select_decomp_table
+        from torch._inductor.virtualized import V
 
     def forward(gm: Any, example_inputs: Any) -> Any:
         look(gm)
