@@ -18,6 +18,7 @@ SECONDS = {  # they train many networks
     "32_sequences": 120,
     "33_transformers": 90,
     "34_noise": 130,
+    "37_today": 90,
     "51_capstone": 120,
 }
 """Processor time, of all cores together, that a lesson may take; others 30."""
