@@ -34,8 +34,8 @@ def dropped(x, p, generator=None):
 # ## One epoch, or many
 #
 # PaLM (Chowdhery et al. 2022) was pretrained without dropout. So was T5 1.1, whose authors call
-# that a gain in quality. The published settings of OLMo (Groeneveld et al. 2024) hold three rates
-# of dropout, all 0. Such models read nearly all of their text once.
+# that a gain in quality, and OLMo (Groeneveld et al. 2024). Such models read nearly all of their
+# text once.
 #
 # Is that the reason? Perceptrons with two hidden layers of 128 units see 64 000 images of printed
 # characters. Some see 64 000 different images, once each. Others see 4000, or 250, again and again.
@@ -119,16 +119,14 @@ plot.show(fig, "Test log loss against the number of different images, and its ch
 
 # %% [markdown]
 # With 4000 images, each seen 16 times, dropout helps. Where each is seen once, it does harm. Larger
-# studies agree. Liu, Bauer and Manning (2025) pretrained BERT and Pythia for one epoch: each $p$
-# above 0 was worse, and so was early dropout. The first vision transformers (Dosovitskiy et al.
-# 2021) had $p=0.1$ for 90 to 300 epochs, and 0 for 7 or 14 epochs on far more images. Where text
-# must be repeated, dropout helps (Xue et al. 2023), and so does much stronger weight decay (Kim et
-# al. 2025).
+# studies agree. In BERT and Pythia, pretrained for one epoch, each $p$ above 0 was worse, and so
+# was early dropout (Liu, Bauer and Manning 2025). Where text must be repeated, dropout helps (Xue
+# et al. 2023), and so does much stronger weight decay (Kim et al. 2025).
 #
 # The learning rate matters as much. With 250 images each kind did best at the smallest of four:
-# learning little is a regulariser too, and dropout adds nothing clear. Had we tried two rates,
-# dropout would have seemed to gain 14 % there, and *early* dropout 4 % in one epoch, as Liu et al.
-# (2023) found it to do for vision transformers that underfit. Tuned alike, both gains were gone.
+# learning little is a regulariser too. With two learning rates to choose from, dropout would have
+# seemed to gain 14 % there, and *early* dropout 4 % in one epoch, as Liu et al. (2023) found it to
+# do for vision transformers. Tuned alike, both gains were gone.
 #
 # ### One question from {{sequences}}
 #
@@ -142,8 +140,8 @@ plot.show(fig, "Test log loss against the number of different images, and its ch
 #
 # ## Few rows again: fine-tuning
 #
-# A pretrained model is then tuned on perhaps a thousand examples, several times over. PaLM was
-# fine-tuned with $p=0.1$ in most cases, and T5 1.1 asks its users to turn dropout on again.
+# A pretrained model is then tuned on few examples, several times over. PaLM was fine-tuned with
+# $p=0.1$ in most cases.
 #
 # Often only *adapters* are trained (LoRA, Hu et al. 2022). The weights $W$ stay frozen, and a
 # product of two small matrices is added, of rank $r$:
@@ -323,23 +321,20 @@ plot.show(fig, "Test log loss after fine-tuning on 50 digits. Dropout changes it
                   "all-weights-gain": gains["whole"].sign < 0})
 
 # %% [markdown]
-# Fifty digits, seen 300 times: dropout helps much, and adapters, though small, overfit as well.
-# They want a large $p$ here: 0.6 was the largest on offer. The library *peft* has $p=0$ unless told
-# otherwise, and many recipes say 0.05, which does next to nothing on our digits. So look at your
-# own validation loss before you copy either.
+# Fifty digits, seen 300 times: dropout helps much. Adapters are small, and overfit as well. They
+# want a large $p$ here; 0.6 was the largest on offer. The library *peft* has $p=0$ by default, and
+# many recipes say 0.05, which does next to nothing on our digits.
 #
 # ## Vision transformers: paths and patches
 #
-# Images are still seen hundreds of times, and vision transformers overfit. They rarely use dropout
-# of units now. DeiT (Touvron et al. 2021) and ConvNeXt (Liu et al. 2022) drop *paths*
-# ({{images}}): the branch of a block, a coin for each image. The rate rises in a straight line,
-# from 0 in the first block to $p$ in the last; $p$ is 0.1 for DeiT and 0.1 to 0.5 for
-# ConvNeXt, more for larger models. (Huang et al. 2016, who invented it, begin at $p/L$.)
+# Images are still seen hundreds of times. DeiT (Touvron et al. 2021) and ConvNeXt (Liu et al. 2022)
+# drop *paths* ({{images}}): the branch of a block, a coin for each image. The drop rate rises in a
+# straight line, from 0 in the first block to $p$ in the last, 0.1 for DeiT and 0.1 to 0.5 for
+# ConvNeXt. (Huang et al. 2016, who invented it, begin at $p/L$.)
 #
-# The other thing to drop is *input*. A vision transformer cuts an image into patches, each a
-# token. Leave some out, and training gets cheaper (PatchDropout, Liu et al. 2023). FLIP (Li et al.
-# 2023) leaves out half or three quarters. Nothing is zeroed: the sequence gets shorter. Nor is
-# anything scaled, as attention takes means, which do not shrink with the number of tokens.
+# One may also drop *input*. A vision transformer cuts an image into patches, each a token. Leave
+# some out, and training gets cheaper (PatchDropout, Liu et al. 2023; FLIP, Li et al. 2023). Nothing
+# is zeroed: the sequence gets shorter. Nor is anything scaled, as attention takes means.
 #
 # ## Exercise: `patch_dropout`
 
@@ -488,7 +483,7 @@ def patch_dropout(x, keep, generator=None):
 my_guess = 5  # percentage points
 
 # %% figure=true
-# Drop path with one rate and with rising ones, and your patch dropout: error and time.
+# Drop path with the same p and with a rising one, and your patch dropout: error and time.
 guess = expect.guess(my_guess)
 trees = kept["paths"]["tested"]
 fig, axes = plot.figure(3, width=10.5, height=3)
@@ -502,10 +497,10 @@ for row, kind in enumerate(("constant", "linear")):
 rising = plot.difference(trees["linear"]["test loss"], trees["constant"]["test loss"])
 worse = plot.difference(trees["constant"]["test error"], trees["none"]["test error"])
 axes[0].axvline(0, color=plot.INK, linewidth=0.8)
-axes[0].set_yticks((0, 1), [f"one rate\n{trees['constant']['p']:g}",
-                            f"0 to {trees['linear']['p']:g}"])
+axes[0].set_yticks((0, 1), [f"p = {trees['constant']['p']:g}\neverywhere",
+                            f"p from 0\nto {trees['linear']['p']:g}"])
 axes[0].set(xlabel="test log loss − that with none", ylim=(1.5, -0.5),
-            title=f"One rate − none: {gained['constant']:.2f} nats,\n{worse:.1f} points of error")
+            title=f"Everywhere − none: {gained['constant']:.2f} nats,\n{worse:.1f} points of error")
 
 X, y = study.large(300, 8)
 spent = {}
@@ -540,20 +535,22 @@ for ax in axes[1:]:
     ax.set_xticks(list(spent))
 plot.show(fig, "Left, the change of test log loss by drop path, with 95 % intervals, five "
                "networks each. Middle, test error by patches kept, five networks each. Right, the "
-               f"time of a step. Rising rates less one rate: {rising:.2f} nats. With as many "
+               f"time of a step. Rising p less the same p: {rising:.2f} nats. With as many "
                f"steps, a quarter of the patches costs {dearer:.1f} points of "
                f"error; with as many patches in all, {even:.1f}.",
           claims={"drop-path-lowers-the-loss": gained["constant"].sign < 0,
                   "drop-path-raises-the-error": worse.sign > 0,
                   "fewer-patches-cheaper": spent[12] < 0.7 * spent[49],
-                  "fewer-patches-cost-error": dearer.sign > 0})
+                  "fewer-patches-cost-error": dearer.sign > 0,
+                  "as-many-patches-as-good": bool(even.mean + 2.8 * even.error < 5)})
 
 # %% [markdown]
-# Drop path lowered the log loss, and raised the error. The networks got less sure of what they had
-# learned, and learned less: 27 passes are few where a quarter of the branches is missing. DeiT
-# takes 300. Whether the rates rise or not made no difference that we could tell. A quarter of the
-# patches makes a step cheaper, and as many steps end with more error. FLIP ends with some training
-# on whole images, to close that gap.
+# Drop path lowered the log loss, and raised the error: the networks were less sure, and had learned
+# less. 27 passes are few where a quarter of the branches is missing. DeiT takes 300. Whether $p$
+# rises or not made no difference that we could tell.
+#
+# With a quarter of the patches a step is cheaper. After as many steps, 150, the error was far
+# higher. After as many patches in all we could tell no difference.
 #
 # ## Dropping the label
 #
@@ -779,12 +776,11 @@ plot.show(fig, "Share of drawn points at home, standard deviation of a class, an
                   "large-weights-go-astray": astray.sign > 0})
 
 # %% [markdown]
-# Guidance does what is wanted: nearly every point comes home. Its price is seen in the other
-# panels. Classes get narrower than in the data, and move outwards, away from the others. The exact
-# noise does the same, so it is no fault of the networks: with $w>1$ the points are no sample of a
-# class, nor of its density to some power (Chidambaram et al. 2024). Large weights also multiply the
-# errors of a network, and its points go astray. And without dropped labels, *unknown* was never
-# learned, and guidance fails.
+# Nearly every point comes home, at a price. Classes get narrower than in the data, and move
+# outwards, away from the others. The exact noise does the same, so it is no fault of the networks:
+# with $w>1$ the points are no sample of a class (Chidambaram et al. 2024). Large weights also
+# multiply a network's errors. And without dropped labels *unknown* was never learned, and guidance
+# fails.
 #
 # ## Explore: guidance
 #
@@ -801,12 +797,11 @@ explore.guidance(drop_condition, guided)
 # %% [markdown]
 # ## Which dropout where
 #
-# Read it from your own task: does the network see an example again, and what falls together? Where
-# no lesson is named, the course has not measured it.
+# Where no lesson is named, the course has not measured it.
 #
 # | what is dropped | usual $p$, by whom | measured in |
 # | --- | --- | --- |
-# | hidden units, few data | 0.5 (Hinton et al. 2012) | {{overfitting}} |
+# | hidden units | 0.5 (Hinton et al. 2012) | {{overfitting}} |
 # | transformer, many epochs | 0.1 (Vaswani et al. 2017; Devlin et al. 2019) | {{transformers}} |
 # | transformer, one epoch | 0 (PaLM, OLMo) | here |
 # | transformer, fine-tuned | 0.1 (PaLM) | here |
@@ -817,7 +812,7 @@ explore.guidance(drop_condition, guided)
 # | patches | ½ to ¾ (FLIP; He et al. 2022, as the task) | here |
 # | words, as the task | 0.15 (Devlin et al. 2019); 0 to 1 (LLaDA, Nie et al. 2025) | |
 # | words read by an LSTM | 0.1 (Merity et al. 2018) | {{sequences}} |
-# | its input and output | 0.5 (Zaremba et al. 2014) | {{sequences}} |
+# | its input, output | 0.5 (Zaremba et al. 2014) | {{sequences}} |
 # | maps and blocks of a convolution | 0.1, blocks of 7 × 7 (Ghiasi et al. 2018) | {{images}} |
 # | squares of an image | half of its side (DeVries and Taylor 2017) | {{images}} |
 # | labels, texts | 0.1 or 0.2 (Ho and Salimans 2022) | here |
@@ -825,7 +820,7 @@ explore.guidance(drop_condition, guided)
 # | SELU units | 0.05–0.1 (Klambauer et al. 2017) | {{noise}} |
 # | before batch norm | none; behind the last one (Li et al. 2019) | {{noise}} |
 # | units, in evaluation too | 0.005–0.1 (Gal and Ghahramani 2016) | {{uncertainty}} |
-# | an output | never: a coin would set a class's logit to 0 | |
+# | an output | never | |
 #
 # ## Three questions
 #
@@ -888,25 +883,23 @@ explore.guidance(drop_condition, guided)
 #   weights.{{claim:all-weights-gain}}
 # - In a short training, drop path lowered the log loss of vision
 #   transformers{{claim:drop-path-lowers-the-loss}} and raised their
-#   error.{{claim:drop-path-raises-the-error}} With a quarter of the
-#   patches a step is cheaper,{{claim:fewer-patches-cheaper}} and as many steps end with more
-#   error.{{claim:fewer-patches-cost-error}}
+#   error.{{claim:drop-path-raises-the-error}} With a quarter of the patches a step is
+#   cheaper,{{claim:fewer-patches-cheaper}} and as many steps end with more
+#   error;{{claim:fewer-patches-cost-error}} as many patches in all do
+#   not.{{claim:as-many-patches-as-good}}
 # - Guidance brings points home,{{claim:guidance-brings-home}} narrows a
 #   class{{claim:guidance-narrows}} and moves it.{{claim:guidance-moves-the-middle}} It needs labels
 #   that were dropped in training.{{claim:no-dropped-labels-no-guidance}} With large weights, points
 #   go astray.{{claim:large-weights-go-astray}}
 #
-# **Read.** Chowdhery et al., *PaLM*, JMLR 2023. Groeneveld et al., *OLMo*, ACL 2024. Liu, Bauer and
-# Manning, *Drop dropout on single-epoch language model pretraining*, ACL Findings 2025
-# (arXiv:2505.24788). Xue et al., *To repeat or not to repeat*, NeurIPS 2023 (arXiv:2305.13230). Kim
-# et al., *Pre-training under infinite compute*, 2025 (arXiv:2509.14786). Liu et al., *Dropout
-# reduces underfitting*, ICML 2023. Hu et al., *LoRA*, ICLR 2022. Fedus et al., *Switch
-# transformers*, JMLR 2022. Huang et al., *Deep networks with stochastic depth*, ECCV 2016. Touvron
-# et al., *DeiT*, ICML 2021. Liu et al., *A ConvNet for the 2020s*, CVPR 2022. Liu et al.,
-# *PatchDropout*, WACV 2023. Li et al., *FLIP*, CVPR 2023. Ho and Salimans, *Classifier-free
-# diffusion guidance*, 2022 (arXiv:2207.12598). Chidambaram et al., *What does guidance do?*, 2024
-# (arXiv:2409.13074). Kynkäänniemi et al., *Applying guidance in a limited interval*, NeurIPS 2024
-# (arXiv:2404.07724).
+# **Read.** PaLM: JMLR 2023. OLMo: ACL 2024. Liu, Bauer and Manning: ACL Findings 2025
+# (arXiv:2505.24788). Xue et al.: NeurIPS 2023 (arXiv:2305.13230). Kim et al.: arXiv:2509.14786. Liu
+# et al., *Dropout reduces underfitting*, ICML 2023. Hu et al., *LoRA*, ICLR 2022. Huang et al.,
+# *Deep networks with stochastic depth*, ECCV 2016. DeiT: ICML 2021. ConvNeXt: CVPR 2022.
+# PatchDropout: WACV 2023. FLIP: CVPR 2023. Fedus et al., *Switch transformers*, JMLR 2022. Ho and
+# Salimans, *Classifier-free diffusion guidance*, arXiv:2207.12598. Chidambaram et al., *What does
+# guidance do?*, arXiv:2409.13074. Kynkäänniemi et al., *Applying guidance in a limited interval*,
+# NeurIPS 2024.
 #
 # **Stretch.** Set `w` to 1 for the first and the last third of the steps in `today.sampled`, as
 # Kynkäänniemi et al. do. Is the middle of a class nearer to the data's, and is as much at home?
