@@ -243,7 +243,7 @@ plot.show(fig, "Changes of the test error by four schedules at their best p, for
 #
 # Must $p$ be the same in all layers? Stochastic depth (Huang et al. 2016) drops block $l$ of $L$ at
 # the rate $\frac{l}{L}\,p$: early blocks, on which all others rest, are nearly safe. Vision
-# transformers are trained so to this day ({{noise}}). The last block has rate $p$ and the first
+# transformers are trained so to this day ({{today}}). The last block has rate $p$ and the first
 # $p/L$, **not** 0.
 #
 # ## Exercise: `layer_rates`

@@ -1088,4 +1088,4 @@ plot.show(fig, "Generated images and their nearest training images; distances; a
 # **Stretch.** Train on the images that your `fgsm` makes in each step (Madry et al. 2018). What
 # does it cost on clean images, and does it help against lost pixels?
 #
-# **Still open.** What is dropout used for in the networks of today? The next lesson measures it.
+# **Still open.** What is dropout used for in the networks of today? That is {{today}}.

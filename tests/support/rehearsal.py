@@ -16,6 +16,7 @@ SECONDS = {  # they train many networks
     "33_transformers": 90,
     "34_noise": 90,
     "36_robustness": 120,
+    "37_today": 90,
     "51_capstone": 120,
     "91_frontier": 90,
 }
