@@ -8,6 +8,7 @@ __all__ = ["SECONDS", "TRAINED", "execute", "ready", "shown", "stage", "verdict"
 
 SECONDS = {  # they train many networks
     "21_overfitting": 180,
+    "23_coadaptation": 60,
     "24_regulariser": 60,
     "25_uncertainty": 60,
     "26_learned_rates": 90,
