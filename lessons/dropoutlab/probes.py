@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 
@@ -69,8 +70,7 @@ def saved_bytes(call: Callable[..., Any], *args: Any) -> int:
 
 def far_block(kernel: Any, *args: Any) -> Any:
     """Where a block of a dropout kernel stores, far beyond what memory holds: `gpu.far_block`."""
-    from dropoutlab import gpu
-
+    gpu = import_module("dropoutlab.gpu")  # which imports `expect`, and so this module
     return gpu.far_block(kernel, *args)
 
 

@@ -89,7 +89,7 @@ def test_masks_are_kept_as_on_the_device():
     assert counts["cpu"] == {"attention": 4 * 512, "residual": 4 * 512}
     assert counts["gpu"] == {"attention": 512, "residual": 512}
     assert counts["flash"] == {"attention": 16, "residual": 512}
-    assert counts["compiled"]["attention"] == 16 and counts["compiled"]["residual"] <= 16
+    assert counts["compiled"] == {"attention": 512, "residual": 512}
     own = nn.Dropout(0.1)
     assert probes.saved_bytes(own, torch.ones(512, requires_grad=True)) == 4 * 512
 

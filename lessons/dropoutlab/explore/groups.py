@@ -42,8 +42,8 @@ def groups(grouped_dropout: Callable[..., torch.Tensor]) -> Explorer:
     return Explorer(
         draw,
         size=(9, 3.2),
-        shared=slider("shared", 1, 1, TOKENS * FEATURES, 1),
-        inner=slider("inner", 1, 1, TOKENS * FEATURES, 1),
+        shared=slider("shared", 2, 1, TOKENS * FEATURES, 1),
+        inner=slider("inner", 3, 1, TOKENS * FEATURES, 1),
         p=slider("drop probability p", 0.5, 0.05, 0.95, 0.05),
         seed=slider("seed", 7, 0, 100, 1),
     )

@@ -68,6 +68,6 @@ def guidance(
         draw,
         size=(9, 4.6),
         w=slider("guidance weight w", 1.0, 0.0, 8.0, 0.25),
-        taken=slider("steps taken", STEPS, 0, STEPS, 1),
+        taken=slider("steps taken", 3 * STEPS // 4, 0, STEPS, 1),
         lost=slider("labels dropped: 0, 2, 10, 30 %", 2, 0, len(LOST) - 1, 1),
     )

@@ -56,7 +56,7 @@ def schedules(
     return Explorer(
         draw,
         size=(9, 3.2),
-        kind=slider(told, 3, 0, len(kinds) - 1, 1),
+        kind=slider(told, 1, 0, len(kinds) - 1, 1),
         p=slider("p", 0.3, 0.05, 0.95, 0.05),
         depth=slider("layers", 12, 1, 24, 1),
     )
