@@ -124,6 +124,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _grade(args: argparse.Namespace) -> int:
+    _writable(args.summary)
     from grader.grading.choice import own_notebooks
 
     notebooks, ungraded = own_notebooks(args.lessons), 0
@@ -170,20 +171,19 @@ def _assign(args: argparse.Namespace) -> int:
     from grader import course
     from grader.grading.assignment import assign
     from grader.grading.gradebook import opened
-    from grader.grading.syllabus import local
 
     with opened(place, args.db) as book:
         for lesson in lessons:
             assign(lesson, place, course.folder(place.resolve(), args.db))
             book.follow([lesson.name])
             term = book.syllabus.term(lesson.name)
-            due = f"due {local(term.due)}" if term.due else "no due date"
+            due = f"due {book.syllabus.local(term.due)}" if term.due else "no due date"
             print(f"{lesson.name}: {lesson.points} points, weight {term.weight:g}, {due}.")
         known = {student.id for student in book.gradebook.students}
         for learner, name in sorted(book.syllabus.extensions):
             until = book.syllabus.extensions[learner, name]
             stranger = "" if learner in known else " The gradebook knows nobody of that ID yet."
-            print(f"{name}: {learner} has until {local(until)}.{stranger}")
+            print(f"{name}: {learner} has until {book.syllabus.local(until)}.{stranger}")
     return 0
 
 
@@ -216,8 +216,7 @@ def _collect(args: argparse.Namespace) -> int:
 
 
 def _autograde(args: argparse.Namespace) -> int:
-    if args.json and (Path(args.json).is_dir() or not Path(args.json).absolute().parent.is_dir()):
-        raise CourseError(f"{args.json} cannot be written: name a file in a folder that is there.")
+    _writable(args.json)
     if args.scheduler:
         from grader import environment
 
@@ -248,6 +247,9 @@ def _autograde(args: argparse.Namespace) -> int:
     with terminal.Bar(console) as bar:
         results = autograde.autograde(lessons, wanted, bar)
     terminal.show_class(results, console)
+    graded = {result.lesson for result in results}
+    if idle := [lesson.name for lesson in lessons if lesson.name not in graded]:
+        print(f"no submission of {', '.join(idle)}.")
     if args.json:
         write_rows(results, Path(args.json))
     return 0
@@ -282,6 +284,13 @@ def _wanted(args: argparse.Namespace, **more: Any) -> autograde.Options:
     return Options(_place(args), **shared, limits=limits, **more)
 
 
+def _writable(*files: str | None) -> None:
+    """Tell of a file that could not be written before all that takes a while."""
+    for file in filter(None, files):
+        if Path(file).is_dir() or not Path(file).absolute().parent.is_dir():
+            raise CourseError(f"{file} cannot be written: name a file in a folder that is there.")
+
+
 def _place(args: argparse.Namespace) -> Path:
     """The class's folder."""
     return Path(args.course) if args.course else COURSE
@@ -306,14 +315,14 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
+    _writable(args.html, args.csv)
     from grader.grading.choice import one
 
     _has_gradebook(args)
     lesson = one(args.lesson)
     from rich.console import Console
 
-    from grader.classes import standing
-    from grader.grading import report, terminal
+    from grader.grading import report, standing, terminal
 
     console = Console()
     with _gradebook(args) as book:
@@ -331,6 +340,7 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
+    _writable(args.file)
     _has_gradebook(args)
     from grader.grading.choice import chosen
 
@@ -358,6 +368,7 @@ def _template(args: argparse.Namespace) -> int:
 
 
 def _pack(args: argparse.Namespace) -> int:
+    _writable(args.file)
     from grader.grading.choice import one
 
     lesson = one(args.lesson)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nbgrader.apps import NbGraderAPI
+from nbgrader.utils import temp_attrs
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
@@ -52,6 +53,16 @@ def nbgrader(root: Path, config: Config | None = None) -> NbGraderAPI:
     logging.getLogger("traitlets").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader's own queries
     return NbGraderAPI(config=configuration(root) if config is None else config)
+
+
+@contextlib.contextmanager
+def exchange(api: NbGraderAPI, step: str, lesson: str, learner: str = "") -> Iterator[Any]:
+    """A step of nbgrader's exchange, such as "Collect", to be started in the `with`."""
+    meant = {"assignment_id": lesson} | ({"student_id": learner} if learner else {})
+    with temp_attrs(api.coursedir, **meant):
+        yield getattr(api.exchange, step)(
+            coursedir=api.coursedir, authenticator=api.authenticator, parent=api
+        )
 
 
 def succeed(what: str, result: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ LONG = (
     "33_transformers",
     "34_noise",
     "51_capstone",
+    "91_frontier",
 )
 """Lessons whose notebooks train for minutes; their functions and checks are tried all the same."""
 

@@ -159,10 +159,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     bench = commands.add_parser("bench", help="measure the grader, kernels on a GPU, or lessons")
     bench.add_argument("what", choices=["autograde", "watch", "memory", "gpu", "lines"])
     bench.add_argument("--lesson", default="13")
-    bench.add_argument("--submissions", type=int, default=200, metavar="N")
-    bench.add_argument("--plain", type=int, default=4, metavar="N", help="for nbgrader, a turn")
-    bench.add_argument("--turns", type=int, default=3, metavar="N")
-    bench.add_argument("--workers", type=int, default=0, metavar="N")
+    bench.add_argument("--submissions", type=positive, default=200, metavar="N")
+    bench.add_argument(
+        "--plain", type=positive, default=4, metavar="N", help="for nbgrader, a turn"
+    )
+    bench.add_argument("--turns", type=positive, default=3, metavar="N")
+    bench.add_argument("--workers", type=count, default=0, metavar="N")
 
     paper = commands.add_parser("paper", help="repeat the tables of Srivastava et al. (2014)")
     tables = ["table9", "table2", "figure7", "figure9", "figure10", "figure11", "table10"]

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 from nbgrader.exchange import ExchangeError
-from nbgrader.utils import temp_attrs
 
 from grader import course
 from grader.authoring.lesson import Lesson
@@ -26,10 +25,7 @@ def submit(lesson: Lesson) -> str:
             f"no instructor has released {lesson.name} in {api.exchange_root}. "
             f"To grade it yourself, run `python3 grader grade {lesson.name[:2]}`."
         )
-    with temp_attrs(api.coursedir, assignment_id=lesson.name):
-        sender = api.exchange.Submit(
-            coursedir=api.coursedir, authenticator=api.authenticator, parent=api
-        )
+    with course.exchange(api, "Submit", lesson.name) as sender:
         sender.assignment_dir = str(LESSONS)
         try:
             sender.start()
@@ -42,14 +38,11 @@ def wait(lesson: Lesson, when: str) -> Path:
     """The page of what was handed in at that time, fetched as soon as it is released."""
     page = LESSONS / lesson.name / "feedback" / when / f"{lesson.name}.html"
     api = course.nbgrader(ROOT)
-    with temp_attrs(api.coursedir, assignment_id=lesson.name):
-        while not page.exists():
-            fetcher = api.exchange.FetchFeedback(
-                coursedir=api.coursedir, authenticator=api.authenticator, parent=api
-            )
+    while not page.exists():
+        with course.exchange(api, "FetchFeedback", lesson.name) as fetcher:
             fetcher.assignment_dir = str(LESSONS)
             with contextlib.suppress(ExchangeError):  # nothing has been released yet
                 fetcher.start()
-            if not page.exists():
-                time.sleep(EVERY)
+        if not page.exists():
+            time.sleep(EVERY)
     return page

@@ -17,8 +17,9 @@
 # | $\odot$ | entry by entry |
 
 # %% setup=true
+from statistics import NormalDist
+
 import numpy as np
-from scipy.stats import norm
 
 from dropoutlab import check_probability, data, expect, explore, plot, survivors, train
 
@@ -613,7 +614,8 @@ def sample(w, x, p, rng, masks=4000):
 
 def distance_to_normal(z, w, x, p):
     z = np.sort(z)
-    normal = norm.cdf(z, preactivation_mean(w, x, p), preactivation_variance(w, x, p) ** 0.5)
+    curve = NormalDist(preactivation_mean(w, x, p), preactivation_variance(w, x, p) ** 0.5)
+    normal = np.array([curve.cdf(at) for at in z])
     steps = np.searchsorted(z, z, side="right") / len(z), np.searchsorted(z, z) / len(z)
     return max(np.abs(normal - step).max() for step in steps)
 
@@ -635,7 +637,7 @@ for ax, n in zip(axes, (3, 12, 128), strict=True):
     mean, spread = preactivation_mean(w, x, p), preactivation_variance(w, x, p) ** 0.5
     grid = mean + spread * np.linspace(-3.5, 3.5, 101)
     ax.stairs(*np.histogram(z, 40, density=True), fill=True, color=plot.SKY)
-    ax.plot(grid, norm.pdf(grid, mean, spread), color=plot.INK)
+    ax.plot(grid, [NormalDist(mean, spread).pdf(at) for at in grid], color=plot.INK)
     ax.set(xlabel="pre-activation z", yticks=[])
     named = f"{n} inputs" if n < 128 else f"trained, {np.mean(on):.0f} of 128 inputs on"
     said = f" (you: {guess})" if n == 12 else ""

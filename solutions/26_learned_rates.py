@@ -274,6 +274,10 @@ exact_slope = float(torch.autograd.grad((chances * toy(every)).sum(), at)[0])
 
 masks = (torch.rand(repeats, draws, 8) >= p).float()
 scored = np.array([float(score_gradient(toy(m), m, p)) for m in masks])
+found = toy(masks)
+others = (found.sum(1, keepdim=True) - found) / (draws - 1)  # the mean loss of the other masks
+eased = np.array([float(score_gradient(f, m, p)) for f, m in zip(found - others, masks,
+                                                                 strict=True)])
 temperatures, soft = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0), []
 for t in temperatures:
     leaf = torch.full((repeats, 1, 1), p, requires_grad=True)
@@ -281,18 +285,21 @@ for t in temperatures:
     toy(z).mean(1).sum().backward()
     soft.append(leaf.grad.flatten().numpy())
 soft = np.array(soft)
-ratio = scored.var() / soft[2].var()
+ratio, rest = scored.var() / soft[2].var(), eased.var() / soft[2].var()
 bias = plot.difference(soft[2], exact_slope)
 
 fig, (left, right) = plot.figure(2, height=2.8)
 left.axhspan(*(scored.mean() + np.array([-1, 1]) * scored.std()), color=plot.PALE,
              label="score gradient ± its spread")
+left.axhspan(*(eased.mean() + np.array([-1, 1]) * eased.std()), color=plot.SKY, alpha=0.4,
+             label="with a baseline")
 left.axhline(exact_slope, color=plot.INK, linestyle="--", label="exact")
 left.errorbar(temperatures, soft.mean(1), soft.std(1), color=plot.BLUE, marker="o", capsize=3,
-              label="soft coin ± its spread")
+              label="soft mask ± its spread")
 left.set(xscale="log", xlabel="temperature t", ylabel="slope of the loss at p = 0.3",
          ylim=(exact_slope - 30, exact_slope + 15),
-         title=f"Draws for the same spread at t = 0.1:\n{ratio:.1f} times as many (you: {guess})")
+         title=f"Draws for the same spread at t = 0.1:\n{ratio:.1f} times as many (you: {guess}), "
+                f"{rest:.1f} with a baseline")
 left.title.set_fontsize(10)
 left.legend(fontsize=9, loc="lower right")
 for t, color in ((0.05, plot.SKY), (0.1, plot.BLUE), (1.0, plot.ORANGE)):
@@ -304,12 +311,20 @@ right.set(xlabel="z", ylabel="density", yscale="log",
 right.title.set_fontsize(10)
 right.legend(fontsize=9)
 plot.show(fig, "Estimates of a slope against the temperature, and histograms of your soft mask. At "
-               f"t = 0.1 the score gradient's variance is {ratio:.1f} times the soft coin's.",
-          claims={"score-is-noisier": ratio > 1.3,
+               f"t = 0.1 the score gradient's variance is {ratio:.1f} times the soft mask's, and "
+               f"{rest:.1f} times with a baseline.",
+          claims={"score-is-right": all(abs(gap.mean) < 4 * gap.error for gap in (
+              plot.difference(scored, exact_slope), plot.difference(eased, exact_slope))),
+                  "score-is-noisier": ratio > 1.3, "baseline-helps": bool(rest < 0.75 * ratio),
+                  "cold-masks-are-noisy": bool(soft[0].var() > 2 * soft[2].var()),
                   "soft-bias-is-small": abs(bias.mean) + 3 * bias.error < 0.2 * abs(exact_slope)})
 
 # %% [markdown]
-# ## Explore: a soft coin
+# So a soft mask is smooth (large $t$) or nearly unbiased (small $t$). The score gradient, known as
+# REINFORCE (Williams 1992), has a cheap cure for its noise, a *baseline*: subtract from each loss
+# the mean loss of the *other* masks (Kool, van Hoof and Welling 2019). It stays right on average.
+#
+# ## Explore: a soft mask
 #
 # Left: your masks. Right: 200 estimates of the same slope, each from $k$ of your masks.
 #
@@ -344,7 +359,7 @@ my_guess = "down"  # "up", "down" or "stays"
 # Learned rates, the band that they give, and the likelihood beside the best fixed rate.
 guess = expect.guess(my_guess)
 torch.set_num_threads(1)
-sizes, starts, fixed = (30, 300, 3000), (0.05, 0.5), (0.0, 0.02, 0.1)
+sizes, starts, fixed = (30, 300, 3000), (0.05, 0.5), (0.0, 0.02, 0.05, 0.1, 0.2)
 runs = 5
 x, y = forecasters.curve(3000, range(runs))
 
@@ -387,7 +402,7 @@ from_where = plot.difference(rates[:, 1, 1:].mean((0, 1)), rates[:, 0, 1:].mean(
 axes[0].set(ylabel="learned p", ylim=(0, None),
             title=f"p at 3000 − at 30 points:\n{change:.2f} (your guess: {guess})")
 left_over = {}
-for name, each, color in (("p = 0.1", fixed_width[-1], plot.GREY),
+for name, each, color in (("p = 0.1", fixed_width[3], plot.GREY),
                           ("learned, from 0.05", width[0], plot.BLUE),
                           ("learned, from 0.5", width[1], plot.SKY)):
     left_over[name] = 100 * each[2] / each[0]
@@ -395,7 +410,7 @@ for name, each, color in (("p = 0.1", fixed_width[-1], plot.GREY),
                      capsize=3, label=name)
 told = ", ".join(f"{each.mean():.0f} ± {plot.standard_error(each):.0f}"
                  for each in left_over.values())
-axes[1].set(ylabel="standard deviation", ylim=(0, None),
+axes[1].set(ylabel="standard deviation", ylim=(0, 0.17),
             title=f"Band width left at 3000, %:\n{told}")
 axes[2].axhline(0, color=plot.INK, linewidth=0.8)
 gains = []
@@ -418,7 +433,8 @@ plot.show(fig, "Learned rates, the standard deviation of the passes, and the log
                f"{gains[1][2]:.3f}.",
           claims={"learned-rate-falls": change.sign < 0,
                   "learned-band-narrows": all(n.sign < 0 for n in narrows),
-                  "start-matters": from_where.sign > 0})
+                  "start-matters": from_where.sign > 0,
+                  "search-does-as-well": all(g.mean < 0.05 for of in gains for g in of)})
 
 # %% [markdown]
 # As data come in, $p$ and the band shrink, since the entropy pays once, and the fit counts for each
@@ -426,8 +442,7 @@ plot.show(fig, "Learned rates, the standard deviation of the passes, and the log
 # 0 from 0.05, and above that from 0.5 (dotted). So the width of the band still depends on where $p$
 # began. (A common error is to take such an unfinished $p$ for the final one.) The right panel
 # compares with the plain search: above 0, learning $p$ predicted new points better than the best
-# fixed $p$. It did not: with 30 points it did worse, and with more, where the best fixed $p$ is 0,
-# it could only find that out.
+# fixed $p$. It hardly did: where the best fixed $p$ is 0, it could only find that out.
 #
 # ## Exercise: `variational_kl`
 #
@@ -568,9 +583,9 @@ plot.show(fig, "The divergence by integration and by your formula; and the poste
                   "log-uniform-eats-the-data": bool(share[-1] > 0.9)})
 
 # %% [markdown]
-# The finer the cut, the surer the posterior that the weight is 0, whatever the data say. Training
-# with this penalty may work, but the loss bounds no evidence, and Bayes' rule does not explain why
-# weights vanish. So it needs a control.
+# The finer the cut, the surer the posterior that the weight is 0, whatever the data say, though
+# slowly (the axis is logarithmic). Training with this penalty may work, but the loss bounds no
+# evidence, and Bayes' rule does not explain why weights vanish. So it needs a control.
 #
 # ## Exercise: `magnitude_prune`
 #
@@ -672,9 +687,9 @@ def magnitude_prune(weights, keep):
 # its noise and pays your `variational_kl`. At the end weights with $\log\alpha > 3$ ($p$ above
 # 0.95) are removed. Three controls end with *as many weights*, run by run, after as many steps. One
 # trains plainly and is pruned once, at the end. One is pruned little by little while it trains, by
-# your `magnitude_prune`, as Zhu and Gupta (2017) do. The null removes weights at random, little by
-# little. `dropoutlab.studies.sparsity` chose learning rates and weight decay on validation digits.
-# **Guess: how many of the 4736 are left?**
+# your `magnitude_prune`, as Zhu and Gupta (2017) do. The null removes weights at random, with the
+# same settings. `dropoutlab.studies.sparsity` chose learning rates and weight decay on validation
+# digits. **Guess: how many of the 4736 are left?**
 
 # %% guess=true
 my_guess = 2000  # weights of 4736 that are left
@@ -742,22 +757,27 @@ plot.bars(table.mean(1), list(errors), right, spread=plot.standard_error(table, 
           colors=[plot.BLUE, plot.GREEN, plot.GREEN, plot.GREY])
 right.axvline(whole.mean(), color=plot.INK, linestyle="--", linewidth=1)
 gap = plot.difference(errors["magnitude, little by little"], errors["variational dropout"])
+costs = [plot.difference(errors[name], whole) for name in
+         ("variational dropout", "magnitude, little by little")]
 luck, once = (plot.difference(errors[name], errors["variational dropout"])
               for name in ("random, little by little", "magnitude, once"))
-right.set(xlabel="test error, % (5 runs ± s.e.; dashed: all weights)",
-          title=f"Magnitude − variational: {gap:.1f} points\nrandom − variational: {luck:.1f}")
+right.set_xlabel("test error, % (5 runs ± s.e.; dashed: all weights)")
+right.set_title(f"Variational − all weights: {costs[0]:.1f} points;\n"
+                f"magnitude − variational: {gap:.1f}", fontsize=9)
 plot.show(fig, "Test error against the weights left, and at equal numbers of weights. Pruning by "
                f"magnitude, little by little, less variational dropout: {gap:.1f} points.",
-          claims={"most-weights-unneeded": bool(np.mean(keep) < 4736 / 5),
+          claims={"most-weights-can-go": bool(np.mean(keep) < 4736 / 5)
+                  and max(lost.mean for lost in costs) < 4,
                   "magnitude-does-as-well": gap.mean + 3 * gap.error < 1,
                   "random-is-worse": luck.sign > 0 and once.sign > 0})
 
 # %% [markdown]
-# Most weights are not needed. But you need neither a prior nor noise to find out which: pruning by
-# magnitude *while the network trains* ends with no more errors at the same number of weights.
-# Chance does badly. So does pruning once, at the end, and as the only control it would have made
-# variational dropout look good. Gale, Elsen and Hooker (2019) found magnitude pruning as good on
-# large networks. Without these controls, the noise would seem to have found the weights.
+# Most weights can go, for a point or two of error. But you need neither a prior nor noise to find
+# out which: pruning by magnitude *while the network trains* ends with no more errors at the same
+# number of weights. Chance does badly. So does pruning once, at the end, and as the only control it
+# would have made variational dropout look good. Gale, Elsen and Hooker (2019) found magnitude
+# pruning as good on large networks. Without these controls, the noise would seem to have found the
+# weights.
 #
 # ## Three questions
 #
@@ -803,21 +823,27 @@ plot.show(fig, "Test error against the weights left, and at equal numbers of wei
 # *Marking guide.* One point: pruning by magnitude (tuned alike, as many weights, as many steps,
 # gradually or with retraining) as the control, random pruning as the null, over several seeds, on
 # unseen data. One point: the prior is improper, so there is no posterior and no evidence that the
-# loss would bound; that weights vanish is a property of the loss, not a finding of Bayes' rule.
+# loss would bound under it (a proper one has since been given: Kharitonov et al. 2018, which a
+# learner need not know); that weights vanish is a property of the loss, not a finding of Bayes'
+# rule.
 # ### END SOLUTION
 
 # %% [markdown]
 # ## What we found
 #
-# - The score gradient is right on average and noisy. {{claim:score-is-noisier}} A soft coin's is
-#   smooth, and at a low temperature its bias is small. {{claim:soft-bias-is-small}}
+# - The score gradient is right on average {{claim:score-is-right}} and noisier than that of a soft
+#   mask {{claim:score-is-noisier}}, less so with a baseline. {{claim:baseline-helps}} At a low
+#   temperature a soft mask's bias is small {{claim:soft-bias-is-small}}, and its noise
+#   large. {{claim:cold-masks-are-noisy}}
 # - With the entropy of its coins as a reward, a network learns its own $p$, which falls as data
 #   come in. {{claim:learned-rate-falls}} The band then narrows more than at a fixed $p$.
 #   {{claim:learned-band-narrows}} But it moves slowly: after 2000 steps its start still matters.
-#   {{claim:start-matters}}
+#   {{claim:start-matters}} A search over a few fixed $p$ predicted as well.
+#   {{claim:search-does-as-well}}
 # - The fitted formula of the divergence is close to the integral. {{claim:formula-fits-integral}}
 #   Its prior is improper: a posterior near it forgets the data. {{claim:log-uniform-eats-the-data}}
-# - More than four in five weights were not needed. {{claim:most-weights-unneeded}} Pruning by
+# - More than four in five weights could go, for a point or two of error.
+#   {{claim:most-weights-can-go}} Pruning by
 #   magnitude during training finds them as well as variational dropout.
 #   {{claim:magnitude-does-as-well}} Chance does not, nor does pruning once at the end.
 #   {{claim:random-is-worse}}
@@ -829,13 +855,13 @@ plot.show(fig, "Test error against the weights left, and at equal numbers of wei
 # sparsifies deep neural networks*, ICML 2017 (arXiv:1701.05369). Against: Hron, Matthews and
 # Ghahramani, *Variational Bayesian dropout: pitfalls and fixes*, ICML 2018 (arXiv:1807.01969);
 # Gale, Elsen and Hooker, *The state of sparsity in deep neural networks*, 2019 (arXiv:1902.09574),
-# where magnitude pruning does as well on large networks too. Zhu and Gupta, *To prune, or not to
-# prune*, 2017 (arXiv:1710.01878).
+# where magnitude pruning does as well on large networks too; Kharitonov, Molchanov and Vetrov, 2018
+# (arXiv:1811.00596), who answer with a proper prior. Zhu and Gupta, *To prune, or not to
+# prune*, 2017 (arXiv:1710.01878). Boluki et al., *Learnable Bernoulli dropout*, 2020
+# (arXiv:2002.05155).
 #
-# **Stretch.** Subtract the mean loss of the *other* masks from each loss in `score_gradient`. Why
-# is it still right on average, and how many draws does it save? And train the curves for 4000
-# steps: do the two starts come nearer?
+# **Stretch.** Why is the score gradient with a baseline still right on average? And train the
+# curves for 4000 steps: do the two starts come nearer?
 #
 # **Still open.** All masks so far drop entries one by one. What should be dropped together in an
-# image?
-# That is {{images}}.
+# image? That is {{images}}.

@@ -29,66 +29,8 @@ from dropoutlab import capstone, expect, explore, plot, train
 torch.set_num_threads(1)  # products this small would only wait for each other's threads
 
 # %% [markdown]
-# ## Which dropout where
-#
-# What papers use, and what came out in this course. Our networks are small and were tried at one
-# or few rates: where a number here says "no gain", it is a reason to measure, not to abstain.
-# "Points" are points of error rate, of some 27 % where {{images}} is meant. Read it from your own
-# layers: what falls together, and who could make up for it?
-#
-# <table>
-# <tr><th>where</th><th>usual p, by whom</th><th>what this course measured</th></tr>
-# <tr><td><b>Input</b>: features, pixels</td><td>0.2 (Srivastava et al. 2014)</td><td>05: nothing
-# gained on 64 pixels. 14: an autoencoder that learnt with half of the pixels lost mends such
-# images better (r.m.s. error 0.15 against 0.18) and whole ones worse (0.21 against
-# 0.10).</td></tr>
-# <tr><td><b>Fully connected</b> hidden layer, behind the activation</td><td>0.5 (Hinton et al.
-# 2012)</td><td>06: 1.8 % without, 1.4 % at p = 0.1, with 20 000 images and networks trained to the
-# end; stopped early, they made it look harmful. With 8 units it did harm.</td></tr>
-# <tr><td><b>Convolution</b>: single entries of the maps</td><td>0.25 to 0.5, growing with depth
-# (Srivastava et al. 2014)</td><td>11: 1.2 ± 0.4 of 27 points before the pooling, 4.9 ± 0.4 after
-# each block.</td></tr>
-# <tr><td><b>Convolution</b>: whole maps</td><td>no usual rate (Tompson et al. 2015)</td><td>11:
-# 2.5 ± 0.1 points after each block.</td></tr>
-# <tr><td><b>Convolution</b>: blocks</td><td>0.1, 7 × 7, rising from 0 in training (Ghiasi et al.
-# 2018)</td><td>11: 3.6 ± 0.4 points before the pooling, 4.3 ± 0.7 after each block.</td></tr>
-# <tr><td><b>Residual branch</b>, a coin for each sample</td><td>0 at the input to 0.5 at the
-# output (Huang et al. 2016)</td><td>11: 0.9 ± 0.2 points; the network had three branches
-# only.</td></tr>
-# <tr><td><b>Before the classifier</b></td><td>0.5 (Krizhevsky et al. 2012)</td><td>11: 4.5 ± 0.8
-# points, for one line.</td></tr>
-# <tr><td><b>Images</b> themselves: cutout, mixup</td><td>a square of half the side; α = 0.1 to 1
-# (DeVries and Taylor 2017; Zhang et al. 2018)</td><td>11: 2.5 ± 0.4 and 3.0 ± 0.2
-# points.</td></tr>
-# <tr><td><b>LSTM</b>, input and output</td><td>0.5 to 0.65 in large ones (Zaremba et al. 2014);
-# one mask in time (Gal and Ghahramani 2016)</td><td>12: 2.86 bits without, 2.68 with; locking the
-# mask saved 0.003 ± 0.006. With a million characters nothing was gained.</td></tr>
-# <tr><td><b>LSTM</b>, from step to step</td><td>zoneout 0.5 on c, 0.05 on h (Krueger et al. 2017);
-# weights 0.5 (Merity et al. 2018)</td><td>12: fresh masks on the cell: nothing is learned. On h
-# harmless, in a network without a cell not. Zoneout on the cell: harmless.</td></tr>
-# <tr><td><b>Embeddings</b>: whole words</td><td>0.1 (Merity et al. 2018)</td><td>not
-# measured</td></tr>
-# <tr><td><b>Transformer</b>: each branch before it is added; attention weights</td><td>0.1
-# (Vaswani et al. 2017; Devlin et al. 2019)</td><td>13: no place at 0.2 lowered the loss; on
-# branches it raised it by 0.04 nats.</td></tr>
-# <tr><td><b>Transformer</b>: whole layers, whole heads</td><td>layers 0.2 (Fan et al. 2020); heads
-# by a schedule (Zhou et al. 2020)</td><td>13: the loss of a layer costs 2 to 3 points and not 24
-# to 32, of a head less than 1 and not 2 to 4.</td></tr>
-# <tr><td><b>Weights</b> instead of units</td><td>0.5 (Wan et al. 2013)</td><td>14: at equal noise
-# 13.7 ± 0.2 %, dropout of units 13.3 ± 0.2 %, none 14.4 ± 0.3 %.</td></tr>
-# <tr><td><b>Gaussian</b> factor instead of a coin</td><td>variance p / (1 − p), as a coin
-# (Srivastava et al. 2014)</td><td>14: at equal noise 13.2 ± 0.2 %, as good as a coin.</td></tr>
-# <tr><td><b>SELU</b> layers: alpha dropout</td><td>0.05 to 0.1 (Klambauer et al. 2017)</td><td>14:
-# at equal noise 15.5 ± 0.1 %, a coin 16.9 ± 0.2 %, none 17.5 ± 0.2 %.</td></tr>
-# <tr><td>With <b>batch norm</b></td><td>behind the last one (Li et al. 2018)</td><td>14: before
-# each one 0.1 was best (17 %; none 22 %), 0.3 did harm (42 %); moved behind the last, 22
-# %.</td></tr>
-# <tr><td><b>Uncertainty</b>: on in evaluation, every weight layer</td><td>0.005 to 0.1, chosen on
-# validation data (Gal and Ghahramani 2016)</td><td>10: letters among digits are found a little
-# better (AUROC 0.92 against 0.90); calibration better only after long training.</td></tr>
-# <tr><td><b>Output</b> layer, or behind it</td><td>never</td><td>05: a dropped logit is a class
-# whose score a coin sets to 0.</td></tr>
-# </table>
+# Which dropout suits which layer, and at what rate, is in the table of {{today}}. Here you find out
+# whether it helps on a problem of your choice.
 #
 # ## How a result lies
 #

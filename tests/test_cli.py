@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from grader import cli, environment, options
+from grader.bench import watch
 from grader.paper import tables
 from grader.paths import ROOT
 
@@ -60,6 +61,10 @@ HEAVY = {"nbgrader", "nbformat", "torch", "numpy", "matplotlib", "jupytext", "sq
     ("autograde 13 --course /nowhere", "nobody has handed in"),
     ("report 13 --course /nowhere", "no gradebook.db"), ("check 1", "name one of"),
     ("export 13 --to moodle --course /nowhere", "no gradebook.db"), ("submit 99", "no lesson"),
+    *((f"{words} /nowhere/file", "/nowhere/file cannot be written") for words in (
+        "grade 00 --summary", "autograde 00 --json", "report 00 --html", "report 00 --csv",
+        "export 00 --to csv --file", "pack 00 --for gradescope --file",
+    )),
 ])  # fmt: skip
 def test_what_is_wrong_is_told_before_anything_heavy_is_imported(words: str, told: str):
     """Is a mistake in a command said without the packages that take seconds to import?"""
@@ -103,12 +108,24 @@ def test_arguments_of_pytest_are_passed_on():
         options.parse(["build", "-k", "mask"])
 
 
-@pytest.mark.parametrize("words", [["--seeds", "0"], ["--updates", "x"], ["table1"]])
-def test_a_wrong_number_or_name_is_refused(words: list[str], capsys: pytest.CaptureFixture):
+@pytest.mark.parametrize(("words", "told"), [
+    ("paper --seeds 0", "--seeds"), ("paper --updates x", "--updates"), ("paper table1", "table"),
+    ("bench watch --submissions 0", "--submissions"), ("bench autograde --plain 0", "--plain"),
+    ("bench autograde --turns -1", "--turns"), ("bench autograde --workers -1", "--workers"),
+])  # fmt: skip
+def test_a_wrong_number_or_name_is_refused(words: str, told: str, capsys: pytest.CaptureFixture):
     """Is it said which option is wrong?"""
     with pytest.raises(SystemExit):
-        options.parse(["paper", *words])
-    assert words[0].lstrip("-") in capsys.readouterr().err
+        options.parse(words.split())
+    assert f"argument {told}: invalid" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("took", [[], [2.0], [2.0, 4.0]])
+def test_a_watch_that_gave_little_back_is_told_too(took: list[float]):
+    """Does a measurement in which no page, or one, came back say so, rather than end?"""
+    first, *more = watch.report(took, 2, equal=False)
+    assert first.startswith(f"{len(took)} of 2 pages") and more[-1].endswith("NO")
+    assert ("median 3.0 s" in more[0]) is (len(took) == 2)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "x"])

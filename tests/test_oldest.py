@@ -21,7 +21,7 @@ def test_a_bound_becomes_the_version():
 # the lessons
 numpy>=1.26,<3
 torch==2.13.0
-triton>=3.7,<4; sys_platform == "linux" # lesson 4.1
+triton>=3.7,<4; sys_platform == "linux" # lesson 4.2
 psycopg[binary]>=3.1.4,<4 # a gradebook
 distributed>=2024.5
 """

@@ -5,8 +5,8 @@ A figure declares its claims as it is shown, each with whether this run bears it
     plot.show(fig, "…", claims={"wide-nets-gain": gap.sign < 0})
 
 A sentence of the story that rests on one ends in `{{claim:wide-nets-gain}}`, from which the build
-makes a link to the heading above that figure. `rules` refuses a claim that is declared and not
-told, or told and not declared; tests read from the finished notebooks which ones held.
+makes a link to the heading above that figure. It refuses a claim that is declared and not told,
+or told and not declared; tests read from the finished notebooks which ones held.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def declared(cell: Cell) -> list[str]:
     ]
 
 
-def told(cell: Cell) -> list[str]:
-    """The names of the claims that a story's sentences end in."""
-    return MARK.findall(cell.source) if cell.kind == "story" else []
+def marks(cell: Cell) -> list[re.Match[str]]:
+    """The marks that a story's sentences end in; elsewhere they are text."""
+    return [*MARK.finditer(cell.source)] if cell.kind == "story" else []
 
 
 def faults(cells: Iterable[Cell]) -> Iterator[tuple[int, str]]:
@@ -64,10 +64,10 @@ def faults(cells: Iterable[Cell]) -> Iterator[tuple[int, str]]:
             if name in seen:
                 yield cell.line, f"the claim `{name}` stands in line {seen[name]} already."
             seen[name] = cell.line
-        for name in told(cell):
-            mentioned.add(name)
+        for mark in marks(cell):
+            mentioned.add(name := mark[1])
             if name not in seen:
-                line = cell.line + cell.source[: cell.source.index(name)].count("\n") + 1
+                line = cell.line + cell.source[: mark.start(1)].count("\n") + 1
                 yield line, f'no figure above has `claims={{"{name}": …}}`.'
     for name, line in seen.items():
         if name not in mentioned:
@@ -89,7 +89,7 @@ def linked(cell: Cell, cells: list[Cell], name: str) -> str:
     def link(mark: re.Match[str]) -> str:
         return f" [↑]({name}.ipynb#{fragment(places.get(mark[1], ''))})"
 
-    return MARK.sub(link, cell.source)
+    return MARK.sub(link, cell.source) if cell.kind == "story" else cell.source
 
 
 def fragment(heading: str) -> str:
@@ -109,7 +109,7 @@ def sentences(cells: Iterable[Cell]) -> dict[str, str]:
     """The sentence that each claim's mark ends."""
     found = {}
     for cell in cells:
-        for mark in MARK.finditer(cell.source) if cell.kind == "story" else ():
+        for mark in marks(cell):
             before = MARK.sub("", cell.source[: mark.start()])
             found[mark[1]] = " ".join(SENTENCES.split(before)[-1].split())
     return found

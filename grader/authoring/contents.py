@@ -14,6 +14,7 @@ PARTS = (
     "Variants",
     "Where the mask lives",
     "On your own",
+    "For the curious",
 )
 """The names of the parts, by a lesson's first digit; higher ones belong to the last part."""
 

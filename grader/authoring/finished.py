@@ -69,7 +69,13 @@ def figures(lesson: Lesson) -> str:
     cells = [cell for cell in cells if not cell.id.startswith(("check_", "summary_"))]
     code = [TITLE.sub("", cell.source, count=1) for cell in cells]
     files = [path for path in imported("\n".join(code)) if not {*path.parts} & JUDGES]
-    return hashlib.sha256(_digest(files + _below("datasets")) + repr(code).encode()).hexdigest()
+    text = "\n".join(code) + "".join(p.read_text("utf-8") for p in files if p.suffix == ".py")
+    data = [
+        path
+        for path in _below("datasets")
+        if path.parent.name != "studies" or f'"{path.stem}"' in text  # of studies, what it names
+    ]
+    return hashlib.sha256(_digest(files + data) + repr(code).encode()).hexdigest()
 
 
 def imported(source: str) -> list[Path]:

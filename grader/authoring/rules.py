@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dropoutlab import explore
 from grader.authoring.lesson import BEGIN, END, GUESS, REGION, Cell, is_question
 from grader.authoring.names import bound, used
-from grader.paths import LESSONS
 
 Fault = tuple[int, str]
 """The line of a lesson's text, and a sentence that says what to do."""
@@ -107,9 +106,10 @@ def _of_figures(cells: list[Cell]) -> list[Fault]:
     for cell in explorers[1:]:
         faults.append((cell.line, f"a second explorer: the first is in line {explorers[0].line}."))
     for cell in explorers:
-        written = {c.name for c in cells if c.kind == "exercise" and c.line < cell.line}
+        above = [c for c in cells if c.kind == "exercise" and c.line < cell.line]
+        written = set().union(*(bound(c.source) for c in above))
         name = EXPLORER.match(cell.source)[1]  # type: ignore[index]
-        if not (LESSONS / "dropoutlab" / "explore" / f"{name}.py").exists():
+        if name not in explore.names():
             file = f"lessons/dropoutlab/explore/{name}.py"
             faults.append((cell.line + 1, f"no explorer is named `{name}`: write {file}."))
         if written and not used(cell.source) & written:

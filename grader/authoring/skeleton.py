@@ -104,7 +104,7 @@ plot.show(fig, f"A bell around 20; exactly 20 units are dropped in {share:.1f}% 
 def TOPIC(x, p, rng):
     """Zero each entry of `x` with probability `p`, and scale the rest by 1 / (1 - p).
 
-    x : float array of any shape, left unchanged
+    x : float array of any shape, left as it is
     p : probability of dropping, below 1
     rng : np.random.Generator, the only source of randomness
     Returns a new array of x's shape and dtype.

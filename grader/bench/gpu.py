@@ -1,4 +1,4 @@
-"""Measure the kernels of *The GPU* on one: `python3 grader bench gpu`.
+"""Measure the kernels of *Kernels* on one: `python3 grader bench gpu`.
 
 Times are of CUDA events, the caches flushed before each; what is compared takes turns in one
 run. "Of a copy" is the time of `y.copy_(x)` over the time of what is measured: a dropout that
@@ -31,7 +31,7 @@ from grader.paths import ROOT, SOLUTIONS
 RESULT = ROOT / "datasets" / "gpu.json"
 SIZES = tuple(2**k for k in (24, 26, 28, 30))
 DTYPES = (torch.float32, torch.bfloat16)
-BLOCKS = (512, 1024, 2048, 4096)
+BLOCKS = (128, 256, 512, 1024)
 COLUMNS = 4096
 P, SEED = 0.1, 15
 FLUSH = 2**30
@@ -48,7 +48,7 @@ Say = Callable[[str], None]
 def lesson() -> dict[str, Any]:
     """The names that the lesson's answers bind: its kernels and what launches them."""
     names: dict[str, Any] = {"__name__": "lesson"}
-    for cell in read(SOLUTIONS / "41_stateless_masks.py").cells:
+    for cell in read(SOLUTIONS / "42_kernels.py").cells:
         if cell.kind in ("setup", "exercise"):
             file = f"<lesson, {cell.kind} {cell.name}>"  # Triton reads its kernels' text
             lines = cell.source.splitlines(keepends=True)
@@ -192,6 +192,24 @@ def residual(
     return rows
 
 
+def words(clock: Clock, names: dict[str, Any], n: int) -> list[Json]:
+    """Picoseconds for each bfloat16 entry of the lesson's kernels, by their counters for Philox."""
+    shape = (max(1, n // COLUMNS), min(n, COLUMNS))
+    x, r = (torch.ones(shape, device=clock.device, dtype=torch.bfloat16) for _ in range(2))
+    b, y = torch.zeros(shape[1], device=clock.device, dtype=torch.bfloat16), torch.empty_like(x)
+    times = clock.seconds({
+        "a counter for each entry": unprepared(names["grouped_dropout"], x, 1, 1, P, SEED),
+        "your dropout_kernel": unprepared(names["dropout_triton"], x, P, SEED),
+        "with bias and residual": unprepared(names["BiasDropoutResidual"].apply, x, b, r, P, SEED),
+        "copy": unprepared(y.copy_, x),
+    })  # fmt: skip
+    return [
+        {"kind": kind, "entries": n, "picoseconds": 1e12 * statistics.median(took) / n,
+         "seconds": spread(took)}
+        for kind, took in times.items()
+    ]  # fmt: skip
+
+
 def together(device: str, turns: int, steps: int, seeds: int) -> Json:
     """Rates × seeds of *Overfitting*, trained at once and one after another: seconds of each."""
     X, y, *_ = data.digits()
@@ -242,6 +260,9 @@ def measure(device: str, names: dict[str, Any], sizes: Sequence[int], repeats: i
     """All of it. Sizes for which the device's memory is too small are left out, and said so."""
     clock = Clock(device, repeats)
     result: Json = {"dropout": [], "residual": [], "left out": []}
+    result["words"] = words(clock, names, sizes[1])
+    for row in result["words"]:
+        say(f"{row['kind']}: {row['picoseconds']:.2f} ps for each bfloat16 entry")
     for dtype in DTYPES:
         block = best_block(clock, names, sizes[0], dtype)
         for n in sizes:

@@ -44,7 +44,7 @@ def collect(
     lesson: Lesson, source: Path, origin: str, place: Path, book: Writer, sheet: Path | None = None
 ) -> Collected:
     """Take the submissions of a lesson from a download into the class folder `place`."""
-    people = download.worksheet(sheet) if sheet else {}
+    people = download.worksheet(sheet, book.syllabus.zone) if sheet else {}
     done, room = Collected(), ALL
     with download.opened(source, origin, lesson.name) as (uploads, odd):
         done.remarks += odd
@@ -56,6 +56,8 @@ def collect(
                 f"{source} holds no file named as {origin.capitalize()} names them: "
                 f"was it downloaded from {other.capitalize()} (--from {other})?"
             )
+        if sheet and not people.keys() & {upload.number for upload in uploads}:
+            raise CourseError(f"{sheet} is of another assignment: it has none of these numbers.")
         by_learner: dict[tuple[str, str], list[Upload]] = {}
         for upload in uploads:
             by_learner.setdefault((upload.number, upload.name), []).append(upload)
@@ -110,6 +112,10 @@ def _ids(
                 f"{ids[number, name]}. Moodle's numbers differ from one assignment to the next; "
                 "--worksheet FILE, its grading worksheet, tells both by their e-mail."
             )
+    often = Counter(map(str.casefold, ids.values()))
+    if twice := [name for (_, name), learner in ids.items() if often[learner.casefold()] > 1]:
+        named = " and ".join(plain(name, 100) for name in twice)
+        raise CourseError(f"{named} would be one learner here: rename them in the download.")
     return ids
 
 
@@ -133,7 +139,9 @@ def _kept(lesson: Lesson, learner: str, files: list[Upload], done: Collected) ->
     for upload in sorted(files, key=lambda upload: upload.upload):
         if upload.is_notebook:
             try:
-                name = plain(upload.file.replace("/", "_"), 150)
+                name = plain(upload.file.replace("/", "_"))[-50:]
+                while name in read and read[name][0].upload == upload.upload:
+                    name = f"{len(read)}_{name}"
                 read[name] = upload, upload.read()
             except Unread as fault:
                 done.remarks.append(f"{learner}: {plain(upload.file, 100)} {fault}.")
@@ -151,7 +159,8 @@ def _kept(lesson: Lesson, learner: str, files: list[Upload], done: Collected) ->
         name = wanted
     elif len(last) == 1:
         (name,) = last
-        done.remarks.append(f"{learner}: {name} was taken for {wanted}.")
+        if read[name][0].file.rpartition("/")[2] != wanted:
+            done.remarks.append(f"{learner}: {name} was taken for {wanted}.")
     elif not own and [*read] == [wanted]:
         done.remarks.append(f"{learner}: {wanted} holds few of the lesson's cells.")
         name = wanted

@@ -33,10 +33,10 @@ from pathlib import Path
 from nbgrader.utils import parse_utc
 
 from grader.errors import CourseError
+from grader.grading.submission import LARGEST
+from grader.grading.syllabus import utc
 from grader.isolation.text import plain
 
-LARGEST = 50 << 20
-"""Bytes that are read of one file, at most; the grader reads no more."""
 MOST = 100_000
 """Files of a download, at most."""
 MOODLE = re.compile(r"(?P<name>.+)_(?P<number>\d+)_assignsubmission_(?P<kind>[a-z]+)_?(?P<file>.*)")
@@ -119,13 +119,13 @@ def _in_clones(source: Path, lesson: str) -> list[Upload]:
     return found
 
 
-def worksheet(file: Path) -> dict[str, Participant]:
+def worksheet(file: Path, zone: datetime.tzinfo | None = None) -> dict[str, Participant]:
     """Moodle's grading worksheet: each participant by the number of this assignment."""
     return {
         row["Identifier"].rpartition(" ")[2]: Participant(
             _text(row.get("Full name") or ""),
             (row.get("Email address") or "").strip().lower(),
-            _time(row.get("Last modified (submission)") or ""),
+            _time(row.get("Last modified (submission)") or "", zone),
         )
         for row in sheet(file)[1]
     }
@@ -153,8 +153,6 @@ def _files(source: Path, stack: contextlib.ExitStack) -> Iterator[tuple[str, Cal
         return
     try:
         archive = stack.enter_context(zipfile.ZipFile(source))
-    except FileNotFoundError:
-        raise CourseError(f"{source} is not there: name the downloaded ZIP or folder.") from None
     except (OSError, zipfile.BadZipFile) as error:
         raise CourseError(f"{source} is no ZIP that can be read: {error}") from None
     members = [member for member in archive.infolist() if not member.is_dir()]
@@ -235,7 +233,7 @@ def _of_moodle(parts: list[str], read: Callable[[], bytes]) -> Upload | None:
     for place, part in enumerate(parts):
         if match := MOODLE.fullmatch(part):
             last = place == len(parts) - 1
-            file = match["file"] if last else parts[-1]
+            file = match["file"] if last else "/".join(parts[place + 1 :])
             return Upload(match["name"].strip(), match["number"], False, 0, file, read)
     return None
 
@@ -249,8 +247,8 @@ def _of_canvas(parts: list[str], read: Callable[[], bytes]) -> Upload | None:
     return Upload(match["name"] or "", match["number"], late, upload, file, read)
 
 
-def _time(text: str) -> datetime.datetime | None:
-    """When, as Moodle writes it ("Friday, 4 September 2026, 9:00 PM"), in this machine's zone."""
+def _time(text: str, zone: datetime.tzinfo | None) -> datetime.datetime | None:
+    """When, as Moodle writes it ("Friday, 4 September 2026, 9:00 PM"): it names no zone."""
     with contextlib.suppress(Exception):  # whatever such a text makes dateutil raise
-        return parse_utc(text).astimezone(datetime.UTC).replace(tzinfo=None)
+        return utc(parse_utc(text), zone)
     return None

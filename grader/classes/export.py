@@ -9,9 +9,9 @@ from pathlib import Path
 from nbgrader.api import Student
 
 from grader.authoring.lesson import Lesson
-from grader.classes import download, standing
+from grader.classes import download
 from grader.errors import CourseError
-from grader.grading import spreadsheet
+from grader.grading import spreadsheet, standing
 from grader.grading.gradebook import Writer
 
 LAST = "Last modified (grade)"
@@ -44,6 +44,8 @@ def export(
             raise CourseError("Moodle's grading worksheet is of one assignment: name one lesson.")
         points = {of: _number(scores.get((learner, names[0]))) for of, learner in numbers.items()}
         if sheet:
+            if not numbers.keys() & download.worksheet(sheet).keys():
+                raise CourseError(f"{sheet} is of another assignment: no number of it is known.")
             rows = [*_filled(sheet, points)]
         else:
             people = {learner.id: learner for learner in learners}

@@ -32,6 +32,14 @@ def assign(lesson: Lesson, place: Path, config: Any) -> tuple[str, str]:
     return release.read_text(encoding="utf-8"), source
 
 
+def notebooks(lesson: Lesson, place: Path) -> tuple[str, str]:
+    """The same without a gradebook."""
+    config = course.folder(place)
+    config.GenerateAssignment.no_database = True
+    config.SaveCells.enabled = False
+    return assign(lesson, place, config)
+
+
 def digest(texts: Iterable[str | bytes]) -> str:
     """One hash of several texts; where each ends counts too."""
     together = hashlib.sha256()

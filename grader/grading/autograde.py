@@ -24,7 +24,7 @@ from grader.authoring.lesson import Lesson
 from grader.errors import CourseError
 from grader.grading import feedback
 from grader.grading.assignment import assign, digest
-from grader.grading.folders import ClassFolder, HandedIn
+from grader.grading.folders import ClassFolder, HandedIn, Nobody
 from grader.grading.gradebook import Writer, opened
 from grader.grading.pools import Pool, Processes
 from grader.grading.result import GRADER, Graded
@@ -50,7 +50,7 @@ class Options:
     isolation: str = "sandbox"
     limits: Limits = dataclasses.field(default_factory=Limits)
     feedback: bool = True
-    """Have nbgrader write its feedback too."""
+    """Write a page for each learner too."""
 
 
 class Progress(Protocol):
@@ -82,10 +82,18 @@ class Stopped(CourseError):
 def autograde(
     lessons: list[Lesson], options: Options, progress: Progress, pool: Pool | None = None
 ) -> list[Graded]:
-    """Grade a class in some lessons; all results, also those of earlier runs."""
+    """Grade a class in some lessons; all results, also those of earlier runs.
+
+    Lessons that nobody has handed in yet have none; CourseError where that are all.
+    """
     config = course.folder(options.place.resolve(), options.url)
-    folder = ClassFolder(options.place)
-    learners = {lesson.name: folder.learners(lesson, options.learners) for lesson in lessons}
+    folder, learners = ClassFolder(options.place), {}
+    for lesson in lessons:
+        try:
+            learners[lesson.name] = folder.learners(lesson, options.learners)
+        except Nobody:
+            if lesson is lessons[-1] and not learners:
+                raise
     stopping = threading.Event()
     results: list[Graded] = []
     with contextlib.ExitStack() as stack:
@@ -94,7 +102,7 @@ def autograde(
         if pool is None:
             most = max(map(len, learners.values()))
             pool = stack.enter_context(_pool(options, most, stopping, progress))
-        for lesson in lessons:
+        for lesson in (lesson for lesson in lessons if lesson.name in learners):
             released, source = assign(lesson, options.place, config)
             writer.follow([lesson.name])
             run = Autograding(lesson, released, source, options, writer, pool, progress)
@@ -187,7 +195,7 @@ class Autograding:
         return self.folder.notebook("autograded", self.lesson.name, learner).stat().st_size
 
     def _write_feedback(self, everyone: list[Graded], fresh: set[str]) -> None:
-        """nbgrader's own feedback, for whom it is missing or old."""
+        """The page of each learner for whom it is missing or old."""
         place, name = self.options.place.resolve(), self.lesson.name
         items = [
             feedback.Page(place, self.options.url, graded)

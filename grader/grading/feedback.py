@@ -52,6 +52,9 @@ class Page:
     """The gradebook."""
     graded: Graded
 
+    def __str__(self) -> str:
+        return f"feedback of {self.graded.learner}"
+
 
 def write(one: Page) -> str:
     """Write the feedback of one learner. Returns what went wrong; "" where nothing did.

@@ -19,6 +19,10 @@ from grader.grading.submission import LARGEST
 from grader.isolation.text import plain
 
 
+class Nobody(CourseError):
+    """No submission of a lesson is there, or none of those that were asked for."""
+
+
 @dataclass(frozen=True)
 class HandedIn:
     """What lies in a learner's folder of a lesson."""
@@ -60,11 +64,11 @@ class ClassFolder:
         )
         missing = [name for name in only if name not in there]
         if missing:
-            raise CourseError(
+            raise (Nobody if len(missing) == len(only) else CourseError)(
                 f"no submission of {lesson.name} by {', '.join(missing)} in {folder}."
             )
         if not there:
-            raise CourseError(
+            raise Nobody(
                 f"nobody has handed in {lesson.name}: {folder}/ID/{lesson.name}/ is where "
                 "`nbgrader collect` puts submissions."
             )

@@ -104,7 +104,7 @@ class Grading:
         left_out = lesson.left_out if isinstance(lesson, Packed) else frozenset()
         if left_out:
             rows = tuple(row for row in graded.rows if row.check not in left_out)
-            note = f"hidden checks, graded when you have handed in: {', '.join(sorted(left_out))}"
+            note = f"not seen here, graded when you have handed in: {', '.join(sorted(left_out))}"
             graded = replace(graded, rows=rows, notes=(*graded.notes, note))
         return graded
 
@@ -112,13 +112,9 @@ class Grading:
         """The released and the source notebook."""
         if isinstance(lesson, Packed):
             return lesson.released, lesson.source or lesson.released
-        from grader import course
-        from grader.grading.assignment import assign
+        from grader.grading.assignment import notebooks
 
-        config = course.folder(self.place)
-        config.GenerateAssignment.no_database = True
-        config.SaveCells.enabled = False
-        return assign(lesson, self.place, config)
+        return notebooks(lesson, self.place)
 
 
 def address(path: Path) -> str:

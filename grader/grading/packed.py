@@ -82,8 +82,9 @@ class Packed:
 
     @property
     def left_out(self) -> frozenset[str]:
-        """The checks that cannot be graded here."""
-        return frozenset() if self.source else self.hidden
+        """The checks that cannot be graded here: hidden ones, and those of questions."""
+        asked = {name for name, text in self.texts.items() if "    expect.choice(" in text}
+        return frozenset() if self.source else self.hidden | asked
 
     def begun(self, notebook: Path) -> bool:
         """Whether a learner has written an answer; in doubt, they have."""

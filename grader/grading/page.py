@@ -22,6 +22,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+from grader.authoring.lesson import HIDE
 from grader.grading import inert
 from grader.grading.result import FIELDS, Message
 
@@ -29,7 +30,6 @@ BLANK = "not written yet"
 """What `dropoutlab.expect` finds where a learner has written nothing."""
 NOTHING = "No response."
 """nbgrader's comment on an answer that is as it was released."""
-HELD = "BEGIN HIDDEN TESTS"
 NOTES = "notes_of_the_grader"
 """The cell in which the grader tells what a learner changed beside the answers."""
 ROOM = 4 << 20
@@ -285,7 +285,7 @@ def _checks(part: Exercise) -> Iterator[str]:
 
 def _title(cell: NotebookNode) -> str:
     """The sentence with which a check begins; of a hidden one no word is shown."""
-    first = cell.source.partition(HELD)[0].lstrip().partition("\n")[0]
+    first = cell.source.partition(HIDE)[0].lstrip().partition("\n")[0]
     return _words(first[2:]) if first.startswith("# ") else "A check that is not shown"
 
 

@@ -189,7 +189,7 @@ class Processes:
                 except concurrent.futures.CancelledError:
                     pass  # the next run does it
         for item in items:
-            yield f"feedback of {item.graded.learner}: its process ended, twice; try again."
+            yield f"{item}: its process ended, twice; try again."
 
 
 def _begin() -> None:

@@ -78,6 +78,8 @@ class Syllabus:
     """Until when, by learner and lesson."""
     percent: float = 0
     """To pass the course."""
+    zone: datetime.tzinfo | None = None
+    """Of times that name none; None for this machine's."""
 
     def term(self, lesson: str) -> Term:
         return self.lessons.get(lesson, Term())
@@ -85,6 +87,11 @@ class Syllabus:
     def due(self, lesson: str, learner: str = "") -> datetime.datetime | None:
         """Until when a lesson may be handed in; by a learner, who may have longer."""
         return self.extensions.get((learner, lesson), self.term(lesson).due)
+
+    def local(self, time: datetime.datetime) -> str:
+        """A time in UTC as the clocks of the class show it."""
+        here = time.replace(tzinfo=datetime.UTC).astimezone(self.zone)
+        return f"{here:%A}, {here.day} {here:%B %Y, %H:%M %Z}"
 
     def key(self, lesson: str, learner: str) -> str:
         """Stands for all that changes a submission's penalty; "" where none is taken."""
@@ -117,7 +124,7 @@ def _syllabus(data: dict[str, Any]) -> Syllabus:
     if "zone" in data:
         try:
             zone = zoneinfo.ZoneInfo(data["zone"])
-        except (TypeError, ValueError, zoneinfo.ZoneInfoNotFoundError):
+        except (OSError, TypeError, ValueError, zoneinfo.ZoneInfoNotFoundError):
             raise _Wrong(f'zone = {data["zone"]!r} is none, such as "Europe/Berlin"') from None
     late = _table(data, "late")
     _only(late, "late.", {"grace", "per_day", "most", "days"})
@@ -127,18 +134,22 @@ def _syllabus(data: dict[str, Any]) -> Syllabus:
         where = f"lessons.{word}."
         _only(_table({word: terms}, word), where, {"due", "weight", "pass"})
         due = _time(terms["due"], f"{where}due", zone) if "due" in terms else None
-        weight = _number(terms, "weight", where) if "weight" in terms else 1.0
+        weight = _number(terms, "weight", where, 10_000) if "weight" in terms else 1.0
         percent = _number(terms, "pass", where, 100) if "pass" in terms else 0.0
-        lessons[_lesson(word)] = Term(due, weight, percent)
+        if (name := _lesson(word)) in lessons:
+            raise _Wrong(f"lessons.{word}: {name} is there twice")
+        lessons[name] = Term(due, weight, percent)
     extensions = {}
     for learner, until in _table(data, "extensions").items():
         for word, time in _table({learner: until}, learner).items():
             name = _lesson(word)
             if name not in lessons or lessons[name].due is None:
                 raise _Wrong(f"extensions.{learner}: lessons.{name} has no due date")
+            if (learner, name) in extensions:
+                raise _Wrong(f"extensions.{learner}: {name} is there twice")
             extensions[learner, name] = _time(time, f"extensions.{learner}.{word}", zone)
     percent = _number(data, "pass", "", 100) if "pass" in data else 0.0
-    return Syllabus(lessons, rule, extensions, percent)
+    return Syllabus(lessons, rule, extensions, percent, zone)
 
 
 def _only(table: dict[str, Any], where: str, known: set[str]) -> None:
@@ -166,11 +177,9 @@ def _time(value: Any, where: str, zone: datetime.tzinfo | None) -> datetime.date
     """A time in UTC. A day ends at its midnight; what names no zone is in that of the class."""
     if type(value) is datetime.date:
         value = datetime.datetime.combine(value, datetime.time(23, 59, 59))
-    if not isinstance(value, datetime.datetime):
+    if not isinstance(value, datetime.datetime) or not 1 < value.year < 9999:
         raise _Wrong(f"{where} = {value!r} is no time, such as 2026-10-05T23:59:00, unquoted")
-    if value.tzinfo is None and zone is not None:
-        value = value.replace(tzinfo=zone)
-    return value.astimezone(datetime.UTC).replace(tzinfo=None)
+    return utc(value, zone)
 
 
 def _lesson(word: str) -> str:
@@ -183,7 +192,8 @@ def _lesson(word: str) -> str:
     return names[0]
 
 
-def local(time: datetime.datetime) -> str:
-    """A time of a syllabus as this machine's clock shows it."""
-    here = time.replace(tzinfo=datetime.UTC).astimezone()
-    return f"{here:%A}, {here.day} {here:%B %Y, %H:%M}"
+def utc(time: datetime.datetime, zone: datetime.tzinfo | None) -> datetime.datetime:
+    """A time as nbgrader keeps it; what names no zone is in that of the class."""
+    if time.tzinfo is None and zone is not None:
+        time = time.replace(tzinfo=zone)
+    return time.astimezone(datetime.UTC).replace(tzinfo=None)

@@ -17,15 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from nbgrader.exchange import ExchangeError
-from nbgrader.utils import notebook_hash, temp_attrs
+from nbgrader.utils import notebook_hash
 
 from grader import course
 from grader.authoring.lesson import Lesson
-from grader.errors import CourseError
 from grader.grading import feedback
 from grader.grading.assignment import assign
 from grader.grading.autograde import Autograding, Options, Progress, ctrl_c
-from grader.grading.folders import ClassFolder, HandedIn
+from grader.grading.folders import ClassFolder, HandedIn, Nobody, read_plain
 from grader.grading.gradebook import opened
 from grader.grading.pools import Processes
 from grader.grading.result import Graded
@@ -61,7 +60,8 @@ def watch(lessons: list[Lesson], options: Options, progress: Progress) -> None:
             while arrivals.unreleased:
                 give_back(arrivals.unreleased.pop())
             for graded, (run, handed_in, key) in pool.run(arrivals, EVERY):
-                give_back(run.keep(graded, handed_in, key))
+                if arrivals.last[run.lesson.name, handed_in.learner] == key:  # none came since
+                    give_back(run.keep(graded, handed_in, key))
             stopping.wait(EVERY)
 
 
@@ -74,6 +74,8 @@ class Arrivals:
         self.waiting = collections.deque()
         self.unreleased: list[Graded] = []
         """Who was graded when an earlier watch was killed, and has not got the page."""
+        self.last: dict[tuple[str, str], str] = {}
+        """The key of what came last, by lesson and learner."""
         self.seen: set[str] = set()
         self.looked = 0.0
         for run in runs:
@@ -94,12 +96,15 @@ class Arrivals:
         """Who has handed in before."""
         try:
             return ClassFolder(self.runs[0].options.place).learners(lesson)
-        except CourseError:
-            return []  # nobody yet
+        except Nobody:
+            return []
 
     def _add(self, run: Autograding, learners: list[str]) -> None:
         known, waiting = run.sift(learners)
+        name = run.lesson.name
+        waiting = [item for item in waiting if self.last.get((name, item[0].learner)) != item[1]]
         for task, (handed_in, key) in run.tasks(waiting):
+            self.last[name, handed_in.learner] = key
             self.waiting.append((task, (run, handed_in, key)))
         self.unreleased += [graded for graded in known if not is_released(self.api, graded)]
 
@@ -111,30 +116,25 @@ class Arrivals:
         for run in self.runs:
             own = [name for name in names if name.rsplit("+", 3)[1:2] == [run.lesson.name]]
             learners = sorted({name.rsplit("+", 3)[0] for name in own})
-            self._add(run, [x for x in learners if self._collect(run.lesson, x)])
+            self._add(run, [x for x in learners if self._collect(run, x)])
         self.seen |= names
 
-    def _collect(self, lesson: Lesson, learner: str) -> bool:
-        """Take a learner's newest submission; whether that went well."""
-        with temp_attrs(self.api.coursedir, assignment_id=lesson.name, student_id=learner):
-            taker = self.api.exchange.Collect(
-                coursedir=self.api.coursedir, authenticator=self.api.authenticator, parent=self.api
-            )
+    def _collect(self, run: Autograding, learner: str) -> bool:
+        """Take a learner's newest submission; whether there is one: all may write the exchange."""
+        name = run.lesson.name
+        with course.exchange(self.api, "Collect", name, learner) as taker:
             taker.update = True
             try:
                 taker.start()
             except (ExchangeError, OSError) as error:
-                self.runs[0].progress.advance(f"{learner}, {lesson.name}: not collected: {error}")
+                run.progress.advance(f"{learner}, {name}: not collected: {error}")
                 return False
-        return True
+        return run.folder.notebook("submitted", name, learner).parent.is_dir()
 
 
 def _is_whole(handed_in: Path) -> bool:
     """Whether nbgrader's Submit has written what it writes last, and it can be read."""
-    try:
-        return bool((handed_in / course.SECRET).read_bytes())
-    except OSError:
-        return False
+    return bool(read_plain(handed_in / course.SECRET)[0])
 
 
 def is_released(api: Any, graded: Graded) -> bool:
@@ -158,10 +158,7 @@ def deliver(page: feedback.Page) -> str:
     folder = ClassFolder(page.place).page(lesson, learner).parent
     if not (folder / course.SECRET).exists():
         return fault  # it did not come through the exchange, and cannot go back by it
-    with temp_attrs(api.coursedir, assignment_id=lesson, student_id=learner):
-        giver = api.exchange.ReleaseFeedback(
-            coursedir=api.coursedir, authenticator=api.authenticator, parent=api
-        )
+    with course.exchange(api, "ReleaseFeedback", lesson, learner) as giver:
         try:
             giver.start()
         except (ExchangeError, OSError) as error:

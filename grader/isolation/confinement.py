@@ -43,10 +43,6 @@ RECURSIVE = 0x8000
 MOUNT_SETATTR, LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 442, 444, 445, 446
 
 
-ISOLATIONS = ("sandbox", "uid", "none")
-"""How players are kept apart: as here, by another account (`account`), or not at all."""
-
-
 @dataclass(frozen=True)
 class Limits:
     """What one submission may use."""

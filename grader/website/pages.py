@@ -24,7 +24,7 @@ from grader import course
 from grader.authoring import claims
 from grader.authoring.build import source_notebook, worth
 from grader.authoring.contents import by_part
-from grader.authoring.lesson import Lesson
+from grader.authoring.lesson import HIDE, Lesson
 from grader.paths import ROOT
 
 GUIDE = {
@@ -143,7 +143,7 @@ def page(
     """
     notebook = cleared(lesson)
     outputs = {cell.id: cell.get("outputs", []) for cell in finished.cells}
-    hidden = {cell.id for cell in finished.cells if "### BEGIN HIDDEN" in cell.source}
+    hidden = {cell.id for cell in finished.cells if HIDE in cell.source}
     cells = []
     for cell in notebook.cells:
         role, folded = cell.metadata.get("nbgrader", {}), "jupyter" in cell.metadata

@@ -24,6 +24,25 @@ class Classifier:
             X = np.maximum(X @ W.T + b, 0)
         return X
 
+    def logits(self, X: np.ndarray, layer: int) -> Callable[[np.ndarray], np.ndarray]:
+        """A function of a mask of a layer's units: the logits (images, classes).
+
+        The layers before it are passed once; then a mask costs a pass through those behind it.
+        """
+        H = self.hidden(X, layer).astype(np.float32)
+        behind = [
+            (W.T.astype(np.float32), b.astype(np.float32))
+            for W, b in zip(self.weights[layer:], self.biases[layer:], strict=True)
+        ]
+
+        def of(mask: np.ndarray) -> np.ndarray:
+            z = H * np.asarray(mask, np.float32)
+            for k, (W, b) in enumerate(behind):
+                z = (np.maximum(z, 0) if k else z) @ W + b
+            return z
+
+        return of
+
     def scores(
         self, X: np.ndarray, y: np.ndarray, layer: int
     ) -> Callable[[np.ndarray], tuple[float, float]]:
@@ -31,16 +50,10 @@ class Classifier:
 
         The layers before it are passed once; then a mask costs a pass through those behind it.
         """
-        H, rows = self.hidden(X, layer).astype(np.float32), np.arange(len(y))
-        behind = [
-            (W.T.astype(np.float32), b.astype(np.float32))
-            for W, b in zip(self.weights[layer:], self.biases[layer:], strict=True)
-        ]
+        logits, rows = self.logits(X, layer), np.arange(len(y))
 
         def of(mask: np.ndarray) -> tuple[float, float]:
-            z = H * np.asarray(mask, np.float32)
-            for k, (W, b) in enumerate(behind):
-                z = (np.maximum(z, 0) if k else z) @ W + b
+            z = logits(mask)
             z = z - z.max(1, keepdims=True)
             losses = np.log(np.exp(z).sum(1)) - z[rows, y]
             return float(losses.mean(dtype=float)), float((z.argmax(1) != y).mean())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 
@@ -65,6 +66,12 @@ def saved_bytes(call: Callable[..., Any], *args: Any) -> int:
         own = vars(module).keys() - vars(torch.nn.Module()).keys()
         note([vars(module)[name] for name in own])
     return sum(kept.values())
+
+
+def far_block(kernel: Any, *args: Any) -> Any:
+    """Where a block of a dropout kernel stores, far beyond what memory holds: `gpu.far_block`."""
+    gpu = import_module("dropoutlab.gpu")  # which imports `expect`, and so this module
+    return gpu.far_block(kernel, *args)
 
 
 def nested(module: Any) -> Any:

@@ -43,6 +43,8 @@ class Fitted:
     """For each of these sets (N, R): the error rate in percent."""
     weights: list[Tensor]
     """For each layer (N, outputs, inputs), as they are at the end."""
+    biases: list[Tensor]
+    """For each layer (N, outputs)."""
 
 
 def fit(
@@ -57,6 +59,7 @@ def fit(
     batch: int = 64,
     every: int | None = None,
     batch_norm: bool = False,
+    averaged: float = 0.0,
     watch: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
     **settings: Setting,
 ) -> Fitted:
@@ -69,6 +72,8 @@ def fit(
     rows : how many rows each network learns, a subset drawn by its seed (all, where None)
     every : look every so many steps, and at the end
     batch_norm : normalise over the batch in front of each ReLU
+    averaged : the fraction of training, at its end, over whose steps the weights are averaged. One
+        more look, at these means, is then the last one. Not with `batch_norm`.
 
     A setting is one number, or one for each network:
 
@@ -93,8 +98,9 @@ def fit(
     def train(share: np.ndarray) -> Fitted:
         own = {name: values[share] for name, values in all_of.items()}
         return _train(
-            X, y, sizes, own, steps, falling, batch, every or steps, batch_norm, dict(watch or {})
-        )
+            X, y, sizes, own, steps, falling, batch, every or steps, batch_norm, averaged,
+            dict(watch or {}),
+        )  # fmt: skip
 
     return _joined(stacked.shared(train, N))
 
@@ -118,6 +124,7 @@ def _joined(parts: Sequence[Fitted]) -> Fitted:
         {k: np.concatenate([part.loss[k] for part in parts]) for k in parts[0].loss},
         {k: np.concatenate([part.error[k] for part in parts]) for k in parts[0].error},
         [torch.cat(layer) for layer in zip(*[part.weights for part in parts], strict=True)],
+        [torch.cat(layer) for layer in zip(*[part.biases for part in parts], strict=True)],
     )
 
 
@@ -131,6 +138,7 @@ def _train(
     batch: int,
     every: int,
     batch_norm: bool,
+    averaged: float,
     watch: dict[str, tuple[np.ndarray, np.ndarray]],
 ) -> Fitted:
     """One worker's share of `fit`."""
@@ -154,6 +162,8 @@ def _train(
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {k: [] for k in ("train", *watch)}
     on = {name: bool((setting[name] > 0).any()) for name in ("p", "p_input", "noise", "moved")}
     nine = moves(images) if on["moved"] else None
+    means = [torch.zeros_like(w) for w in parameters] if averaged else []
+    begin = round((1 - averaged) * steps)
 
     def thinned(h: Tensor, layer: int, done: float) -> Tensor:
         (u,) = chances.drawn(lambda chance: [chance.uniform(layer, *h.shape[1:])])
@@ -198,8 +208,14 @@ def _train(
 
     @torch.no_grad()
     def look(step: int) -> None:
-        if step not in moments:
-            return
+        if step > begin:
+            for mean, w in zip(means, parameters, strict=False):
+                mean.lerp_(w, 1 / (step - begin))
+        if step in moments:
+            measure()
+
+    @torch.no_grad()
+    def measure() -> None:
         for name in found:
             if name == "train":
                 h, t = images[seen], labels[seen]
@@ -224,11 +240,17 @@ def _train(
     )
     schedule = stacked.falling(steps) if falling else None
     stacked.descend(loss, optimizer, steps, schedule=schedule, look=look)
+    if means:
+        for w, mean in zip(parameters, means, strict=True):
+            w.data = mean
+        measure()
+        moments.append(steps)
     return Fitted(
         np.array(moments),
         {name: np.stack([nats for nats, _ in looks], 1) for name, looks in found.items()},
         {name: np.stack([wrong for _, wrong in looks], 1) for name, looks in found.items()},
         [w.detach() for w in weights],
+        [b.detach() for b in biases],
     )
 
 

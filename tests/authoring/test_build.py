@@ -133,6 +133,18 @@ def test_an_explorer_draws_what_the_learner_wrote_above(tmp_path: Path):
     read(write(tmp_path, GOOD.replace(cell, "").replace('# %% exercise="double"', first)))
 
 
+def test_a_lesson_may_grade_nothing(tmp_path: Path):
+    """Is one without exercises and questions read, and its page without a table of points?"""
+    story, figure = GOOD.split("# %% setup")[0], GOOD[GOOD.index("# %%\nplot.show") :]
+    text = story + figure.split("# %% question")[0].replace("scaling(double)", "copies()")
+    lesson = read(write(tmp_path, text))
+    assert (lesson.points, lesson.exercises) == (0, [])
+    assert sitting.summary(lesson) == "8 words, 0 exercises, 5 minutes"
+    page = build.source_notebook(lesson)
+    assert "expect.summary" not in page.cells[-1].source
+    assert not any("nbgrader" in cell.metadata for cell in page.cells)
+
+
 def test_what_is_too_much_for_one_sitting_is_told(tmp_path: Path):
     """Are a lesson's words, exercises and minutes told, and which of them are too many?"""
     lesson = read(write(tmp_path, GOOD))
@@ -303,6 +315,8 @@ FAULTS = {
                           "\nexplore.scaling(double)  # again", "a second explorer"),
     "an explorer that is not there": (("explore.scaling", "explore.nosuch"), "explore.nosuch",
                                       "write lessons/dropoutlab/explore/nosuch.py"),
+    "a module that makes none": (("explore.scaling", "explore.explorer"), "explore.explorer",
+                                 "no explorer is named `explorer`"),
     "an explorer of something else": (("scaling(double)", "scaling(len)"), "explore.scaling(len)",
                                       "a function that the learner wrote"),
     "two mistakes": (('    "twice nothing.": ("+ 0.0", "+ 0.5"),\n', ""), '# %% exercise="double"',
@@ -480,7 +494,8 @@ def test_a_release_holds_what_it_should(releases: dict[str, Path], lesson: Lesso
     assert set(named) <= set(identities)
     assert not any(c.get("outputs") or c.get("execution_count") for c in notebook.cells)
     folded = [c for c in notebook.cells if c.metadata.get("jupyter", {}).get("source_hidden")]
-    assert len(folded) == sum(cell.folded for cell in lesson.cells) + 1, "the summary too"
+    summary = lesson.points > 0  # of points, where there are any
+    assert len(folded) == sum(cell.folded for cell in lesson.cells) + summary
     assert folded == [c for c in notebook.cells if c.metadata.get("cellView") == "form"]
     for cell in folded:
         first, second = cell.source.splitlines()[:2]

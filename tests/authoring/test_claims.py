@@ -24,7 +24,9 @@ plot.show(fig, "Once.", claims={"once-is-less": 1 < 2})
 
 # %% [markdown]
 # ## What we found
-# It was known before. Once is less
+# It was known before, as once-is-less.
+#
+# Once is less
 # than twice.
 # {{claim:once-is-less}} And more.
 """
@@ -37,6 +39,13 @@ def test_a_claim_leads_to_its_figure(tmp_path: Path):
     assert lesson.claims == {"once-is-less": "Once is less than twice."}
     link = "than twice. [↑](98_lesson.ipynb#Once-more,-by-hand) And more."
     assert link in lesson.cells[-1].source
+
+
+def test_a_mark_is_one_in_a_story_only(tmp_path: Path):
+    """Is what looks like a mark, in code, left as the author wrote it?"""
+    text = TOLD.replace('plot.show(fig, "Once."', 'plot.show(fig, "{{claim:once-is-less}}"')
+    lesson = read(write(tmp_path, GOOD + text))
+    assert 'plot.show(fig, "{{claim:once-is-less}}"' in lesson.cells[-2].source
 
 
 FAULTS = {

@@ -22,6 +22,7 @@ def test_a_skeleton_is_a_lesson(tmp_path: Path):
     kinds = {cell.kind for cell in lesson.cells}
     assert {"guess", "figure", "hint", "check", "mistake", "correct", "answer"} <= kinds
     assert list(trial(lesson, seeds=5)) == []
+    assert any("left as it is" in cell.source for cell in lesson.of("exercise")), "what trial reads"
     assert max(map(len, path.read_text(encoding="utf-8").splitlines())) <= 100
 
 

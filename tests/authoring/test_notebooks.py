@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from pathlib import Path
 
 import nbformat
@@ -21,6 +20,8 @@ STRICT = new_code_cell(
     # ipykernel's own, raised while it shuts down
     "warnings.filterwarnings('ignore', category=PendingDeprecationWarning)"
 )
+SPENT = "import time\nprint(time.process_time())"
+"""A last cell, which tells what its kernel has used: other processes may end at the same time."""
 RAN = Path(__file__).parent / "ran"
 """For each lesson, what `finished.figures` was when it ran as asked."""
 SECONDS = "processor_seconds"
@@ -71,18 +72,12 @@ def _ran(lesson: Lesson, strict: bool) -> NotebookNode:
     notebook = finished.answered(lesson)
     if strict:
         notebook.cells.insert(0, STRICT)
-    before = _processor_time()
+    notebook.cells.append(new_code_cell(SPENT))
     finished.run(notebook)
-    notebook.metadata[SECONDS] = _processor_time() - before
+    notebook.metadata[SECONDS] = float(notebook.cells.pop().outputs[0].text)
     if strict:
         del notebook.cells[0]
     return notebook
-
-
-def _processor_time() -> float:
-    """What ended processes of this one have used, in seconds."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _outputs(notebook: NotebookNode, kind: str) -> list[NotebookNode]:

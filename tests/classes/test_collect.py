@@ -21,6 +21,7 @@ from grader.classes.collect import Collected, collect
 from grader.classes.export import export
 from grader.errors import CourseError
 from grader.grading.gradebook import opened
+from grader.grading.syllabus import FILE
 
 NAME = f"{LESSON.name}.ipynb"
 TEXT = json.dumps(
@@ -123,6 +124,7 @@ def test_a_second_download_brings_what_is_newer(origin: str, tmp_path: Path):
     ({NAME: TEXT, "old.ipynb": TEXT + b" "}, {NAME: TEXT}, "counts, and not old.ipynb"),
     ({"a.ipynb": TEXT, "b.ipynb": TEXT}, {"a.ipynb": TEXT, "b.ipynb": TEXT}, "Rename the one"),
     ({"x.ipynb": OTHER}, {"x.ipynb": OTHER}, "few of the lesson's cells"),
+    ({f"{'解' * 150}.ipynb": OTHER}, {f"{'解' * 44}.ipynb": OTHER}, "few of the lesson's cells"),
     ({NAME: b"\xff\xfe{"}, {NAME: b"\xff\xfe{"}, "few of the lesson's cells"),
     ({"essay.docx": b"PK"}, {}, "no notebook: essay.docx"),
     ({NAME: b" " * (download.LARGEST + 1)}, {}, "has more than 50 MB"),
@@ -201,6 +203,48 @@ def test_two_of_one_name_are_told_apart(tmp_path: Path):
     done, there = taken(tmp_path / "2", source, "moodle", worksheet(tmp_path))
     assert {*there} == {"al@a.edu", "li@a.edu"} and not done.remarks
     assert b"2026-09-0" in there["al@a.edu"]["timestamp.txt"]
+
+
+def test_no_file_takes_the_place_of_another(tmp_path: Path):
+    """Are two copies of the lesson in folders of their own both kept, and told?"""
+    folder = FOLDERS["moodle"].partition("/")[0]
+    files = {f"{folder}/{name}": TEXT for name in (f"a/{NAME}", f"b/{NAME}")}
+    done, there = taken(tmp_path / "class", zipped(tmp_path / "z", files), "moodle")
+    assert {*there["Ada_Lovelace"]} == {f"a_{NAME}", f"b_{NAME}"}
+    assert len(done.remarks) == 1 and "each hold the lesson" in done.remarks[0]
+
+
+def test_two_folders_of_one_id_are_refused(tmp_path: Path):
+    """Is nobody's submission lost where two clones would have one ID?"""
+    files = {f"{who}/lessons/{LESSON.name}/{NAME}": TEXT for who in ("hw ada", "hw_ada")}
+    with pytest.raises(CourseError, match="hw ada and hw_ada would be one learner"):
+        taken(tmp_path / "class", unpacked(tmp_path / "clones", files), "git")
+    assert not (tmp_path / "class" / "submitted").exists()
+
+
+def test_a_worksheet_of_another_assignment_is_refused(tmp_path: Path):
+    """Is nobody taken for a new learner, and no empty worksheet called filled in?"""
+    place, sheet = tmp_path / "class", worksheet(tmp_path)
+    source = zipped(tmp_path / "z", {FOLDERS["moodle"].format(NAME): TEXT})
+    with pytest.raises(CourseError, match="of another assignment"):
+        taken(place, source, "moodle", sheet)
+    assert not (place / "submitted").exists()
+    taken(place, source, "moodle")
+    graded(place, {"Ada_Lovelace": 1})
+    with opened(place) as book, pytest.raises(CourseError, match="of another assignment"):
+        export(book, [LESSON], "moodle", tmp_path / "m.csv", sheet)
+    assert not (tmp_path / "m.csv").exists()
+
+
+def test_a_worksheets_times_are_those_of_the_class(tmp_path: Path):
+    """Is 9 PM in the worksheet 9 PM in the zone of the syllabus, wherever this machine is?"""
+    files = {f"Al Li_{n}_assignsubmission_file/{NAME}": TEXT for n in (1, 2)}
+    source, sheet = zipped(tmp_path / "z", files), worksheet(tmp_path)
+    for zone, utc in (("Asia/Tokyo", "2026-09-04 12:00:00"), ("UTC", "2026-09-04 21:00:00")):
+        place = prepared(tmp_path / zone[:3])
+        (place / FILE).write_text(f'zone = "{zone}"', encoding="utf-8")
+        _, there = taken(place, source, "moodle", sheet)
+        assert there["al@a.edu"]["timestamp.txt"].decode() == f"{utc} UTC"
 
 
 def worksheet(folder: Path) -> Path:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from grader import options
 from grader.authoring.build import released
 from grader.authoring.reading import read
 from grader.classes import gradescope, pack
@@ -132,7 +133,7 @@ def test_a_grader_that_cannot_start_leaves_a_result(root: Path):
     finally:
         where.write_text(python, encoding="utf-8")
     said = json.loads((root / "results" / "results.json").read_text(encoding="utf-8"))
-    assert said["score"] == 0 and "did not start" in said["output"]
+    assert said["score"] == 0 and "did not come to its end" in said["output"]
 
 
 PACKED = Packed(LESSON.name, released(LESSON.name).read_text(encoding="utf-8"), "whole")
@@ -156,8 +157,9 @@ def test_a_row_is_what_the_documentation_asks_for():
     assert made["output"].splitlines() == [
         "1 of 3 points for code.", "Your prose, worth 3, waits for a person.", "a note"
     ]  # fmt: skip
-    options = {*gradescope.VISIBILITY, "visible"}
-    assert options == {"hidden", "after_due_date", "after_published", "visible"}
+    for word in ("hidden", "after_due_date", "after_published"):
+        words = ["pack", "14", "--for", "gradescope", "--hidden", word]
+        assert options.parse(words).hidden == word
 
 
 def test_without_a_sandbox_nothing_is_graded_in_silence(

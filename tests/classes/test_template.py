@@ -7,6 +7,7 @@ Install installs: it comes first in PATH, so nothing is missing.
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -27,7 +28,8 @@ from grader.paths import SOLUTIONS, released
 LESSONS = [read(SOLUTIONS / f"{name}.py") for name in ("00_start_here", "14_backward")]
 LESSON = LESSONS[1]
 RIGHT = {c.name: c.source for c in LESSON.of("exercise")}
-SEEN = sum(cell.points for cell in LESSON.of("check") if not cell.hidden)
+ASKED = {c.name: c.source for c in LESSON.of("check") if "expect.choice(" in c.source}
+SEEN = sum(c.points for c in LESSON.of("check") if not c.hidden and c.name not in ASKED)
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +71,24 @@ def answer(repository: Path, answers: dict[str, str]) -> None:
     path.write_text(json.dumps(nb), encoding="utf-8")
 
 
+def wrong(question: str) -> str:
+    """A wrong option of a question, from its check."""
+    choice, right = ast.parse(question).body[0].body
+    answer = ast.literal_eval(right.value.args[1])
+    return next(o for o in ast.literal_eval(choice.value.args[2]) if o != answer)
+
+
 @pytest.mark.slow
 def test_a_push_shows_the_points(repository: Path):
-    """Are right answers worth every visible point, is only that lesson told, and hidden checks?"""
-    answer(repository, RIGHT)
+    """Are right answers worth every visible point, is only that lesson told, and what is not seen?
+
+    An option tells a push nothing, right or wrong: the right one is not in the repository.
+    """
+    answer(repository, RIGHT | {name: f"{name} = {wrong(text)!r}" for name, text in ASKED.items()})
     told, printed = push(repository)
     assert told.startswith(f"### {LESSON.title}: {SEEN} of ") and told.count("###") == 1
-    assert "hidden checks, graded when you have handed in" in told and "✗" not in told
+    assert "not seen here, graded when you have handed in" in told and "✗" not in told
+    assert not any(f"`{name}`" in told for name in ASKED)
     assert f"| ✓ | `{LESSON.exercises[0]}` |" in told
     assert LESSON.title in printed
 
@@ -127,6 +140,18 @@ def test_what_would_be_given_away_is_found(tmp_path: Path):
     wanted = {cell.name for cell in (*LESSON.of("exercise"), *LESSON.of("answer"))}
     hidden = {f"hidden {cell.name}" for cell in LESSON.of("check") if cell.hidden}
     assert found == wanted | hidden and hidden
+
+
+def test_what_commands_left_is_not_handed_on(tmp_path: Path):
+    """Is only the course copied from a tree in which a class was graded and a lesson packed?"""
+    course = {"grader/cli.py", "grader/README.md", "grader/hub/__init__.py", "grader/hub/bin/it"}
+    course |= {"datasets/paper/a.json", "lessons/dropoutlab/data.py", "LICENSE"}
+    left = {"14.zip", "grades.csv", "rows.json", "report.html", "class/submitted/ada/secret.txt"}
+    left |= {"hub/14.zip", "hub/report.html", "hub/__pycache__/a.pyc"}
+    for name in course | {f"grader/{name}" for name in left}:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert {path.as_posix() for path in pack.files(tmp_path)} == course
 
 
 def test_what_needs_the_answers_says_so(repository: Path):

@@ -71,6 +71,18 @@ def test_images_are_moved_by_a_pixel():
     assert torch.equal(nine[1].reshape(14, 14)[1:], image.reshape(14, 14)[:-1])
 
 
+def test_weights_are_averaged_over_the_end():
+    """Are the weights the mean over the last steps, and looked at once more?"""
+    one, two = fit([1], averaged=1 / 12), fit([1], averaged=2 / 12)
+    assert same(one.weights, fit([1]).weights)
+    assert one.steps.tolist() == [0, 12, 12]
+    assert np.allclose(one.loss["train"][:, 1], one.loss["train"][:, 2])
+    short = regularised.fit(X, Y, (12, 12), seeds=[1], steps=11, falling=False)
+    last, mean = (fit([1], falling=False, averaged=part).weights for part in (1 / 12, 2 / 12))
+    assert same(mean, [(a + b) / 2 for a, b in zip(short.weights, last, strict=True)])
+    assert not same(two.weights, one.weights)
+
+
 def test_an_unknown_setting_is_refused():
     """Is a misspelt setting named, rather than ignored?"""
     with pytest.raises(TypeError, match="weight_decy"):

@@ -341,6 +341,19 @@ def test_a_time_that_stops_nbgrader_is_pointed_out(few: Path):
     assert again(few).notes == []
 
 
+def test_all_lessons_are_graded_though_one_has_no_submission(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    """Is it told which lesson nobody has handed in, and the other one graded?"""
+    monkeypatch.setattr(autograde, "_pool", lambda *_: contextlib.nullcontext(Kept()))
+    hand_in(tmp_path, "ann", "{}")
+    words = ["autograde", "11", "00", "--course", str(tmp_path), "--no-feedback"]
+    assert cli.main(words) == 0
+    assert "no submission of 11_bernoulli_masks." in capsys.readouterr().out
+    assert classroom.outcomes(tmp_path) == {"ann": "malformed"}
+    assert "by ben in" in refused(capsys, *words[1:], "--learner", "ann", "ben")
+
+
 def test_force_and_learner_say_who_is_graded(few: Path):
     """Does --force grade all again, and --learner nobody else?"""
     assert again(few, force=True).anew == ["ann", "ben", "cem"]

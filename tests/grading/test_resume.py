@@ -16,7 +16,9 @@ import classroom
 from classroom import LESSON, hand_in, notebook
 from grader import course
 from grader.authoring.build import source_notebook
+from grader.grading import feedback
 from grader.grading.pools import Processes
+from grader.grading.result import Graded
 from grader.grading.task import Task
 from interruption import (
     ANSWERS,
@@ -190,6 +192,19 @@ def test_a_pool_outlives_its_processes():
             if len(numbers) == 1:
                 kill(pool)
         assert len(numbers) == 40 and all(number.isdecimal() for number in numbers)
+
+
+def end(item: int) -> str:
+    """Take the process of the pool with it."""
+    os._exit(1)
+
+
+def test_what_ends_its_process_is_named():
+    """Is it told what could not be done, whatever it is that was to be done?"""
+    with Processes(1, threading.Event(), print) as pool:
+        assert [*pool.each(end, [7])] == ["7: its process ended, twice; try again."]
+    of_ann = Graded("ann", LESSON.name, "passed", (), (), (), "", 0, 0)
+    assert str(feedback.Page(Path(), "", of_ann)) == "feedback of ann"
 
 
 def test_ctrl_c_leaves_what_waits_in_the_pool():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +17,14 @@ from nbgrader.utils import notebook_hash
 
 import classroom
 from classroom import FULL_POINTS, HALF, LESSON, RIGHT, notebook
+from gradebooks import prepared
 from grader import course
 from grader.grading import watch
-from grader.grading.autograde import Options
+from grader.grading.assignment import assign
+from grader.grading.autograde import Autograding, Options, Silent
+from grader.grading.gradebook import opened
+from grader.grading.pools import Here
+from grader.grading.result import Graded, Row
 from interruption import MARK, processes, wait_for, when
 from project import heeds_interrupts
 
@@ -123,3 +130,92 @@ def test_a_shared_exchange_is_not_believed(tmp_path: Path, monkeypatch: pytest.M
         config = watch._configuration(Options(tmp_path))
         taker = course.nbgrader(tmp_path, config).exchange.collect
         assert (taker is Collect) is shared
+
+
+class Overtaken:
+    """In place of processes: what was handed in first ends last."""
+
+    def __init__(self, _: int, stopping: threading.Event, *__: object):
+        self.stopping = stopping
+
+    def __enter__(self) -> Overtaken:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def soon(self, *_: object) -> None: ...
+
+    def run(self, arrivals: watch.Arrivals, _: float) -> Iterator[tuple[Graded, object]]:
+        _, first = next(arrivals)
+        run, handed_in, _ = first
+        hand_in(run.options.place, handed_in.learner, json.loads(handed_in.text), 2)
+        arrivals.looked = 0
+        _, second = next(arrivals)
+        for points, extra in ((1, second), (0, first)):
+            row = Row("ann", LESSON.name, "scale", "check_scale_1", points, 1, "passed")
+            yield Graded("ann", LESSON.name, "passed", (row,), (), (), "{}", 0, 0), extra
+        self.stopping.set()
+
+
+def test_what_was_handed_in_last_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Does a result stay where an earlier hand-in, which was set aside, ends after it?"""
+    place = prepared(tmp_path / "class", assigned=True)
+    hand_in(place, "ann", notebook(classroom.released(place), RIGHT), 1)
+    monkeypatch.setattr(watch, "Processes", Overtaken)
+    watch.watch([LESSON], Options(place), Silent())
+    with opened(place) as book:
+        ((_, graded),) = book.done(LESSON.name).values()
+        assert graded.points == 1
+        assert book.gradebook.find_submission(LESSON.name, "ann").timestamp.minute == 2
+
+
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[watch.Arrivals]:
+    """What comes to a class whose exchange all may write."""
+    place = prepared(tmp_path / "class", assigned=True)
+    monkeypatch.setenv("DROPOUT_EXCHANGE", str(place / "exchange"))
+    options = Options(place)
+    config = watch._configuration(options)
+    with opened(place) as writer:
+        made = assign(LESSON, place, config)
+        run = Autograding(LESSON, *made, options, writer, Here(), Silent())
+        yield watch.Arrivals([run], course.nbgrader(place, config))
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_what_another_leaves_in_a_name_is_nobodys(known: bool, shared: watch.Arrivals):
+    """Does a folder that names bob, but is not his, neither stop the watch nor cost him points?"""
+    place = shared.runs[0].options.place
+    if known:
+        (place / "submitted" / "bob" / "11_bernoulli_masks").mkdir(parents=True)
+    page = hand_in(place, "bob", notebook(classroom.released(place), RIGHT), 1)
+    assert not page.exists() and not [*shared]
+
+
+def test_what_is_to_be_graded_is_graded_once(shared: watch.Arrivals):
+    """Is a submission not graded anew for each folder that another leaves in its name?"""
+    classroom.hand_in(shared.runs[0].options.place, "bob", "{}")
+    for minute in (1, 2):
+        hand_in(shared.runs[0].options.place, "bob", {}, minute)
+        shared.looked = 0
+        assert len([*shared]) == (minute == 1)
+
+
+def test_a_secret_that_is_no_file_holds_up_nobody(tmp_path: Path):
+    """Is a FIFO or a link, which could be read without end, left for what is not whole?"""
+    fifo, link = tmp_path / "a" / course.SECRET, tmp_path / "b" / course.SECRET
+    for path in (fifo, link):
+        path.parent.mkdir()
+    os.mkfifo(fifo)
+    (tmp_path / "other").write_text("secret")
+    link.symlink_to(tmp_path / "other")
+
+    def feed() -> None:
+        with contextlib.suppress(BrokenPipeError):
+            fifo.write_text("secret")  # were it opened for reading, this would end
+
+    threading.Thread(target=feed, daemon=True).start()
+    assert not watch._is_whole(fifo.parent) and not watch._is_whole(link.parent)
+    (fifo.parent / course.SECRET).unlink()
+    fifo.write_text("secret")
+    assert watch._is_whole(fifo.parent)

@@ -109,7 +109,7 @@ def test_endless_output_is_cut():
 
 def test_what_a_machine_lacks_is_not_counted(monkeypatch: pytest.MonkeyPatch):
     """Are checks that need what this machine lacks left out of the total, others counted?"""
-    lesson = read(SOLUTIONS / "41_stateless_masks.py")
+    lesson = read(SOLUTIONS / "42_kernels.py")
     left = sum(c.points for c in lesson.of("check") if 'needs("triton")' in c.source)
 
     def needs(package: str) -> None:

@@ -200,6 +200,18 @@ def test_an_untouched_notebook_opens_saved_and_trusted(project: Path, server: Se
 
 
 @in_browser
+def test_a_folded_cell_stays_in_its_frame(server: Server, page: Page):
+    """In a narrow window: is the line that a folded cell shows no wider than the cell?"""
+    page.set_viewport_size({"width": 1000, "height": 800})
+    _open(page, server, LESSON)
+    lines = page.locator(".jp-PlaceholderText")
+    lines.first.wait_for()
+    beyond = """all => all.map(line => line.getBoundingClientRect().right -
+                               line.closest(".jp-Cell").getBoundingClientRect().right)"""
+    assert max(lines.evaluate_all(beyond)) < 0
+
+
+@in_browser
 def test_exercises_are_marked(server: Server, page: Page):
     """Do the cells that the learner writes have the bar, and no others?"""
     _open(page, server, LESSON)

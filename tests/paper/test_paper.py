@@ -457,7 +457,7 @@ class Fused(torch.autograd.Function):
     """r + dropout(x + b) with the arguments that the lesson's has."""
 
     @staticmethod
-    def forward(ctx, x, b, r, p, seed, block):
+    def forward(ctx, x, b, r, p, seed, block=8):
         return x + b + r
 
     @staticmethod
@@ -480,12 +480,14 @@ class Dropped(torch.autograd.Function):
 def test_the_benchmark_measures_each_kind_each_way():
     """Are all sizes, dtypes, ways and kinds there, with their spread, the copy's being 1?"""
     names = {"TritonDropout": Dropped, "BiasDropoutResidual": Fused,
-             "dropout_triton": lambda x, p, seed, block: x / (1 - p)}  # fmt: skip
+             "dropout_triton": lambda x, p, seed, block=8: x / (1 - p),
+             "grouped_dropout": lambda x, shared, inner, p, seed: x / (1 - p)}  # fmt: skip
     lines = []
     result = gpu.measure("cpu", names, (2**8, 2**13), 5, lines.append, lambda f: f)
     keys = {(r["entries"], r["dtype"], r["way"], r["kind"]) for r in result["dropout"]}
     assert len(keys) == len(result["dropout"]) == 2 * 2 * 2 * 4
     assert len(result["residual"]) == 2 * 2 * 2 * 3 and not result["left out"]
+    assert len(result["words"]) == 4 and all(row["picoseconds"] > 0 for row in result["words"])
     for row in result["dropout"]:
         part = row["of a copy"]
         assert part["from"] <= part["median"] <= part["to"] and part["times"] == 5

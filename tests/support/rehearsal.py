@@ -8,13 +8,18 @@ __all__ = ["SECONDS", "TRAINED", "execute", "ready", "shown", "stage", "verdict"
 
 SECONDS = {  # they train many networks
     "21_overfitting": 180,
+    "23_coadaptation": 60,
     "24_regulariser": 60,
+    "25_uncertainty": 60,
     "26_learned_rates": 90,
     "31_images": 180,
     "32_sequences": 90,
     "33_transformers": 90,
-    "34_noise": 130,
+    "34_noise": 90,
+    "36_robustness": 120,
+    "37_today": 90,
     "51_capstone": 120,
+    "91_frontier": 90,
 }
 """Processor time, of all cores together, that a lesson may take; others 30."""
 TRAINED = {"fit", "ablation"}

@@ -17,8 +17,6 @@ from grader.grading.result import Graded
 from grader.isolation.text import plain
 from grader.paths import PACKED
 
-VISIBILITY = ("after_due_date", "after_published", "hidden")
-"""When learners may see a hidden check, in Gradescope's words."""
 SETTINGS = "settings.json"
 NO_SANDBOX = """\
 Not graded: there is no sandbox here ({}). Your instructor can pack the lesson again with
@@ -54,7 +52,7 @@ def results(lesson: Packed, graded: Graded, visibility: str) -> dict[str, Any]:
 
 
 def run(submission: Path) -> dict[str, Any]:
-    """Grade the notebook in a folder; whatever happens, there is a result."""
+    """Grade the notebook in a folder; for where this fails, run_autograder has left a result."""
     from grader.grading.folders import notebook_in
 
     settings = json.loads((PACKED / SETTINGS).read_text(encoding="utf-8"))

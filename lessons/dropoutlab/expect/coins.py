@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dropoutlab.expect import binomial
 from dropoutlab.expect.exact import only
 from dropoutlab.expect.frame import Unmet, ask, rng
 from dropoutlab.expect.random import ALPHA, binomial_interval
@@ -388,9 +389,7 @@ def _inexact(
 @lru_cache(1000)
 def _likeliest(n: int, p: float) -> float:
     """The probability of the likeliest count of B(n, p)."""
-    from scipy.stats import binom
-
-    return float(binom.pmf(int((n + 1) * p), n, p))
+    return float(binomial.probabilities([int((n + 1) * p)], n, p)[0])
 
 
 def _each(axes: Sequence[int], names: Sequence[str]) -> str:
@@ -473,12 +472,10 @@ def _scores(n: int, p: float, m: int, alpha: float) -> tuple[np.ndarray, int, in
     distribution is a convolution of finite ones (by the fast Fourier transform; its error of
     1e-13 is far below the tails that are asked for).
     """
-    from scipy.stats import binom
-
     k = np.arange(n + 1)
     steps = max(1, min(64, STEPS // (40 * m)))
     scores = np.rint(np.minimum((k - n * p) ** 2 / (n * p * (1 - p)), 40) * steps).astype(int)
-    chances = np.bincount(scores, binom.pmf(k, n, p))
+    chances = np.bincount(scores, binomial.probabilities(k.tolist(), n, p))
     length = (len(chances) - 1) * m + 1
     size = 1 << (length - 1).bit_length()
     distribution = np.fft.irfft(np.fft.rfft(chances, size) ** m, size)[:length].clip(0)

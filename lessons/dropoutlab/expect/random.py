@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dropoutlab.expect import binomial
 from dropoutlab.expect.exact import Suspects
 from dropoutlab.expect.frame import Unmet
 from dropoutlab.expect.words import (
@@ -28,10 +29,7 @@ def binomial_interval(n: int, q: float, alpha: float = ALPHA) -> tuple[int, int]
 
     Exact (Clopper and Pearson's tails, 1934), for any n and q.
     """
-    from scipy.stats import binom
-
-    low, high = int(binom.ppf(alpha / 2, n, q)), int(binom.isf(alpha / 2, n, q))
-    return low, high
+    return binomial.interval(n, q, alpha)
 
 
 def mean(

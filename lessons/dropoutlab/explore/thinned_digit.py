@@ -9,6 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from dropoutlab import data, plot
+from dropoutlab.expect import binomial
 from dropoutlab.explore.explorer import Explorer, slider
 
 CELL = 9  # pixels of the picture for one of the digit
@@ -16,8 +17,6 @@ CELL = 9  # pixels of the picture for one of the digit
 
 def thinned_digit(bernoulli_mask: Callable[..., np.ndarray]) -> Explorer:
     """Explore one digit under one mask, and the number kept by many; p, digit, another draw."""
-    from scipy.stats import binom
-
     X, y, _, _ = data.digits()
     samples = [X[y == digit][0] for digit in range(10)]
     n, masks = X[0].size, 500
@@ -41,7 +40,7 @@ def thinned_digit(bernoulli_mask: Callable[..., np.ndarray]) -> Explorer:
 
         k = np.arange(n + 1)
         share = 100 * np.bincount(counts, minlength=n + 1)[: n + 1] / masks
-        expected = 100 * binom.pmf(k, n, 1 - p)
+        expected = 100 * binomial.probabilities(k.tolist(), n, 1 - p)
         top = 1.35 * max(share.max(), expected.max())
         chart.stairs(share, np.arange(n + 2) - 0.5, fill=True, color=plot.SKY, label="your masks")
         chart.plot(k, expected, ".", color=plot.INK, markersize=4, label="binomial")

@@ -16,8 +16,8 @@ from classroom import HALF, HALF_POINTS, LESSON
 from fuzz import fuzzed
 from gradebooks import grade, prepared
 from grader import cli
-from grader.classes import standing
 from grader.errors import CourseError
+from grader.grading import standing
 from grader.grading.gradebook import opened
 from grader.grading.syllabus import DAY, FILE, Late, Syllabus, Term, read
 
@@ -83,10 +83,21 @@ def test_a_time_is_that_of_the_class(time: str, utc: str, tmp_path: Path):
     assert str(rules.due(LESSON.name)) == utc
 
 
+def test_a_time_is_told_by_the_clocks_of_the_class(tmp_path: Path):
+    """Is a due date told in the zone of the syllabus, which is named?"""
+    rules = text(tmp_path, 'zone = "Asia/Tokyo"\n[lessons.00]\ndue = 2026-10-05T12:00:00\n')
+    assert rules.local(rules.due(LESSON.name)) == "Monday, 5 October 2026, 12:00 JST"
+
+
 @pytest.mark.parametrize(("wrong", "told"), [
     ("pass = ", "cannot be read"), ("pas = 1", "pas means nothing"),
     ("pass = 101", "from 0 to 100"), ("pass = true", "from 0 to 100"),
-    ('zone = "Berlin"', "zone = 'Berlin'"),
+    ('zone = "Berlin"', "zone = 'Berlin'"), ('zone = "Europe"', "zone = 'Europe'"),
+    ('zone = "America/Lima"\n[lessons.00]\ndue = 9999-12-31', "is no time"),
+    ("[lessons.00]\n[lessons.00_start_here]", "is there twice"),
+    ("[lessons.00]\ndue = 2026-10-05\n[extensions.ada]\n00 = 2026-10-06\n"
+     "00_start_here = 2026-10-07", "extensions.ada: 00_start_here is there twice"),
+    ("[lessons.00]\nweight = inf", "from 0 to 10000"),
     ("late = 3", "late is a table"), ("[late]\nper_day = -1", "late.per_day = -1"),
     ("[late]\nper_day = nan", "late.per_day = nan"), ("[lessons]\n00 = 3", "00 is a table"),
     ("[lessons.99]", "no lesson is called"), ("[lessons.1]", "1 means"),

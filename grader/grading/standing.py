@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from grader.authoring.lesson import Lesson
 from grader.grading.gradebook import Writer
 from grader.grading.report import named, share
-from grader.grading.syllabus import local
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,8 @@ def told(book: Writer, lesson: Lesson) -> list[str]:
     lines = []
     if term.due:
         late = sorted(learner for (learner, _), score in there.items() if score.late)
-        lines.append(f"Due {local(term.due)}. Late: {named(tuple(late), 5) or 'nobody'}.")
+        due, names = book.syllabus.local(term.due), named(tuple(late), 5)
+        lines.append(f"Due {due}. Late: {names or 'nobody'}.")
     if term.percent:
         least = term.percent * lesson.points / 100
         passed = sum(score.points >= least for score in there.values())

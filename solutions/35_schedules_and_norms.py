@@ -1,0 +1,851 @@
+# %% [markdown]
+# # 3.5 · Schedules and norms
+#
+# **Must the drop rate be one number, and does dropout go with batch norm?**
+#
+# *{{minutes}} minutes. Before: {{pytorch}} and {{overfitting}}. After, you will be able to change
+# the drop rate from step to step and from layer to layer, to say what that gains, and to repair the
+# statistics of batch norm that dropout has spoilt.*
+#
+# | symbol | meaning |
+# | --- | --- |
+# | $p$ | probability that a unit is **dropped** |
+# | $\theta$ | probability that it is *kept* |
+# | $t$, $T$ | step of training, and their number |
+# | $l$, $L$ | layer, counted from 1, and their number |
+# | $c$, $v$ | mean and variance of a unit before dropout |
+
+# %% setup=true
+import math
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from dropoutlab import check_probability, expect, explore, plot, studies, variants
+from dropoutlab.studies import schedules as study
+
+torch.set_num_threads(1)  # products this small wait for each other's threads
+
+# %% [markdown]
+# ## When?
+#
+# So far $p$ was one number: the same at every step and in every layer. Papers have changed it from
+# step to step:
+#
+# - *linear*: from 0 to $p$, in a straight line;
+# - *curriculum* (Morerio et al. 2017): easy first, then hard. It comes in early, and fast. In their
+#   notation, $\theta(t) = (1-\bar\theta)\,e^{-\gamma t} + \bar\theta$ with $\gamma = 10/T$ and
+#   $\bar\theta = 1 - p$. Mind that $\theta$ *keeps*;
+# - *early* (Liu et al. 2023): $p$ in the first fifth of the steps, $t < T/5$, and then 0.
+#
+# ### One question from {{inverted_dropout}}
+#
+# Dropout multiplies an entry by $m/(1-p)$. What is the variance of this factor at $p = 0.5$, and at
+# $p = 0.25$?
+#
+# <details><summary>Answer</summary>
+#
+# $p/(1-p)$, so 1 and 1/3. Half the drop rate gives a third of the noise.
+# </details>
+#
+# ## Exercise: `scheduled_rate`
+
+# %% exercise="scheduled_rate"
+def scheduled_rate(step, total, p, kind):
+    """The drop rate at a step of training, 0 <= step <= total.
+
+    kind : "constant": p throughout; "linear": from 0 at step 0 to p at step `total`;
+        "curriculum": 1 - θ(step); "early": p where step < total / 5, else 0
+    """
+    check_probability(p)
+    ### BEGIN SOLUTION
+    shares = {"constant": 1.0, "linear": step / total, "early": float(step < total / 5)}
+    shares["curriculum"] = 1 - math.exp(-10 * step / total)
+    return p * shares[kind]
+    ### END SOLUTION
+
+# %% [markdown] hint="scheduled_rate"
+# Put $\bar\theta = 1 - p$ into $1 - \theta(t)$. It simplifies.
+
+# %% [markdown] hint="scheduled_rate"
+# $1-\theta(t) = p\,(1 - e^{-\gamma t})$. At $t = 0$ nothing is dropped.
+
+# %% [markdown] hint="scheduled_rate"
+# Every schedule is $p$ times a share between 0 and 1.
+
+# %% check="scheduled_rate" points=2
+# The curriculum: both ends, and between them.
+with expect.case("scheduled_rate(200, 1000, 0.4, 'curriculum')"):
+    found, e = scheduled_rate(200, 1000, 0.4, "curriculum"), math.exp(-2)
+    expect.close(found, 0.4 * (1 - e), hint="1 - θ(t), which is p (1 - exp(-10 t / T)).", suspects=[
+        (1 - 0.4 * (1 - e), "that is θ, the probability of keeping. Return 1 - θ."),
+        (0.4 * e, "the drop rate falls from p to 0. It starts at 0."),
+        (0.6 * (1 - e), "p is put for θ̄. θ̄ keeps: θ̄ = 1 - p."),
+        (0.6 * e + 0.4, "p is put for θ̄, and θ is returned. θ̄ = 1 - p; return 1 - θ."),
+        (1 - e, "p is missing: the curve ends at 1."),
+        (0.4 * (1 - math.exp(-0.2)), "γ is 1 / T. It is 10 / T."),
+        (0.4, "that is p already: γ is 10 / total, not 10, and multiplies the step."),
+        (0.08, "that is the straight line."),
+    ])
+with expect.case("scheduled_rate(step, 1000, p, 'curriculum') for a random step and p"):
+    step, p = int(expect.rng().integers(20, 400)), expect.rng().random()
+    expect.close(float(scheduled_rate(step, 1000, p, "curriculum")),
+                 p - p * math.exp(-step / 100), rtol=1e-6,
+                 hint="1 - θ(t), which is p (1 - exp(-10 t / T)).")
+with expect.case("scheduled_rate(0, 50, 0.7, 'curriculum')"):
+    expect.close(float(scheduled_rate(0, 50, 0.7, "curriculum")), 0.0, atol=1e-12,
+                 hint="at step 0 nothing is dropped.")
+
+# %% check="scheduled_rate" points=1
+# The straight line, and the constant.
+p = float(expect.rng().uniform(0.3, 0.9))
+with expect.case(f"scheduled_rate(step, 40, p={p:.2f}, 'linear') for steps 0, 10 and 40"):
+    found = torch.tensor([float(scheduled_rate(s, 40, p, "linear")) for s in (0, 10, 40)])
+    line = torch.tensor([0, 0.25, 1])
+    expect.close(found, p * line, rtol=1e-6, hint="p · step / total.", suspects=[
+        (p * (1 - line), "the line falls. It starts at 0."),
+        (1 - p * line, "the line is of the probability to keep."),
+        (p * line.floor(), "step // total is 0 until the end. Use /."),
+        (line, "the line ends at 1. Multiply by p."),
+        (40 * p * line, "the line is not divided by total."),
+    ])
+with expect.case(f"scheduled_rate(step, 40, p={p:.2f}, 'constant') for steps 0, 10 and 40"):
+    found = torch.tensor([float(scheduled_rate(s, 40, p, "constant")) for s in (0, 10, 40)])
+    expect.close(found, torch.full((3,), p), rtol=1e-6, hint="p at every step.",
+                 suspects=[(torch.full((3,), 1 - p), "constant returns 1 - p. It drops: p.")])
+
+# %% check="scheduled_rate" points=1
+# Early: the first fifth of the steps, and no step more.
+p = float(expect.rng().uniform(0.3, 0.9))
+with expect.case(f"scheduled_rate(step, 50, p={p:.2f}, 'early') for steps 0, 9, 10 and 50"):
+    found = torch.tensor([float(scheduled_rate(s, 50, p, "early")) for s in (0, 9, 10, 50)])
+    expect.close(found, p * torch.tensor([1.0, 1, 0, 0]), rtol=1e-6,
+                 hint="p where step < total / 5, else 0.", suspects=[
+        (p * torch.tensor([0.0, 0, 1, 1]), "that is late dropout: p comes after the first fifth."),
+        (p * torch.tensor([1.0, 1, 1, 0]), "step total / 5 itself is no longer early."),
+        (p * torch.ones(4), "it never ends. After the first fifth nothing is dropped."),
+        (torch.tensor([1.0, 1, 0, 0]), "p is missing."),
+    ])
+
+# %% mistakes="scheduled_rate"
+{
+    "Return 1 - θ.": ("1 - math.exp(-10 * step / total)\n    return p * shares[kind]",
+                      "0\n    return p * shares[kind] if kind != 'curriculum' else "
+                      "p * math.exp(-10 * step / total) + 1 - p"),
+    "falls from p to 0": ("= 1 - math.exp(", "= math.exp("),
+    "p is put for θ̄. θ̄ keeps": ("= 1 - math.exp(-10 * step / total)",
+                               "= (1 - p) / p * (1 - math.exp(-10 * step / total))"),
+    "and θ is returned": ("= 1 - math.exp(-10 * step / total)",
+                          "= (1 - p) / p * math.exp(-10 * step / total) + 1"),
+    "γ is 1 / T": ("-10 * step", "-step"),
+    "that is p already": ("-10 * step / total", "-10 * step"),
+    "p is missing: the curve": ("= 1 - math.exp(-10 * step / total)",
+                                "= (1 - math.exp(-10 * step / total)) / p"),
+    "that is the straight line": ("= 1 - math.exp(-10 * step / total)", "= step / total"),
+    "nothing is dropped": ("-10 * step / total", "-10 * max(step, 1) / total"),
+    "the line falls": ('"linear": step / total', '"linear": 1 - step / total'),
+    "of the probability to keep": ('"linear": step / total', '"linear": 1 / p - step / total'),
+    "step // total": ('"linear": step / total', '"linear": step // total'),
+    "the line ends at 1": ('"linear": step / total', '"linear": step / total / p'),
+    "not divided by total": ('"linear": step / total', '"linear": step'),
+    "constant returns 1 - p": ('"constant": 1.0', '"constant": (1 - p) / p'),
+    "that is late dropout": ("float(step < total / 5)", "float(step >= total / 5)"),
+    "no longer early": ("step < total / 5", "step <= total / 5"),
+    "it never ends": ("float(step < total / 5)", "1.0"),
+    "p is missing.": ("float(step < total / 5)", "float(step < total / 5) / p"),
+}
+
+# %% correct="scheduled_rate"
+def scheduled_rate(step, total, p, kind):
+    if kind == "constant":
+        return p
+    if kind == "linear":
+        return np.interp(step, [0, total], [0, p])
+    if kind == "early":
+        return p if 5 * step < total else 0
+    return 1 - ((1 - (1 - p)) * np.exp(-10 / total * step) + (1 - p))
+
+# %% [markdown]
+# Does the time matter? The study trained two kinds of network on printed glyphs. Small images and
+# few of them (300) are learned by heart by two layers of 64 units: these *overfit*. Two layers of 8
+# units cannot even learn their 4000 training images: these *under-fit*. For each schedule $p$ was
+# chosen on validation images, and ten networks of new seeds were tested. **Guess: by how many
+# points does the best of the three schedules change the error of a constant drop rate, where
+# networks overfit? (Negative where it is better.)**
+
+# %% guess=true
+my_guess = -2.0  # points, best schedule minus constant drop rate
+
+# %% figure=true
+# Four schedules, each at its best p, minus no dropout; and three networks trained with yours.
+guess = expect.guess(my_guess)
+kept = studies.kept("schedules")
+live = 3
+
+
+def noise(h, depth, time):
+    """Dropout on hidden units h at the rate of your schedule; `time` goes from 0 to 1."""
+    step = round(time * study.STEPS)
+    return F.dropout(h, float(scheduled_rate(step, study.STEPS, chosen, "curriculum")))
+
+
+chosen = kept["overfits curriculum"]["p"]
+X, y = variants.images(300, seed=0)
+nets = variants.classifiers(X, y, variants.noisy(noise), hidden=(64, 64), seeds=range(live),
+                            steps=study.STEPS, batch=50, rate=0.003)
+here = 100 * nets.error(*variants.images(2000, seed=2)).numpy()
+
+fig, axes = plot.figure(2, width=9.5, height=3)
+changes, told = {}, {}
+for ax, (task, name) in zip(axes, (("overfits", "They overfit"), ("under-fits", "They under-fit")),
+                            strict=True):
+    never = np.array(kept[f"{task} never"]["test"])
+    for row, kind in enumerate(study.KINDS):
+        runs = np.subtract(kept[f"{task} {kind}"]["test"], never)
+        changes[task, kind] = plot.difference(runs)
+        beside = plot.difference(kept[f"{task} {kind}"]["test"], kept[f"{task} constant"]["test"])
+        told[task, kind] = beside
+        ax.plot(runs, np.full(10, row), ".", color=plot.SKY)
+        ax.errorbar(runs.mean(), row, xerr=2.26 * plot.standard_error(runs), fmt="o",
+                    color=plot.BLUE, capsize=3)
+    ax.axvline(0, color=plot.INK, linewidth=1)
+    ax.set(xlabel="test error − without dropout (10 runs, 95 %)", ylim=(3.5, -0.5))
+    ax.set_yticks(range(4), [f"{kind}, p = {kept[f'{task} {kind}']['p']:g}"
+                             for kind in study.KINDS])
+    best = min(list(study.KINDS)[1:], key=lambda kind: told[task, kind].mean)
+    said = f" (you: {guess:g})" if task == "overfits" else ""
+    ax.set_title(f"{name}:\n{best} − constant: {told[task, best]:.2f} points{said}", fontsize=10)
+axes[0].plot(here - np.array(kept["overfits never"]["test"][:live]), np.full(live, 2.25), "o",
+             mfc="none", color=plot.INK, label="just now, yours")
+axes[0].legend(fontsize=8, loc="lower left")
+apart = np.abs(here - np.array(kept["overfits curriculum"]["test"][:live])).max()
+plot.show(fig, "Changes of the test error by four schedules at their best p, for networks that "
+               "overfit and that under-fit. Networks trained just now with your schedule differ "
+               f"from the kept ones by {apart:.1f} points at most.",
+          claims={
+              "dropout-helps-where-they-overfit": changes["overfits", "constant"].sign < 0,
+              "no-schedule-is-better": all(
+                  abs(told["overfits", kind].mean) + 2.26 * told["overfits", kind].error < 0.75
+                  for kind in study.KINDS if kind != "constant"),
+              "no-schedule-mends-under-fitting": all(
+                  changes["under-fits", kind].sign >= 0 for kind in study.KINDS)})
+
+# %% [markdown]
+# Dropout helps where networks overfit, and it hardly matters when. (A schedule that spreads the
+# same $p$ over fewer steps brings less noise. So compare schedules at the $p$ that suits each,
+# never at equal $p$.) Morerio et al. reported gains of a curriculum, and Liu et al. that early
+# dropout lowers the training loss of vision transformers that under-fit. In our small networks it
+# did not.
+#
+# ## Where?
+#
+# Must $p$ be the same in all layers? Stochastic depth (Huang et al. 2016) drops block $l$ of $L$ at
+# the rate $\frac{l}{L}\,p$: early blocks, on which all others rest, are nearly safe. Vision
+# transformers are trained so to this day ({{today}}). The last block has rate $p$ and the first
+# $p/L$, **not** 0.
+#
+# ## Exercise: `layer_rates`
+
+# %% exercise="layer_rates"
+def layer_rates(p, depth):
+    """The drop rate l / depth · p of each of the layers l = 1, …, depth, as a list."""
+    check_probability(p)
+    ### BEGIN SOLUTION
+    return [p * layer / depth for layer in range(1, depth + 1)]
+    ### END SOLUTION
+
+# %% [markdown] hint="layer_rates"
+# With 4 layers and $p = 0.8$: 0.2, 0.4, 0.6, 0.8.
+
+# %% [markdown] hint="layer_rates"
+# `range(depth)` starts at 0 and ends at depth − 1. Which range do you need?
+
+# %% [markdown] hint="layer_rates"
+# A list comprehension, or `torch.linspace` with the right first value.
+
+# %% check="layer_rates" points=1
+# Four layers and one.
+p = float(expect.rng().uniform(0.5, 0.7))
+with expect.case(f"layer_rates(p={p:.2f}, 4)"):
+    found, right = layer_rates(p, 4), p * torch.tensor([0.25, 0.5, 0.75, 1])
+    expect.equal(len(found), 4, hint="one drop rate for each layer.",
+                 suspects=[(5, "the input is no layer: start at l = 1.")])
+    expect.close(
+        torch.tensor([float(rate) for rate in found]), right, rtol=1e-6,
+        hint="layer l has rate l / depth · p.",
+        suspects=[
+            (p * torch.tensor([0, 0.25, 0.5, 0.75]), "layers are counted from 0. Count from 1."),
+            (p * torch.tensor([0, 1, 2, 3]) / 3, "the first is 0: that divides by depth - 1."),
+            (right.flip(0), "they fall with the layer. Late layers drop most."),
+            (torch.full((4,), p), "all layers have rate p."),
+            (torch.full((4,), p / 4), "p is shared out: it is the last layer's rate."),
+            (1 - right, "these are survival probabilities: 1 - rate."),
+            (1 - (1 - p) * right / p, "they fall from 1 to p: p is the last layer's drop rate, and "
+                                      "the first is nearly safe."),
+            ((1 - p) * right / p, "p is taken for the probability to survive."),
+        ],
+    )
+with expect.case("layer_rates(p, depth) for a random p and depth"):
+    p, depth = expect.rng().random(), int(expect.rng().integers(5, 30))
+    expect.close(torch.tensor([float(rate) for rate in layer_rates(p, depth)]),
+                 p / depth * torch.arange(1, depth + 1), rtol=1e-5,
+                 hint="layer l has rate l / depth · p.")
+with expect.case("layer_rates(0.3, 1)"):
+    expect.close(float(layer_rates(0.3, 1)[0]), 0.3, hint="a single layer has rate p.")
+
+# %% mistakes="layer_rates"
+{
+    "counted from 0": ("range(1, depth + 1)", "range(depth)"),
+    "divides by depth - 1": ("p * layer / depth for layer in range(1, depth + 1)",
+                             "p * layer / max(depth - 1, 1) for layer in range(depth)"),
+    "they fall with the layer": ("range(1, depth + 1)", "range(depth, 0, -1)"),
+    "survival probabilities": ("[p * layer", "[1 - p * layer"),
+    "all layers have rate p": ("p * layer / depth", "p"),
+    "the input is no layer": ("range(1, depth + 1)", "range(depth + 1)"),
+    "p is shared out": ("p * layer / depth", "p / depth"),
+    "they fall from 1 to p": ("p * layer / depth", "1 - layer / depth * (1 - p)"),
+    "taken for the probability to survive": ("p * layer", "(1 - p) * layer"),
+}
+
+# %% correct="layer_rates"
+def layer_rates(p, depth):
+    return torch.linspace(p / depth, p, depth, dtype=torch.float64).tolist()
+
+# %% [markdown]
+# Is it better to drop *late*? The networks that overfit have two hidden layers, so all pairs of
+# drop rates fit into one map. Each pair above its diagonal has a mirror image below, with the same
+# two rates the other way round. **Guess: by how many points does a network that drops more in its
+# second layer err less than its mirror image?**
+
+# %% guess=true
+my_points = 1.0  # points by which dropping late is better than dropping early
+
+# %% figure=true
+# The test error at each pair of drop rates, and each pair minus its mirror image.
+points = expect.guess(my_points)
+grid = np.array([[kept[f"map {a} {b}"]["test"] for b in study.MAP] for a in study.MAP])
+mean = grid.mean(-1)
+mirrored = {(study.MAP[i], study.MAP[j]): plot.difference(grid[i, j], grid[j, i])
+            for i in range(5) for j in range(i + 1, 5)}
+late = plot.difference(np.mean([grid[i, j] - grid[j, i] for i in range(5) for j in range(i + 1, 5)],
+                               axis=0))
+fig, (left, right) = plot.figure(2, width=9.5, height=3.4)
+drawn = left.imshow(mean, cmap="Blues", origin="lower")
+for i in range(5):
+    for j in range(5):
+        left.text(j, i, f"{mean[i, j]:.1f}", ha="center", va="center", fontsize=9,
+                  color="white" if mean[i, j] > mean.min() + 0.6 * np.ptp(mean) else plot.INK)
+rule = layer_rates(0.5, 2)
+left.plot(np.interp(rule[1], study.MAP, range(5)), np.interp(rule[0], study.MAP, range(5)), "s",
+          mfc="none", color=plot.ORANGE, markersize=24)
+left.set(xticks=range(5), yticks=range(5), xticklabels=study.MAP, yticklabels=study.MAP,
+         xlabel="drop rate of layer 2", ylabel="drop rate of layer 1")
+worst = plot.difference(grid[0, 0], grid[1:, 1:].mean((0, 1)))
+left.set_title(f"Test error, % (square: your layer_rates);\nnone − both above 0: {worst:.2f}",
+               fontsize=10)
+for row, gap in enumerate(mirrored.values()):
+    right.errorbar(gap.mean, row, xerr=2.26 * gap.error, fmt="o", color=plot.BLUE, capsize=3)
+right.axvline(0, color=plot.INK, linewidth=1)
+right.plot(-points, 4.5, "X", color=plot.GREY, markersize=9, label="your guess")
+right.set_yticks(range(10), [f"{a:g}, {b:g} − {b:g}, {a:g}" for a, b in mirrored])
+right.invert_yaxis()
+right.legend(fontsize=8, loc="upper left")
+right.locator_params(axis="x", nbins=5)
+right.set_xlabel("late − early, points (10 runs, 95 %)")
+right.set_title(f"Late − early, all pairs: {late:.2f} points", fontsize=10)
+plot.show(fig, "The test error at 25 pairs of drop rates, and ten pairs minus their mirror images. "
+               f"Over all pairs, dropping late minus dropping early: {late:.2f} points.",
+          claims={"any-dropout-is-better-than-none": worst.sign > 0,
+                  "late-is-as-early": abs(late.mean) + 2.26 * late.error < 0.5})
+
+# %% [markdown]
+# The map is flat: many pairs are as good as the best, and late is no better than early. A network
+# of a hundred blocks is another matter, since all rest on the first; here two layers cannot tell.
+# What a flat map does say is that the fourth digit of a tuned $p$ is luck.
+#
+# ## Explore: when and where
+#
+# **Try**: how large must $p$ be for the *early* schedule to bring as much noise, on average over
+# the steps, as a constant 0.2? And for the linear one? Why not five times and twice as large?
+
+# %%
+explore.schedules(scheduled_rate, layer_rates)
+
+# %% [markdown]
+# ## Beside a norm
+#
+# "Dropout and batch norm both regularise, so use both." But in training, batch norm learns the
+# variance of what it gets, noise included. In evaluation the noise is gone, and it divides by a
+# standard deviation that nothing has any more: a *variance shift* (Li et al. 2018).
+#
+# A unit has mean $c$ and variance $v$. Dropout multiplies it by $m/(1-p)$, whose mean square is
+# $1/(1-p)$, so
+#
+# $$ \text{variance in training} = \frac{v + c^2}{1-p} - c^2, \qquad
+#    \text{variance in evaluation} = v . $$
+#
+# Their ratio is $1/(1-p)$ for mean 0, and **larger** for any other: a unit that always sends 1 has
+# no variance at all, until a mask gives it some.
+#
+# ## Exercise: `variance_shift`
+
+# %% exercise="variance_shift"
+def variance_shift(p, mean=0.0, variance=1.0):
+    """Variance in training / variance in evaluation of a unit behind inverted dropout.
+
+    p : probability of dropping, below 1
+    mean, variance : of the unit before dropout, numbers or tensors of one shape; variance > 0
+    """
+    check_probability(p)
+    ### BEGIN SOLUTION
+    return ((variance + mean**2) / (1 - p) - mean**2) / variance
+    ### END SOLUTION
+
+# %% [markdown] hint="variance_shift"
+# Both variances stand above. Which goes over which?
+
+# %% [markdown] hint="variance_shift"
+# A variance is a mean square minus the square of the mean. The square of the mean is subtracted
+# once, at the end, and without $1-p$.
+
+# %% [markdown] hint="variance_shift"
+# At mean 0 and variance 1 it must come out as $1/(1-p)$.
+
+# %% check="variance_shift" points=1
+# Mean 0: the ratio is 1 / (1 - p) whatever the variance.
+p = float(expect.rng().uniform(0.15, 0.25))
+with expect.case(f"variance_shift(p={p:.3f})"):
+    q = 1 - p
+    expect.close(variance_shift(p), 1 / q, rtol=1e-6, hint="1 / (1 - p) at mean 0.", suspects=[
+        (q, "that is evaluation over training. Turn it over."),
+        (1 / p, "that is 1 / p. p drops."),
+        (p / q, "that is the noise alone. The signal's own variance adds to it."),
+        (1 / q**2, "1 / (1 - p) is squared: E[(m / (1 - p))²] is 1 / (1 - p)."),
+        (q**2, "that is (1 - p)²: the scale 1 / (1 - p) of inverted dropout is missing."),
+        (1 / q**0.5, "that is the ratio of standard deviations."),
+        (1, "the mean is kept by dropout, the variance is not."),
+    ])
+with expect.case("variance_shift(0.5, 0.0, 3.0)"):
+    expect.close(variance_shift(0.5, 0.0, 3.0), 2, hint="at mean 0 the variance cancels.",
+                 suspects=[(6, "divide by the variance in evaluation.")])
+
+# %% check="variance_shift" points=1
+# Another mean, and many units at once.
+with expect.case("variance_shift(0.5, mean=2.0, variance=0.5)"):
+    found = variance_shift(0.5, 2.0, 0.5)
+    expect.close(found, 10, hint="((v + c²) / (1 - p) - c²) / v.", suspects=[
+        (2, "the mean plays no part. It does: a constant unit becomes noisy."),
+        (18, "that is the mean square. Subtract the square of the mean."),
+        (6, "c is not squared."),
+        (5, "divide by the variance in evaluation."),
+    ])
+with expect.case("variance_shift(0.3, mean, variance) for four units"):
+    draw = expect.generator()
+    c, v = (torch.randn(4, generator=draw).double() for _ in range(2))
+    v = v**2 + 0.1
+    found = variance_shift(0.3, c.clone(), v.clone())
+    expect.close(found, ((v + c**2) / 0.7 - c**2) / v, rtol=1e-6,
+                 hint="mean and variance may be tensors.")
+
+# %% mistakes="variance_shift"
+{
+    "evaluation over training": ("((variance + mean**2) / (1 - p) - mean**2) / variance",
+                                 "variance / ((variance + mean**2) / (1 - p) - mean**2)"),
+    "that is 1 / p": ("/ (1 - p)", "/ p"),
+    "the noise alone": ("((variance + mean**2) / (1 - p) - mean**2)",
+                        "p / (1 - p) * (variance + mean**2)"),
+    "is squared": ("/ (1 - p)", "/ (1 - p) ** 2"),
+    "that is (1 - p)²": ("/ (1 - p)", "* (1 - p) ** 2"),
+    "ratio of standard deviations": ("mean**2) / variance", "mean**2) ** 0.5 / variance**0.5"),
+    "the mean is kept": (" / (1 - p)", ""),
+    "the mean plays no part": ("((variance + mean**2) / (1 - p) - mean**2) / variance",
+                               "1 / (1 - p)"),
+    "that is the mean square": (" - mean**2", ""),
+    "c is not squared": ("((variance + mean**2) / (1 - p) - mean**2)",
+                         "((variance + mean) / (1 - p) - mean)"),
+    "divide by the variance in evaluation": (" / variance", ""),
+}
+
+# %% correct="variance_shift"
+def variance_shift(p, mean=0.0, variance=1.0):
+    noise = p / (1 - p) * (variance + mean * mean)
+    return 1 + noise / variance
+
+# %% [markdown]
+# ## Exercise: `reestimate_`
+#
+# The shift can be repaired after training: send some batches through the network once more, with
+# nothing dropped, and let each batch norm learn its statistics anew. In PyTorch a batch norm learns
+# them while it is in training mode. `reset_running_stats()` makes it forget, and with
+# `momentum = None` it keeps the plain mean over all batches.
+
+# %% exercise="reestimate_"
+def reestimate_(model, batches):
+    """Estimate the statistics of each nn.BatchNorm1d in `model` anew, in place.
+
+    Each batch of `batches` goes through the model once, with nothing dropped. Each batch norm
+    normalises it by the batch's own statistics, and its running ones become their plain means
+    over the batches. Afterwards the model is in evaluation mode.
+    """
+    ### BEGIN SOLUTION
+    model.eval()
+    for m in model.modules():
+        if isinstance(m, nn.BatchNorm1d):
+            m.reset_running_stats()
+            m.momentum = None
+            m.train()
+    with torch.no_grad():
+        for X in batches:
+            model(X)
+    model.eval()
+    ### END SOLUTION
+
+# %% [markdown] hint="reestimate_"
+# Which modules must be in training mode while the batches go through, and which must not?
+
+# %% [markdown] hint="reestimate_"
+# First `model.eval()`, then `.train()` for each batch norm alone. `model.modules()` visits all of
+# them, however deep.
+
+# %% [markdown] hint="reestimate_"
+# The model's answers are not needed: `model(X)` for each batch, under `torch.no_grad()`.
+
+# %% check="reestimate_" points=2
+# The running statistics are plain means over the batches, nothing dropped, whatever was there.
+class Noted(nn.Dropout):
+    def forward(self, x):
+        self.on = getattr(self, "on", 0) + self.training
+        return super().forward(x)
+
+
+rng = expect.rng()
+first = nn.Sequential(nn.Linear(4, 3), Noted(0.5), nn.BatchNorm1d(3), nn.ReLU())
+model = nn.Sequential(first, nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))).double()
+norms = first[2], model[1][1]
+batches = [torch.tensor(rng.normal(1, 2, size=(n, 4))) for n in (6, 9, 7)]
+with torch.set_grad_enabled(False):
+    model.train()(3 + torch.tensor(rng.normal(size=(8, 4))))  # what it has learned so far
+    first[1].on = 0
+    old = [m.running_mean.clone() for m in norms]
+    z = [first[0](X) for X in batches]
+    w = [model[1][0](first[3]((a - a.mean(0)) / (a.var(0, correction=0) + 1e-5) ** 0.5)) for a in z]
+means = [torch.stack([a.mean(0) for a in each]) for each in (z, w)]
+spreads = [torch.stack([a.var(0) for a in each]).mean(0) for each in (z, w)]
+
+
+def lagged(start, each):
+    """What a momentum of 0.1 makes of it."""
+    for m in each:
+        start = 0.9 * start + 0.1 * m
+    return start
+
+
+with expect.case("running_mean and running_var after reestimate_(model, three batches)", crash=[
+    ("Expected more than 1 value", "rows go through one by one. Send whole batches through."),
+]):
+    reestimate_(model, [X.clone() for X in batches])
+    expect.equal(first[1].on, 0, hint="dropout was on while the batches went through.")
+    expect.close(norms[0].running_mean, means[0].mean(0), rtol=1e-6, atol=1e-9,
+                 hint="the mean over batches of each batch's mean.", suspects=[
+        (old[0], "nothing was learned: batch norm stayed in evaluation mode."),
+        (torch.zeros(3).double(), "it forgot, and learned nothing: batch norm stayed in "
+                                  "evaluation mode."),
+        (lagged(old[0], means[0]), "momentum 0.1 keeps much of the old statistics."),
+        (lagged(0 * old[0], means[0]), "momentum 0.1 keeps much of the zeros that it began with."),
+        ((old[0] + means[0].sum(0)) / 4, "the old statistics count as one more batch: reset them."),
+        (means[0][0], "only the first batch went through."),
+        (means[0][-1], "only the last batch counts."),
+    ])
+    expect.close(norms[0].running_var, spreads[0], rtol=1e-6,
+                 hint="the mean over batches of each batch's variance.")
+    expect.close(norms[1].running_mean, means[1].mean(0), rtol=1e-6, atol=1e-9,
+                 hint="the second batch norm meets what the first one normalised by its batch.",
+                 suspects=[(old[1], "a batch norm that lies deeper is missed: model.modules().")])
+    expect.close(norms[1].running_var, spreads[1], rtol=1e-6,
+                 hint="the second batch norm meets what the first one normalised by its batch.")
+
+# %% check="reestimate_" points=1
+# Afterwards everything is in evaluation mode, and the weights are as they were.
+model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Dropout(0.5))
+before = [w.detach().clone() for w in model.parameters()]
+with expect.case("the modes and weights after reestimate_(model, batches)"):
+    reestimate_(model, [torch.randn(5, 4, generator=expect.generator())])
+    expect.equal([m.training for m in model.modules()], 4 * [False],
+                 hint="all modules must be in evaluation mode at the end.",
+                 suspects=[([False, False, True, False], "batch norm is left in training mode.")])
+    for old_w, new_w in zip(before, model.parameters(), strict=True):
+        expect.equal(new_w.detach(), old_w, hint="a weight has changed.")
+
+# %% mistakes="reestimate_"
+{
+    "dropout was on": ("    model.eval()\n    for", "    model.train()\n    for"),
+    "nothing was learned": ("            m.reset_running_stats()\n            m.momentum = None\n"
+                            "            m.train()\n", "            m.momentum = None\n"),
+    "it forgot, and learned nothing": ("            m.train()\n", ""),
+    "much of the old": ("            m.reset_running_stats()\n            m.momentum = None\n", ""),
+    "much of the zeros": ("            m.momentum = None\n", ""),
+    "one more batch": ("            m.reset_running_stats()\n", ""),
+    "only the first batch": ("            model(X)\n", "            model(X)\n            break\n"),
+    "only the last batch": ("m.momentum = None", "m.momentum = 1.0"),
+    "lies deeper is missed": ("model.modules()", "model[0]"),
+    "left in training mode": ("            model(X)\n    model.eval()", "            model(X)"),
+    "Send whole batches": ("            model(X)\n",
+                           "            for row in X:\n                model(row[None])\n"),
+    "a weight has changed": ("    model.eval()\n    ###", "    model.eval()\n    for w in "
+                             "model.parameters():\n        w.data += 1\n    ###"),
+}
+
+# %% correct="reestimate_"
+def reestimate_(model, batches):
+    torch.optim.swa_utils.update_bn([], model)
+    norms = [m for m in model.modules() if type(m) is nn.BatchNorm1d]
+    for m in model.modules():
+        m.training = m in norms
+    for m in norms:
+        m.reset_running_stats()
+        m.momentum = None
+    for X in batches:
+        model(X.detach())
+    for m in model.modules():
+        m.training = False
+
+# %% [markdown]
+# Measure the shift, and repair it. Below, networks of six layers of 64 units learn 1000 glyphs,
+# each layer followed by batch norm: without dropout, and with dropout directly before every batch
+# norm. **Guess: in the sixth layer, how many times as large is the variance in training, at
+# $p = 0.3$?**
+
+# %% guess=true
+my_ratio = 1.4  # variance in training / in evaluation, sixth layer, p = 0.3
+
+# %% figure=true
+# The ratio of variances by layer, yours and measured; the error before and after `reestimate_`.
+ratio = expect.guess(my_ratio)
+X, y = variants.images(1000, seed=0)
+X_test, y_test = variants.images(2000, seed=2)
+
+
+def normed(p, seed, depth=6, steps=400):
+    """A network with dropout directly before each batch norm, trained."""
+    torch.manual_seed(seed)
+    layers, inputs = [], X.shape[1]
+    for _ in range(depth):
+        layers += [nn.Linear(inputs, 64), nn.Dropout(p), nn.BatchNorm1d(64), nn.ReLU()]
+        inputs = 64
+    model = nn.Sequential(*layers, nn.Linear(64, int(y.max()) + 1))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.003, fused=True)
+    falls = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.01, steps)
+    for rows in torch.cat([torch.randperm(1000) for _ in range(steps // 20)]).split(50):
+        loss = F.cross_entropy(model(X[rows]), y[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        falls.step()
+    return model.eval()
+
+
+@torch.no_grad()
+def met(model):
+    """Mean and variance, in training and in evaluation, of what each batch norm meets."""
+    seen = []
+    hooks = [part.register_forward_pre_hook(lambda m, z: seen.append((z[0].mean(0), z[0].var(0))))
+             for part in model if type(part) is nn.BatchNorm1d]
+    learned = {k: v.clone() for k, v in model.state_dict().items()}
+    model.train()(X)
+    model.load_state_dict(learned)
+    model.eval()(X)
+    for hook in hooks:
+        hook.remove()
+    return seen[: len(hooks)], seen[len(hooks) :]
+
+
+@torch.no_grad()
+def error(model):
+    return 100 * float((model(X_test).argmax(1) != y_test).float().mean())
+
+
+drops, runs = (0.0, 0.1, 0.3), 5
+ratios, yours, spoilt, mended = {}, {}, {}, {}
+for p in drops:
+    models = [normed(p, seed) for seed in range(runs)]
+    pairs = [met(model) for model in models]
+    ratios[p] = np.array([[float((a[1] / b[1].clamp_min(1e-6)).median())
+                           for a, b in zip(*both, strict=True)] for both in pairs])
+    yours[p] = np.array([[float(torch.as_tensor(variance_shift(p, b[0], b[1].clamp_min(1e-6)))
+                                .median()) for b in both[1]] for both in pairs])
+    spoilt[p] = np.array([error(model) for model in models])
+    for model in models:
+        reestimate_(model, list(X.split(50)))
+    mended[p] = np.array([error(model) for model in models])
+
+fig, (left, right) = plot.figure(2, width=9.5, height=3)
+for p, color in zip(drops, (plot.INK, plot.SKY, plot.ORANGE), strict=True):
+    left.errorbar(range(1, 7), ratios[p].mean(0), plot.standard_error(ratios[p], 0), color=color,
+                  marker="o", markersize=4, capsize=2, label=f"p = {p:g}")
+    left.plot(range(1, 7), yours[p].mean(0), ":", color=color)
+left.plot(6, ratio, "X", color=plot.GREY, markersize=9, label="your guess")
+ends = ratios[0.3].mean(0)[[0, -1]]
+left.set(xlabel="layer", ylabel="variance, training / evaluation", ylim=(0.8, None))
+left.set_title(f"p = 0.3: {ends[0]:.2f} in layer 1, {ends[1]:.2f} in layer 6\n(dotted: your "
+               "variance_shift)", fontsize=10)
+left.legend(fontsize=8, loc="lower left")
+saved = {p: plot.difference(mended[p], spoilt[p]) for p in drops}
+for row, p in enumerate(drops):
+    for runs_of, shift, color, name in ((spoilt, -0.1, plot.ORANGE, "as trained"),
+                                        (mended, 0.1, plot.BLUE, "after your reestimate_")):
+        right.errorbar(runs_of[p].mean(), row + shift, xerr=plot.standard_error(runs_of[p]),
+                       fmt="o", color=color, capsize=3, label=name if row == 0 else None)
+right.set_yticks(range(3), [f"p = {p:g}" for p in drops])
+right.invert_yaxis()
+right.set_xlabel("test error, % (5 runs ± s.e.)")
+right.set_title("New statistics change it by\n"
+                + ", ".join(f"{saved[p]:.1f}" for p in drops), fontsize=10)
+right.legend(fontsize=8)
+match = plot.difference(ratios[0.3][:, 0] / yours[0.3][:, 0], 1)
+plot.show(fig, "Left, the ratio of variances by layer, measured and by your formula. Right, the "
+               "test error as trained and with new statistics. They change it at p = 0, 0.1, 0.3 "
+               f"by {saved[0.0]:.1f}, {saved[0.1]:.1f} and {saved[0.3]:.1f} points.",
+          claims={"formula-fits-the-first-layer": abs(match.mean) < 0.1,
+                  "shift-is-handed-on": bool(
+                      ratios[0.3][:, 1:3].mean() > yours[0.3][:, 1:3].mean() + 0.1),
+                  "new-statistics-help": saved[0.3].sign < 0 and saved[0.3].mean < saved[0.0].mean})
+
+# %% [markdown]
+# In the first layer your formula holds. In the next ones the ratio is larger than the formula gives
+# for that layer alone, since a layer that meets too small a signal in evaluation hands it on. In
+# the last ones it is smaller again. New statistics repair some of the harm at $p = 0.3$, at the
+# price of a few batches. Most of the error there is not the shift's, but the noise's.
+#
+# ## Which of the two?
+#
+# Batch norm regularises as well: each image's answer depends on chance, on the others in its batch.
+# So do you need dropout beside it? The study trained three layers of 64 units on 1000 glyphs, each
+# way with a learning rate and a $p$ of its own, chosen on validation images. **Guess: which has the
+# lowest test error?**
+
+# %% guess=true
+my_choice = "batch norm"  # or "neither", "dropout", "dropout before each", "… behind the last"
+
+# %% figure=true
+# Dropout, batch norm, both, and neither: the test errors of ten networks each.
+choice = expect.guess(my_choice)
+ways = {name: kept[f"norms {name}"] for name in study.NORMS}
+plain = np.array(ways["neither"]["test"])
+fig, (ax,) = plot.figure(1, width=7.5, height=2.8)
+order = sorted(ways, key=lambda name: np.mean(ways[name]["test"]))
+for row, name in enumerate(ways):
+    runs = np.array(ways[name]["test"])
+    color = plot.PINK if name == choice else plot.BLUE
+    ax.plot(runs, np.full(10, row), ".", color=color, alpha=0.4)
+    ax.errorbar(runs.mean(), row, xerr=2.26 * plot.standard_error(runs), fmt="o", color=color,
+                capsize=3)
+short = {"before": "p", "after": "p", "rate": "learning rate"}
+named = [", ".join(f"{short.get(k, k)} {v:g}" for k, v in of["chosen"].items() if k != "norm")
+         for of in ways.values()]
+ax.set_yticks(range(len(ways)), [f"{name}\n({of})" for name, of in zip(ways, named, strict=True)],
+              fontsize=8)
+ax.invert_yaxis()
+ax.set_xlabel("test error, % (10 runs, 95 %)")
+lead = plot.difference(ways[order[1]]["test"], ways[order[0]]["test"])
+best = order[0] if lead.sign > 0 else f"{order[0]} or {order[1]}"
+gains = {name: plot.difference(of["test"], plain) for name, of in ways.items()}
+beside = plot.difference(ways["dropout behind the last"]["test"], ways["batch norm"]["test"])
+before = plot.difference(ways["dropout before each"]["test"], ways["batch norm"]["test"])
+ax.set_title(f"Lowest: {best} (you: {choice});\nbehind the last − batch norm alone: {beside:.1f}",
+             fontsize=10)
+plot.show(fig, "Test errors of networks with neither, with dropout, with batch norm, and with "
+               f"both, each tuned. Lowest: {best}. Dropout behind the last batch norm minus batch "
+               f"norm alone: {beside:.1f} points; before each: {before:.1f}.",
+          claims={"batch-norm-with-dropout-is-best": before.sign < 0
+                  and plot.difference(ways["dropout before each"]["test"],
+                                      ways["dropout"]["test"]).sign < 0,
+                  "before-each-is-no-worse": plot.difference(
+                      ways["dropout before each"]["test"],
+                      ways["dropout behind the last"]["test"]).sign <= 0})
+
+# %% [markdown]
+# Here batch norm and a *small* drop rate together are best, even directly before each batch norm,
+# where the shift is: at $p=0.05$ the noise gains more than the shift costs. Li et al. found harm in
+# large image networks, at larger rates, and drop behind the last batch norm only. Measure both
+# places, each at its own $p$.
+#
+# ## Three questions
+#
+# Put one of the strings in place of each `...`.
+
+# %% question="keeps" points=1
+# A paper's schedule $\theta(t)$ keeps a unit. It begins at 1 and ends at 0.7. What is dropped at
+# the first step?
+#
+# - [x] nothing
+# - [ ] 30 % of the units
+# - [ ] all units
+#
+# Hint: what does θ = 1 keep?
+
+# %% question="first_block" points=1
+# Twelve blocks, the linear rule, $p = 0.24$. At which rate is the first block dropped?
+#
+# - [ ] 0
+# - [x] 0.02
+# - [ ] 0.24
+#
+# Hint: blocks are counted from 1.
+
+# %% question="batch_norm" points=1
+# Dropout stands directly before batch norm. In evaluation, batch norm divides by a standard
+# deviation that is:
+#
+# - [ ] too small
+# - [x] too large
+# - [ ] right
+#
+# Hint: is variance_shift above or below 1?
+
+# %% [markdown]
+# ## In your own words
+#
+# A paper reports: "Our schedule raises $p$ from 0 to 0.5. It beats constant dropout at $p = 0.5$ by
+# one point (ten seeds, interval 0.6 to 1.4)." Say in three to six sentences what this comparison
+# shows, what else might explain it, and how you would compare the two. (In a class, your instructor
+# grades this.)
+
+# %% [markdown] answer="fair_schedule" points=2
+# ### BEGIN SOLUTION
+# *Marking guide.* One point: the difference is real for these two settings, but at equal final $p$
+# the schedule brings less noise on average; a constant, smaller $p$ might do as well, so it shows
+# nothing about *when* to drop. One point: tune $p$ for each on validation data (or match the mean
+# of $p/(1-p)$ over the steps), then compare on the test set once, over paired seeds, with an
+# interval. Naming the learning rate's schedule as a confounder (late noise meets a small learning
+# rate) may replace part of either.
+# ### END SOLUTION
+
+# %% [markdown]
+# ## What we found
+#
+# - Where networks overfit, dropout helps {{claim:dropout-helps-where-they-overfit}}, and at its
+#   best $p$ no schedule was better than a constant one. {{claim:no-schedule-is-better}} Networks
+#   that under-fit showed no clear gain. {{claim:no-schedule-mends-under-fitting}}
+# - In two layers, any pair of drop rates was better than none
+#   {{claim:any-dropout-is-better-than-none}}, and dropping late was no better than dropping early.
+#   {{claim:late-is-as-early}}
+# - Dropout before batch norm shifts variances: in the first layer as your formula says
+#   {{claim:formula-fits-the-first-layer}}, and by more in the next ones.
+#   {{claim:shift-is-handed-on}} Statistics estimated anew repair some of the harm.
+#   {{claim:new-statistics-help}} Yet batch norm with a little dropout was better than either alone
+#   {{claim:batch-norm-with-dropout-is-best}}, before each batch norm no less than behind the last.
+#   {{claim:before-each-is-no-worse}}
+#
+# **Read.** Morerio et al., *Curriculum dropout*, ICCV 2017 (arXiv:1703.06229). Huang et al., *Deep
+# networks with stochastic depth*, ECCV 2016 (arXiv:1603.09382). Liu et al., *Dropout reduces
+# underfitting*, ICML 2023 (arXiv:2303.01500). Li et al., *Understanding the disharmony between
+# dropout and batch normalization by variance shift*, CVPR 2019 (arXiv:1801.05134). Ioffe and
+# Szegedy, *Batch normalization*, ICML 2015, who drop less beside it.
+#
+# **Stretch.** Layer norm takes its statistics from one image's units, in training and in
+# evaluation. Does dropout shift it? Measure it with `met`.
+#
+# **Still open.** Does a network that was trained with noise bear damage better? That is
+# {{robustness}}.
