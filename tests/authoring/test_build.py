@@ -658,7 +658,7 @@ def test_a_build_lists_the_lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert build.build() == ["98_lesson", "README.md"]
     row = "[9.8 · A lesson](lessons/98_lesson/98_lesson.ipynb) | Is a pipe (\\|) met? | 20 |"
     assert f"\n| {row}\n" in readme.read_text()
-    assert "\n**9** On your own\n" in readme.read_text()
+    assert f"\n**9** {contents.PARTS[-1]}\n" in readme.read_text()
     assert "\n- **The whole of it**, 1 hour\n" in readme.read_text()
     assert "| old |" not in readme.read_text() and readme.read_text().endswith("\nMore.\n")
     for path in (readme, build.released("98_lesson")):
