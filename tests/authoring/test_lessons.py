@@ -59,7 +59,7 @@ def test_other_right_answer_is_accepted(lesson: Lesson, cell: Cell):
         assert rehearsal.verdict(check, names) is None
 
 
-SEEDS = {"quick": 3, "default": 30, "all": 300}
+SEEDS = {"quick": 3, "default": 10, "all": 300}
 
 
 @each("check")
