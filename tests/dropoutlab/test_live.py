@@ -116,7 +116,7 @@ def test_a_table_arrives(monkeypatch: pytest.MonkeyPatch):
         "bytes": rng.integers(0, 256, (4, 3)).astype(np.uint8),
         "whole": rng.integers(-(2**31), 2**31, (2, 2, 5)),
         "real": rng.normal(size=(3, 4)),
-        "short": rng.integers(-(2**15), 2**15, 6).astype(np.int16),
+        "short": rng.integers(-(2**15), 2**15, (6, 1)).astype(np.int16),
     }
     monkeypatch.setattr(live, "module", lambda _: (live.HERE / "kit.js").read_text() + STUB)
     script = Script(Explorer("none", lambda: arrays, n=grid("n", 1, 0, 2, 1)))

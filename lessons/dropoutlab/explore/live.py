@@ -112,8 +112,8 @@ def packed(values: ArrayLike) -> np.ndarray:
 def module(script: str) -> str:
     """One ES module of `kit.js` and an explorer's own script, which imports from it."""
     own = (HERE / f"{script}.js").read_text(encoding="utf-8")
-    imports, _, rest = own.partition('from "./kit.js";\n')
-    if not rest:
+    _, found, rest = own.partition('from "./kit.js";\n')
+    if not found:
         raise ValueError(f'{script}.js must begin with: import {{ … }} from "./kit.js";')
     return (HERE / "kit.js").read_text(encoding="utf-8") + rest
 
