@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Protocol
 
 from py_mini_racer import MiniRacer
 
@@ -12,10 +12,20 @@ from dropoutlab.explore import live
 TIMEOUT = 20_000  # milliseconds
 
 
+class View(Protocol):
+    """An explorer, or what was kept of one."""
+
+    script: str
+    controls: list[dict]
+    at: dict[str, int]
+    arrays: list[dict]
+    table: bytes
+
+
 class Script:
     """The script of one explorer, over its table."""
 
-    def __init__(self, explorer: live.Explorer):
+    def __init__(self, explorer: View):
         self.explorer = explorer
         self._context = MiniRacer()
         source = live.module(explorer.script).replace("export default ", "const chosen = ")
@@ -28,7 +38,7 @@ class Script:
 
     def evaluate(self, expression: str) -> Any:
         """The value of an expression that sees `table`, `controls` and `chosen.spec`."""
-        return json.loads(self._context.eval(f"JSON.stringify({expression})", timeout=TIMEOUT))
+        return json.loads(str(self._context.eval(f"JSON.stringify({expression})", timeout=TIMEOUT)))
 
     def drawn(self, **at: int) -> tuple[list[str], str]:
         """The panels' SVG and the sentence, with some controls moved to these places."""

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 from nbformat import NotebookNode
@@ -25,6 +26,7 @@ from grader.authoring import claims
 from grader.authoring.build import source_notebook, worth
 from grader.authoring.contents import by_part
 from grader.authoring.lesson import HIDE, Lesson
+from grader.authoring.script import Script
 from grader.paths import ROOT
 
 GUIDE = {
@@ -56,6 +58,12 @@ To work on this lesson and have your answers checked, start `python3 grader lab`
 """
 FENCED = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])+)\]\(([^()\s#]+)(#\S+)?\)")
+STATES = "application/vnd.jupyter.widget-state+json"
+EXPLORER = """<div id="{name}" data-explorer="{name}">
+<script type="application/json">{state}</script>
+<noscript><figure class="dropoutlab-explorer"><div class="panels">{panels}</div>
+<figcaption>{says}</figcaption></figure></noscript>
+</div>"""
 MOVE = "In JupyterLab this picture answers to sliders and calls *your* functions."
 
 
@@ -143,6 +151,7 @@ def page(
     """
     notebook = cleared(lesson)
     outputs = {cell.id: cell.get("outputs", []) for cell in finished.cells}
+    widgets = finished.metadata.get("widgets", {}).get(STATES, {}).get("state", {})
     hidden = {cell.id for cell in finished.cells if HIDE in cell.source}
     cells = []
     for cell in notebook.cells:
@@ -155,7 +164,10 @@ def page(
         elif cell.cell_type == "code" and not role.get("solution"):
             drawn = enumerate(outputs[cell.id], 1)
             place = f"{lesson.name}/{cell.id}"
-            cell.outputs = [_output(output, f"{place}-{i}.png", folder) for i, output in drawn]
+            cell.outputs = [
+                _explorer(output, widgets) or _output(output, f"{place}-{i}.png", folder)
+                for i, output in drawn
+            ]
             if folded:
                 _fold(cell)
         cells.append(cell)
@@ -209,6 +221,24 @@ def _points(lesson: Lesson) -> str:
     rows = [f"| `{name}` | {sum(worth(lesson, name))} |" for name in names]
     head = [f"**{lesson.points} points**", "", "| exercise | points |", "| --- | ---: |"]
     return "\n".join([*head, *rows])
+
+
+def _explorer(output: NotebookNode, widgets: dict[str, NotebookNode]) -> NotebookNode | None:
+    """An explorer that the browser draws, with its table; and a still of it, for no scripts."""
+    shown = output.get("data", {}).get("application/vnd.jupyter.widget-view+json", {})
+    kept = widgets.get(shown.get("model_id"), {})
+    view = {
+        name: kept.get("state", {}).get(name) for name in ("script", "controls", "at", "arrays")
+    }
+    if not view["script"]:
+        return None
+    table = next(b["data"] for b in kept["buffers"] if b["path"] == ["table"])
+    still = Script(SimpleNamespace(**view, table=base64.b64decode(table)))
+    panels, says = still.drawn()
+    state = json.dumps(view | {"table": table, "trouble": ""}).replace("</", "<\\/")
+    return new_output("display_data", {"text/html": EXPLORER.format(
+        name=view["script"], state=state, panels="".join(panels), says=html.escape(says)
+    )})  # fmt: skip
 
 
 def _output(output: NotebookNode, picture: str, folder: Path) -> NotebookNode:

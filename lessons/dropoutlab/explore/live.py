@@ -6,11 +6,9 @@ draws with `kit.js`, needs no kernel, and is tested without a browser.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import anywidget
 import numpy as np
@@ -97,6 +95,10 @@ class Explorer(anywidget.AnyWidget):
             arrays=listed, table=data, trouble=trouble, script=script, _esm=module(script),
         )  # fmt: skip
 
+    def __repr__(self) -> str:
+        """What stands in a notebook where no widget can be shown."""
+        return f"The explorer {self.script}. Run this cell to move its controls."
+
 
 def packed(values: ArrayLike) -> np.ndarray:
     """The values in a dtype that travels, in C order; what is not finite is refused."""
@@ -116,10 +118,3 @@ def module(script: str) -> str:
     if not found:
         raise ValueError(f'{script}.js must begin with: import {{ … }} from "./kit.js";')
     return (HERE / "kit.js").read_text(encoding="utf-8") + rest
-
-
-def view(explorer: Explorer) -> dict[str, Any]:
-    """What a page needs in place of a kernel, as JSON can hold it, the bytes apart."""
-    return json.loads(json.dumps({
-        name: getattr(explorer, name) for name in ("controls", "at", "arrays", "trouble", "script")
-    }))  # fmt: skip

@@ -15,8 +15,9 @@ def scaling(inverted_dropout: Callable[..., np.ndarray]) -> Explorer:
     """Explore the mean of a signal under right and wrong scalings; p, depth, another draw."""
     p = grid("drop probability p", 0.3, 0.05, 0.9, 0.05)
 
-    def table() -> dict[str, list]:
-        own, means = [], []
+    def table() -> dict[str, np.ndarray]:
+        own: list[np.ndarray] = []
+        means: list[list[float]] = []
         for rate in p.values:
             for draw in range(DRAWS):
                 rng = np.random.default_rng(draw)
