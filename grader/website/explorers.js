@@ -4,12 +4,16 @@ import { places } from "./explore/kit.js";
 
 for (const host of document.querySelectorAll("[data-explorer]")) {
   const state = JSON.parse(host.querySelector("script").textContent);
-  state.table = Uint8Array.from(atob(state.table), (c) => c.charCodeAt(0));
+  for (const [name, text] of Object.entries(state.bytes))
+    state[name] = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const { default: explorer } = await import(`./explore/${state.script}.js`);
-  const heard = new Set();
+  const changed = new Set(), tell = (names) => {
+    for (const [event, hear] of heard) if (names.some((name) => event === `change:${name}`)) hear();
+  };
+  let heard = [];
   const mark = `#${state.script}:`;
   const asked = () => {
-    if (!location.hash.startsWith(mark)) return null;
+    if (!state.controls || !location.hash.startsWith(mark)) return null;
     const pairs = decodeURIComponent(location.hash.slice(mark.length)).split(",").map((s) => s.split("="));
     const known = pairs.filter(([name]) => state.controls.some((control) => control.name === name));
     return places(state.controls, Object.fromEntries(known.map(([name, v]) => [name, isNaN(v) ? v : Number(v)])));
@@ -18,17 +22,25 @@ for (const host of document.querySelectorAll("[data-explorer]")) {
     .map(({ name, values }) => `${name}=${values[state.at[name]]}`).join(",");
   const model = {
     get: (name) => state[name],
-    set: (name, value) => { state[name] = value; },
-    on: (_, hear) => heard.add(hear),
-    off: (_, hear) => heard.delete(hear),
-    save_changes: () => history.replaceState(null, "", written()),
+    set(name, value) {
+      state[name] = value;
+      changed.add(name);
+    },
+    on: (events, hear) => { for (const event of events.split(" ")) heard.push([event, hear]); },
+    off: (_, hear) => { heard = heard.filter(([, one]) => one !== hear); },
+    save_changes() {
+      const names = [...changed];
+      changed.clear();
+      tell(names);
+      if (state.controls) history.replaceState(null, "", written());
+    },
   };
-  Object.assign(state.at, asked());
+  state.at = { ...state.at, ...asked() };
   addEventListener("hashchange", () => {
     const there = asked();
     if (!there) return;
     state.at = { ...state.at, ...there };
-    for (const hear of heard) hear();
+    tell(["at"]);
     host.scrollIntoView({ block: "nearest" });
   });
   host.replaceChildren();

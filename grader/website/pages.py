@@ -12,8 +12,10 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -58,10 +60,11 @@ To work on this lesson and have your answers checked, start `python3 grader lab`
 """
 FENCED = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])+)\]\(([^()\s#]+)(#\S+)?\)")
+WIDGET = "application/vnd.jupyter.widget-view+json"
 STATES = "application/vnd.jupyter.widget-state+json"
 EXPLORER = """<div id="{name}" data-explorer="{name}">
 <script type="application/json">{state}</script>
-<noscript><figure class="dropoutlab-explorer"><div class="panels">{panels}</div>
+<noscript><figure class="dropoutlab-explorer"><div class="panels">{still}</div>
 <figcaption>{says}</figcaption></figure></noscript>
 </div>"""
 MOVE = "In JupyterLab this picture answers to sliders and calls *your* functions."
@@ -223,21 +226,30 @@ def _points(lesson: Lesson) -> str:
     return "\n".join([*head, *rows])
 
 
-def _explorer(output: NotebookNode, widgets: dict[str, NotebookNode]) -> NotebookNode | None:
-    """An explorer that the browser draws, with its table; and a still of it, for no scripts."""
-    shown = output.get("data", {}).get("application/vnd.jupyter.widget-view+json", {})
-    kept = widgets.get(shown.get("model_id"), {})
-    view = {
-        name: kept.get("state", {}).get(name) for name in ("script", "controls", "at", "arrays")
-    }
-    if not view["script"]:
+def _explorer(output: NotebookNode, widgets: Mapping[str, Any]) -> NotebookNode | None:
+    """An explorer that the browser draws, with its state; and a still of it, for no scripts."""
+    data = output.get("data", {})
+    shown = widgets.get(
+        data.get("application/vnd.jupyter.widget-view+json", {}).get("model_id"), {}
+    )
+    inner = [c.removeprefix("IPY_MODEL_") for c in shown.get("state", {}).get("children", [])]
+    kept = next((w for w in (shown, *map(widgets.get, inner)) if w and w.state.get("script")), None)
+    if kept is None:
         return None
-    table = next(b["data"] for b in kept["buffers"] if b["path"] == ["table"])
-    still = Script(SimpleNamespace(**view, table=base64.b64decode(table)))
-    panels, says = still.drawn()
-    state = json.dumps(view | {"table": table, "trouble": ""}).replace("</", "<\\/")
+    state = {k: v for k, v in kept.state.items() if k[0] != "_" and k not in ("layout", "tooltip")}
+    data_of = {buffer["path"][0]: buffer["data"] for buffer in kept.buffers}
+    if "image/png" in data:
+        says = output.metadata["image/png"]["alt"]
+        picture = data["image/png"].replace("\n", "")
+        still = f'<img src="data:image/png;base64,{picture}" alt="{html.escape(says)}">'
+    else:
+        view = SimpleNamespace(**state, table=base64.b64decode(data_of["table"]))
+        panels, says = Script(view).drawn()
+        still = "".join(panels)
+    state |= {"bytes": data_of}
     return new_output("display_data", {"text/html": EXPLORER.format(
-        name=view["script"], state=state, panels="".join(panels), says=html.escape(says)
+        name=state["script"], state=json.dumps(state).replace("</", "<\\/"), still=still,
+        says=html.escape(says),
     )})  # fmt: skip
 
 
@@ -255,7 +267,7 @@ def _output(output: NotebookNode, picture: str, folder: Path) -> NotebookNode:
     alt = json.dumps(about["alt"], ensure_ascii=False)
     options = f":alt: {alt}\n:width: {about['width']}px\n:class: dark-light"
     drawing = f":::{{image}} {picture}\n{options}\n:::"
-    if "application/vnd.jupyter.widget-view+json" in output.data:
+    if WIDGET in output.data:
         says = f"{escaped(about['alt'])}\n\n{MOVE}"
         drawing = f":::{{figure}} {picture}\n{options}\n\n{says}\n:::"
     return new_output("display_data", {"text/markdown": drawing})
