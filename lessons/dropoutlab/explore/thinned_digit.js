@@ -13,7 +13,7 @@ function draw(table, { p, digit }, at) {
       (panel) => panel.cells(1, 28, 8, n, CELL, (i) => (mask[i] ? BLUE : PALE))],
     ["What is passed on", (panel) => panel.image(1, 28, 8, ink.map((v, i) => v * mask[i]), CELL)],
   ].map(([title, fill]) => {
-    const panel = new Panel(142, 220, title);
+    const panel = new Panel(142, 164, title);
     fill(panel);
     return panel;
   });
