@@ -10,7 +10,7 @@ for (const host of document.querySelectorAll("[data-explorer]")) {
   const changed = new Set(), tell = (names) => {
     for (const [event, hear] of heard) if (names.some((name) => event === `change:${name}`)) hear();
   };
-  let heard = [];
+  let heard = [], later;
   const mark = `#${state.script}:`;
   const asked = () => {
     if (!state.controls || !location.hash.startsWith(mark)) return null;
@@ -32,7 +32,8 @@ for (const host of document.querySelectorAll("[data-explorer]")) {
       const names = [...changed];
       changed.clear();
       tell(names);
-      if (state.controls) history.replaceState(null, "", written());
+      clearTimeout(later);  // browsers refuse an address that changes all the time
+      if (state.controls) later = setTimeout(() => history.replaceState(null, "", written()), 200);
     },
   };
   state.at = { ...state.at, ...asked() };

@@ -237,20 +237,21 @@ def _explorer(output: NotebookNode, widgets: Mapping[str, Any]) -> NotebookNode 
     if kept is None:
         return None
     state = {k: v for k, v in kept.state.items() if k[0] != "_" and k not in ("layout", "tooltip")}
-    data_of = {buffer["path"][0]: buffer["data"] for buffer in kept.buffers}
+    state["bytes"] = {buffer["path"][0]: buffer["data"] for buffer in kept.buffers}
     if "image/png" in data:
         says = output.metadata["image/png"]["alt"]
         picture = data["image/png"].replace("\n", "")
         still = f'<img src="data:image/png;base64,{picture}" alt="{html.escape(says)}">'
-    else:
-        view = SimpleNamespace(**state, table=base64.b64decode(data_of["table"]))
-        panels, says = Script(view).drawn()
-        still = "".join(panels)
-    state |= {"bytes": data_of}
-    return new_output("display_data", {"text/html": EXPLORER.format(
-        name=state["script"], state=json.dumps(state).replace("</", "<\\/"), still=still,
-        says=html.escape(says),
-    )})  # fmt: skip
+        return new_output("display_data", {"text/html": hosted(state, still, says)})
+    view = SimpleNamespace(**state, table=base64.b64decode(state["bytes"]["table"]))
+    panels, says = Script(view).drawn()
+    return new_output("display_data", {"text/html": hosted(state, "".join(panels), says)})
+
+
+def hosted(state: dict[str, Any], still: str = "", says: str = "") -> str:
+    """The place of an explorer on a page: its state, which `explorers.js` reads, and a still."""
+    text = json.dumps(state).replace("</", "<\\/")
+    return EXPLORER.format(name=state["script"], state=text, still=still, says=html.escape(says))
 
 
 def _output(output: NotebookNode, picture: str, folder: Path) -> NotebookNode:
