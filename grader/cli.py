@@ -446,6 +446,16 @@ def _bench(args: argparse.Namespace) -> int:
 
         print(*lines.table(ROOT), sep="\n")
         return 0
+    if args.what == "explorers":
+        from grader import environment
+        from grader.authoring.reading import read_all
+
+        environment.add("tests", "website")
+        from grader.bench import explorers
+
+        for row in explorers.table(read_all(SOLUTIONS)):
+            print(row, flush=True)
+        return 0
     from grader.bench import autograde as bench
     from grader.grading.choice import one
 

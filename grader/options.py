@@ -156,8 +156,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     template.add_argument("folder", metavar="FOLDER", help="a new one")
     template.add_argument("lessons", nargs="*", metavar="LESSON", help="default: all")
 
-    bench = commands.add_parser("bench", help="measure the grader, kernels on a GPU, or lessons")
-    bench.add_argument("what", choices=["autograde", "watch", "memory", "gpu", "lines"])
+    bench = commands.add_parser(
+        "bench", help="measure the grader, kernels on a GPU, lessons or explorers"
+    )
+    bench.add_argument(
+        "what", choices=["autograde", "watch", "memory", "gpu", "lines", "explorers"]
+    )
     bench.add_argument("--lesson", default="13")
     bench.add_argument("--submissions", type=positive, default=200, metavar="N")
     bench.add_argument(

@@ -28,6 +28,7 @@ from unittest import mock
 import numpy as np
 
 from dropoutlab import expect
+from dropoutlab.explore import live
 from grader.authoring import stock
 from grader.authoring.lesson import REGION, Cell, Lesson, is_question
 from grader.authoring.rules import EXPLORER
@@ -288,6 +289,10 @@ def explored(lesson: Lesson) -> Iterator[Finding]:
             explorer = eval(cell.source, names)
         except Exception as error:
             yield Finding(cell.line, f"the explorer stops with {type(error).__name__}: {error}")
+            return
+        if isinstance(explorer, live.Explorer):
+            if explorer.trouble:
+                yield Finding(cell.line, f"the explorer: {explorer.trouble}")
             return
         for name, control in explorer.controls.items():
             start = control.value

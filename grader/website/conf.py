@@ -6,6 +6,8 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.util.fileutil import copy_asset
 
+from dropoutlab.explore import live
+
 HERE = Path(__file__).resolve().parent
 OFFLINE = "sphinx-mathjax-offline"
 MATHJAX = Path(str(distribution(OFFLINE).locate_file(OFFLINE)), "static", "mathjax")
@@ -28,9 +30,9 @@ html_theme = "pydata_sphinx_theme"
 html_title = project
 html_favicon = "icon.svg"
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
-html_static_path = ["style.css", "scroll.js"]
-html_css_files = ["style.css"]
-html_js_files = ["scroll.js"]
+html_static_path = ["style.css", "scroll.js", "explorers.js"]
+html_css_files = ["style.css", "explore/kit.css", "explore/coadaptation.css"]
+html_js_files = ["scroll.js", ("explorers.js", {"type": "module"})]
 html_use_index = False
 html_copy_source = False
 html_show_sourcelink = False
@@ -54,8 +56,17 @@ html_theme_options = {
 
 
 def setup(app: Sphinx) -> None:
-    """Put on the site of MathJax what pages load: one script and its fonts."""
+    """Put on the site what pages load: explorers' scripts; of MathJax one script and its fonts."""
+    app.connect("build-finished", _add_explorers)
     app.connect("build-finished", _add_mathjax)
+
+
+def _add_explorers(app: Sphinx, error: Exception | None) -> None:
+    if error is None and app.builder.format == "html":
+        place = Path(app.outdir, "_static", "explore")
+        place.mkdir(exist_ok=True)
+        for file in (*live.HERE.glob("*.js"), *live.HERE.glob("*.css")):
+            copy_asset(file, place)
 
 
 def _add_mathjax(app: Sphinx, error: Exception | None) -> None:

@@ -12,7 +12,10 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -25,6 +28,7 @@ from grader.authoring import claims
 from grader.authoring.build import source_notebook, worth
 from grader.authoring.contents import by_part
 from grader.authoring.lesson import HIDE, Lesson
+from grader.authoring.script import Script
 from grader.paths import ROOT
 
 GUIDE = {
@@ -56,6 +60,13 @@ To work on this lesson and have your answers checked, start `python3 grader lab`
 """
 FENCED = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])+)\]\(([^()\s#]+)(#\S+)?\)")
+WIDGET = "application/vnd.jupyter.widget-view+json"
+STATES = "application/vnd.jupyter.widget-state+json"
+EXPLORER = """<div id="{name}" data-explorer="{name}">
+<script type="application/json">{state}</script>
+<noscript><figure class="dropoutlab-explorer"><div class="panels">{still}</div>
+<figcaption>{says}</figcaption></figure></noscript>
+</div>"""
 MOVE = "In JupyterLab this picture answers to sliders and calls *your* functions."
 
 
@@ -143,6 +154,7 @@ def page(
     """
     notebook = cleared(lesson)
     outputs = {cell.id: cell.get("outputs", []) for cell in finished.cells}
+    widgets = finished.metadata.get("widgets", {}).get(STATES, {}).get("state", {})
     hidden = {cell.id for cell in finished.cells if HIDE in cell.source}
     cells = []
     for cell in notebook.cells:
@@ -155,7 +167,10 @@ def page(
         elif cell.cell_type == "code" and not role.get("solution"):
             drawn = enumerate(outputs[cell.id], 1)
             place = f"{lesson.name}/{cell.id}"
-            cell.outputs = [_output(output, f"{place}-{i}.png", folder) for i, output in drawn]
+            cell.outputs = [
+                _explorer(output, widgets) or _output(output, f"{place}-{i}.png", folder)
+                for i, output in drawn
+            ]
             if folded:
                 _fold(cell)
         cells.append(cell)
@@ -211,6 +226,34 @@ def _points(lesson: Lesson) -> str:
     return "\n".join([*head, *rows])
 
 
+def _explorer(output: NotebookNode, widgets: Mapping[str, Any]) -> NotebookNode | None:
+    """An explorer that the browser draws, with its state; and a still of it, for no scripts."""
+    data = output.get("data", {})
+    shown = widgets.get(
+        data.get("application/vnd.jupyter.widget-view+json", {}).get("model_id"), {}
+    )
+    inner = [c.removeprefix("IPY_MODEL_") for c in shown.get("state", {}).get("children", [])]
+    kept = next((w for w in (shown, *map(widgets.get, inner)) if w and w.state.get("script")), None)
+    if kept is None:
+        return None
+    state = {k: v for k, v in kept.state.items() if k[0] != "_" and k not in ("layout", "tooltip")}
+    state["bytes"] = {buffer["path"][0]: buffer["data"] for buffer in kept.buffers}
+    if "image/png" in data:
+        says = output.metadata["image/png"]["alt"]
+        picture = data["image/png"].replace("\n", "")
+        still = f'<img src="data:image/png;base64,{picture}" alt="{html.escape(says)}">'
+        return new_output("display_data", {"text/html": hosted(state, still, says)})
+    view = SimpleNamespace(**state, table=base64.b64decode(state["bytes"]["table"]))
+    panels, says = Script(view).drawn()
+    return new_output("display_data", {"text/html": hosted(state, "".join(panels), says)})
+
+
+def hosted(state: dict[str, Any], still: str = "", says: str = "") -> str:
+    """The place of an explorer on a page: its state, which `explorers.js` reads, and a still."""
+    text = json.dumps(state).replace("</", "<\\/")
+    return EXPLORER.format(name=state["script"], state=text, still=still, says=html.escape(says))
+
+
 def _output(output: NotebookNode, picture: str, folder: Path) -> NotebookNode:
     """What a demonstration printed, or its figure as MyST with the alternative text.
 
@@ -225,7 +268,7 @@ def _output(output: NotebookNode, picture: str, folder: Path) -> NotebookNode:
     alt = json.dumps(about["alt"], ensure_ascii=False)
     options = f":alt: {alt}\n:width: {about['width']}px\n:class: dark-light"
     drawing = f":::{{image}} {picture}\n{options}\n:::"
-    if "application/vnd.jupyter.widget-view+json" in output.data:
+    if WIDGET in output.data:
         says = f"{escaped(about['alt'])}\n\n{MOVE}"
         drawing = f":::{{figure}} {picture}\n{options}\n\n{says}\n:::"
     return new_output("display_data", {"text/markdown": drawing})

@@ -122,6 +122,7 @@ class Networks(anywidget.AnyWidget):
     click or a key sets it.
     """
 
+    script = traitlets.Unicode("coadaptation").tag(sync=True)
     packed = traitlets.Bytes().tag(sync=True)  # float32, see _Side.packed; then the examples
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     removed = traitlets.List(traitlets.List(traitlets.Int())).tag(sync=True)

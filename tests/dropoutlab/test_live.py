@@ -1,0 +1,158 @@
+"""Explorers that the browser draws: their scripts run here in an engine, without a browser."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import json
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import rehearsal
+from curriculum import LESSONS
+from dropoutlab.explore import live
+from dropoutlab.explore.live import Explorer, again, choice, grid
+from grader.authoring.lesson import Lesson
+from grader.authoring.script import Script
+
+
+def _script(lesson: Lesson) -> str:
+    return re.match(r"explore\.(\w+)", rehearsal.shown(lesson).source)[1]
+
+
+LIVE = [x for x in LESSONS if (live.HERE / f"{_script(x)}.js").exists()]
+LIVE = [x for x in LIVE if _script(x) != "coadaptation"]  # which has a widget of its own
+each_live = [
+    pytest.param(lesson, id=lesson.name, marks=pytest.mark.xdist_group(f"live {lesson.name}"))
+    for lesson in LIVE
+]
+AMISS = re.compile(r"NaN|undefined|Infinity|\[object|null")
+
+
+def made(lesson: Lesson) -> Explorer:
+    return eval(rehearsal.shown(lesson).source, rehearsal.ready(lesson))
+
+
+@pytest.fixture(scope="module", params=each_live)
+def script(request: pytest.FixtureRequest) -> Script:
+    """A lesson's explorer, with the table of the reference answers."""
+    explorer = made(request.param)
+    assert not explorer.trouble
+    return Script(explorer)
+
+
+def test_every_place_can_be_drawn(script: Script):
+    """Is each control, at either end and in the middle, seen in a drawing without a gap?"""
+    start = script.drawn()
+    assert start == script.drawn(), "the same places give the same drawing"
+    for control in script.explorer.controls:
+        if control["kind"] == "hidden":
+            continue
+        last = len(control["values"]) - 1
+        there = {place: script.drawn(**{control["name"]: place}) for place in {0, last // 2, last}}
+        assert len({json.dumps(seen) for seen in there.values()}) == len(there), control["name"]
+    ends = [sorted({0, len(c["values"]) - 1}) for c in script.explorer.controls]
+    names = [c["name"] for c in script.explorer.controls]
+    for corner in itertools.islice(itertools.product(*ends), 64):
+        panels, says = script.drawn(**dict(zip(names, corner, strict=True)))
+        assert says.endswith((".", "?")) and not AMISS.search(says), says
+        for panel in panels:
+            ElementTree.fromstring(panel)
+            assert not AMISS.search(panel), AMISS.search(panel)
+
+
+def test_no_control_begins_at_an_end(script: Script):
+    """Is there somewhere to go in both directions?"""
+    for control in script.explorer.controls:
+        if control["kind"] == "slider" and len(control["values"]) > 2:
+            assert 0 < script.explorer.at[control["name"]] < len(control["values"]) - 1
+
+
+def test_views_to_try_differ(script: Script):
+    """Does each proposal lead to another drawing than the one at the start, or the one before?"""
+    seen = [json.dumps(script.drawn(**places)) for _, places in script.tries()]
+    assert len(set(seen)) == len(seen) >= 2
+    assert script.evaluate("chosen.spec.question").endswith("?")
+
+
+def test_a_drawing_is_small(script: Script):
+    """Is a table small enough to be sent, and a drawing to be painted in a frame?"""
+    assert len(script.explorer.table) < 1_500_000
+    assert sum(len(panel) for panel in script.drawn()[0]) < 200_000
+
+
+def test_panels_fit_a_phone(script: Script):
+    """Is no panel so wide that its words are too small where 390 pixels are all there is?"""
+    for panel in script.drawn()[0]:
+        assert float(ElementTree.fromstring(panel).get("width")) <= 480
+
+
+@pytest.mark.parametrize("lesson", each_live)
+def test_an_unwritten_function_says_so(lesson: Lesson):
+    """Does an explorer of stubs say what to do, and one of a crashing function what happened?"""
+    names = rehearsal.ready(lesson)
+
+    def stub(*args: object, **more: object) -> None:
+        raise NotImplementedError("not written yet")
+
+    def crash(*args: object, **more: object) -> None:
+        raise ZeroDivisionError("a crash")
+
+    line = rehearsal.shown(lesson).source
+    handed = {node.id for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Name)}
+    for function, words in ((stub, "Not written yet"), (crash, "ZeroDivisionError: a crash")):
+        for name in handed & set(lesson.exercises):  # each alone, the others right
+            assert words in eval(line, names | {name: function}).trouble
+
+
+def test_a_table_arrives(monkeypatch: pytest.MonkeyPatch):
+    """Does the script read, at every place, the numbers that Python has packed?"""
+    rng = np.random.default_rng()
+    arrays = {
+        "bits": rng.random((3, 5, 7)) < 0.5,
+        "bytes": rng.integers(0, 256, (4, 3)).astype(np.uint8),
+        "whole": rng.integers(-(2**31), 2**31, (2, 2, 5)),
+        "real": rng.normal(size=(3, 4)),
+        "short": rng.integers(-(2**15), 2**15, (6, 1)).astype(np.int16),
+    }
+    monkeypatch.setattr(live, "module", lambda _: (live.HERE / "kit.js").read_text() + STUB)
+    script = Script(Explorer("none", lambda: arrays, n=grid("n", 1, 0, 2, 1)))
+    for name, array in arrays.items():
+        for place in np.ndindex(array.shape):
+            if rng.random() < 0.3:
+                at = ", ".join(map(str, place))
+                assert script.evaluate(f"table.{name}.at({at})") == live.packed(array)[place]
+        part = script.evaluate(f"Array.from(table.{name}.at(1))")
+        assert np.array_equal(part, np.ravel(live.packed(array)[1]))
+
+
+STUB = """
+export default explorer({
+  draw: (table, value) => ({ panels: [new Panel(9, 9, `${JSON.stringify(value)}`)], says: "So." }),
+});
+"""
+
+
+def test_controls_travel(monkeypatch: pytest.MonkeyPatch):
+    """Do a grid, a choice and a button hand their values to the script, in these words?"""
+    monkeypatch.setattr(live, "module", lambda _: (live.HERE / "kit.js").read_text() + STUB)
+    controls = {
+        "p": grid("p", 0.25, 0.05, 0.95, 0.05),
+        "kind": choice("kind", "b", ["a", "b"]),
+        "draw": again("Another draw", 3),
+    }
+    script = Script(Explorer("none", dict, **controls))
+    assert script.evaluate("controls[0].words[4]") == "0.25"
+    values = script.drawn(draw=2)[0][0]
+    assert "{&quot;p&quot;:0.25,&quot;kind&quot;:&quot;b&quot;,&quot;draw&quot;:2}" in values
+    places = script.evaluate('places(controls, {p: 0.33, kind: "a"})')
+    assert places == {"p": 6, "kind": 0}
+
+
+def test_what_is_not_finite_is_told():
+    """Is a table with NaN refused in words, as the browser could draw nothing of it?"""
+    explorer = Explorer("scaling", lambda: {"a": [1.0, np.nan]}, n=grid("n", 1, 0, 2, 1))
+    assert "NaN" in explorer.trouble
