@@ -901,7 +901,7 @@ explore.guidance(drop_condition, guided)
 # guidance do?*, arXiv:2409.13074. Kynkäänniemi et al., *Applying guidance in a limited interval*,
 # NeurIPS 2024.
 #
-# **Stretch.** Set `w` to 1 for the first and the last third of the steps in `today.sampled`, as
+# **Stretch.** Set `w` to 1 for the first and the last third of the steps in `today.path`, as
 # Kynkäänniemi et al. do. Is the middle of a class nearer to the data's, and is as much at home?
 #
 # **Still open.** Where does the mask live, and what does it cost? {{stateless_masks}}.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 
@@ -448,29 +448,30 @@ class Denoisers:
             return self.guess(x, torch.full(labels.shape, angle), labels)
 
 
-def sampled(
-    noise: Noise,
-    guided: Guided,
-    w: float,
-    labels: Tensor,
-    start: Tensor,
-    *,
-    steps: int = 30,
-    taken: int | None = None,
-) -> Tensor:
-    """From pure noise `start` (…, n, 2) to points of the classes `labels` (n,), under guidance w.
+def path(
+    noise: Noise, guided: Guided, w: float, labels: Tensor, start: Tensor, *, steps: int = 30
+) -> Iterator[Tensor]:
+    """Pure noise `start` (…, n, 2), then the points after each step, under guidance w.
 
-    Each step asks twice for the noise, with the label and without, and follows what
-    guided(cond, uncond, w) makes of the two (DDIM, Song et al. 2021). taken : stop after so many.
+    Each step asks twice for the noise, with the label of `labels` (n,) and without, and follows
+    what guided(cond, uncond, w) makes of the two (DDIM, Song et al. 2021).
     """
     x, nobody = start, torch.full_like(labels, NULL)
-    angles = np.linspace(HIGHEST, 0, steps + 1)
-    for now, then in list(pairwise(angles))[:taken]:
+    yield x
+    for now, then in pairwise(np.linspace(HIGHEST, 0, steps + 1)):
         cond, uncond = noise(x, float(now), labels), noise(x, float(now), nobody)
         found = guided(cond, uncond, w)
         point = (x - math.sin(now) * found) / math.cos(now)
         x = math.cos(then) * point + math.sin(then) * found
-    return x
+        yield x
+
+
+def sampled(
+    noise: Noise, guided: Guided, w: float, labels: Tensor, start: Tensor, *, steps: int = 30
+) -> Tensor:
+    """Points (…, n, 2) of the classes `labels`: the end of the `path` from `start`."""
+    *_, last = path(noise, guided, w, labels, start, steps=steps)
+    return last
 
 
 def at_home(points: Tensor, labels: Tensor) -> np.ndarray:

@@ -78,15 +78,15 @@ export class Panel {
     const d = points.map(([x, y]) => `M${round(x)} ${round(y)}h0`).join("");
     return this.add("path", { d, stroke: fill, strokeWidth: size, strokeLinecap: "round", fill: "none", ...all });
   }
-  /** Equal cells of a grid from (x, y); `fill(i)` colours cell i, or leaves it out. */
+  /** Cells of a grid from (x, y), `size` or [width, height]; `fill(i)` colours cell i, or not. */
   cells(x, y, columns, n, size, fill, gap = 1) {
-    const paths = new Map();
+    const paths = new Map(), [width, height] = [size].flat().length > 1 ? size : [size, size];
     for (let i = 0; i < n; i++) {
       const color = fill(i);
       if (!color) continue;
-      const at = `M${round(x + (i % columns) * size)} ${round(y + Math.floor(i / columns) * size)}`;
-      const side = round(size - gap);
-      paths.set(color, (paths.get(color) ?? "") + `${at}h${side}v${side}h${-side}z`);
+      const at = `M${round(x + (i % columns) * width)} ${round(y + Math.floor(i / columns) * height)}`;
+      const [w, h] = [round(width - gap), round(height - gap)];
+      paths.set(color, (paths.get(color) ?? "") + `${at}h${w}v${h}h${-w}z`);
     }
     for (const [color, d] of paths) this.add("path", { d, fill: color });
     return this;

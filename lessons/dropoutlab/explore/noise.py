@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
-from dropoutlab import plot
-from dropoutlab.explore.explorer import Explorer, slider
+from dropoutlab.explore.live import Explorer, again, choice, grid
 
-DRAWS = 1200
+SAMPLES, SHOWN, DRAWS, EDGES = 1200, 120, 2, 40
 SELU = 1.0507009873554805, 1.6732632423543772  # lambda, alpha
+INPUTS = (2, 3, 4, 6, 8, 16, 32, 64)
 
 
 def noise(
@@ -21,71 +20,45 @@ def noise(
     alpha_dropout: Callable[..., torch.Tensor],
 ) -> Explorer:
     """Explore the noise in two pre-activations; p of the coin, inputs, another draw."""
+    rates = grid("drop probability p of the coin", 0.5, 0.1, 0.8, 0.1)
 
-    def draw(figure: Figure, p: float, inputs: int, draw: int) -> str:
+    def drawn(p: float, inputs: int, draw: int) -> list[np.ndarray]:
+        """Noise (SAMPLES, 2) over its right deviation: coin, Gaussian, DropConnect, alpha."""
         generator = torch.Generator().manual_seed(draw)
         x = torch.randn(inputs, generator=generator)
         x = (x - x.mean()) / x.std(correction=0)  # mean 0 and variance 1, as alpha dropout wants
-        rows = x.expand(DRAWS, inputs)
-        weights = torch.full((2, inputs), inputs**-0.5)
-
+        rows, weights = x.expand(SAMPLES, inputs), torch.full((2, inputs), inputs**-0.5)
         odds, least = p / (1 - p), -SELU[0] * SELU[1]
         matched = odds / (1 + least**2)  # the odds at which alpha dropout is as noisy
         rate = matched / (1 + matched)
         a = (1 - rate + least**2 * rate * (1 - rate)) ** -0.5
-
         coins = (torch.rand(rows.shape, generator=generator) >= p) / (1 - p)
-        units = {
-            "coin on inputs": (rows * coins) @ weights.T,
-            "Gaussian, yours": gaussian_dropout(rows, p, generator) @ weights.T,
-            "DropConnect, yours": dropconnect_linear(rows, weights, torch.zeros(2), p, generator),
-            "alpha, yours": alpha_dropout(rows, rate, generator) @ weights.T / (a * (1 - rate)),
+        units = (
+            (rows * coins) @ weights.T,
+            gaussian_dropout(rows, p, generator) @ weights.T,
+            dropconnect_linear(rows, weights, torch.zeros(2), p, generator),
+            alpha_dropout(rows, rate, generator) @ weights.T / (a * (1 - rate)),
+        )
+        return [np.asarray(unit, float) / odds**0.5 for unit in units]  # signal 0: noise alone
+
+    def table() -> dict[str, np.ndarray]:
+        edges = np.linspace(-3.5, 3.5, EDGES + 1)
+        heights, spreads, alike, points = [], [], [], []
+        for place in np.ndindex(len(rates.values), len(INPUTS), DRAWS):
+            all_four = drawn(float(rates.values[place[0]]), INPUTS[place[1]], place[2])
+            heights.append([np.histogram(unit[:, 0], edges)[0] for unit in all_four])
+            spreads.append([unit[:, 0].std() for unit in all_four])
+            pair = all_four[0], all_four[2]
+            alike.append([np.corrcoef(unit.T)[0, 1] for unit in pair])
+            points.append([np.clip(unit[:SHOWN], -3.5, 3.5) * 9000 for unit in pair])
+        shape = (len(rates.values), len(INPUTS), DRAWS)
+        tables = {
+            "spreads": np.reshape(spreads, (*shape, 4)),
+            "alike": np.reshape(alike, (*shape, 2)),
         }
-        noises = {name: np.asarray(y, float) for name, y in units.items()}  # signal 0: noise alone
-        colors = plot.ORANGE, plot.GREEN, plot.BLUE, plot.PINK
-        width, tick = 3.5 * odds**0.5, round(2 * odds**0.5, 1)
-        ticks = (-tick, 0, tick)
+        tables["heights"] = np.reshape(heights, (*shape, 4, EDGES)).astype(np.uint16)
+        tables["points"] = np.reshape(points, (*shape, 2, SHOWN, 2)).astype(np.int16)
+        return tables
 
-        left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-        figure.subplots_adjust(left=0.165, right=0.98, bottom=0.16, top=0.9, wspace=0.24)
-        edges = np.linspace(-width, width, 50)
-        for row, (y, color) in enumerate(zip(noises.values(), colors, strict=True)):
-            heights, _ = np.histogram(y[:, 0], edges)
-            left.stairs(3 - row + 0.85 * heights / heights.max(), edges, baseline=3 - row,
-                        fill=True, color=color)  # fmt: skip
-        left.set_yticks([3.3, 2.3, 1.3, 0.3], list(noises))
-        left.tick_params(axis="y", length=0)
-        left.set(
-            xlim=(-width, width), xticks=ticks, xlabel="noise in the pre-activation of one unit"
-        )
-        left.set_title(f"Variance {odds:.2f} each: a sum of {inputs} inputs")
-        for name, color in (("DropConnect, yours", plot.BLUE), ("coin on inputs", plot.ORANGE)):
-            right.plot(*noises[name][:400].T, ".", color=color, markersize=3)
-        right.set(
-            xlim=(-width, width),
-            ylim=(-width, width),
-            xticks=ticks,
-            yticks=ticks,
-            xlabel="noise in one unit",
-            ylabel="… and in the other",
-        )
-        right.set_title("Coin: shared by two units")
-
-        spreads = ", ".join(f"{y[:, 0].std():.2f}" for y in noises.values())
-        shared, own = (
-            np.corrcoef(noises[name].T)[0, 1] for name in ("coin on inputs", "DropConnect, yours")
-        )
-        return (
-            f"At p = {p:.2f} all should have standard deviation {odds**0.5:.2f}: "
-            f"{spreads} in {DRAWS} draws (alpha dropout at rate {rate:.3f}). "
-            f"The two units' noise has correlation {shared:.2f} with a coin on inputs "
-            f"and {own:.2f} with DropConnect."
-        )
-
-    return Explorer(
-        draw,
-        size=(9, 3.4),
-        p=slider("drop probability p of the coin", 0.5, 0.05, 0.8, 0.05),
-        inputs=slider("inputs of a unit", 4, 2, 64, 1),
-        draw=slider("another draw", 0, 0, 20, 1),
-    )
+    inputs = choice("inputs of a unit", 4, INPUTS)
+    return Explorer("noise", table, p=rates, inputs=inputs, draw=again("Another draw", DRAWS))
