@@ -947,7 +947,7 @@ plot.show(fig, "Symbols named right over 30 steps, LSTM: " + ", ".join(
 # before. Grey: dropped. In the third picture, pale green keeps its old value; in the last, each
 # colour is a word.
 #
-# **Try**: with a new mask at each step, at which $p$ does none of 40 units get through 20 steps?
+# **Try**: with a new mask at each step, at which $p$ does none of 30 units get through 20 steps?
 
 # %%
 explore.masks_over_time(locked_dropout, embedding_dropout, zoneout)

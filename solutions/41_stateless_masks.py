@@ -652,7 +652,7 @@ def seeded_mask(shape, p, seed, offset=0, device=None):
 # %% [markdown]
 # ## Explore: a counter in, a mask out
 #
-# 128 bits from one counter and, below, a mask from 400 counters in a row. What one flipped bit of
+# 128 bits from one counter and, below, a mask from 320 counters in a row. What one flipped bit of
 # the input changes is orange, and pale orange where it becomes 0.
 #
 # **Try**: after how many rounds does the flipped bit reach every word of the output? Flip a bit of

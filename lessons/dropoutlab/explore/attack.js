@@ -14,17 +14,22 @@ function draw(table, { epsilon }, at) {
     const pixels = table.images.at(at.way, e, at.image);
     panel.image(1, 28, SIDE, Array.from(pixels, (v) => v / 255), CELL);
     const right = read[which] === label;
-    return panel.text(0, 175, `read as ${read[which]}`, { fill: right ? INK : ORANGE, fontWeight: right ? 400 : 700 });
+    const style = right ? { fill: INK } : { fill: ORANGE, fontWeight: 700 };
+    return panel.text(0, 175, `read as ${read[which]}`, style);
   });
 
   const bars = new Panel(280, 190, "Probability of each class");
-  const axes = new Axes(bars, { xlim: [-0.6, 9.6], ylim: [0, 1], xticks: range(10), yticks: [0, 0.5, 1], bottom: 24 });
+  const axes = new Axes(bars, {
+    bottom: 24, xlim: [-0.6, 9.6], ylim: [0, 1], xticks: range(10), yticks: [0, 0.5, 1],
+  });
   [SKY, ORANGE].forEach((color, k) => range(10).forEach((c) => {
     axes.stairs([seen[k][c]], [c - 0.4 + 0.4 * k, c + 0.4 * k], color);
   }));
 
   const chart = new Panel(340, 190, "Errors of 200 images, %");
-  const errors = new Axes(chart, { right: 116, xlim: [0, 0.2], ylim: [0, 100], xlabel: "ε", yticks: [0, 50, 100] });
+  const errors = new Axes(chart, {
+    right: 116, xlim: [0, 0.2], ylim: [0, 100], xlabel: "ε", yticks: [0, 50, 100],
+  });
   errors.upright(epsilon, INK);
   range(3).forEach((way) => {
     const row = table.errors.at(way), xs = range(row.length).map((i) => (0.2 * i) / (row.length - 1));
@@ -36,8 +41,9 @@ function draw(table, { epsilon }, at) {
   }));
   return {
     panels: [...pictures, bars, chart],
-    says: `The network ${NAMES[at.way]} reads this ${label} as ${read[0]} (${percent(seen[0][read[0]])}), and moved by ` +
-      `${fixed(epsilon)} as ${read[1]} (${percent(seen[1][read[1]])}). There it misreads ` +
+    says: `The network ${NAMES[at.way]} reads this ${label} as ${read[0]} ` +
+      `(${percent(seen[0][read[0]])}), and moved by ${fixed(epsilon)} as ${read[1]} ` +
+      `(${percent(seen[1][read[1]])}). There it misreads ` +
       `${fixed(table.errors.at(at.way, at.epsilon), 0)} % of 200 images.`,
   };
 }
@@ -48,5 +54,5 @@ export default explorer({
     ["ε = 0.03", { epsilon: 0.03 }], ["ε = 0.15, input noise", { epsilon: 0.15, way: "input noise" }],
     ["ε = 0.15, plain", { epsilon: 0.15, way: "none" }],
   ],
-  question: "For which image does each network hold longest, and do all three take it for the same wrong class?",
+  question: "Which network holds longest, and do all three take an image for the same wrong class?",
 });

@@ -13,15 +13,16 @@ function draw(table, { shared, inner, p }, at) {
     panel.dots(own.map((i) => [
       22 + CELL * ((i % FEATURES) + 0.5) - 0.5, 26 + CELL * (Math.floor(i / FEATURES) + 0.5) - 0.5,
     ]), ORANGE, 9);
-    const y = 26 + (TOKENS * CELL) / 2;
-    panel.text(12, y, "token", { textAnchor: "middle", transform: `rotate(-90 12 ${y})`, fill: GREY });
-    return panel.text(22 + (FEATURES * CELL) / 2, TOKENS * CELL + 42, "feature", { textAnchor: "middle", fill: GREY });
+    const y = 26 + (TOKENS * CELL) / 2, x = 22 + (FEATURES * CELL) / 2, style = { textAnchor: "middle", fill: GREY };
+    panel.text(12, y, "token", { ...style, transform: `rotate(-90 12 ${y})` });
+    return panel.text(x, TOKENS * CELL + 42, "feature", style);
   });
   const dropped = kept.filter((v) => !v).length, coins = new Set(group).size;
   return {
     panels,
-    says: `With shared = ${shared} and inner = ${inner} there ${coins === 1 ? "is" : "are"} ${count(coins, "coin")} for ` +
-      `${n} entries; ${count(mates.length, "entry has", "entries have")} the coin of the first one (orange dots). ` +
+    says: `With shared = ${shared} and inner = ${inner} there ${coins === 1 ? "is" : "are"} ` +
+      `${count(coins, "coin")} for ${n} entries; ${count(mates.length, "entry has", "entries have")} ` +
+      `the coin of the first one (orange dots). ` +
       `${count(dropped, "entry is", "entries are")} dropped at p = ${p}.`,
   };
 }

@@ -29,8 +29,9 @@ function draw(table, { w, taken, lost }, at) {
   return {
     panels: [["Your networks", at.lost], ["The exact noise", last]].map(([name, which], i) =>
       ring(table, `${name}: ${told[i]}`, table.points.at(at.w, at.taken, which))),
-    says: `With w = ${w} after ${taken} of 30 steps, ${fixed(100 * lost, 0)} % of the labels dropped in training: ${told[0]} ` +
-      `with the trained networks, ${told[1]} with the exact noise. The data have spread ${fixed(table.spread.at(0))}.`,
+    says: `With w = ${w} after ${taken} of 30 steps, ${fixed(100 * lost, 0)} % of the labels dropped in ` +
+      `training: ${told[0]} with the trained networks, ${told[1]} with the exact noise. The data have ` +
+      `spread ${fixed(table.spread.at(0))}.`,
   };
 }
 
@@ -40,5 +41,5 @@ export default explorer({
     ["w = 0: no label", { w: 0, taken: 30 }], ["w = 1: the label", { w: 1, taken: 30 }],
     ["w = 4", { w: 4, taken: 30 }], ["w = 4, no label ever dropped", { w: 4, taken: 30, lost: 0 }],
   ],
-  question: "At which step is it decided where a point will end? Set w = 4 and go back through the steps.",
+  question: "With w = 4, go back through the steps: at which is it decided where a point will end?",
 });

@@ -174,7 +174,8 @@ export class Axes {
   text(x, y, words, all) { this.panel.text(this.X(x), this.Y(clamp(y, ...this.ylim)), words, all); return this; }
   /** Words to the right of the axes, each at its height, moved apart where they would overlap. */
   ends(all, gap = 15) {
-    const sorted = all.map(([y, words, color]) => [this.Y(clamp(y, ...this.ylim)), words, color]).sort((a, b) => b[0] - a[0]);
+    const sorted = all.map(([y, words, color]) => [this.Y(clamp(y, ...this.ylim)), words, color])
+      .sort((a, b) => b[0] - a[0]);
     let place = this.y0 + gap;
     for (const [y, words, color] of sorted) {
       place = Math.min(y, place - gap);

@@ -6,64 +6,45 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
 
-from dropoutlab import plot
-from dropoutlab.explore.explorer import Explorer, slider
+from dropoutlab.explore.live import Explorer, again, grid
 
-UNITS, WORDS = 40, 5
+UNITS, WORDS, STEPS, DRAWS = 30, 5, 40, 3
 
 
 def masks_over_time(
     locked_dropout: Callable, embedding_dropout: Callable, zoneout: Callable
 ) -> Explorer:
-    """Explore four ways to drop 40 units through time; p, time steps, draw."""
+    """Explore four ways to drop 30 units through time; p, time steps, draw."""
+    rates = grid("p", 0.2, 0.0, 0.9, 0.1)
 
     @torch.no_grad()
-    def draw(figure: Figure, p: float, steps: int, draw: int) -> str:
-        generator = torch.Generator().manual_seed(draw)
-        ones, unit = torch.ones(steps, 1, UNITS), torch.ones(1, UNITS)
-        naive = torch.rand(steps, UNITS, generator=generator).numpy() >= p
-        locked = locked_dropout(ones, p, generator)[:, 0].numpy() != 0
-        renewed = [zoneout(0 * unit, unit, p, generator)[0].numpy() != 0 for _ in range(steps)]
-        tokens = torch.randint(WORDS, (steps,), generator=generator)
-        table = torch.ones(WORDS, UNITS)
-        shown = embedding_dropout(table, tokens, p, generator).numpy() != 0
+    def table() -> dict[str, np.ndarray]:
+        ones, unit = torch.ones(STEPS, 1, UNITS), torch.ones(1, UNITS)
+        ways: dict[str, list] = {
+            "naive": [],
+            "locked": [],
+            "renewed": [],
+            "shown": [],
+            "tokens": [],
+        }
+        for p in map(float, rates.values):
+            for draw in range(DRAWS):
+                generator = torch.Generator().manual_seed(draw)
+                ways["naive"].append(torch.rand(STEPS, UNITS, generator=generator) >= p)
+                ways["locked"].append(locked_dropout(ones, p, generator)[:, 0] != 0)
+                steps = [zoneout(0 * unit, unit, p, generator)[0] != 0 for _ in range(STEPS)]
+                ways["renewed"].append(torch.stack(steps))
+                tokens = torch.randint(WORDS, (STEPS,), generator=generator)
+                words = embedding_dropout(torch.ones(WORDS, UNITS), tokens, p, generator)
+                ways["shown"].append(words != 0)
+                ways["tokens"].append(tokens)
+        shape = (len(rates.values), DRAWS, STEPS, -1)
+        return {
+            name: torch.stack(made).numpy().astype(np.uint8).reshape(shape)
+            for name, made in ways.items()
+        }
 
-        always = [np.logical_and.accumulate(grid) for grid in (naive, locked)]
-        grids = (
-            (1 * naive + always[0], (plot.PALE, "#F5C9AE", plot.ORANGE), "A new mask each step"),
-            (1 * locked + always[1], (plot.PALE, "#B3D4E8", plot.BLUE), "Your locked mask"),
-            (np.array(renewed) + 1, (plot.PALE, "#B2DFD2", plot.GREEN), "Your zoneout"),
-            (
-                shown * (tokens.numpy() + 1)[:, None],
-                (plot.PALE, plot.BLUE, plot.ORANGE, plot.GREEN, plot.PINK, plot.SKY),
-                f"Your words, {WORDS} of them",
-            ),
-        )
-        axes = figure.subplots(1, 4)
-        figure.subplots_adjust(left=0.04, right=0.99, bottom=0.17, top=0.88, wspace=0.09)
-        for ax, (grid, colors, title) in zip(axes, grids, strict=True):
-            ax.imshow(grid.T, cmap=ListedColormap(colors), vmin=0, vmax=len(colors) - 1,
-                      aspect="auto", extent=(0.5, steps + 0.5, UNITS, 0))  # fmt: skip
-            ax.set(title=title, xlabel="time step", xticks=(1, steps), yticks=())
-        axes[0].set_ylabel(f"{UNITS} units or features")
-        through = [int(grid[-1].sum()) for grid in always]
-        words = len(set(tokens.tolist()))
-        gone = len({int(k) for k, there in zip(tokens, shown, strict=True) if not there.any()})
-        return (
-            f"p = {p:.2f}, {steps} steps: with a new mask at each step {through[0]} of {UNITS} "
-            f"units are let through in every step (expected {UNITS * (1 - p) ** steps:.1f}), with "
-            f"your locked mask {through[1]}. Your zoneout renews a unit in "
-            f"{100 * np.mean(renewed):.0f} % of the steps, and sets none to zero. Of {words} words "
-            f"that occur your embedding dropout drops {gone}, wherever they stand."
-        )
-
-    return Explorer(
-        draw,
-        size=(9.5, 2.9),
-        p=slider("p", 0.25, 0.0, 0.9, 0.05),
-        steps=slider("time steps", 20, 2, 60, 1),
-        draw=slider("draw", 1, 0, 20, 1),
-    )
+    steps = grid("time steps", 20, 2, STEPS, 1)
+    draw = again("Another draw", DRAWS)
+    return Explorer("masks_over_time", table, p=rates, steps=steps, draw=draw)

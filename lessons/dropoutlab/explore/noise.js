@@ -33,14 +33,17 @@ function draw(table, { p, inputs }, at) {
   });
   return {
     panels: [left, right],
-    says: `At p = ${fixed(p, 1)} all four should have the standard deviation ${fixed(deviation)}: they have ` +
-      `${Array.from(spreads, (s) => fixed(s * deviation)).join(", ")} in 1200 draws from ${count(inputs, "input")}. The noise of two ` +
-      `units has correlation ${fixed(alike[0])} with a coin on inputs and ${fixed(alike[1])} with DropConnect.`,
+    says: `At p = ${fixed(p, 1)} all four should have the standard deviation ${fixed(deviation)}: they ` +
+      `have ${Array.from(spreads, (s) => fixed(s * deviation)).join(", ")} in 1200 draws from ` +
+      `${count(inputs, "input")}. The noise of two units has correlation ${fixed(alike[0])} with a coin on ` +
+      `inputs and ${fixed(alike[1])} with DropConnect.`,
   };
 }
 
 export default explorer({
   draw,
-  tries: [["two inputs", { inputs: 2 }], ["64 inputs", { inputs: 64 }], ["p = 0.8, two inputs", { p: 0.8, inputs: 2 }]],
+  tries: [
+    ["two inputs", { inputs: 2 }], ["64 inputs", { inputs: 64 }], ["p = 0.8, two inputs", { p: 0.8, inputs: 2 }],
+  ],
   question: "From how many inputs on can you no longer tell the four on the left apart?",
 });

@@ -11,8 +11,8 @@ function draw(table, { rounds, bit, p }, at) {
   });
   const masks = [0, at.bit + 1].map((which) => Array.from(table.coins.at(at.rounds, which), (u) => u >= 65536 * p));
   const changed = [bits, masks].map(([old, now]) => now.filter((v, i) => v !== old[i]).length);
-  const n = masks[0].length, where = bit < 128
-    ? `bit ${bit % 32} of counter word ${Math.floor(bit / 32)}` : `bit ${bit % 32} of key word ${Math.floor(bit / 32) - 4}`;
+  const n = masks[0].length, word = Math.floor(bit / 32);
+  const where = `bit ${bit % 32} of ${word < 4 ? "counter" : "key"} word ${word % 4}`;
 
   const upper = new Panel(LEFT + 32 * 13, 96, `128 bits from one counter: ${changed[0]} change`);
   upper.cells(LEFT, 30, 32, 128, [13, 15], (i) => colour(bits[1][i], bits[0][i]));
@@ -21,8 +21,8 @@ function draw(table, { rounds, bit, p }, at) {
   lower.cells(0, 30, COLUMNS, n, CELL, (i) => colour(masks[1][i], masks[0][i]));
   return {
     panels: [upper, lower],
-    says: `After ${count(rounds, "round")}, flipping ${where} changes ${changed[0]} of 128 bits and ${changed[1]} of ${n} ` +
-      `entries of the mask (orange; pale orange where it becomes 0). Coins would change 64, and ` +
+    says: `After ${count(rounds, "round")}, flipping ${where} changes ${changed[0]} of 128 bits and ` +
+      `${changed[1]} of ${n} entries of the mask (orange; pale orange where it becomes 0). Coins would change 64, and ` +
       `${fixed(2 * p * (1 - p) * n, 0)} at p = ${fixed(p)}.`,
   };
 }

@@ -4,12 +4,12 @@ const ALIKE = 0.2, WIDE = 320, HIGH = 190;
 
 function draw(table, { kind, p, depth }, at) {
   const first = table.first.at(at.depth);
-  const rates = range(depth).map((layer) => table.rates.at(at.kind, at.p, first + layer));
-  const noise = rates.map((row) => Array.from(row, (q) => q / Math.max(1 - q, 1e-3)));
+  const rates = range(depth).map((layer) => Array.from(table.rates.at(at.kind, at.p, first + layer), (v) => v / 1e4));
+  const noise = rates.map((row) => row.map((q) => q / Math.max(1 - q, 1e-3)));
   const last = noise[depth - 1], alike = ALIKE / (1 - ALIKE), n = last.length;
   const name = kind[0].toUpperCase() + kind.slice(1);
 
-  const map = new Panel(390, 265, `${name}, up to p = ${fixed(p, 1)} (darker: more)`);
+  const map = new Panel(390, 265, `${name}, up to p = ${fixed(p)} (darker: more)`);
   const size = [WIDE / n, HIGH / depth];
   const cell = (i) => rates[depth - 1 - Math.floor(i / n)][i % n];
   map.cells(44, 28, n, n * depth, size, (i) => mixed(Math.round(20 * cell(i)) / 20, BLUE), -0.3);
@@ -32,7 +32,7 @@ function draw(table, { kind, p, depth }, at) {
   const all = mean(noise.map(mean));
   return {
     panels: [map, chart],
-    says: `${name} at p = ${fixed(p, 1)}: over all steps the last of ${depth} layers has a mean noise of ` +
+    says: `${name} at p = ${fixed(p)}: over all steps the last of ${depth} layers has a mean noise of ` +
       `${fixed(mean(last))}, and all layers together have ${fixed(all)}. A constant ${ALIKE} has ${fixed(alike)}.`,
   };
 }

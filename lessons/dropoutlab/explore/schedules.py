@@ -18,7 +18,7 @@ def schedules(
     scheduled_rate: Callable[..., float], layer_rates: Callable[..., Sequence[float]]
 ) -> Explorer:
     """Explore the drop rate of each layer at each step, and the noise that it brings."""
-    p = grid("p", 0.3, 0.1, 0.9, 0.1)
+    p = grid("p", 0.3, 0.1, 0.9, 0.05)
     steps = [round(t) for t in np.linspace(0, STEPS, SHOWN)]
 
     def table() -> dict[str, np.ndarray]:
@@ -27,7 +27,8 @@ def schedules(
             [[[scheduled_rate(t, STEPS, top, kind) for t in steps] for top in row] for row in tops]
             for kind in KINDS
         ]
-        return {"rates": np.array(rates, dtype=np.float32), "first": np.cumsum((0, *DEPTHS))}
+        whole = np.round(10_000 * np.array(rates)).astype(np.int16)
+        return {"rates": whole, "first": np.cumsum((0, *DEPTHS))}
 
     return Explorer(
         "schedules",
