@@ -168,8 +168,8 @@ def TOPIC(x, p, rng):
 # %% [markdown]
 # ## Explore
 #
-# Say what to try and what to look for. An explorer of your own is one file,
-# `lessons/dropoutlab/explore/NAME.py`, which defines the function `NAME`.
+# Say what to try and what to look for. An explorer of your own is two files in
+# `lessons/dropoutlab/explore`: `NAME.py`, which fills a table, and `NAME.js`, which draws it.
 
 # %%
 explore.scaling(TOPIC)

@@ -15,10 +15,11 @@ import nbformat
 import numpy as np
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 import rehearsal
 from curriculum import LESSONS, named
+from dropoutlab.explore import live
 from grader.authoring.lesson import Cell, Lesson
 from grader.paths import SOLUTIONS
 from lab_server import Server
@@ -59,6 +60,10 @@ def _planted(lesson: Lesson) -> Cell:
             warnings.simplefilter("ignore")  # a mistake may divide by zero
             names = rehearsal.ready(lesson, **{mistake.name: mistake.source})
             explorer = eval(shown(lesson).source, names)
+            if isinstance(explorer, live.Explorer):
+                if not explorer.trouble:
+                    return mistake
+                continue
             before, control = explorer.picture.png, next(iter(explorer.controls.values()))
             control.value = control.max
         if explorer.picture.png != before and "stopped" not in explorer.picture.says:
@@ -142,11 +147,24 @@ def _processor_time() -> float:
 
 def _move_slider(page: Page, times: int) -> list[float]:
     """Press an arrow key on the first slider; the milliseconds until each repaint."""
+    drawn = page.locator(".dropoutlab-explorer .panels")
+    if drawn.count():
+        picture, handle = drawn, page.locator(".dropoutlab-explorer input").first
+        return _press_arrows(
+            page, picture, handle, page.locator("figcaption[aria-live]").first, times
+        )
     picture = page.locator(".dropoutlab-picture :is(img, canvas)").first
-    picture.scroll_into_view_if_needed()
     handle = page.locator(".widget-slider .noUi-handle").first
+    return _press_arrows(
+        page, picture, handle, page.locator(".dropoutlab-picture figcaption").first, times
+    )
+
+
+def _press_arrows(
+    page: Page, picture: Locator, handle: Locator, caption: Locator, times: int
+) -> list[float]:
+    picture.scroll_into_view_if_needed()
     handle.focus()
-    caption = page.locator(".dropoutlab-picture figcaption").first
     before = caption.inner_text()
     passed = []
     for step in range(times):
@@ -165,10 +183,12 @@ TIMER = """(image, event) => { window.repainted = new Promise((done, fail) => {
   const start = {};
   window.addEventListener(event, () => start.at = performance.now(),
                           { once: true, capture: true });
-  image.addEventListener("load", () => requestAnimationFrame(
-    () => done(performance.now() - start.at)), { once: true });
+  const seen = () => requestAnimationFrame(() => done(performance.now() - start.at));
+  image.addEventListener("load", seen, { once: true });
+  new MutationObserver((_, watch) => { watch.disconnect(); seen(); })
+    .observe(image, { childList: true });
 }); }"""
-"""Milliseconds from the next `event` to the frame in which an image is painted again."""
+"""Milliseconds from the next `event` to the frame in which a picture is painted again."""
 
 
 def _click_units(page: Page, times: int) -> list[float]:
@@ -255,8 +275,7 @@ def test_a_stub_says_that_it_is_not_written_yet(project: Path, page: Page, lab: 
     errors = page.locator(".jp-OutputArea-output", has_text="not written yet")
     last = errors.nth(len([c for c in lesson.of("check") if not c.hidden]) - 1)
     expect(last).to_be_attached(timeout=MINUTE)
-    explorer = page.locator(".dropoutlab-picture figcaption").first
-    expect(explorer).to_contain_text("Not written yet")
+    expect(page.locator(".dropoutlab-explorer .trouble")).to_contain_text("Not written yet")
 
 
 def test_a_finding_leads_to_its_figure(page: Page, lab: Server):
