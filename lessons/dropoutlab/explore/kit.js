@@ -168,6 +168,33 @@ export class Axes {
     this.panel.line([...there, ...back], "none", { fill: color, opacity });
     return this;
   }
+  /** Where a grid of values over these axes, row by row from below, passes a level; or, with `fill`, where it is above. */
+  contour(values, columns, level, all) {
+    const wide = columns - 1, high = values.length / columns - 1, corners = [[0, 0], [1, 0], [1, 1], [0, 1]];
+    const X = (c) => round(this.x0 + (c / wide) * (this.x1 - this.x0));
+    const Y = (r) => round(this.y0 - (r / high) * (this.y0 - this.y1));
+    const steps = [0, 1, columns + 1, columns], above = (i) => Number(values[i] >= level);
+    let d = "";
+    const crossed = (r, c, at) => corners.flatMap(([dc, dr], k) => {
+      const a = values[at + steps[k]], b = values[at + steps[(k + 1) % 4]], [ec, er] = corners[(k + 1) % 4];
+      const t = (level - a) / (b - a), own = all.fill && a >= level ? [`${X(c + dc)} ${Y(r + dr)}`] : [];
+      return a >= level === b >= level ? own : [...own, `${X(c + dc + t * (ec - dc))} ${Y(r + dr + t * (er - dr))}`];
+    });
+    for (let r = 0; r < high; r++) {
+      for (let c = 0, from = 0; c < wide; c++) {
+        const at = r * columns + c, n = above(at) + above(at + 1) + above(at + columns) + above(at + columns + 1);
+        if (n < 4) from = c + 1;
+        const more = c + 1 < wide && n === 4 && above(at + 2) && above(at + columns + 2);
+        if (n === 4 && all.fill && !more) d += `M${X(from)} ${Y(r)}H${X(c + 1)}V${Y(r + 1)}H${X(from)}z`;
+        if (n === 0 || n === 4) continue;
+        const spots = crossed(r, c, at);
+        if (all.fill) d += `M${spots.join("L")}z`;
+        else for (let k = 0; k < spots.length; k += 2) d += `M${spots[k]}L${spots[k + 1]}`;
+      }
+    }
+    this.panel.add("path", { d, fill: "none", ...all });
+    return this;
+  }
   across(y, color = GREY, all = {}) { return this.rule([[this.x0, this.Y(y)], [this.x1, this.Y(y)]], color, all); }
   upright(x, color = GREY, all = {}) { return this.rule([[this.X(x), this.y0], [this.X(x), this.y1]], color, all); }
   rule(points, color, all) { this.panel.line(points, color, { strokeDasharray: "5 4", ...all }); return this; }
