@@ -168,28 +168,43 @@ export class Axes {
     this.panel.line([...there, ...back], "none", { fill: color, opacity });
     return this;
   }
-  /** Where a grid of values over these axes, row by row from below, passes a level; or, with `fill`, where it is above. */
+  /**
+   * Where values on a grid over these axes, row by row from below, pass a level: a line with
+   * `stroke`, or with `fill` the area above it. Each cell gives its part of the path.
+   */
   contour(values, columns, level, all) {
-    const wide = columns - 1, high = values.length / columns - 1, corners = [[0, 0], [1, 0], [1, 1], [0, 1]];
-    const X = (c) => round(this.x0 + (c / wide) * (this.x1 - this.x0));
-    const Y = (r) => round(this.y0 - (r / high) * (this.y0 - this.y1));
-    const steps = [0, 1, columns + 1, columns], above = (i) => Number(values[i] >= level);
+    const wide = columns - 1, high = values.length / columns - 1;
+    const w = (this.x1 - this.x0) / wide, h = (this.y0 - this.y1) / high;
+    const tenth = (v) => Math.round(10 * v) / 10;
+    const X = (c) => tenth(this.x0 + c * w), Y = (r) => tenth(this.y0 - r * h);
+    const mark = new Uint8Array(values.length);
+    for (let i = 0; i < mark.length; i++) mark[i] = values[i] >= level ? 1 : 0;
+    const steps = [0, 1, columns + 1, columns];  // a cell's corners, around it
     let d = "";
-    const crossed = (r, c, at) => corners.flatMap(([dc, dr], k) => {
-      const a = values[at + steps[k]], b = values[at + steps[(k + 1) % 4]], [ec, er] = corners[(k + 1) % 4];
-      const t = (level - a) / (b - a), own = all.fill && a >= level ? [`${X(c + dc)} ${Y(r + dr)}`] : [];
-      return a >= level === b >= level ? own : [...own, `${X(c + dc + t * (ec - dc))} ${Y(r + dr + t * (er - dr))}`];
-    });
+    const part = (r, c, at) => {
+      let pen = "M";
+      for (let k = 0; k < 4; k++) {
+        const i = at + steps[k], j = at + steps[(k + 1) % 4];
+        const x = c + (k === 1 || k === 2 ? 1 : 0), y = r + (k > 1 ? 1 : 0);
+        if (all.fill && mark[i]) {
+          d += `${pen}${X(x)} ${Y(y)}`;
+          pen = "L";
+        }
+        if (mark[i] === mark[j]) continue;
+        const t = (level - values[i]) / (values[j] - values[i]);
+        d += `${pen}${X(k % 2 ? x : x + t * (1 - k))} ${Y(k % 2 ? y + t * (2 - k) : y)}`;
+        pen = pen === "M" || all.fill ? "L" : "M";
+      }
+      if (all.fill) d += "z";
+    };
     for (let r = 0; r < high; r++) {
       for (let c = 0, from = 0; c < wide; c++) {
-        const at = r * columns + c, n = above(at) + above(at + 1) + above(at + columns) + above(at + columns + 1);
+        const at = r * columns + c, up = at + columns;
+        const n = mark[at] + mark[at + 1] + mark[up] + mark[up + 1];
         if (n < 4) from = c + 1;
-        const more = c + 1 < wide && n === 4 && above(at + 2) && above(at + columns + 2);
-        if (n === 4 && all.fill && !more) d += `M${X(from)} ${Y(r)}H${X(c + 1)}V${Y(r + 1)}H${X(from)}z`;
-        if (n === 0 || n === 4) continue;
-        const spots = crossed(r, c, at);
-        if (all.fill) d += `M${spots.join("L")}z`;
-        else for (let k = 0; k < spots.length; k += 2) d += `M${spots[k]}L${spots[k + 1]}`;
+        if (n && n < 4) part(r, c, at);
+        else if (n && all.fill && (c + 1 === wide || !mark[at + 2] || !mark[up + 2]))
+          d += `M${X(from)} ${Y(r)}H${X(c + 1)}V${Y(r + 1)}H${X(from)}z`;
       }
     }
     this.panel.add("path", { d, fill: "none", ...all });

@@ -47,7 +47,7 @@ function draw(table, { p, unit, present }, at) {
   LEVELS.forEach((level, i) =>
     field.contour(roots, SIDE, Math.sqrt(level), { fill: mixed(0.08 * (i + 1), BLUE) }));
   trace(field, round([2, 2]), ORANGE, dotted);
-  key(right, 52, 38, [["darker is dearer", BLUE], ["all alike for L2", ORANGE]]);
+  key(right, 52, 38, [["bluer is dearer", BLUE], ["all alike for L2", ORANGE]]);
 
   const pair = (w) => `(${w.map((v) => fixed(v)).join(", ")})`;
   const middle = (SIDE * SIDE - 1) / 2, far = (2 * (SIDE - 1)) / (2 * REACH);
@@ -63,7 +63,7 @@ export default explorer({
   draw,
   tries: [
     ["as common as the first", { present: 30, unit: 1 }], ["rare", { present: 3, unit: 1 }],
-    ["in other units", { present: 15, unit: 3 }],
+    ["in other units", { present: 6, unit: 3 }],
   ],
   question: "Which slider moves only what is orange?",
 });

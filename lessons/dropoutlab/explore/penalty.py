@@ -27,8 +27,8 @@ def penalty(
     """Explore both penalties on two weights; p, and the second feature: its unit, its rarity."""
     p = grid("drop probability p", 0.5, 0.1, 0.9, 0.1)
     scales, names = [1 / 3, 1 / 2, 1.0, 2.0, 3.0], ["⅓", "½", "1", "2", "3"]
-    unit = Control("second feature times", scales, 2, names)
-    present = choice("rows that have it, of 30", 15, [3, 6, 15, 30])
+    unit = Control("second feature ×", scales, 2, names)
+    present = choice("rows with it, of 30", 6, [3, 6, 15, 30])
     axis = np.linspace(-REACH, REACH, 2 * HALF + 1)
 
     def table() -> dict[str, np.ndarray]:
