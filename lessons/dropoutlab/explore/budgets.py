@@ -29,7 +29,7 @@ def budgets(
             gaps.append([paired_difference(errors, test[0]) for errors in test[1:]])
             chosen.append(choose_rate({p: (shown, lambda new=new: new) for p, shown, new in seen}))
         shape = (len(IMAGES), len(STEPS), len(WIDTHS))
-        arrays = {"test": tests, "gap": gaps, "chosen": chosen}
+        arrays: dict[str, list] = {"test": tests, "gap": gaps, "chosen": chosen}
         found = {name: np.reshape(v, shape + np.shape(v)[1:]) for name, v in arrays.items()}
         return found | {"rates": np.array(RATES), "widths": np.array(WIDTHS)}
 

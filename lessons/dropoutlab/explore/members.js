@@ -50,6 +50,7 @@ function draw(table, { k, units }, at) {
   const [mean, , scaled] = table.means_wrong.at(at.network, at.k);
   const field = table.each.at(at.network, units);
   const left = plane(`${without}: ${wrong} wrong`, field, points, classes);
+  key(left.panel, 1, 38, [["one class", BLUE], ["the other", ORANGE]]);
   left.contour(field, SIDE, MIDDLE, { stroke: INK, strokeWidth: 2 });
 
   const fields = range(3).map((i) => table.means.at(at.network, at.k, i));

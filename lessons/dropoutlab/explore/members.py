@@ -66,7 +66,7 @@ def members(
             gaps = np.abs(means[:, :2] - scaled).max((2, 3))
             found.append((X, y, order, gaps, *_seen(every, y), *_seen(means, y)))
         names = ("points", "classes", "order", "gaps", "each", "each_wrong", "means", "means_wrong")
-        arrays = {name: np.array(part) for name, part in zip(names, zip(*found), strict=True)}
+        arrays = {name: np.array([part[i] for part in found]) for i, name in enumerate(names)}
         small = {name: v for name, v in arrays.items() if name not in ("points", "gaps")}
         return arrays | {name: v.astype(np.uint8) for name, v in small.items()}
 

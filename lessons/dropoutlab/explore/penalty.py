@@ -28,12 +28,13 @@ def penalty(
     p = grid("drop probability p", 0.5, 0.1, 0.9, 0.1)
     scales, names = [1 / 3, 1 / 2, 1.0, 2.0, 3.0], ["⅓", "½", "1", "2", "3"]
     unit = Control("second feature ×", scales, 2, names)
-    present = choice("rows with it, of 30", 6, [3, 6, 15, 30])
+    counts = [3, 6, 15, 30]
+    present = choice("rows with it, of 30", 6, counts)
     axis = np.linspace(-REACH, REACH, 2 * HALF + 1)
 
     def table() -> dict[str, np.ndarray]:
         paths, prices, grams = [], [], []
-        for times, rows in product(unit.values, present.values):
+        for times, rows in product(scales, counts):
             X, y = features(times, rows)
             grams.append([*np.ravel(X.T @ X), *(X.T @ y)])
             paths.append([dropout_ridge(X, y, q) for q in [0, *p.values, 0.97, 0.99]])

@@ -23,10 +23,11 @@ def slopes(mask: Callable[..., Tensor], p: float, t: float, source: torch.Genera
 
 def soft_coin(concrete_mask: Callable[..., Tensor]) -> Explorer:
     """Explore soft masks, and the bias and spread of their slope; p, temperature, masks."""
-    p = grid("drop probability p", 0.3, 0.1, 0.9, 0.1)
     cold = [2**i for i in range(6, -1, -1)]
+    warm = [1 / c for c in cold]
+    p = grid("drop probability p", 0.3, 0.1, 0.9, 0.1)
     words = [f"1/{c}" if c > 1 else "1" for c in cold]
-    t = Control("temperature t", [1 / c for c in cold], 3, words)
+    t = Control("temperature t", warm, 3, words)
     k = choice("masks per estimate", 4, MASKS)
 
     def table() -> dict[str, np.ndarray]:
@@ -34,10 +35,10 @@ def soft_coin(concrete_mask: Callable[..., Tensor]) -> Explorer:
         bins = np.empty((*shape, BINS), np.int16)
         found = np.empty((*shape, len(MASKS), ESTIMATES), np.float32)
         for place in np.ndindex(shape):
-            rate, warm = p.values[place[0]], t.values[place[1]]
-            z = np.asarray(concrete_mask(rate, (4000,), warm, source).detach())
-            bins[place] = np.histogram(z, BINS, (0, 1))[0]
-            each = slopes(concrete_mask, rate, warm, source)
+            rate, heat = float(p.values[place[0]]), warm[place[1]]
+            z = np.asarray(concrete_mask(rate, (4000,), heat, source).detach())
+            bins[place] = np.histogram(np.clip(z, 0, 1), BINS, (0, 1))[0]
+            each = slopes(concrete_mask, rate, heat, source)
             found[place] = np.array([each[:, :many].mean(1).numpy() for many in MASKS])
         return {"bins": bins, "found": found, "units": UNITS.numpy(), "goal": np.array([GOAL])}
 
