@@ -1231,12 +1231,12 @@ print(f"Measured once in {study['seconds'] / 60:.0f} minutes by dropoutlab.studi
 #
 # ## Explore: choose the units
 #
-# On the left, the network without the units that you choose; on the right, the average of random
-# thinned networks (grey), and the scaled network (dashed).
+# Press a unit to drop it. In the middle, the network without the units that you dropped; on the
+# right, the average of random thinned networks (up to 16 boundaries in grey), and the scaled
+# network (dashed).
 #
-# **Try**: which unit does this network need most? How many members does it take before the boundary
-# stops moving? With all $2^6$ thinned networks, which mean agrees with the scaled network? (Click a
-# slider, then use the arrow keys.)
+# **Try**: how many members does it take before the boundary stops moving? With all $2^6$ thinned
+# networks, which mean agrees with the scaled network?
 
 # %%
 explore.members(all_masks, subnetwork_outputs, geometric_mean, weight_scaled)

@@ -880,8 +880,9 @@ plot.show(fig, "Left, the price of each feature against the sum of its squares. 
 #
 # ## Explore: contours
 #
-# **Try**: give the second feature another unit. Which path on the left moves? Make it rare. How do
-# the contours of your `logistic_penalty` on the right change?
+# Left, the weights of your `dropout_ridge` and of L2, and around the dots, weights for which each
+# pays as much. Right, your `logistic_penalty`; on the dotted line L2 is constant. **Try**: give the
+# second feature another unit. Which path moves? Make it rare. What becomes cheap on the right?
 
 # %%
 explore.penalty(dropout_ridge, logistic_penalty)

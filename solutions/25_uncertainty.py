@@ -720,9 +720,9 @@ plot.show(fig, "Log likelihood of new points where data lie and in the gap, for 
 #
 # ## Explore: a regression and its functions
 #
-# Each thin line is one pass through your `enable_dropout`, the band is from your `mc_predict`.
-# **Try**: which way does the band go when $p$ grows? Widen the gap: does the band in it tell that
-# the data are gone?
+# Each thin line is one pass through your `enable_dropout`, the band is from your `mc_predict`; data
+# lie on grey. **Try**: where does the band grow with $p$? Widen the gap: does the band in it tell
+# that data are gone?
 
 # %%
 explore.sampled_functions(enable_dropout, mc_predict)

@@ -326,10 +326,11 @@ plot.show(fig, "Estimates of a slope against the temperature, and histograms of 
 #
 # ## Explore: a soft mask
 #
-# Left: your masks. Right: 200 estimates of the same slope, each from $k$ of your masks.
+# Left: entries of your masks. Right: estimates of the same slope, each dot from one or more of your
+# masks, and their mean at each temperature.
 #
-# **Try**: at which temperature is the mean plainly off the exact slope? What does a low temperature
-# cost? Does a larger $k$ mend the bias? (Click a slider, then use the arrow keys.)
+# **Try**: at which temperatures is the mean plainly off the exact slope (dashed)? What does a low
+# temperature cost?
 
 # %%
 explore.soft_coin(concrete_mask)

@@ -34,8 +34,8 @@ torch.set_num_threads(1)  # products this small wait for each other's threads
 # one way to see why dropout favours redundant features. Copies have a price: the units could have
 # carried other bits.
 #
-# **Try**: at $p=0.5$, how many copies does a bit need until 99 % of it survives? How many bits do
-# twelve units then keep in all, and for which number of copies do they keep most?
+# **Try**: each row is one draw of the masks. At $p=0.5$, how many copies does a bit need until 99 %
+# of it survives, and what do more copies cost in all? Then change $p$.
 
 # %%
 explore.copies()

@@ -78,6 +78,22 @@ def test_views_to_try_differ(script: Script):
     assert script.evaluate("chosen.spec.question").endswith("?")
 
 
+def test_what_is_pressed_moves(script: Script):
+    """Does each part of a drawing that can be pressed lead to another, by places that there are?"""
+    start, last = (
+        script.drawn(),
+        {c["name"]: len(c["values"]) - 1 for c in script.explorer.controls},
+    )
+    hits = re.findall(r'data-hit="(\w+):(-?\w+)"', "".join(start[0]))
+    hidden = any(control["kind"] == "hidden" for control in script.explorer.controls)
+    assert hits or not hidden, "only a drawing moves a hidden control"
+    for name, value in hits:
+        at = json.dumps([name, value, script.explorer.at])
+        to = script.evaluate(f"chosen.spec.pressed(...{at})")
+        assert all(0 <= place <= last[control] for control, place in to.items()), to
+        assert script.drawn(**to) != start, (name, value)
+
+
 def test_a_drawing_is_small(script: Script):
     """Is a table small enough to be sent, and a drawing to be painted in a frame?"""
     assert len(script.explorer.table) < 1_500_000

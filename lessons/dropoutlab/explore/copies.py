@@ -1,50 +1,23 @@
-"""Frontier: what is left of a bit that units copy, and of all bits that twelve units carry."""
+"""Frontier: twelve units carry bits, each in some copies; how many bits survive dropout."""
 
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from dropoutlab import plot
-from dropoutlab.explore.explorer import Explorer, slider
+from dropoutlab.explore.live import Explorer, again, choice, grid
 from dropoutlab.frontier import survives
 
-UNITS, DRAWS = 12, 400
+UNITS, DRAWS, ROWS = 12, 5, 400
 
 
 def copies() -> Explorer:
-    """Explore the information kept by copies of a bit; p, copies, another draw."""
+    """Explore the bits that twelve units keep; p, copies of each bit, other draws."""
+    p = grid("drop probability p", 0.5, 0.05, 0.95, 0.05)
 
-    def draw(figure: Figure, p: float, k: int, draw: int) -> str:
-        counts = np.arange(1, UNITS + 1)
-        kept = survives(p, counts)
-        masks = np.random.default_rng(draw).random((DRAWS, k)) >= p
-        found = masks.any(1).mean()
+    def table() -> dict[str, np.ndarray]:
+        places = np.random.default_rng(0).random((DRAWS, ROWS, UNITS))
+        kept = [survives(rate, np.arange(1, UNITS + 1)) for rate in p.values]
+        return {"kept": np.array(kept), "places": (places * 2**16).astype(np.uint16)}
 
-        left, middle, right = figure.subplots(1, 3, width_ratios=(2, 3, 3))
-        figure.subplots_adjust(left=0.05, right=0.98, bottom=0.17, top=0.88, wspace=0.3)
-        plot.mask(masks[:12], left)
-        left.set(xlabel="copy", ylabel="12 draws of the masks", title=f"{k} of one bit")
-        middle.plot(counts, 100 * kept, "o-", color=plot.SKY, markersize=4)
-        middle.plot(k, 100 * found, "o", color=plot.BLUE, markersize=9)
-        middle.axhline(99, color=plot.GREY, linestyle="--", linewidth=1)
-        middle.set(xlabel="copies of a bit", ylabel="of the bit, %", ylim=(0, 108))
-        middle.set_title(f"{survives(p, k):.1%} survives")
-        total = UNITS / counts * kept
-        right.plot(counts, total, "o-", color=plot.SKY, markersize=4)
-        right.plot(k, total[k - 1], "o", color=plot.BLUE, markersize=9)
-        right.set(xlabel="copies of a bit", ylabel="bits in all", ylim=(0, UNITS))
-        right.set_title(f"{UNITS} units: {total[k - 1]:.2f} bits survive")
-        return (
-            f"At p = {p:.2f}, {survives(p, k):.2%} of a bit with {k} "
-            f"{'copies' if k > 1 else 'copy'} survives ({found:.1%} in {DRAWS} draws); "
-            f"{UNITS} units keep {total[k - 1]:.2f} bits in all."
-        )
-
-    return Explorer(
-        draw,
-        size=(9, 2.8),
-        p=slider("drop probability p", 0.3, 0.05, 0.9, 0.05),
-        k=slider("copies k of a bit", 3, 1, 12, 1),
-        draw=slider("another draw", 0, 0, 20, 1),
-    )
+    k = choice("copies of each bit", 3, [k for k in range(1, UNITS + 1) if UNITS % k == 0])
+    return Explorer("copies", table, p=p, k=k, draw=again("Other draws", DRAWS))

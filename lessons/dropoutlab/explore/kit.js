@@ -168,6 +168,48 @@ export class Axes {
     this.panel.line([...there, ...back], "none", { fill: color, opacity });
     return this;
   }
+  /**
+   * Where values on a grid over these axes, row by row from below, pass a level: a line with
+   * `stroke`, or with `fill` the area above it. Each cell gives its part of the path.
+   */
+  contour(values, columns, level, all) {
+    const wide = columns - 1, high = values.length / columns - 1;
+    const w = (this.x1 - this.x0) / wide, h = (this.y0 - this.y1) / high;
+    const tenth = (v) => Math.round(10 * v) / 10;
+    const X = (c) => tenth(this.x0 + c * w), Y = (r) => tenth(this.y0 - r * h);
+    const mark = new Uint8Array(values.length);
+    for (let i = 0; i < mark.length; i++) mark[i] = values[i] >= level ? 1 : 0;
+    const steps = [0, 1, columns + 1, columns];  // a cell's corners, around it
+    let d = "";
+    const part = (r, c, at) => {
+      let pen = "M";
+      for (let k = 0; k < 4; k++) {
+        const i = at + steps[k], j = at + steps[(k + 1) % 4];
+        const x = c + (k === 1 || k === 2 ? 1 : 0), y = r + (k > 1 ? 1 : 0);
+        if (all.fill && mark[i]) {
+          d += `${pen}${X(x)} ${Y(y)}`;
+          pen = "L";
+        }
+        if (mark[i] === mark[j]) continue;
+        const t = (level - values[i]) / (values[j] - values[i]);
+        d += `${pen}${X(k % 2 ? x : x + t * (1 - k))} ${Y(k % 2 ? y + t * (2 - k) : y)}`;
+        pen = pen === "M" || all.fill ? "L" : "M";
+      }
+      if (all.fill) d += "z";
+    };
+    for (let r = 0; r < high; r++) {
+      for (let c = 0, from = 0; c < wide; c++) {
+        const at = r * columns + c, up = at + columns;
+        const n = mark[at] + mark[at + 1] + mark[up] + mark[up + 1];
+        if (n < 4) from = c + 1;
+        if (n && n < 4) part(r, c, at);
+        else if (n && all.fill && (c + 1 === wide || !mark[at + 2] || !mark[up + 2]))
+          d += `M${X(from)} ${Y(r)}H${X(c + 1)}V${Y(r + 1)}H${X(from)}z`;
+      }
+    }
+    this.panel.add("path", { d, fill: "none", ...all });
+    return this;
+  }
   across(y, color = GREY, all = {}) { return this.rule([[this.x0, this.Y(y)], [this.x1, this.Y(y)]], color, all); }
   upright(x, color = GREY, all = {}) { return this.rule([[this.X(x), this.y0], [this.X(x), this.y1]], color, all); }
   rule(points, color, all) { this.panel.line(points, color, { strokeDasharray: "5 4", ...all }); return this; }

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
-from contourpy import contour_generator
-from matplotlib.collections import LineCollection
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 
-from dropoutlab import plot, train
-from dropoutlab.explore.explorer import Explorer, slider
+from dropoutlab import train
+from dropoutlab.explore.live import Control, Explorer, again, choice
 
 Average = Callable[..., np.ndarray]
 
-HIDDEN, POINTS, SIDE = 6, 200, 36
-APART = 4.1  # from picture to picture, both in one axes: a second one costs 12 ms
-PAPER = LinearSegmentedColormap.from_list("classes", [plot.SKY, "white", "#F2B48A"])
+HIDDEN, POINTS, SIDE, NETWORKS = 6, 200, 28, (8, 4, 11)
+EVERY, WIDE, HIGH = 2**HIDDEN, (-2, 2), (-1.8, 1.8)
 
 
 def _moons(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -40,12 +34,11 @@ def _trained(seed: int) -> tuple[np.ndarray, np.ndarray, train.Parameters]:
     return X, y, net
 
 
-def _without(units: list[int]) -> str:
-    """Which units a network lacks, in words."""
-    if not units:
-        return "With every unit"
-    *some, last = map(str, units)
-    return f"Without units {', '.join(some)} and {last}" if some else f"Without unit {last}"
+def _seen(probs: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The second class's probability over the plane, up to 255, and the number of wrong points."""
+    second = np.asarray(probs)[..., 1]
+    field = np.round(255 * np.clip(second[..., : SIDE**2], 0, 1))
+    return field, ((second[..., SIDE**2 :] > 0.5) != y).sum(-1)
 
 
 def members(
@@ -54,83 +47,28 @@ def members(
     geometric_mean: Average,
     weight_scaled: Average,
 ) -> Explorer:
-    """Explore the thinned networks of a small one: units to drop, an average, another network."""
-    down, across = np.meshgrid(
-        np.linspace(-1.8, 1.8, SIDE), np.linspace(-2, 2, SIDE), indexing="ij"
-    )
-    grid = np.column_stack([across.ravel(), down.ravel()])
-    masks_in_all = 2**HIDDEN
+    """Explore the thinned networks of a small one: units to press, an average, other networks."""
+    down, across = np.meshgrid(np.linspace(*HIGH, SIDE), np.linspace(*WIDE, SIDE), indexing="ij")
+    plane = np.column_stack([across.ravel(), down.ravel()])
+    k = choice("random members averaged", 8, [2**i for i in range(HIDDEN + 1)])
+    units = Control("units dropped", list(range(EVERY)), 0b010010, [""] * EVERY, "hidden")
 
-    def draw(figure: Figure, first: int, second: int, third: int, k: int, network: int) -> str:
-        X, y, net = _trained(network)
-        parameters = net["W1"], net["b1"], net["W2"], net["b2"]
-        places = np.concatenate([grid, X])
-        masks = np.asarray(all_masks(HIDDEN))
-        order = np.lexsort(masks.T)  # whichever order the learner's masks are in
-        outputs = np.asarray(subnetwork_outputs(*parameters, places))[order]
-        dropped = sorted({first, second, third} - {0})
-        kept = [unit + 1 not in dropped for unit in range(HIDDEN)]
-        number = int(np.flatnonzero(((masks[order] != 0) == kept).all(1))[0])
-        chosen = outputs[np.random.default_rng(network).permutation(masks_in_all)[:k]]
-        fields = {
-            "member": outputs[number],
-            "average": chosen.mean(0),
-            "geometric": np.asarray(geometric_mean(chosen)),
-            "scaled": np.asarray(weight_scaled(*parameters, places)),
-        }
-        area = {name: field[: SIDE**2, 1].reshape(SIDE, SIDE) for name, field in fields.items()}
-        wrong = {
-            name: int(np.sum((field[SIDE**2 :, 1] > 0.5) != y)) for name, field in fields.items()
-        }
+    def table() -> dict[str, np.ndarray]:
+        found: list[tuple[np.ndarray, ...]] = []
+        dropped = (np.asarray(all_masks(HIDDEN)) == 0) @ 2 ** np.arange(HIDDEN)
+        for seed in NETWORKS:
+            X, y, net = _trained(seed)
+            asked = net["W1"], net["b1"], net["W2"], net["b2"], np.concatenate([plane, X])
+            every = np.asarray(subnetwork_outputs(*asked))[np.argsort(dropped)]  # by units dropped
+            order = np.random.default_rng(seed).permutation(EVERY)
+            some, scaled = [every[order[:many]] for many in k.values], weight_scaled(*asked)
+            means = np.array([[part.mean(0), geometric_mean(part), scaled] for part in some])
+            gaps = np.abs(means[:, :2] - scaled).max((2, 3))
+            found.append((X, y, order, gaps, *_seen(every, y), *_seen(means, y)))
+        names = ("points", "classes", "order", "gaps", "each", "each_wrong", "means", "means_wrong")
+        arrays = {name: np.array([part[i] for part in found]) for i, name in enumerate(names)}
+        small = {name: v for name, v in arrays.items() if name not in ("points", "gaps")}
+        return arrays | {name: v.astype(np.uint8) for name, v in small.items()}
 
-        ax = figure.add_axes((0, 0, 1, 1), frameon=False)
-        for shift, name in ((0, "member"), (APART, "average")):
-            ax.imshow(area[name], extent=(shift - 2, shift + 2, -1.8, 1.8), origin="lower",
-                      cmap=PAPER, vmin=0, vmax=1, interpolation="bilinear")  # fmt: skip
-            for kind, color in enumerate((plot.BLUE, plot.ORANGE)):
-                ax.plot(X[y == kind, 0] + shift, X[y == kind, 1], "o", color=color, markersize=2.6)
-        thin = [
-            np.asarray(line)
-            for field in chosen[:, : SIDE**2, 1].reshape(-1, SIDE, SIDE)
-            for line in contour_generator(across + APART, down, field).lines(0.5)
-        ]
-        ax.add_collection(LineCollection(thin, colors=plot.GREY, linewidths=0.5))
-        lines: list[tuple[float, str, dict[str, Any]]] = [
-            (0, "member", {"color": plot.INK}),
-            (APART, "geometric", {"color": plot.PINK, "linewidth": 5}),
-            (APART, "average", {"color": plot.GREEN, "linewidth": 2.5}),
-            (APART, "scaled", {"color": plot.INK, "linestyle": "--"}),
-        ]
-        for shift, name, style in lines:  # `ax.contour` takes five times as long
-            for line in contour_generator(across + shift, down, area[name]).lines(0.5):
-                ax.plot(*np.asarray(line).T, **style)
-        ax.set(xlim=(-2.02, 6.12), ylim=(-1.82, 2.25), aspect="auto")
-        ax.set_axis_off()
-        units = "".join("■" if unit else "□" for unit in kept)
-        for place, height, words, color in (
-            (-2, 1.95, f"{_without(dropped)} {units}: {wrong['member']} wrong", plot.INK),
-            (APART - 2, 1.95, f"Mean of {k}: {wrong['average']} wrong", plot.INK),
-            (APART - 0.5, 1.95, "arithmetic", plot.GREEN),
-            (APART + 0.27, 1.95, "geometric", plot.PINK),
-            (APART + 1.04, 1.95, "scaled, dashed", plot.INK),
-        ):
-            ax.text(place, height, words, color=color)
-        gaps = [np.abs(fields[name] - fields["scaled"]).max() for name in ("geometric", "average")]
-        some = f"all {k}" if k == masks_in_all else f"{k} random ones"
-        mean = f"the arithmetic mean of {some}" if k > 1 else "one drawn at random"
-        return (
-            f"{_without(dropped)}, the network is wrong on {wrong['member']} of {POINTS} points; "
-            f"{mean} is wrong on {wrong['average']}, the scaled network on {wrong['scaled']}. "
-            f"The geometric mean's probabilities are at most {gaps[0]:.2g} off the scaled "
-            f"network's, the arithmetic mean's at most {gaps[1]:.2g}."
-        )
-
-    return Explorer(
-        draw,
-        size=(9, 3.6),
-        first=slider("drop unit (0: none)", 2, 0, HIDDEN, 1),
-        second=slider("and unit", 5, 0, HIDDEN, 1),
-        third=slider("and unit", 0, 0, HIDDEN, 1),
-        k=slider("random members averaged", 8, 1, masks_in_all, 1),
-        network=slider("another network", 8, 0, 12, 1),
-    )
+    network = again("Another network", len(NETWORKS))
+    return Explorer("members", table, k=k, network=network, units=units)

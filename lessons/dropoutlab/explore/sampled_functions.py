@@ -7,16 +7,14 @@ from functools import cache
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import nn
 
-from dropoutlab import plot
-from dropoutlab.explore.explorer import Explorer, slider
+from dropoutlab.explore.live import Explorer, choice
 from dropoutlab.stacked import adam, descend, dropped
 
 RATES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
 GAPS = (0.0, 0.3, 0.6)
-HIDDEN = 48
+HIDDEN, PASSES, SHOWN = 48, (2, 5, 20, 100), 16
 
 
 @cache
@@ -75,47 +73,24 @@ def sampled_functions(
     enable_dropout: Callable, mc_predict: Callable[..., tuple[torch.Tensor, torch.Tensor]]
 ) -> Explorer:
     """Explore a band of MC dropout: p, the width of a gap in the data, the number of passes."""
-    grid = torch.linspace(-2, 2, 81)[None]
-    at = grid[0].numpy()
-    truth = np.sin(4 * at)
+    places = torch.linspace(-2, 2, 81)[None]
+    p = choice("drop probability p", 0.1, RATES)
+    gap = choice("gap in the data", 0.6, [2 * half for half in GAPS])
+    k = choice("passes k", 20, PASSES)
 
-    def draw(figure: Figure, rate: int, gap: int, passes: int) -> str:
-        which, p, shown = gap * len(RATES) + rate, RATES[rate], min(passes, 20)
-        x, y, _ = trained()
-        model = network(which, p)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(rate)  # the same values give the same picture
-            mean, variance = mc_predict(model, grid, passes)
-            with torch.no_grad(), enable_dropout(model):
-                drawn = torch.cat([model(grid) for _ in range(shown)])
-        middle, spread = (np.asarray(v.detach()).ravel() for v in (mean, variance.sqrt()))
+    def table() -> dict[str, np.ndarray]:
+        shape = (len(RATES), len(GAPS))
+        lines, bands = np.empty((*shape, SHOWN, 81)), np.empty((*shape, len(PASSES), 2, 81))
+        for place in np.ndindex(shape):
+            model = network(place[1] * len(RATES) + place[0], RATES[place[0]])
+            with torch.random.fork_rng(devices=[]), torch.no_grad():
+                torch.manual_seed(place[0])  # the same network gives the same passes
+                for i, many in enumerate(PASSES):
+                    mean, variance = mc_predict(model, places, many)
+                    bands[*place, i] = np.reshape([mean, variance.sqrt()], (2, -1))
+                with enable_dropout(model):
+                    lines[place] = torch.cat([model(places) for _ in range(SHOWN)])
+        x, y = (v.unflatten(0, shape[::-1])[:, 0] for v in trained()[:2])  # the same for each p
+        return {"lines": lines[..., ::2], "bands": bands, "places": places[0], "x": x, "y": y}
 
-        ax = figure.subplots()
-        figure.subplots_adjust(left=0.07, right=0.98, bottom=0.16, top=0.89)
-        band = middle - 2 * spread, middle + 2 * spread
-        ax.fill_between(at, *band, color=plot.SKY, alpha=0.35, linewidth=0)
-        lines = np.pad(drawn, ((0, 0), (0, 1)), constant_values=np.nan)  # one line with gaps
-        ax.plot(np.tile([*at, np.nan], shown), lines.ravel(), color=plot.BLUE, linewidth=0.4)
-        ax.plot(at, middle, color=plot.BLUE, linewidth=2)
-        ax.plot(at, truth, color=plot.GREY, linestyle="--")
-        ax.plot(x[which], y[which], ".", color=plot.INK, markersize=4)
-        ax.set(xlabel="x", ylabel="y", xlim=(-2, 2), ylim=(-4, 4))
-        some = f"{passes} passes" if passes > 1 else "1 pass"
-        some += f" ({shown} drawn)" if shown < passes else ""
-        ax.set_title(f"p = {p:g}: mean ± 2 standard deviations of {some}; the truth is dashed")
-        data = (abs(at) > GAPS[gap]) & (abs(at) < 1)
-        far = abs(at) > 1.2
-        missed = np.mean(abs(truth - middle)[far] > 2 * spread[far])
-        return (
-            f"At p = {p:g} the standard deviation is {spread[data].mean():.2f} where data lie, "
-            f"{spread[abs(at) < 0.1].mean():.2f} around 0 and {spread[far].mean():.2f} far outside,"
-            f" where the band misses the truth at {missed:.0%} of the places."
-        )
-
-    return Explorer(
-        draw,
-        size=(8, 3.2),
-        rate=slider("drop rate, in steps", 2, 0, len(RATES) - 1, 1),
-        gap=slider("gap in the data, in steps", 1, 0, len(GAPS) - 1, 1),
-        passes=slider("passes k", 50, 1, 100, 1),
-    )
+    return Explorer("sampled_functions", table, p=p, gap=gap, k=k)

@@ -6,67 +6,40 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from dropoutlab import plot
-from dropoutlab.explore.explorer import Explorer, slider
+from dropoutlab.explore.live import Control, Explorer, choice, grid
 
 UNITS = torch.tensor([0.6, 1.3, 0.8, 1.1, 0.9, 1.4, 0.7, 1.2])
-GOAL = 3.0
-ESTIMATES = 200
+GOAL, ESTIMATES, MASKS, BINS = 3.0, 160, (1, 4, 16, 64), 40
 
 
-def loss(masks: Tensor) -> Tensor:
-    """(Σ a m - b)² of masks (…, 8)."""
-    return ((masks * UNITS).sum(-1) - GOAL).square()
-
-
-def exact(p: float) -> float:
-    """The slope of the mean loss over hard masks, from its mean and variance."""
-    total, squares = float(UNITS.sum()), float(UNITS.square().sum())
-    return -2 * total * ((1 - p) * total - GOAL) + (2 * (1 - p) - 1) * squares
+def slopes(mask: Callable[..., Tensor], p: float, t: float, source: torch.Generator) -> Tensor:
+    """The slope in p of the loss (Σ a m - b)², from each of ESTIMATES x 64 soft masks m."""
+    leaf = torch.full((ESTIMATES, MASKS[-1], 1), p, requires_grad=True)
+    loss = ((mask(leaf, (*leaf.shape[:2], len(UNITS)), t, source) * UNITS).sum(-1) - GOAL).square()
+    return torch.autograd.grad(loss.sum(), leaf)[0][..., 0]
 
 
 def soft_coin(concrete_mask: Callable[..., Tensor]) -> Explorer:
-    """Explore soft masks, and the bias and spread of their gradient; p, temperature, draws."""
+    """Explore soft masks, and the bias and spread of their slope; p, temperature, masks."""
+    cold = [2**i for i in range(6, -1, -1)]
+    warm = [1 / c for c in cold]
+    p = grid("drop probability p", 0.3, 0.1, 0.9, 0.1)
+    words = [f"1/{c}" if c > 1 else "1" for c in cold]
+    t = Control("temperature t", warm, 3, words)
+    k = choice("masks per estimate", 4, MASKS)
 
-    def draw(figure: Figure, p: float, coldness: int, k: int) -> str:
-        t, source = 2.0**-coldness, torch.Generator().manual_seed(1)
-        z = np.asarray(concrete_mask(p, (4000,), t, source).detach())
-        leaf = torch.full((ESTIMATES, 1, 1), p, requires_grad=True)
-        each = loss(concrete_mask(leaf, (ESTIMATES, k, len(UNITS)), t, source)).mean(1)
-        found = torch.autograd.grad(each.sum(), leaf)[0].flatten().numpy()
-        truth, bias = exact(p), plot.difference(found.tolist(), exact(p))
+    def table() -> dict[str, np.ndarray]:
+        shape, source = (len(p.values), len(t.values)), torch.Generator().manual_seed(1)
+        bins = np.empty((*shape, BINS), np.int16)
+        found = np.empty((*shape, len(MASKS), ESTIMATES), np.float32)
+        for place in np.ndindex(shape):
+            rate, heat = float(p.values[place[0]]), warm[place[1]]
+            z = np.asarray(concrete_mask(rate, (4000,), heat, source).detach())
+            bins[place] = np.histogram(np.clip(z, 0, 1), BINS, (0, 1))[0]
+            each = slopes(concrete_mask, rate, heat, source)
+            found[place] = np.array([each[:, :many].mean(1).numpy() for many in MASKS])
+        return {"bins": bins, "found": found, "units": UNITS.numpy(), "goal": np.array([GOAL])}
 
-        left, right = figure.subplots(1, 2)
-        figure.subplots_adjust(left=0.08, right=0.98, bottom=0.17, top=0.89, wspace=0.25)
-        left.hist(z, np.linspace(0, 1, 41), color=plot.BLUE)
-        left.axvline(0.5, color=plot.GREY, linestyle="--")
-        hard = float(np.mean((z < 0.05) | (z > 0.95)))
-        left.set(xlabel="z", ylabel="of 4000 entries")
-        left.set_title(f"t = {t:.3g}: {np.mean(z < 0.5):.0%} below ½, {hard:.0%} nearly hard")
-        wide = np.clip(found, truth - 60, truth + 60)
-        right.hist(wide, np.linspace(truth - 60, truth + 60, 61), color=plot.SKY)
-        right.axvline(truth, color=plot.INK, linestyle="--", label=f"exact: {truth:.1f}")
-        right.axvline(bias.mean + truth, color=plot.ORANGE, label=f"mean: {bias.mean + truth:.1f}")
-        right.set(xlabel=f"slope from {k} masks", ylabel=f"of {ESTIMATES} estimates")
-        right.set_title(f"Bias {bias:.1f}, spread {found.std():.1f}")
-        right.legend(loc="upper left")
-        says = bias.says(
-            more=f"is too large by {bias.mean:.1f}",
-            less=f"is too small by {-bias.mean:.1f}",
-            same="cannot be told from the exact slope",
-        )
-        return (
-            f"At p = {p:.2f} and temperature {t:.3g}, {hard:.0%} of the entries are nearly hard. "
-            f"The mean of {ESTIMATES} estimates {says}; they spread by {found.std():.1f}."
-        )
-
-    return Explorer(
-        draw,
-        size=(9, 3),
-        p=slider("drop probability p", 0.3, 0.05, 0.95, 0.05),
-        coldness=slider("coldness, t = ½ to the power of", 3, 0, 6, 1),
-        k=slider("masks for each estimate k", 10, 1, 40, 1),
-    )
+    return Explorer("soft_coin", table, p=p, t=t, k=k)
