@@ -235,10 +235,12 @@ with expect.case("embedding_dropout(weight, tokens, p=0.3) on 4000 words whose v
 
 # %% check="embedding_dropout" points=3
 # Whole words are dropped, the same ones everywhere, each by a coin of its own.
-places = torch.arange(200).expand(3, 2, 200)
+places = torch.rand(3, 2, 200, generator=expect.generator()).argsort(-1)  # six texts of all words
+order = places.argsort(-1)[..., None].expand(3, 2, 200, 4)  # where each word stands in its text
 with expect.case("embedding_dropout(weight, tokens, p, generator), 200 words at 6 places each"):
     expect.coins(
-        lambda p, generator: embedding_dropout(torch.ones(200, 4), places, p, generator),
+        lambda p, generator: embedding_dropout(
+            torch.ones(200, 4), places.clone(), p, generator).gather(2, order),
         shared=(0, 1, 3),
         axes=("sequence", "place", "word", "feature"),
         scale=lambda p: 1 / (1 - p),

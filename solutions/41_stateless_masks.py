@@ -575,8 +575,8 @@ with expect.case("seeded_mask((2, 50), 0.5, 11, offset=200), rows 4 and 5 of the
 # %% check="seeded_mask" points=1
 # Billions of entries on, the number of an entry still has both its words.
 nothing = torch.zeros(200, dtype=torch.int64)
-far = ((2**50, "2⁵⁰"), (2**31 - 100, "2³¹ - 100"), (2**32 - 100, "2³² - 100"),
-       (5 * 2**32, "5 · 2³²"))  # first the one that nobody's memory holds
+far = ((2**50 + 2**31 - 100, "2⁵⁰ + 2³¹ - 100"), (2**31 - 100, "2³¹ - 100"),
+       (2**32 - 100, "2³² - 100"))  # first the one that no memory holds
 for offset, told in far:
     number = offset + torch.arange(200)
     wrapped = number.to(torch.int32).long()
@@ -600,6 +600,15 @@ for offset, told in far:
                       (coins_at(wrapped, wrapped >> 32 & 0xFFFFFFFF),
                        "the numbers have 32 bits: behind 2^31 - 1 comes -2^31. Count in int64.")],
         )
+
+# %% check="seeded_mask" points=1
+# The mask lies on the device that is asked for, even on "meta", which has no memory.
+with expect.case('seeded_mask((2, 3), 0.5, 7, 0, device="meta").device', crash=[
+    ("meta|device|NumPy", "somewhere the numbers leave the device. Make them there, and keep to "
+                          "operations of torch, in philox_4x32 too."),
+]):
+    expect.equal(expect.ask("device_of", seeded_mask, (2, 3), 0.5, 7, 0, "meta"), "meta",
+                 hint="the mask is elsewhere: hand the device to torch.arange.")
 
 # %% check="seeded_mask" points=1
 # Fair coins: at the rate p, independent, others for each seed.
@@ -640,6 +649,9 @@ with expect.case("seeded_mask((20, 30), p, seed) with 24 seeds for each of four 
     "the entries before the offset are made too": (
         "offset + torch.arange(math.prod(shape), device=device)",
         "torch.arange(offset + math.prod(shape), device=device)[offset:]"),
+    "the mask is elsewhere": (", device=device)\n", ")\n"),
+    "somewhere the numbers leave the device": (
+        "counter = i", "i = torch.as_tensor(i.numpy())\n    counter = i"),
     "the upper word of the number is lost": ("i >> 32", "0 * i"),
     "behind 2^31 - 1 comes -2^31": ("counter = i", "i = i.to(torch.int32).long()\n    counter = i"),
     "its lower 32 bits": ("i >> 32", "i >> 31"),
@@ -949,7 +961,7 @@ with expect.case("out = SeededDropout.apply(x, 1.0, 7); out.sum().backward(); x.
                  hint="at p = 1 everything is dropped, on both ways. 1 / (1 - p) is not needed.")
 
 # %% check="SeededDropout" points=1
-# Any dtype and layout: the mask stays that of the seed.
+# Any dtype, layout and device: the mask stays that of the seed.
 for dtype in (torch.float16, torch.bfloat16, torch.float32):
     with expect.case(f"SeededDropout.apply(x, 0.5, 7) on 100 ones, {dtype}"):
         x = torch.ones(100, dtype=dtype, requires_grad=True)
@@ -963,6 +975,11 @@ with expect.case("SeededDropout.apply(x.t(), 0.5, 7) on a transposed matrix"):
     x = torch.randn(30, 20, generator=expect.generator()).t()
     expect.close(SeededDropout.apply(x, 0.5, 7), 2 * x * seeded_mask((20, 30), 0.5, 7), rtol=1e-5,
                  hint="the mask goes by the entry's place in x, not in memory.")
+with expect.case('SeededDropout.apply(x, 0.5, 7) for an x on "meta", a device without memory',
+                 crash=[("meta|device|NumPy", "the mask is made on another device than x or dy: "
+                                              "hand theirs to seeded_mask.")]):
+    expect.equal(expect.ask("devices_on_meta", SeededDropout.apply, 0.5, 7), ["meta", "meta"],
+                 hint="y and dx should be where x is.")
 
 # %% mistakes="SeededDropout"
 {
@@ -1000,6 +1017,7 @@ with expect.case("SeededDropout.apply(x.t(), 0.5, 7) on a transposed matrix"):
     "in any dtype": ("x.shape, p, seed,", "x.shape, p, seed + (x.dtype == torch.float16),"),
     "y and dx are alike": ("dy.shape, ctx.p, ctx.seed,",
                            "dy.shape, ctx.p, ctx.seed + (dy.dtype == torch.float16),"),
+    "the mask is made on another device": (", device=dy.device)", ")"),
     "not in memory": ("x * seeded_mask(x.shape, p, seed, device=x.device)",
                       "x * seeded_mask(x.shape, p, seed).as_strided(x.shape, x.stride())"),
 }

@@ -85,6 +85,24 @@ def saved_bytes(call: Callable[..., Any], *args: Any) -> int:
     return sum(kept.values())
 
 
+def device_of(call: Callable[..., Any], *args: Any) -> str:
+    """The device of the tensor that `call(*args)` returns."""
+    return str(call(*args).device)
+
+
+def devices_on_meta(call: Callable[..., Any], *args: Any) -> list[str]:
+    """The devices of y = call(x, *args) and of x's gradient, for an x on "meta".
+
+    That device has no memory, and is there on every machine.
+    """
+    import torch
+
+    x = torch.ones(6, device="meta", requires_grad=True)
+    y = call(x, *args)
+    y.sum().backward()
+    return [str(y.device), str(x.grad.device)]  # type: ignore[union-attr]
+
+
 def far_block(kernel: Any, *args: Any) -> Any:
     """Where a block of a dropout kernel stores: `interpreter.far_block`, of the same arguments."""
     from dropoutlab import interpreter
