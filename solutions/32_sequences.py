@@ -285,6 +285,9 @@ with expect.case("embedding_dropout(weight, tokens, p=0.01) on a million words, 
     "each place has a coin of its own":
         ("kept * weight / (1 - p))[tokens]", "weight / (1 - p))[tokens] * "
          "(torch.rand(tokens.shape, generator=generator) >= p)[..., None]"),
+    "each sequence has a coin of its own":
+        ("kept * weight / (1 - p))[tokens]", "weight / (1 - p))[tokens] * "
+         "(torch.rand(tokens.shape[-1:], generator=generator) >= p)[..., None]"),
     "every word has the same mask": ("len(weight), 1,", "1, 1,"),
     "not scaled": (" / (1 - p)", ""),
     "what is left of a word": (" / (1 - p)", " / p"),
@@ -1027,9 +1030,11 @@ for width in (4, 1, 12):
         expect.tensor(out, (5, 40, 12), torch.float64, hint="return a tensor like x.")
         gone = out == 0
         count = gone.double().sum(2)
+        expect.equal(width < 12 and gone.all(2).any().item(), False,
+                     hint="whole time steps are 0. A stripe is some bands, the last axis, at all steps.")
         expect.equal(gone.double(), gone[:1].double().expand(5, 40, 12),
                      hint="the stripe changes from one time step to the next.")
-        known = [(torch.zeros(40), "nothing is dropped."),
+        known = [(torch.zeros(40), "no band is 0."),
                  (torch.full((40,), 12.0 - width), "the stripe stays and the rest is dropped.")]
         if float(count.max()) == width + 1:
             known.append((count[0], "the stripe is a band too wide."))
@@ -1104,7 +1109,7 @@ with expect.case("x after stripes(x, 3)"):
                            "(~((start <= band) & (band < start + width)), 0)"),
     "not neighbours": ("(start <= band) & (band < start + width)",
                        "torch.rand(x.shape[1:]).argsort(1) < width"),
-    "nothing is dropped": ("not training", "generator is None"),
+    "no band is 0": ("not training", "generator is None"),
     "rest is scaled": ("start + width), 0)",
                        "start + width), 0) * x.shape[2] / max(x.shape[2] - width, 1)"),
     "do not come from the given": (", generator=generator)", ")"),
@@ -1112,6 +1117,13 @@ with expect.case("x after stripes(x, 3)"):
     "writes into its input": ("x.masked_fill(", "x.masked_fill_("),
     "in evaluation return x": ("not training", "width == 0"),
 }
+
+# %% mistake="stripes" says="whole time steps are 0"
+def stripes(x, width, generator=None, training=True):
+    width = min(width, len(x))
+    start = torch.randint(len(x) - width + 1, (1, x.shape[1], 1), generator=generator)
+    step = torch.arange(len(x))[:, None, None]
+    return x.masked_fill((start <= step) & (step < start + width), 0)
 
 # %% correct="stripes"
 def stripes(x, width, generator=None, training=True):

@@ -625,7 +625,8 @@ def bias_dropout_residual_kernel(
     """z[i] = residual[i] + m[i] * (x[i] + bias[i % columns]) * scale, i < n, in float32.
 
     x, residual, z : pointers to n entries, row by row; bias : pointer to `columns` entries
-    m[i] is 1 where dropout_kernel keeps entry i, else 0. 4 * BLOCK entries for each block.
+    m[i] is 1 where dropout_kernel keeps entry i, else 0. 4 * BLOCK entries for each block; n may
+    be more than 2^31.
     """
     ### BEGIN SOLUTION
     k = tl.program_id(0).to(tl.int64)
@@ -756,6 +757,8 @@ with expect.case("out.backward(dz), then x.grad, bias.grad and residual.grad",
     kept = BiasDropoutResidual.apply(torch.ones(9, 60), 0 * bias, 0 * residual, 0.25, 9) != 0
     dx = dz * kept / 0.75
     BiasDropoutResidual.apply(x, bias, residual, 0.25, 9).backward(dz)
+    for given, name in ((x, "x"), (bias, "the bias"), (residual, "the residual")):
+        expect.equal(given.grad is None, False, hint=f"{name} gets no gradient.")
     expect.close(x.grad, dx, rtol=1e-5, atol=1e-6,
                  hint="dx = m * dz / (1 - p), and m is the mask of forward.",
                  suspects=[(dz, "mask and scale are missing in dx."),
@@ -821,8 +824,28 @@ for dtype, tolerance in ((torch.float16, 2**-10), (torch.bfloat16, 2**-7)):
                      hint="z is rounded once, by the store: are the three loads converted to "
                           "tl.float32, and the sum computed in it?")
 
+# %% check="bias_dropout_residual_kernel" points=1
+# Beyond entry 2³¹ the addresses are still right.
+expect.needs("triton")
+with expect.case("block 2²¹ of bias_dropout_residual_kernel, BLOCK=256, on 2³¹ + 700 ones"):
+    settings = 2**21, 2**31 + 700, (1000,), 0.5, 9, 256, 2
+    found = expect.ask("far_block", bias_dropout_residual_kernel, *settings)
+    if found is not None:
+        where, what = (torch.as_tensor(part) for part in found)
+        number = 2**31 + torch.arange(700)
+        expect.equal(where[:1].tolist(), [2**31],
+                     hint="it begins elsewhere than at entry 4 * BLOCK * 2²¹.",
+                     suspects=[([-(2**31)], "at entry -2³¹: the product with program_id wraps. "
+                                            "Convert program_id to tl.int64 first.")])
+        expect.equal(where, number, hint="it stores other entries than the 700 that exist.")
+        kept = stateless.nearest(what != 1, number, 0.5, 9)
+        expect.equal(what.float(), 1 + 4.0 * kept, hint="the counters are not those of these "
+                                                        "entries.")
+
 # %% mistakes="bias_dropout_residual_kernel"
 {
+    "the product with program_id wraps": (".to(tl.int64)", ""),
+    "the bias gets no gradient": ("dx.flatten(0, -2).sum(0)", "None"),
     "the bias is added behind dropout": (
         """total += tl.load(bias + at % columns, mask=at < n).to(tl.float32)
     passing =""", """passing = tl.load(bias + at % columns, mask=at < n).to(tl.float32)

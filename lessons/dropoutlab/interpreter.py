@@ -120,12 +120,20 @@ def counted() -> Iterator[Traffic]:
 
 
 def far_block(
-    kernel: Any, number: int, entries: int, more: Sequence[int], p: float, seed: int, block: int
+    kernel: Any,
+    number: int,
+    entries: int,
+    more: Sequence[int],
+    p: float,
+    seed: int,
+    block: int,
+    others: int = 0,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The entries of y that block `number` of a dropout kernel stores, and what it stores there.
 
     x is `entries` ones, and x and y may be larger than any memory: nothing is loaded or stored.
-    `more` are the arguments between the number of entries and p.
+    `more` are the arguments between the number of entries and p; between x and y there are so many
+    `others`, of ones too.
     None on a GPU, which does what it is told.
     """
     if not INTERPRETED:
@@ -155,7 +163,8 @@ def far_block(
     builder.create_masked_load, builder.create_masked_store = loads, stores
     builder.set_grid_idx = places
     try:
-        kernel[(1,)](x, y, entries, *more, p, 1 / (1 - p), seed, BLOCK=block)
+        given = [x, *(torch.ones(1) for _ in range(others)), y]
+        kernel[(1,)](*given, entries, *more, p, 1 / (1 - p), seed, BLOCK=block)
     finally:
         builder.create_masked_load, builder.create_masked_store = load, store
         builder.set_grid_idx = place
