@@ -285,9 +285,6 @@ with expect.case("embedding_dropout(weight, tokens, p=0.01) on a million words, 
     "each place has a coin of its own":
         ("kept * weight / (1 - p))[tokens]", "weight / (1 - p))[tokens] * "
          "(torch.rand(tokens.shape, generator=generator) >= p)[..., None]"),
-    "each sequence has a coin of its own":
-        ("kept * weight / (1 - p))[tokens]", "weight / (1 - p))[tokens] * "
-         "(torch.rand(tokens.shape[-1:], generator=generator) >= p)[..., None]"),
     "every word has the same mask": ("len(weight), 1,", "1, 1,"),
     "not scaled": (" / (1 - p)", ""),
     "what is left of a word": (" / (1 - p)", " / p"),
@@ -307,6 +304,13 @@ with expect.case("embedding_dropout(weight, tokens, p=0.01) on a million words, 
                                     "kept * weight.detach() / (1 - p) + 0 * weight"),
     "tokens of any shape": (")[tokens]", ")[torch.atleast_1d(tokens)]"),
 }
+
+# %% mistake="embedding_dropout" says="each place has a coin of its own"
+def embedding_dropout(weight, tokens, p, generator=None, training=True):
+    if not training:
+        return weight[tokens]
+    kept = torch.rand(tokens.shape[-1:], generator=generator) >= p  # the place's, not the word's
+    return weight[tokens] * kept[..., None] / (1 - p)
 
 # %% correct="embedding_dropout"
 def embedding_dropout(weight, tokens, p, generator=None, training=True):
@@ -1031,7 +1035,7 @@ for width in (4, 1, 12):
         gone = out == 0
         count = gone.double().sum(2)
         expect.equal(width < 12 and gone.all(2).any().item(), False,
-                     hint="whole time steps are 0. A stripe is some bands, the last axis, at all steps.")
+                     hint="whole time steps are 0. A stripe is some bands, at all time steps.")
         expect.equal(gone.double(), gone[:1].double().expand(5, 40, 12),
                      hint="the stripe changes from one time step to the next.")
         known = [(torch.zeros(40), "no band is 0."),

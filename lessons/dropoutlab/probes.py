@@ -90,7 +90,7 @@ def device_of(call: Callable[..., Any], *args: Any) -> str:
     return str(call(*args).device)
 
 
-def devices_on_meta(call: Callable[..., Any], *args: Any) -> list[str]:
+def devices_on_meta(call: Callable[..., Any], *args: Any) -> str:
     """The devices of y = call(x, *args) and of x's gradient, for an x on "meta".
 
     That device has no memory, and is there on every machine.
@@ -100,7 +100,7 @@ def devices_on_meta(call: Callable[..., Any], *args: Any) -> list[str]:
     x = torch.ones(6, device="meta", requires_grad=True)
     y = call(x, *args)
     y.sum().backward()
-    return [str(y.device), str(x.grad.device)]  # type: ignore[union-attr]
+    return f"{y.device} and {x.grad.device if x.grad is not None else None}"
 
 
 def far_block(kernel: Any, *args: Any) -> Any:
