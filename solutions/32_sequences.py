@@ -305,7 +305,7 @@ with expect.case("embedding_dropout(weight, tokens, p=0.01) on a million words, 
     "tokens of any shape": (")[tokens]", ")[torch.atleast_1d(tokens)]"),
 }
 
-# %% mistake="embedding_dropout" says="each place has a coin of its own"
+# %% mistake="embedding_dropout" says="each place has a coin of its own, where one"
 def embedding_dropout(weight, tokens, p, generator=None, training=True):
     if not training:
         return weight[tokens]
