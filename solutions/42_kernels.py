@@ -1120,13 +1120,14 @@ for kind, shape, coins in (
 # %% check="grouped_dropout_kernel" points=1
 # Beyond entry 2³¹ the addresses are still right.
 expect.needs("triton")
-with expect.case("block 2²³ of grouped_dropout_kernel, BLOCK=256, on 2³¹ + 100 ones"):
-    settings = 2**23, 2**31 + 100, (8, 4), 0.5, 9, 256
+with expect.case("block 2²⁶ + 2²³ of grouped_dropout_kernel, BLOCK=256, on 2³⁴ + 2³¹ + 100 ones"):
+    settings = 2**26 + 2**23, 2**34 + 2**31 + 100, (8, 4), 0.5, 9, 256  # more groups than 2³¹
     found = expect.ask("far_block", grouped_dropout_kernel, *settings)
     if found is not None:
         where, what = (torch.as_tensor(part) for part in found)
-        number = 2**31 + torch.arange(100)
-        expect.equal(where[:1].tolist(), [2**31], hint="it begins elsewhere than at entry 2³¹.",
+        number = 2**34 + 2**31 + torch.arange(100)
+        expect.equal(where[:1].tolist(), number[:1].tolist(),
+                     hint="it begins elsewhere than at entry 2³⁴ + 2³¹.",
                      suspects=[([-(2**31)], "at entry -2³¹: the product with program_id wraps. "
                                             "Convert program_id to tl.int64 first.")])
         expect.equal(where, number, hint="it stores other entries than the 100 that exist: is "
@@ -1156,6 +1157,7 @@ with expect.case("block 2²³ of grouped_dropout_kernel, BLOCK=256, on 2³¹ + 1
                                      "tl.store(y + entry, sent)"),
     "needs a mask where it loads": ("tl.load(x + entry, mask=entry < n)", "tl.load(x + entry)"),
     "the product with program_id wraps": (".to(tl.int64)", ""),
+    "the groups are not those": ("tl.rand(seed, group)", "tl.rand(seed, group.to(tl.int32))"),
     "the two numbers are swapped": ("shape[1], shape[2]", "shape[2], shape[1]"),
     "so inner is 1": ("2 :]), 1", "2 :]), shape[-1]"),
     "That is path dropout": ("1 if kind == \"path\" else 2", "1"),
