@@ -846,7 +846,7 @@ def stateful(seed):
     return lambda h: 2 * h * (torch.rand(h.shape, generator=own) >= 0.5)
 
 
-rates = (0.005, 0.05, 0.1)
+rates = (0.005, 0.02, 0.05)
 runs = {"a seed": [trained(seeded, rate) for rate in rates],
         "a generator of one's own": [trained(stateful, rate) for rate in rates]}
 fig, (ax,) = plot.figure(1, height=2.6, width=6.5)
