@@ -5,7 +5,7 @@
 #
 # *{{minutes}} minutes. Before: {{stateless_masks}}; {{images}} and {{sequences}} help. After, you
 # will be able to write a kernel that makes its mask where it needs it, to count what it moves, and
-# to say when random numbers cost more than memory.*
+# to estimate when random numbers cost more than memory.*
 #
 # | symbol | meaning |
 # | --- | --- |
@@ -80,7 +80,8 @@ plot.show(fig, f"Bytes that bias, dropout and residual move as three operations:
 # ## One kernel
 #
 # **Triton** lets you write kernels in Python. Without a GPU its interpreter runs them on the CPU,
-# slowly, block after block, with the same results. The course starts it where no GPU is found.
+# slowly, block after block. (Into half precision it cuts digits off and does not round.) The course
+# starts it where no GPU is found.
 #
 # *Triton comes for Linux only. On another system read on, write the kernels if you like, and run
 # them on a Linux machine; here their checks say so and do not count.*
@@ -128,8 +129,8 @@ equal = (found.cpu() & 0xFFFFFFFF == own).double().mean()
 print(f"{100 * equal:g} % of 2000 words agree with philox_4x32")
 
 # %% [markdown]
-# A coin for each entry from `tl.randint(seed, i)` throws three words of four away. It is cheaper to
-# let a counter serve four neighbours: entry $i$ gets word $i \bmod 4$ of counter
+# A coin for each entry from `tl.randint(seed, i)` throws three words of four away. It is a quarter
+# of the work to let a counter serve four neighbours: entry $i$ gets word $i \bmod 4$ of counter
 # $\lfloor i/4 \rfloor$. `four_words(seed, c)`, of `dropoutlab.gpu`, puts the words of a block of
 # counters in a row in this order, four times as many numbers as `c` holds.
 #
@@ -301,8 +302,8 @@ plot.show(fig, f"Norms of a gradient: {norms[0]:.0f} by PyTorch, {norms[1]:.0f} 
 # %% [markdown]
 # The penalty had no part in it, and a training run would only look as if the penalty did nothing.
 # The first edition of this course made this mistake. The decorator refuses in `.backward()` alone;
-# `torch.autograd.grad(…, x)` does not pass where its error waits. So a backward that autograd can
-# follow is the better way.
+# `torch.autograd.grad(…, x)` never reaches the node that raises the error. So a backward that
+# autograd can follow is the better way.
 #
 # Now train with your kernel: networks on 400 digits, each step with a seed of its own, against
 # `nn.Dropout` and none.
@@ -371,6 +372,9 @@ with expect.case("dropout_triton(x, 0.25, 9, block=128) on 1700 normal numbers, 
     inside = stateless.nearest(out != 0, number % 512, 0.25, 9)
     early = stateless.nearest(out != 0, number % 128 + number // 512 * 128, 0.25, 9)
     late = stateless.nearest(out != 0, number // 4, 0.25, 9)
+    quarter = number // 512 * 512 + number % 128 * 4 + number % 512 // 128
+    quarters = stateless.nearest(out != 0, quarter, 0.25, 9)
+    below = stateless.coins(number, 9)["four"] < 0.75
     swapped = ~stateless.nearest(out == 0, number, 0.25, 9)
     signed = stateless.words(number // 4, 9).gather(1, (number % 4)[:, None])[:, 0]
     signed = (signed - (signed >= 2**31) * 2**32 >> 8) * 2.0**-24 >= 0.25
@@ -386,6 +390,11 @@ with expect.case("dropout_triton(x, 0.25, 9, block=128) on 1700 normal numbers, 
                   (x * signed / 0.75, "the words are signed, and half of the coins negative: do "
                                       "not convert them to int32."),
                   (x * late / 0.75, "four neighbours have one coin: a counter has four words."),
+                  (x * quarters / 0.75, "each word serves a quarter of the block. Four neighbours "
+                                        "share a counter: put its words in a row, as four_words "
+                                        "does."),
+                  (x * below / 0.75, "kept where the coin is < 1 - p: those are other entries than "
+                                     "where it is >= p."),
                   (x * early / 0.75, "blocks share counters: block k has BLOCK counters of its "
                                      "own, and 4 * BLOCK entries."),
                   (x * inside / 0.75, "every block has the mask of the first: number counters and "
@@ -514,6 +523,9 @@ with expect.case("the gradient of f + ‖∇f‖², f = sum of TritonDropout.app
         "four_words(seed, block * BLOCK + tl.arange(0, BLOCK))", "tl.randint(seed, i // 4)"),
     "every block has the mask of the first": ("four_words(seed, block * BLOCK + ",
                                               "four_words(seed, "),
+    "each word serves a quarter of the block": ("tl.arange(0, 4 * BLOCK)\n",
+        "tl.arange(0, 4 * BLOCK) // 4 + tl.arange(0, 4 * BLOCK) % 4 * BLOCK\n"),
+    "kept where the coin is < 1 - p": ("coin >= p", "coin < 1 - p"),
     "is >= p, else 0": ("four_words(seed, block", "four_words(seed + 1, block"),
     "the kernel writes into x": ("tl.store(y + i", "tl.store(x + i"),
     "needs a mask where it stores": ("0.0), mask=i < n)", "0.0))"),
@@ -601,9 +613,9 @@ class TritonDropout(torch.autograd.Function):
 #
 # ## Exercise: `bias_dropout_residual_kernel`
 #
-# Write the kernel's body and the backward pass. The residual is not dropped: else nothing of the
-# stream would get past this layer where $m$ is 0. The bias is one row for all rows of $x$, so the
-# gradients of all rows add up in it. Which of your Functions gives $dx$ already?
+# Write the kernel's body and the backward pass. The residual is not dropped: otherwise nothing of
+# the stream would get past this layer where $m$ is 0. The bias is one row for all rows of $x$, so
+# the gradients of all rows add up in it. Which of your Functions gives $dx$ already?
 
 # %% exercise="bias_dropout_residual_kernel"
 @triton.jit
@@ -613,7 +625,8 @@ def bias_dropout_residual_kernel(
     """z[i] = residual[i] + m[i] * (x[i] + bias[i % columns]) * scale, i < n, in float32.
 
     x, residual, z : pointers to n entries, row by row; bias : pointer to `columns` entries
-    m[i] is 1 where dropout_kernel keeps entry i, else 0. 4 * BLOCK entries for each block.
+    m[i] is 1 where dropout_kernel keeps entry i, else 0. 4 * BLOCK entries for each block; n may
+    be more than 2^31.
     """
     ### BEGIN SOLUTION
     k = tl.program_id(0).to(tl.int64)
@@ -721,6 +734,8 @@ with expect.case("BiasDropoutResidual.apply(x, bias, residual, 0.25, 9) on 9 row
         suspects=[(residual, "the residual alone comes out."),
                   (residual + x + bias, "nothing is dropped."),
                   (residual + x * yours / 0.75 + bias, "the bias is added behind dropout."),
+                  (residual + (x / 0.75 + bias) * yours, "the bias is dropped and not scaled."),
+                  ((residual + (x + bias) * yours) / 0.75, "the residual is scaled too."),
                   ((residual + x + bias) * yours / 0.75, "the residual is dropped with the rest."),
                   (residual + (x + bias) * yours, "the survivors are not scaled."),
                   ((x + bias) * yours / 0.75, "the residual is missing."),
@@ -742,6 +757,8 @@ with expect.case("out.backward(dz), then x.grad, bias.grad and residual.grad",
     kept = BiasDropoutResidual.apply(torch.ones(9, 60), 0 * bias, 0 * residual, 0.25, 9) != 0
     dx = dz * kept / 0.75
     BiasDropoutResidual.apply(x, bias, residual, 0.25, 9).backward(dz)
+    for given, name in ((x, "x"), (bias, "the bias"), (residual, "the residual")):
+        expect.equal(given.grad is None, False, hint=f"{name} gets no gradient.")
     expect.close(x.grad, dx, rtol=1e-5, atol=1e-6,
                  hint="dx = m * dz / (1 - p), and m is the mask of forward.",
                  suspects=[(dz, "mask and scale are missing in dx."),
@@ -807,12 +824,37 @@ for dtype, tolerance in ((torch.float16, 2**-10), (torch.bfloat16, 2**-7)):
                      hint="z is rounded once, by the store: are the three loads converted to "
                           "tl.float32, and the sum computed in it?")
 
+# %% check="bias_dropout_residual_kernel" points=1
+# Beyond entry 2³¹ the addresses are still right.
+expect.needs("triton")
+with expect.case("block 2²¹ of bias_dropout_residual_kernel, BLOCK=256, on 2³¹ + 700 ones"):
+    settings = 2**21, 2**31 + 700, (1000,), 0.5, 9, 256, 2
+    found = expect.ask("far_block", bias_dropout_residual_kernel, *settings)
+    if found is not None:
+        where, what = (torch.as_tensor(part) for part in found)
+        number = 2**31 + torch.arange(700)
+        expect.equal(where[:1].tolist(), [2**31],
+                     hint="it begins elsewhere than at entry 4 * BLOCK * 2²¹.",
+                     suspects=[([-(2**31)], "at entry -2³¹: the product with program_id wraps. "
+                                            "Convert program_id to tl.int64 first.")])
+        expect.equal(where, number, hint="it stores other entries than the 700 that exist.")
+        kept = stateless.nearest(what != 1, number, 0.5, 9)
+        expect.equal(what.float(), 1 + 4.0 * kept, hint="the counters are not those of these "
+                                                        "entries.")
+
 # %% mistakes="bias_dropout_residual_kernel"
 {
+    "the product with program_id wraps": (".to(tl.int64)", ""),
+    "the bias gets no gradient": ("dx.flatten(0, -2).sum(0)", "None"),
     "the bias is added behind dropout": (
         """total += tl.load(bias + at % columns, mask=at < n).to(tl.float32)
     passing =""", """passing = tl.load(bias + at % columns, mask=at < n).to(tl.float32)
     passing +="""),
+    "the bias is dropped and not scaled": (
+        "tl.load(bias + at % columns, mask=at < n).to(tl.float32)",
+        "tl.load(bias + at % columns, mask=at < n).to(tl.float32) / scale"),
+    "the residual is scaled too": ("passing + tl.where(kept, total * scale, 0.0)",
+                                   "(passing + tl.where(kept, total, 0.0)) * scale"),
     "the residual is dropped with the rest": ("passing + tl.where(kept, total * scale, 0.0)",
                                               "tl.where(kept, (passing + total) * scale, 0.0)"),
     "the survivors are not scaled": ("total * scale", "total"),
@@ -878,8 +920,8 @@ class BiasDropoutResidual(torch.autograd.Function):
 # %% [markdown]
 # ## One kernel for every shape
 #
-# {{images}} drops whole channels, {{sequences}} one mask for all tokens, {{transformers}} heads and
-# {{images}} again whole paths. In a kernel that is a change of one line: the coin's address is that
+# {{images}} drops whole channels and paths, {{sequences}} uses one mask for all tokens, and
+# {{transformers}} drops heads. In a kernel that is a change of one line: the coin's address is that
 # of a *group* of entries, and not the entry's own. Two numbers name the groups. Read the entries of
 # $x$ as a table of (outer, shared, inner), row by row. What differs only in the middle index shares
 # a coin:
@@ -1078,13 +1120,14 @@ for kind, shape, coins in (
 # %% check="grouped_dropout_kernel" points=1
 # Beyond entry 2³¹ the addresses are still right.
 expect.needs("triton")
-with expect.case("block 2²³ of grouped_dropout_kernel, BLOCK=256, on 2³¹ + 100 ones"):
-    settings = 2**23, 2**31 + 100, (8, 4), 0.5, 9, 256
+with expect.case("block 2²⁶ + 2²³ of grouped_dropout_kernel, BLOCK=256, on 2³⁴ + 2³¹ + 100 ones"):
+    settings = 2**26 + 2**23, 2**34 + 2**31 + 100, (8, 4), 0.5, 9, 256  # more groups than 2³¹
     found = expect.ask("far_block", grouped_dropout_kernel, *settings)
     if found is not None:
         where, what = (torch.as_tensor(part) for part in found)
-        number = 2**31 + torch.arange(100)
-        expect.equal(where[:1].tolist(), [2**31], hint="it begins elsewhere than at entry 2³¹.",
+        number = 2**34 + 2**31 + torch.arange(100)
+        expect.equal(where[:1].tolist(), number[:1].tolist(),
+                     hint="it begins elsewhere than at entry 2³⁴ + 2³¹.",
                      suspects=[([-(2**31)], "at entry -2³¹: the product with program_id wraps. "
                                             "Convert program_id to tl.int64 first.")])
         expect.equal(where, number, hint="it stores other entries than the 100 that exist: is "
@@ -1114,6 +1157,7 @@ with expect.case("block 2²³ of grouped_dropout_kernel, BLOCK=256, on 2³¹ + 1
                                      "tl.store(y + entry, sent)"),
     "needs a mask where it loads": ("tl.load(x + entry, mask=entry < n)", "tl.load(x + entry)"),
     "the product with program_id wraps": (".to(tl.int64)", ""),
+    "the groups are not those": ("tl.rand(seed, group)", "tl.rand(seed, group.to(tl.int32))"),
     "the two numbers are swapped": ("shape[1], shape[2]", "shape[2], shape[1]"),
     "so inner is 1": ("2 :]), 1", "2 :]), shape[-1]"),
     "That is path dropout": ("1 if kind == \"path\" else 2", "1"),
@@ -1155,20 +1199,22 @@ def grouped_dropout(x, shared, inner, p, seed, block=gpu.BLOCK):
 # ## Memory or random numbers?
 #
 # Is memory always what a kernel waits for? Philox takes two products in each of ten rounds, each
-# with its upper and its lower word: 40 multiplications for a counter. By its data sheet an H100
-# moves $3.35 \cdot 10^{12}$ bytes a second and does $16.7 \cdot 10^{12}$ integer multiplications,
-# five for each byte. `grouped_dropout(x, 1, 1, p, seed)` gives each entry a coin and a counter of
-# its own.
-# **Guess: in bfloat16, does it wait for "memory" or for "random numbers"?**
+# with its upper and its lower word: 20 multiplications for a counter where one instruction gives
+# both words, 40 where each word takes its own. For an H100, NVIDIA states $3.35 \cdot 10^{12}$
+# bytes a second, and 64 multiplications of words per clock on each of 132 multiprocessors: at 1.98
+# GHz $16.7 \cdot 10^{12}$ a second, five for each byte. `grouped_dropout(x, 1, 1, p, seed)` gives
+# each entry a counter of its own.
+# **Guess: by these numbers, which takes longer in bfloat16, "memory" or "random numbers"?**
 
 # %% guess=true
 my_limit = "memory"  # "memory" or "random numbers": what a counter for each entry waits for
 
 # %% figure=true
-# What each kernel moves and draws for an entry in bfloat16, and the time that either takes.
+# What each kernel moves and draws for an entry in bfloat16, and the time that either would take.
 expect.needs("triton")
 guess = expect.guess(my_limit)
-BYTES, MULTIPLICATIONS, FLOPS = 3.35e12, 16.7e12, 989e12  # of an H100 in a second
+BYTES, FLOPS = 3.35e12, 989e12  # of an H100 in a second, as NVIDIA states them
+MULTIPLICATIONS = 64 * 132 * 1.98e9
 n = 2**16 if gpu.INTERPRETED else 2**26
 x, r = (torch.ones(n // 512, 512, dtype=torch.bfloat16, device=gpu.DEVICE) for _ in range(2))
 b = torch.zeros(512, dtype=torch.bfloat16, device=gpu.DEVICE)
@@ -1184,15 +1230,17 @@ for name, (call, moves, draws) in kernels.items():
             call()
         moves, draws = (told.loaded + told.stored) / n, told.counters / n
         moves -= 2 * ("bias" in name)  # the bias comes from a cache
-    memory[name], drawing[name] = 1e12 * moves / BYTES, 1e12 * 40 * draws / MULTIPLICATIONS
+    memory[name], drawing[name] = 1e12 * moves / BYTES, 1e12 * 20 * draws / MULTIPLICATIONS
 name = "flash attention, 64 features a head"
-memory[name], drawing[name] = 1e12 * 4 * 64 / FLOPS, 1e12 * 10 / MULTIPLICATIONS
+memory[name], drawing[name] = 1e12 * 4 * 64 / FLOPS, 1e12 * 5 / MULTIPLICATIONS
 
 fig, (ax,) = plot.figure(1, height=3.0, width=9)
 rows = np.arange(len(memory))
 ax.barh(rows - 0.2, list(memory.values()), 0.36, color=plot.SKY,
         label="memory (flash attention: matrix products)")
-ax.barh(rows + 0.2, list(drawing.values()), 0.36, color=plot.ORANGE, label="Philox")
+few = np.array(list(drawing.values()))
+ax.barh(rows + 0.2, few, 0.36, color=plot.ORANGE, label="Philox, 20 multiplications a counter")
+ax.barh(rows + 0.2, few, 0.36, left=few, color=plot.ORANGE, alpha=0.4, label="… and 40")
 timed = gpu.measured({name: call for name, (call, *_) in kernels.items()}, n)
 for row, name in enumerate(memory):
     if name in timed:
@@ -1200,30 +1248,32 @@ for row, name in enumerate(memory):
 ax.set_yticks(rows, memory)
 ax.invert_yaxis()
 first, yours, *_, flash = (drawing[name] / memory[name] for name in memory)
-where = f"Measured on {gpu.measured_on()}" if timed else "No GPU has measured this yet: an estimate"
-ax.set(xlabel=f"picoseconds for each entry at the H100's full rates (you said: {guess})",
-       title=f"{where}.\nPhilox / the rest: {first:.1f} with a counter for each entry,\n"
-             f"{yours:.1f} with one for four, {flash:.1f} inside flash attention")
+where = f"Measured on {gpu.measured_on()}" if timed else "An estimate: no GPU has measured this yet"
+ax.set(xlabel=f"picoseconds for each entry at the rates that NVIDIA states (you said: {guess})",
+       title=f"{where}.\nPhilox / the rest: {first:.1f} to {2 * first:.1f} with a counter for each "
+             f"entry,\n{yours:.2f} to {2 * yours:.2f} with one for four, {flash:.1f} to "
+             f"{2 * flash:.1f} inside flash attention")
 ax.legend(loc="lower right", fontsize=8)
-plot.show(fig, f"Estimated time for each entry's bytes and random words. Philox takes {first:.2g} "
-               f"times as long as memory with a counter for each entry, {yours:.2g} times with one "
-               f"for four, and {flash:.2g} times the matrix products in flash attention. {where}; "
-               f"you said {guess}.",
-          claims={"a-counter-each-waits-for-philox": first > 1.2,
-                  "four-words-wait-for-memory": yours < 0.8,
-                  "flash-attention-waits-for-philox": flash > 1.2})
+plot.show(fig, f"Estimated time for each entry's bytes and random words. Philox would take "
+               f"{first:.2g} to {2 * first:.2g} times as long as memory with a counter for each "
+               f"entry, {yours:.2g} to {2 * yours:.2g} times with one for four, and {flash:.2g} to "
+               f"{2 * flash:.2g} times the matrix products in flash attention. {where}; you said "
+               f"{guess}.",
+          claims={"a-counter-each-costs-as-much-as-memory": 0.9 < first and 2 * first < 2.2,
+                  "one-for-four-costs-less": 2 * yours < 0.8,
+                  "in-flash-attention-philox-costs-more": flash > 1})
 
 # %% [markdown]
-# (Bytes and counters were counted in the interpreter, for your kernels. The rates are the data
-# sheet's, and Philox's exclusive ors are left out, so this is an estimate, for the better case.
-# `python3 grader bench gpu` measures it.) A counter for each entry costs more than all memory that
-# the kernel touches. Four entries for a counter make it cheaper than memory.
+# (Bytes and counters were counted in the interpreter, for your kernels. The rest is division:
+# Philox's exclusive ors and all waiting are left out. Nobody has yet run `python3 grader bench gpu`
+# for this course, which would measure it.) We first counted 40 multiplications, and wrote that a
+# counter for each entry *waits* for Philox. With 20 the two are even, and only a measurement can
+# tell. One counter for four entries stays below memory either way.
 #
 # Flash attention moves no attention weights at all. There Philox stands beside fast matrix
-# products, and nothing hides it. Ma, Liu and Krashinsky (2024) find that drawing the random numbers
-# is most of what dropout costs flash attention on such GPUs. They draw them in an earlier kernel,
-# one whose matrix products leave these units idle, and report a transformer block 1.22 times as
-# fast.
+# products. Ma, Liu and Krashinsky (2024) did measure, on Hopper GPUs: drawing the random numbers is
+# the larger part of what dropout costs flash attention. They draw them beside an earlier matrix
+# product instead, and report a transformer block 1.22 times as fast.
 #
 # ## Two questions
 #
@@ -1278,12 +1328,13 @@ plot.show(fig, f"Estimated time for each entry's bytes and random words. Philox 
 # - A kernel launched in backward gives a second derivative that is far too small, with no
 #   error.{{claim:silently-too-small}} `once_differentiable` refuses it in `.backward()`
 #   alone.{{claim:refused-by-backward-alone}} Yours is right, or refused.{{claim:right-or-refused}}
-# - Networks trained with your kernel gain in log loss as much as with `nn.Dropout`, as far as ten
-#   networks tell.{{claim:the-kernel-trains-like-dropout}}
-# - By its data sheet, an H100 with a counter for each entry waits for
-#   Philox,{{claim:a-counter-each-waits-for-philox}} with one for four entries for
-#   memory.{{claim:four-words-wait-for-memory}} Inside flash attention Philox takes longer than the
-#   matrix products.{{claim:flash-attention-waits-for-philox}} No GPU has measured this for us yet.
+# - Networks trained with your kernel gain in log loss, and ten of them differ from ten with
+#   `nn.Dropout` by less than half of that gain.{{claim:the-kernel-trains-like-dropout}}
+# - An estimate from stated rates, which no GPU has measured for us yet: with a counter for each
+#   entry Philox takes as long as memory, or
+#   twice,{{claim:a-counter-each-costs-as-much-as-memory}} with one for four
+#   less;{{claim:one-for-four-costs-less}} inside flash attention more than the matrix
+#   products.{{claim:in-flash-attention-philox-costs-more}}
 #
 # **Read.** The Triton tutorial *Low-memory dropout*, whose kernel saves a seed. Ma, Liu and
 # Krashinsky, *Reducing the cost of dropout in Flash-Attention by hiding RNG with GEMM*, 2024

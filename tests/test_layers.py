@@ -47,13 +47,16 @@ def modules(package: Path) -> dict[str, ast.Module]:
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """What a module imports anywhere, with full names."""
+    """What a module imports anywhere, with full names, by `import_module("…")` too."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, "imports are written with their full names"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and "import" in ast.unparse(node.func):
+            constants = (arg.value for arg in node.args if isinstance(arg, ast.Constant))
+            yield from (name for name in constants if isinstance(name, str))
 
 
 def within(package: dict[str, ast.Module], names: Iterator[str]) -> set[str]:
@@ -129,5 +132,7 @@ def test_an_import_is_noticed_wherever_it_stands():
         "try:\n    import f\nexcept ImportError:\n    f = None\n"
         "def g():\n    from h import i\n"
         "class J:\n    import k\n"
+        "import_module('l.m')\n"
+        "n = importlib.import_module('o').p\n"
     )
-    assert {*imported(tree)} == {"a.b", "c.d", "e", "f", "h.i", "k"}
+    assert {*imported(tree)} == {"a.b", "c.d", "e", "f", "h.i", "k", "l.m", "o"}

@@ -64,7 +64,8 @@ def mask_bytes_of_a_layer(shapes: Mapping[str, Sequence[int]]) -> dict[str, dict
     """The bytes of each mask that backward needs: in what it is kept, then by the mask's name.
 
     "cpu" and "gpu": each operation as it comes. "compiled": by `torch.compile`, as it does by
-    itself. "flash": flash attention on a GPU for the mask named "attention", (texts, heads, tokens,
+    itself, on a CPU (without a GPU, autograd refuses a fake tensor that asks for gradients on one).
+    "flash": flash attention on a GPU for the mask named "attention", (texts, heads, tokens,
     tokens), the others as they come.
     """
     flash = {"attention": _in_flash_attention(shapes["attention"])}

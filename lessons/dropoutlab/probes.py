@@ -10,8 +10,11 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
-from importlib import import_module
+from types import FunctionType
 from typing import Any
+
+MANY = 20
+"""So many numbers in a list are a mask and no setting."""
 
 
 def deepcopy(thing: Any) -> Any:
@@ -38,21 +41,35 @@ def saved_bytes(call: Callable[..., Any], *args: Any) -> int:
 
     Those saved for its backward pass (arguments and result among them), the attributes of ctx in
     Functions of one's own, and, where `call` is a module, its attributes; weights and buffers are
-    none of these.
+    none of these. A list of `MANY` numbers or more counts as an array, and what a function has
+    around it counts too.
     """
     import torch
 
     kept: dict[int, int] = {}
+    noted: list[Any] = []
 
     def note(thing: Any) -> Any:
         if isinstance(thing, torch.Tensor):
             kept[thing.untyped_storage().data_ptr()] = thing.untyped_storage().nbytes()
         elif isinstance(thing, dict | list | set | tuple):
-            for part in thing.values() if isinstance(thing, dict) else thing:
-                note(part)
+            inside(thing, [*(thing.values() if isinstance(thing, dict) else thing)])
+        elif isinstance(thing, FunctionType):
+            around = [cell.cell_contents for cell in thing.__closure__ or ()]
+            inside(thing, [*around, *(thing.__defaults__ or ())])
         elif hasattr(thing, "nbytes"):  # a NumPy array
             kept[id(thing)] = int(thing.nbytes)
         return thing
+
+    def inside(thing: Any, parts: list[Any]) -> None:
+        if any(thing is known for known in noted):
+            return
+        noted.append(thing)
+        if len(parts) >= MANY and all(isinstance(part, int | float) for part in parts):
+            kept[id(thing)] = 8 * len(parts)
+        else:
+            for part in parts:
+                note(part)
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         result = call(*args)
@@ -68,10 +85,29 @@ def saved_bytes(call: Callable[..., Any], *args: Any) -> int:
     return sum(kept.values())
 
 
+def device_of(call: Callable[..., Any], *args: Any) -> str:
+    """The device of the tensor that `call(*args)` returns."""
+    return str(call(*args).device)
+
+
+def devices_on_meta(call: Callable[..., Any], *args: Any) -> str:
+    """The devices of y = call(x, *args) and of x's gradient, for an x on "meta".
+
+    That device has no memory, and is there on every machine.
+    """
+    import torch
+
+    x = torch.ones(6, device="meta", requires_grad=True)
+    y = call(x, *args)
+    y.sum().backward()
+    return f"{y.device} and {x.grad.device if x.grad is not None else None}"
+
+
 def far_block(kernel: Any, *args: Any) -> Any:
-    """Where a block of a dropout kernel stores, far beyond what memory holds: `gpu.far_block`."""
-    gpu = import_module("dropoutlab.gpu")  # which imports `expect`, and so this module
-    return gpu.far_block(kernel, *args)
+    """Where a block of a dropout kernel stores: `interpreter.far_block`, of the same arguments."""
+    from dropoutlab import interpreter
+
+    return interpreter.far_block(kernel, *args)
 
 
 def nested(module: Any) -> Any:

@@ -26,6 +26,12 @@ def plain_kernel(x, y, n, p, scale, seed, BLOCK: tl.constexpr):
     tl.store(y + i, tl.where((words >> 8) * 2.0**-24 >= p, value * scale, 0.0), mask=i < n)
 
 
+@triton.jit
+def sum_kernel(x, other, y, n, more, p, scale, seed, BLOCK: tl.constexpr):
+    i = tl.program_id(0).to(tl.int64) * (4 * BLOCK) + tl.arange(0, 4 * BLOCK)
+    tl.store(y + i, tl.load(x + i, mask=i < n) + tl.load(other + i % more), mask=i < n)
+
+
 def test_philox_gives_the_published_words():
     """Does Philox answer the digits of pi as its authors say?"""
     counter = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344)
@@ -77,9 +83,48 @@ def test_a_far_block_is_told():
     number = 2**31 + torch.arange(30)
     assert torch.equal(where, number)
     assert torch.equal(what != 0, stateless.coins(number, 9)["four"] >= 0.5)
+    found = probes.far_block(sum_kernel, 2**25, 2**31 + 30, (5,), 0.5, 9, 16, 1)
+    assert found is not None and (found[1] == 2).all()
+    assert torch.equal(torch.as_tensor(found[0]), number)
     y = torch.zeros(8)
     plain_kernel[(1,)](torch.ones(8), y, 8, 0.0, 1.0, 9, BLOCK=16)
     assert torch.equal(y, torch.ones(8))
+
+
+class Hiding(torch.autograd.Function):
+    """The identity, which keeps 1000 bytes or numbers in a way of its own."""
+
+    @staticmethod
+    def forward(ctx, x, way):
+        kept = x > 0
+        if way == "list":
+            ctx.kept = kept.tolist()
+        elif way == "closure":
+            ctx.back = lambda: kept
+        elif way == "default":
+            ctx.back = lambda kept=kept: kept
+        else:
+            ctx.settings = 0.5, 7, [way]
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy, None
+
+
+@pytest.mark.parametrize(
+    ("way", "size"), [("list", 8000), ("closure", 1000), ("default", 1000), ("nothing", 0)]
+)
+def test_a_mask_is_found_where_it_hides(way: str, size: int):
+    """Is a mask counted as a list, and around a function, and are settings no mask?"""
+    x = torch.ones(1000, requires_grad=True)
+    assert probes.saved_bytes(Hiding.apply, x, way) == size
+
+
+def test_a_device_is_told():
+    """Is it told where y and dx are, for an x on the device without memory?"""
+    assert probes.device_of(torch.zeros, 3) == "cpu"
+    assert probes.devices_on_meta(torch.sin) == "meta and meta"
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # of torch's own code
