@@ -1194,12 +1194,9 @@ print("300 steps less 1500, p = 0, learning rate to 0 in each: {:+.2f} points, {
 #
 # ## Explore: budgets
 #
-# The study again: each thin line is a seed, and a circle marks the drop rate that your
-# `choose_rate` takes. Below, the points that dropout adds to the test error, with the interval of
-# your `paired_difference`.
-#
-# **Try**: with 4000 images, give the networks more steps. Where does the best drop rate go, with
-# 64 units and with 8?
+# A thin line is a seed; a circle marks the drop rate that your `choose_rate` takes. Below, your
+# `paired_difference`. **Try**: with 4000 images, give the networks more steps. Where does the best
+# drop rate go, with 64 units and with 8?
 
 # %%
 explore.budgets(paired_difference, choose_rate)

@@ -880,9 +880,8 @@ plot.show(fig, "Left, the price of each feature against the sum of its squares. 
 #
 # ## Explore: contours
 #
-# Left, the weights of your `dropout_ridge` and of L2, and around the dots, weights for which each
-# pays as much. Right, your `logistic_penalty`; on the dotted line L2 is constant. **Try**: give the
-# second feature another unit. Which path moves? Make it rare. What becomes cheap on the right?
+# Left, your `dropout_ridge` and L2; right, your `logistic_penalty`, dotted where L2 is constant.
+# **Try**: give the second feature another unit. Which path moves? Make it rare. What becomes cheap?
 
 # %%
 explore.penalty(dropout_ridge, logistic_penalty)
