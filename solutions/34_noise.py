@@ -28,9 +28,9 @@ from dropoutlab.studies import matched as study
 # %% [markdown]
 # ## A coin where it does not belong
 #
-# So far a coin decided whether something was multiplied by 0 or by $1/q$. Inverted dropout keeps the
-# mean of what it multiplies, so it seems to fit everywhere. Try it in a *self-normalising* network
-# (Klambauer et al. 2017). Its activation is
+# So far a coin decided whether something was multiplied by 0 or by $1/q$. Inverted dropout keeps
+# the mean of what it multiplies, so it seems to fit everywhere. Try it in a *self-normalising*
+# network (Klambauer et al. 2017). Its activation is
 #
 # $$ \operatorname{SELU}(x) = \lambda x \ \text{ if } x > 0, \qquad
 #    \lambda\alpha\,(e^x - 1) \ \text{ otherwise,} $$
@@ -98,9 +98,9 @@ plot.show(fig, "Mean and standard deviation over 32 SELU layers, without dropout
 #
 # <details><summary>Answer</summary>
 #
-# It is $\frac{p}{q} \sum_i w_i^2 x_i^2$. Only the variance of the multiplier $m/q$ matters, which is
-# $p/q$. Any other multiplier with mean 1 and that variance gives the same mean and variance, and a
-# sum over many inputs is nearly normal whatever the multipliers are.
+# It is $\frac{p}{q} \sum_i w_i^2 x_i^2$. Only the variance of the multiplier $m/q$ matters, which
+# is $p/q$. Any other multiplier with mean 1 and that variance gives the same mean and variance, and
+# a sum over many inputs is nearly normal whatever the multipliers are.
 # </details>
 #
 # Does it matter at all, then, that it is a coin? Here is dropout once more, written so that noise
@@ -673,8 +673,8 @@ def alpha_dropout(x, p, generator=None, training=True):
 explore.noise(gaussian_dropout, dropconnect_linear, alpha_dropout)
 
 # %% [markdown]
-# A sum washes out the shape of the noise. What remains is what units *share*: noise on inputs reaches
-# all units that read them, while noise on weights is each unit's own.
+# A sum washes out the shape of the noise. What remains is what units *share*: noise on inputs
+# reaches all units that read them, while noise on weights is each unit's own.
 #
 # ## Exercise: `standout_probability`
 #
@@ -876,11 +876,11 @@ close = [kind for kind in lead if lead[kind] < 2 * chosen_by]
 plot.show(fig, "Left, validation error against the variance of the noise, for five kinds. Right, "
                f"test errors minus those of the coin, ten networks each, tuned: {told}; at the "
                f"coin's setting: {same}. Tuned, best to worst {spread:.1f} points; shuffled names "
-               f"give {np.mean(chance):.1f}, and as much in {likely:.0%} of shuffles. In validation "
-               "the best setting led the next one by "
+               f"give {np.mean(chance):.1f}, and as much in {likely:.0%} of shuffles. In "
+               "validation the best setting led the next one by "
                f"{', '.join(f'{kind} {lead[kind]:.1f}' for kind in lead)} points, and chance alone "
-               f"moves such a lead by {chosen_by:.1f}. The networks trained just now differ from the "
-               f"kept ones by {apart:.1f} points at most.",
+               f"moves such a lead by {chosen_by:.1f}. The networks trained just now differ from "
+               f"the kept ones by {apart:.1f} points at most.",
           claims={
               "noise-helps": all(plot.difference(errors["none"], errors[kind]).sign > 0
                                  for kind in matched.NOISES),

@@ -80,7 +80,8 @@ def scheduled_rate(step, total, p, kind):
 with expect.case("scheduled_rate(200, 1000, 0.4, 'curriculum')"):
     found, e = scheduled_rate(200, 1000, 0.4, "curriculum"), math.exp(-2)
     right = 0.4 * (1 - e)
-    expect.close(found, right, rtol=1e-6, hint="1 - θ(t), which is p (1 - exp(-10 t / T)).", suspects=[
+    hint = "1 - θ(t), which is p (1 - exp(-10 t / T))."
+    expect.close(found, right, rtol=1e-6, hint=hint, suspects=[
         (1 - right, "that is θ, the probability of keeping. Return 1 - θ."),
         (0.4 * e, "the drop rate falls from p to 0. It starts at 0."),
         (0.6 * (1 - e), "p is put for θ̄. θ̄ keeps: θ̄ = 1 - p."),
@@ -129,7 +130,7 @@ with expect.case(f"scheduled_rate(step, 50, p={p:.2f}, 'early') for steps 0, 9, 
         (p * torch.ones(4), "it never ends. After the first fifth nothing is dropped."),
         (torch.tensor([1.0, 1, 0, 0]), "p is missing."),
     ])
-with expect.case(f"scheduled_rate(step, 12, p={p:.2f}, 'early') for steps 2 and 3, where T/5 = 2.4"):
+with expect.case(f"scheduled_rate(step, 12, p={p:.2f}, 'early') for steps 2 and 3; T/5 = 2.4"):
     found = torch.tensor([float(scheduled_rate(s, 12, p, "early")) for s in (2, 3)])
     expect.close(found, p * torch.tensor([1.0, 0]), rtol=1e-6,
                  hint="p where step < total / 5, else 0.", suspects=[
@@ -237,9 +238,9 @@ early = {part: plot.difference(kept["under-fits early"][part], kept["under-fits 
 weakest = all(kept[f"under-fits {kind}"]["p"] == min(study.TASKS["under-fits"]["rates"])
               for kind in study.KINDS)
 plot.show(fig, "Changes of the test error by four schedules at their best p, for networks that "
-               "overfit and that under-fit. Where they overfit, the intervals allow a schedule to be "
-               f"better than a constant p by {most:.1f} points at most; dropout itself changes the "
-               f"error by {changes['overfits', 'constant']:.1f}. Where they under-fit, early minus "
+               "overfit and that under-fit. Where they overfit, the intervals allow a schedule to "
+               f"be better than a constant p by {most:.1f} points at most; dropout itself changes "
+               f"the error by {changes['overfits', 'constant']:.1f}. Where they under-fit, early minus "
                f"never: {early['train']:.1f} points of training error, {early['test']:.1f} of test "
                "error. Networks trained just now with your schedule differ from the kept ones by "
                f"{apart:.1f} points at most.",
@@ -264,8 +265,8 @@ plot.show(fig, "Changes of the test error by four schedules at their best p, for
 #
 # Must $p$ be the same in all layers? Stochastic depth (Huang et al. 2016) drops block $l$ of $L$ at
 # the rate $\frac{l}{L}\,p$: early blocks, on which all others rest, are nearly safe. The last block
-# has rate $p$ and the first $p/L$, **not** 0. Vision transformers still use such a line ({{today}}),
-# but theirs begins at 0.
+# has rate $p$ and the first $p/L$, **not** 0. Vision transformers still use such a line
+# ({{today}}), but theirs begins at 0.
 #
 # ## Exercise: `layer_rates`
 
@@ -452,7 +453,8 @@ with expect.case(f"variance_shift(p={p:.3f})"):
         (1, "the mean is kept by dropout, the variance is not."),
     ])
 with expect.case("variance_shift(0.5, 0.0, 3.0)"):
-    expect.close(variance_shift(0.5, 0.0, 3.0), 2, rtol=1e-6, hint="at mean 0 the variance cancels.",
+    expect.close(variance_shift(0.5, 0.0, 3.0), 2, rtol=1e-6,
+                 hint="at mean 0 the variance cancels.",
                  suspects=[(6, "divide by the variance in evaluation.")])
 
 # %% check="variance_shift" points=1
@@ -609,9 +611,10 @@ with expect.case("the modes and weights after reestimate_(model, batches)"):
                  hint="all modules must be in evaluation mode at the end.",
                  suspects=[([False, False, True, False], "batch norm is left in training mode.")])
     for old_w, new_w in zip(before, model.parameters(), strict=True):
-        expect.equal(new_w.detach(), old_w, hint="a weight has changed. Only the running statistics "
-                     "may: reset_parameters() resets weights too.")
-    expect.equal(model[2].p, 0.5, hint="the dropout layer's p has changed. Switch it off by its mode.")
+        expect.equal(new_w.detach(), old_w, hint="a weight has changed. Only the running "
+                     "statistics may: reset_parameters() resets weights too.")
+    expect.equal(model[2].p, 0.5,
+                 hint="the dropout layer's p has changed. Switch it off by its mode.")
 
 # %% mistakes="reestimate_"
 {
@@ -631,8 +634,8 @@ with expect.case("the modes and weights after reestimate_(model, batches)"):
     "resets weights too": ("reset_running_stats", "reset_parameters"),
     "statistics are gone": ("m.momentum = None", "m.running_mean = m.running_var = None"),
     "goes through once": ("for X in batches", "for X in [*batches, *batches]"),
-    "dropout layer's p has changed": ("            m.train()\n", "            m.train()\n"
-                                      "        if isinstance(m, nn.Dropout):\n            m.p = 0\n"),
+    "dropout layer's p has changed": ("            m.train()\n", "            m.train()\n        "
+                                      "if isinstance(m, nn.Dropout):\n            m.p = 0\n"),
     "a weight has changed": ("    model.eval()\n    ###", "    model.eval()\n    for w in "
                              "model.parameters():\n        w.data += 1\n    ###"),
 }
@@ -867,11 +870,11 @@ plot.show(fig, "Test errors of networks with neither, with dropout, with batch n
 # %% [markdown]
 # ## What we found
 #
-# - Where networks overfit, dropout helps {{claim:dropout-helps-where-they-overfit}}, and no schedule,
-#   at its best $p$, was clearly better than a constant one {{claim:no-schedule-is-better}}.
-#   The intervals exclude gains above 0.75 points. {{claim:schedules-lie-within}} Networks that under-fit were best
-#   with the smallest $p$ on offer {{claim:weakest-where-they-under-fit}}, and showed no clear gain.
-#   {{claim:no-schedule-mends-under-fitting}}
+# - Where networks overfit, dropout helps. {{claim:dropout-helps-where-they-overfit}} No schedule, at
+#   its best $p$, was clearly better than a constant one {{claim:no-schedule-is-better}}, and the
+#   intervals exclude gains above 0.75 points. {{claim:schedules-lie-within}} Networks that under-fit
+#   did best with the smallest $p$ on offer {{claim:weakest-where-they-under-fit}}, and showed no
+#   clear gain. {{claim:no-schedule-mends-under-fitting}}
 # - In two layers, nearly all pairs of drop rates were clearly better than none
 #   {{claim:most-pairs-beat-none}}, and dropping late was no better than dropping early.
 #   {{claim:late-is-as-early}}
@@ -879,8 +882,8 @@ plot.show(fig, "Test errors of networks with neither, with dropout, with batch n
 #   {{claim:formula-fits-the-first-layer}}, and by more in the next ones.
 #   {{claim:shift-is-handed-on}} Statistics estimated anew repair some of the harm.
 #   {{claim:new-statistics-help}} Yet batch norm with a little dropout before each was better than
-#   either alone. {{claim:batch-norm-with-dropout-is-best}} Dropping behind the last batch norm could
-#   not be told apart from it. {{claim:places-not-told-apart}}
+#   either alone. {{claim:batch-norm-with-dropout-is-best}} Dropping behind the last batch norm
+#   could not be told apart from it. {{claim:places-not-told-apart}}
 #
 # **Read.** Morerio et al., *Curriculum dropout*, ICCV 2017 (arXiv:1703.06229). Huang et al., *Deep
 # networks with stochastic depth*, ECCV 2016 (arXiv:1603.09382). Liu et al., *Dropout reduces
