@@ -240,9 +240,9 @@ weakest = all(kept[f"under-fits {kind}"]["p"] == min(study.TASKS["under-fits"]["
 plot.show(fig, "Changes of the test error by four schedules at their best p, for networks that "
                "overfit and that under-fit. Where they overfit, the intervals allow a schedule to "
                f"be better than a constant p by {most:.1f} points at most; dropout itself changes "
-               f"the error by {changes['overfits', 'constant']:.1f}. Where they under-fit, early minus "
-               f"never: {early['train']:.1f} points of training error, {early['test']:.1f} of test "
-               "error. Networks trained just now with your schedule differ from the kept ones by "
+               f"the error by {changes['overfits', 'constant']:.1f}. Where they under-fit, early "
+               f"minus never: {early['train']:.1f} points of training error, {early['test']:.1f} of "
+               "test error. Networks trained just now with your schedule differ from the kept ones by "
                f"{apart:.1f} points at most.",
           claims={
               "dropout-helps-where-they-overfit": changes["overfits", "constant"].sign < 0,
@@ -870,11 +870,11 @@ plot.show(fig, "Test errors of networks with neither, with dropout, with batch n
 # %% [markdown]
 # ## What we found
 #
-# - Where networks overfit, dropout helps. {{claim:dropout-helps-where-they-overfit}} No schedule, at
-#   its best $p$, was clearly better than a constant one {{claim:no-schedule-is-better}}, and the
-#   intervals exclude gains above 0.75 points. {{claim:schedules-lie-within}} Networks that under-fit
-#   did best with the smallest $p$ on offer {{claim:weakest-where-they-under-fit}}, and showed no
-#   clear gain. {{claim:no-schedule-mends-under-fitting}}
+# - Where networks overfit, dropout helps. {{claim:dropout-helps-where-they-overfit}} No schedule,
+#   at its best $p$, was clearly better than a constant one {{claim:no-schedule-is-better}}, and the
+#   intervals exclude gains above 0.75 points. {{claim:schedules-lie-within}} Networks that
+#   under-fit did best with the smallest $p$ on offer {{claim:weakest-where-they-under-fit}}, and
+#   showed no clear gain. {{claim:no-schedule-mends-under-fitting}}
 # - In two layers, nearly all pairs of drop rates were clearly better than none
 #   {{claim:most-pairs-beat-none}}, and dropping late was no better than dropping early.
 #   {{claim:late-is-as-early}}
