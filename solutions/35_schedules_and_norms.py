@@ -241,9 +241,9 @@ plot.show(fig, "Changes of the test error by four schedules at their best p, for
                "overfit and that under-fit. Where they overfit, the intervals allow a schedule to "
                f"be better than a constant p by {most:.1f} points at most; dropout itself changes "
                f"the error by {changes['overfits', 'constant']:.1f}. Where they under-fit, early "
-               f"minus never: {early['train']:.1f} points of training error, {early['test']:.1f} of "
-               "test error. Networks trained just now with your schedule differ from the kept ones by "
-               f"{apart:.1f} points at most.",
+               f"minus never: {early['train']:.1f} points of training error, {early['test']:.1f} "
+               "of test error. Networks trained just now with your schedule differ from the kept "
+               f"ones by {apart:.1f} points at most.",
           claims={
               "dropout-helps-where-they-overfit": changes["overfits", "constant"].sign < 0,
               "no-schedule-is-better": all(gap.sign >= 0 for gap in others),
