@@ -2,8 +2,9 @@
 
 Printed glyphs of 14 × 14 pixels; Adam with a learning rate that falls to 0. Each way is tuned by
 the mean error of three networks on 1000 validation images; ten networks of new seeds, with what was
-chosen, are tested once on 2000 others. Networks of equal seeds share their first weights and the
-order of the images. About five minutes of one core.
+chosen, are tested once on 2000 others. All learn the same images, so what differs between seeds is
+first weights, the order of the images and the noise. Networks of equal seeds share the first two.
+About five minutes of one core.
 
 `schedules` : four schedules of the drop rate, in networks that overfit (300 images, two layers of
 64 units) and in networks that under-fit (4000 images, two layers of 8 units), 1200 steps.
