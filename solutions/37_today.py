@@ -191,7 +191,10 @@ for rows, (o, i, r) in (((7,), (3, 5, 2)), ((2, 4), (6, 8, 3))):
         ("mat1 and mat2|shapes|size of tensor", "shapes do not fit: transpose each matrix, and A "
                                                 "comes before B."),
     ]):
-        found = lora_linear(x.clone(), W, A, B, alpha, 0.5, expect.generator(), training=False)
+        given = [part.clone() for part in (x, W, A, B)]
+        found = lora_linear(*given, alpha, 0.5, expect.generator(), training=False)
+        for part, before in zip(given, (x, W, A, B), strict=True):
+            expect.unchanged(part, before)
         expect.tensor(found, (*rows, o), torch.float64, hint="a row of outputs for each row of x.")
         expect.close(found, plain + alpha / r * extra, rtol=1e-6, atol=1e-8,
                      hint="x Wᵀ + alpha / r · x Aᵀ Bᵀ, with nothing dropped.", suspects=[
@@ -201,6 +204,7 @@ for rows, (o, i, r) in (((7,), (3, 5, 2)), ((2, 4), (6, 8, 3))):
             (plain + alpha * extra, "alpha is not divided by r."),
             (plain + alpha * r * extra, "alpha is multiplied by r. Divide."),
             (plain + r / alpha * extra, "that is r / alpha. Turn it round."),
+            (plain + alpha / r**0.5 * extra, "alpha is divided by the root of r. Divide by r."),
             (plain + alpha / i * extra, "r is the number of A's rows, not of its columns."),
             (alpha / r * (plain + extra), "only the adapter is multiplied by alpha / r."),
         ])
@@ -210,10 +214,13 @@ for rows, (o, i, r) in (((7,), (3, 5, 2)), ((2, 4), (6, 8, 3))):
 rng = expect.rng()
 x, W = (torch.tensor(rng.normal(size=s)) for s in ((30, 8), (8, 8)))
 with expect.case("lora_linear(x, W, A, B = 0, alpha, p=0.5, generator)"):
-    given = x.clone()
-    found = lora_linear(given, W, torch.ones(2, 8).double(), torch.zeros(8, 2).double(), 4.0, 0.5,
-                        expect.generator())
+    given, A = x.clone(), torch.ones(2, 8, dtype=torch.float64, requires_grad=True)
+    B = torch.zeros(8, 2, dtype=torch.float64, requires_grad=True)
+    found = lora_linear(given, W, A, B, 4.0, 0.5, expect.generator())
     expect.unchanged(given, x)
+    expect.equal(found.requires_grad, True,
+                 hint="no gradient reaches A and B: they would never learn.")
+    found = found.detach()
     expect.close(found, x @ W.T, rtol=1e-6, atol=1e-8,
                  hint="the frozen path is dropped too. Give x itself to W.")
 
@@ -240,6 +247,10 @@ with expect.case("lora_linear(ones (2000, 3), 0, A = (1, 2, 4), B = 1, alpha=1, 
     "multiplied by r": ("alpha / len(A)", "alpha * len(A)"),
     "number of A's rows": ("len(A)", "A.shape[1]"),
     "shapes do not fit": ("seen @ A.T @ B.T", "seen @ B.T @ A.T"),
+    "root of r": ("alpha / len(A)", "alpha / len(A) ** 0.5"),
+    "writes into its input": ("return x @ W.T + alpha / len(A) * (seen @ A.T @ B.T)",
+                              "W += alpha / len(A) * B @ A\n    return x @ W.T"),
+    "no gradient reaches": ("(seen @ A.T @ B.T)", "(seen @ A.T @ B.T).detach()"),
     "r / alpha": ("alpha / len(A)", "len(A) / alpha"),
     "only the adapter is multiplied": ("x @ W.T + alpha / len(A) * (seen",
                                        "alpha / len(A) * (x @ W.T + seen"),
@@ -384,6 +395,8 @@ for images, patches, keep in ((5, 9, 4), (3, 6, 5), (4, 7, 1)):
         expect.tensor(found, (images, keep + 1, 2), torch.float64,
                       hint="the class token and keep patches of each image.")
         expect.close(found[:, 0], x[:, 0], hint="the class token stays, first and as it is.")
+        expect.equal(bool((found != 0).all()), True,
+                     hint="patches are zeroed, or filled up with zeros. Exactly `keep` must stay.")
         place = (found[:, 1:, 0] - x[:, :1, 0]) / 2
         whole = place == place.round()
         expect.equal(bool((whole & (place <= patches)).all()), True,
@@ -412,6 +425,10 @@ with expect.case(f"patch_dropout(x, {keep}) on {images} images of {patches} patc
     masks = stayed(images, patches, keep, expect.generator())
     expect.equal(bool((masks == masks[:1]).all()), False,
                  hint="all images lose the same patches. Choose for each image.")
+    low, high = expect.binomial_interval(images // 2, 1 / 56, 1e-10)
+    for one, other in ((masks[::2], masks[1::2]), (masks[:750], masks[750:])):
+        expect.equal(bool(low <= (one == other).all(1).sum() <= high), True,
+                     hint="some images lose the same patches. Choose for each image.")
     low, high = expect.binomial_interval(images, keep / patches, 1e-10)
     counts = masks.sum(0)
     expect.equal(bool(((low <= counts) & (counts <= high)).all()), True,
@@ -419,7 +436,8 @@ with expect.case(f"patch_dropout(x, {keep}) on {images} images of {patches} patc
     both = (masks[:, :-1] & masks[:, 1:]).sum(0)
     low, high = expect.binomial_interval(images, keep * (keep - 1) / patches / (patches - 1), 1e-10)
     expect.equal(bool(((low <= both) & (both <= high)).all()), True,
-                 hint="neighbours stay together. Each set of patches is equally likely.")
+                 hint="neighbours stay together too often or too seldom. Each set of patches is "
+                 "equally likely.")
 with expect.case("patch_dropout(x, 10, generator) on 40 images of 20 patches, twice"):
     g = expect.generator()
     expect.varies([stayed(40, 20, 10, g) for _ in range(2)], chance=1e-12,
@@ -438,6 +456,10 @@ with expect.case("patch_dropout(x, 10, generator) on 40 images of 20 patches, tw
     "all images lose the same patches": (
         "torch.randn(images, tokens - 1, generator=generator).argsort(1) + 1",
         "torch.randperm(tokens - 1, generator=generator).expand(images, -1) + 1"),
+    "some images lose the same": (
+        "torch.randn(images, tokens - 1, generator=generator).argsort(1) + 1",
+        "torch.randn(-(-images // 2), tokens - 1, generator=generator).argsort(1)"
+        ".repeat_interleave(2, 0)[:images] + 1"),
     "a patch comes twice": (
         "torch.randn(images, tokens - 1, generator=generator).argsort(1) + 1",
         "torch.randint(1, tokens, (images, tokens - 1), generator=generator)"),
