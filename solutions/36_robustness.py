@@ -304,8 +304,8 @@ plot.show(fig, "Error against the level of five kinds of damage, without dropout
 
 # %% [markdown]
 # (In the titles, what dropout adds in points; ± one standard error over networks.) With dropout
-# the errors under damage are fewer.{{claim:dropout-looks-robust}} But they are fewer on *undamaged*
-# images too. Is this robustness, or just a better network?
+# the errors are fewer under most damage.{{claim:dropout-looks-robust}} But they are fewer on
+# *undamaged* images too. Is this robustness, or just a better network?
 #
 # ## At equal clean error
 #
@@ -677,6 +677,8 @@ plot.show(fig, "Left, error against ε under your attack, ten steps of it, and r
               and beaten.mean - 2.57 * beaten.error > -1.5,
               "input-noise-does-help":
                   all(gap.mean < -3 for gap in gaps["input noise", "ten steps"]),
+              "l2-helps-a-little": all(gap.sign < 0 for gap in gaps["L2", "ten steps"])
+              and gaps["L2", "ten steps"][1].mean > -5,
           })
 
 # %% [markdown]
@@ -684,9 +686,9 @@ plot.show(fig, "Left, error against ε under your attack, ten steps of it, and r
 # The network with hidden dropout is no exception. It has fewer errors than plain networks that
 # learn at 0.1, and not fewer than those at 0.2.{{claim:dropout-is-no-defence}} The first edition of
 # this course reported six or seven points fewer errors under FGSM as an effect of dropout. It had
-# compared at one learning rate, and at unequal clean error. Input noise does help here, against
-# ten steps too.{{claim:input-noise-does-help}} (To train on attacked images is the usual defence:
-# Madry et al. 2018.)
+# compared at one learning rate, and at unequal clean error. Input noise does help here, against ten
+# steps too,{{claim:input-noise-does-help}} and L2 a little.{{claim:l2-helps-a-little}} (To train on
+# attacked images is the usual defence: Madry et al. 2018.)
 #
 # ## Explore: an image under attack
 #
@@ -1135,8 +1137,8 @@ plot.show(fig, "Generated images and their nearest training images; distances; a
 # %% [markdown]
 # ## What we found
 #
-# - With dropout, fewer errors under damage;{{claim:dropout-looks-robust}} but undamaged images have
-#   fewer too. At equal clean error, hidden dropout hardly protects from lost pixels or
+# - With dropout, fewer errors under most damage;{{claim:dropout-looks-robust}} but undamaged images
+#   have fewer too. At equal clean error, hidden dropout hardly protects from lost pixels or
 #   noise.{{claim:hidden-dropout-barely-protects-images}} From weight noise it protects as a larger
 #   learning rate does.{{claim:a-learning-rate-does-as-much}}
 # - Training protects from what it contains: input dropout from lost

@@ -114,19 +114,25 @@ plot.show(fig, "Test log loss against the number of different images, and its ch
                "64 000.",
           claims={"many-epochs-gain": gain.sign < 0,
                   "one-epoch-gains-nothing": once.sign >= 0,
+                  "a-fifth-rate-is-worse": all(
+                      np.mean(cell["validation loss"]) > 1.1 * min(
+                          np.mean(other["validation loss"])
+                          for other in kept[f"epochs {sizes[-1]}"]["tuning"]
+                          if other["kind"] == cell["kind"]) for cell in kept["edge"]),
                   "early-gains-nothing": change["early"][-1].sign >= 0 and soon.sign >= 0,
                   "two-rates-fool": fooled[0] < scarce.mean - 3 and fooled[1] < -1})
 
 # %% [markdown]
-# With 4000 images, each seen 16 times, dropout helps. Where each is seen once, it does harm. Larger
-# studies agree. In BERT and Pythia, pretrained for one epoch, each $p$ above 0 was worse, and so
-# was early dropout (Liu, Bauer and Manning 2025). Where text must be repeated, dropout helps (Xue
-# et al. 2023), and so does much stronger weight decay (Kim et al. 2025).
+# With 4000 images, each seen 16 times, dropout helps. Where each is seen once, it does harm. In
+# BERT and Pythia, pretrained for one epoch, each $p$ above 0 was worse, and so was early dropout
+# (Liu, Bauer and Manning 2025). Where text must be repeated, dropout helps (Xue et al. 2023), and
+# so does much stronger weight decay (Kim et al. 2025).
 #
 # The learning rate matters as much. With 250 images each kind did best at the smallest of four:
-# learning little is a regulariser too. With two learning rates to choose from, dropout would have
-# seemed to gain 14 % there, and *early* dropout 4 % in one epoch, as Liu et al. (2023) found it to
-# do for vision transformers. Tuned alike, both gains were gone.
+# learning little is a regulariser too. With 64 000 it was the largest; a fifth, larger one was
+# worse.{{claim:a-fifth-rate-is-worse}} With two learning rates to choose from, dropout would have
+# seemed to gain 14 % on 250 images, and *early* dropout 4 % in one epoch, as Liu et al. (2023)
+# found it to do for vision transformers. Tuned alike, both gains were gone.
 #
 # ### One question from {{sequences}}
 #
@@ -140,11 +146,9 @@ plot.show(fig, "Test log loss against the number of different images, and its ch
 #
 # ## Few rows again: fine-tuning
 #
-# A pretrained model is then tuned on few examples, several times over. PaLM was fine-tuned with
-# $p=0.1$ in most cases.
-#
-# Often only *adapters* are trained (LoRA, Hu et al. 2022). The weights $W$ stay frozen, and a
-# product of two small matrices is added, of rank $r$:
+# A pretrained model is then tuned on few examples, several times over. Often only *adapters* are
+# trained (LoRA, Hu et al. 2022). The weights $W$ stay frozen, and a product of two small matrices
+# is added, of rank $r$:
 #
 # $$ y = W x + \frac{\alpha}{r}\, B A \,\operatorname{dropout}(x) . $$
 #
@@ -276,8 +280,10 @@ def lora_linear(x, W, A, B, alpha, p, generator=None, training=True):
 
 # %% [markdown]
 # A network has learned *printed* digits, and meets *handwritten* ones: 50 of them to be fine-tuned
-# on, 300 steps. Networks are tuned by adapters of rank 4 or whole, without dropout and with the $p$
-# of five (0.05 to 0.6) that does best on validation digits, each at its own learning rate.
+# on, 300 steps. Networks are tuned by adapters of rank 4 or whole: without dropout, with as many
+# steps as do best on validation digits, or with the best of five $p$ (0.05 to 0.6), each at its own
+# learning rate. A third network is a *mixture of experts*: a router sends each row to one of eight
+# small networks. Fedus et al. (2022) fine-tune with $p=0.4$ inside the experts and 0.1 elsewhere.
 
 # %% figure=true
 # Test loss after fine-tuning, by your adapters and of all weights, with and without dropout.
@@ -288,9 +294,9 @@ mine = {name: np.array([
     today.fine_tuned(lora_linear, seed=seed, p=how["p"], rate=how["rate"], rows=study.LORA_ROWS,
                      watch={"test": today.written()["test"]})["test loss"][0] for seed in six])
     for name, how in found["lora"]["tested"].items()}
-ways = {"lora": "adapters", "whole": "all weights"}
-fig, (left, right) = plot.figure(2, width=9, height=3)
-gains, errors = {}, {}
+ways, experts = {"lora": "adapters", "whole": "all weights"}, kept["experts"]["tested"]
+fig, (left, right) = plot.figure(2, width=9, height=3.6)
+gains, errors, late = {}, {}, {}
 for row, (way, name) in enumerate(ways.items()):
     own = found[way]["tested"]
     for k, (kind, color) in enumerate((("without", plot.GREY), ("with", plot.BLUE))):
@@ -302,22 +308,35 @@ for row, (way, name) in enumerate(ways.items()):
         if way == "lora":
             left.plot(mine[kind], np.full(len(six), at - 0.1), "o", mfc="none", color=plot.INK,
                       markersize=5, label="yours" if k else None)
-    apart = np.subtract(own["with"]["test loss"], own["without"]["test loss"])
-    gains[way] = plot.difference(apart)
-    right.plot(apart, np.full(len(apart), row), ".", color=plot.BLUE, alpha=0.4)
-    right.errorbar(gains[way].mean, row, xerr=2.1 * gains[way].error, marker="o", color=plot.BLUE,
-                   capsize=3)
+    early = kept["stopped"][way]["tested"]["test loss"]
+    left.plot(np.mean(early), row - 0.15, "o", mfc="none", color=plot.GREY,
+              label="stopped early" if way == "lora" else None)
+    gains[way] = plot.difference(own["with"]["test loss"], own["without"]["test loss"])
+    late[way] = plot.difference(own["with"]["test loss"], early)
+    pairs = (gains[way], plot.BLUE), (late[way], "none")
+    for k, (gap, fill) in enumerate(pairs):
+        right.errorbar(gap.mean, row + 0.3 * k - 0.15, xerr=2.1 * gap.error, marker="o",
+                       color=plot.BLUE, mfc=fill, capsize=3, label=None if row else (
+                           "with − without", "with − stopped early")[k])
+moe = {kind: plot.difference(experts[kind]["test loss"], experts[other]["test loss"])
+       for kind, other in (("equal", "none"), ("more inside", "equal"))}
+for row, gap in enumerate(moe.values(), start=2):
+    right.errorbar(gap.mean, row, xerr=2.2 * gap.error, marker="o", color=plot.ORANGE, capsize=3)
+rates = [tuple(experts[kind][k] for k in ("p", "inside")) for kind in moe]
 left.set_yticks((0, 1), ways.values())
-right.set_yticks((0, 1), [f"{name}\np = {found[way]['tested']['with']['p']:g}"
-                          for way, name in ways.items()])
+right.set_yticks(range(4), [
+    *(f"{name}\np = {found[way]['tested']['with']['p']:g}" for way, name in ways.items()),
+    f"experts, p = {rates[0][0]:g}\n− none",
+    f"{rates[1][1]:g} inside, {rates[1][0]:g} else\n− p = {rates[0][0]:g}"])
 left.set(xlabel="test log loss, nats", ylim=(1.5, -0.6))
 left.set_title("Error, %: before {:.0f}; adapters {:.1f} → {:.1f},\nall weights {:.1f} → {:.1f}"
                .format(before, *errors.values()), fontsize=10)
 left.legend(fontsize=8, loc="lower right")
 right.axvline(0, color=plot.INK, linewidth=0.8)
-right.set(xlabel="with − without, nats (20 runs, 95 %)", ylim=(1.5, -0.6))
-right.set_title(f"Adapters {gains['lora']:.2f} nats,\nall weights {gains['whole']:.2f}",
-                fontsize=10)
+right.set(xlabel="change of test log loss, nats (95 %)", ylim=(3.6, -0.6))
+right.set_title(f"Adapters {gains['lora']:.2f} nats, all weights {gains['whole']:.2f},\n"
+                f"experts {moe['equal']:.2f}, more inside {moe['more inside']:.2f}", fontsize=10)
+right.legend(fontsize=8, loc="lower left")
 usual = [next(c["validation loss"] for c in found["lora"]["tuning"]
               if (c["p"], c["rate"]) == (p, found["lora"]["tested"]["without"]["rate"]))
          for p in (0.05, 0.0)]
@@ -327,21 +346,29 @@ plot.show(fig, "Test log loss after fine-tuning on 50 digits. Dropout changes it
                f"{gains['lora']:.2f} nats with adapters, by {gains['whole']:.2f} with all weights. "
                f"At p = 0.05 adapters gain {usual:.3f} nats (six runs, validation digits). "
                "Without dropout, your adapters and those of the study differ by "
-               f"{np.abs(same).max():.1g} nats at most.",
+               f"{np.abs(same).max():.1g} nats at most. Beside early stopping, dropout changes the "
+               f"loss by {late['lora']:.2f} nats with adapters and {late['whole']:.2f} with all "
+               f"weights. With experts it changes it by {moe['equal']:.2f}, and more inside the "
+               f"experts than elsewhere by another {moe['more inside']:.2f} (12 runs).",
           claims={"adapters-gain": gains["lora"].sign < 0,
-                  "all-weights-gain": gains["whole"].sign < 0})
+                  "all-weights-gain": gains["whole"].sign < 0,
+                  "more-than-early-stopping": all(gap.sign < 0 for gap in late.values()),
+                  "experts-gain": moe["equal"].sign < 0,
+                  "more-inside-gains-nothing": moe["more inside"].sign >= 0})
 
 # %% [markdown]
-# Fifty digits, seen 300 times: dropout helps much. Adapters are small, and overfit as well. They
-# want a large $p$ here; 0.6 was the largest on offer. The library *peft* has $p=0$ by default, and
-# many recipes say 0.05, which does next to nothing on our digits.
+# Fifty digits, seen 300 times: dropout helps a lot, and more than stopping
+# early.{{claim:more-than-early-stopping}} Adapters are small, and overfit as well. They want a
+# large $p$ here; 0.6 was the largest on offer. Many recipes say 0.05, which does next to nothing on
+# our digits. Experts gain too,{{claim:experts-gain}} but not from a larger $p$ inside
+# them.{{claim:more-inside-gains-nothing}}
 #
 # ## Vision transformers: paths and patches
 #
 # Images are still seen hundreds of times. DeiT (Touvron et al. 2021) and ConvNeXt (Liu et al. 2022)
 # drop *paths* ({{images}}): the branch of a block, a coin for each image. The drop rate rises in a
 # straight line, from 0 in the first block to $p$ in the last, 0.1 for DeiT and 0.1 to 0.5 for
-# ConvNeXt. (Huang et al. 2016, who invented it, begin at $p/L$.)
+# ConvNeXt.
 #
 # One may also drop *input*. A vision transformer cuts an image into patches, each a token. Leave
 # some out, and training gets cheaper (PatchDropout, Liu et al. 2023; FLIP, Li et al. 2023). Nothing
@@ -567,16 +594,16 @@ plot.show(fig, "Left, the change of test log loss by drop path, with 95 % interv
                   "as-many-patches-as-good": bool(even.mean + 2.8 * even.error < 5)})
 
 # %% [markdown]
-# Drop path lowered the log loss, and raised the error: the networks were less sure, and had learned
-# less. 27 passes are few where a quarter of the branches is missing. DeiT takes 300. Whether $p$
-# rises or not made no difference that we could tell.
+# Drop path lowered the log loss, and raised the error. Perhaps 27 passes are too few where a
+# quarter of the branches is missing: DeiT takes 300. Whether $p$ rises or not made no difference
+# that we could tell.
 #
 # With a quarter of the patches a step is cheaper. After as many steps, 150, the error was far
 # higher. After as many patches in all we could tell no difference.
 #
 # ## Dropping the label
 #
-# Most diffusion models that draw what you ask for are trained with this one. Such a model learns to
+# Most diffusion models that draw what you ask for are trained this way. Such a model learns to
 # find the noise in $x = \cos\phi\; x_0 + \sin\phi\;\varepsilon$, where $x_0$ is an image and $\phi$
 # an angle between 0 and $90°$. It is told the label (or the text) of $x_0$. To draw an image, begin
 # with pure noise, and take away, step by step, the noise that the network finds.
@@ -811,7 +838,7 @@ plot.show(fig, "Share of drawn points at home, standard deviation of a class, an
 #
 # **Try**: slide $w$ from 0 to 8. Then set $w = 4$ and go back through the steps: at which step is
 # it decided where a point will end? How few labels must be dropped for the left side to look like
-# the right? (Click a slider, then use the arrow keys.)
+# the right?
 
 # %%
 explore.guidance(drop_condition, guided)
@@ -828,7 +855,7 @@ explore.guidance(drop_condition, guided)
 # | transformer, one epoch | 0 (PaLM, OLMo) | here |
 # | transformer, fine-tuned | 0.1 (PaLM) | here |
 # | input of an adapter | 0 is the default of peft, 0.05 and 0.1 are common | here |
-# | inside experts, in fine-tuning | 0.4, and 0.1 elsewhere (Fedus et al. 2022) | |
+# | inside experts, in fine-tuning | 0.4, and 0.1 elsewhere (Fedus et al. 2022) | here |
 # | heads; layers | by a schedule (Zhou et al. 2020); 0.2 (Fan et al. 2020) | {{transformers}} |
 # | residual branches | 0 rising to 0.1–0.5 (DeiT, ConvNeXt) | here, {{images}} |
 # | patches | ½ to ¾ (FLIP; He et al. 2022, as the task) | here |

@@ -2,8 +2,8 @@
 
 Networks 196-64-64-10 learn 1000 printed numerals of 14 × 14 pixels (`regularised.fit`, 1500 steps,
 the learning rate falling to 0). "none" is trained plainly. For each way the strength and the
-learning rate with the lowest validation error are chosen, with two seeds of their own. Two rates are offered to
-each; `rates` has the validation error of each way, at its chosen strength, at a smaller and a
+learning rate with the lowest validation error are chosen, with two seeds of their own. Each is
+offered two rates; `rates` has its validation error, at the chosen strength, with a smaller and a
 larger one too.
 
 The control is plain networks that get more images, at two learning rates: by these their error

@@ -5,15 +5,16 @@ with weights and training rows of their own, are then tested once with what was 
 
 "epochs"   multilayer perceptrons see 64 000 printed characters, all different or some of them many
            times; dropout never, always, early or late (`today.SPANS`)
-"lora"     a network of printed digits is fine-tuned on 50 handwritten ones, by adapters or whole;
-           as a control without dropout, fewer steps
+"edge"     the same with all images once, at a larger learning rate than was offered
+"lora"     a network of printed digits is fine-tuned on 50 handwritten ones, by adapters or whole
+"stopped"  its control: no dropout, and as many steps as do best
 "experts"  the same task for a network with eight experts, the units inside the experts dropped with
            a rate of their own
 "paths"    vision transformers of six blocks learn 300 printed digits; branches dropped with one
            rate, or with rates that rise from 0
 "patches"  vision transformers learn 4000 printed digits from all patches or a quarter
 
-About 25 minutes of one core: `python -P -m dropoutlab.studies.today`. Begun again, it goes on where
+About 20 minutes of one core: `python -P -m dropoutlab.studies.today`. Begun again, it goes on where
 it stopped. The result is datasets/studies/today.json, values per seed.
 """
 
@@ -33,7 +34,7 @@ from dropoutlab import data, studies, today
 
 ROWS = (250, 4000, 64_000)
 """Different images among the 64 000 that each perceptron sees."""
-PS, RATES = (0.1, 0.3), (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03)
+PS, RATES = (0.1, 0.3), (0.0003, 0.001, 0.003, 0.01)
 LORA_PS, LORA_RATES, LORA_ROWS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6), (0.003, 0.01, 0.03), 50
 WHOLE_RATES = (0.001, 0.003, 0.01)
 STOPS = (20, 50, 100, 300)
@@ -53,7 +54,7 @@ PATHS = {
     "constant": [[p] * DEPTH for p in (0.1, 0.25)],
     "linear": [today.linear_rates(p, DEPTH) for p in (0.2, 0.5)],
 }
-VIT_RATES = (0.002, 0.004, 0.008)
+VIT_RATES = (0.002, 0.004)
 KEEP, PATCH_ROWS, PATCH_STEPS = (49, 12), 4000, 150
 BATCH = 32
 
@@ -111,24 +112,24 @@ def compared(rows: int, tuning: Sequence[int], rates: Sequence[float]) -> list[d
     return cells
 
 
-def epochs(
-    rows: int, tuning: Sequence[int], tested: Sequence[int], before: dict[str, Any]
-) -> dict[str, Any]:
-    """Dropout never, always, early, late, with `rows` different images.
-
-    before : what was found with some of the learning rates, to go on from; {} if nothing
-    """
-    cells, found, n = list(before.get("tuning", [])), dict(before.get("tested", {})), len(tested)
-    missing = set(RATES) - {cell["rate"] for cell in cells}
-    cells += compared(rows, tuning, sorted(missing))
+def epochs(rows: int, tuning: Sequence[int], tested: Sequence[int]) -> dict[str, Any]:
+    """Dropout never, always, early, late, with `rows` different images."""
+    cells, found, n = compared(rows, tuning, RATES), {}, len(tested)
     for kind in today.SPANS:
         best = chosen([cell for cell in cells if cell["kind"] == kind])
-        own = {"p": best["p"], "rate": best["rate"]}
-        if {k: found.get(kind, {}).get(k) for k in own} == own:
-            continue
         runs = perceptrons(rows, [kind] * n, [best["p"]] * n, tested, best["rate"], "test")
-        found[kind] = own | runs
+        found[kind] = {"p": best["p"], "rate": best["rate"], **runs}
     return {"tuning": cells, "tested": found}
+
+
+def edge(tuning: Sequence[int]) -> list[dict[str, Any]]:
+    """Validation losses with all images once, at a learning rate above those that were offered."""
+    n, rate = len(tuning), 0.03
+    return [
+        {"kind": kind, "p": p, "rate": rate, "validation loss": perceptrons(
+            max(ROWS), [kind] * n, [p] * n, tuning, rate, "validation")["validation loss"]}
+        for kind, p in (("none", 0.0), ("always", 0.1))
+    ]  # fmt: skip
 
 
 def lora(tuning: Sequence[int], tested: Sequence[int]) -> dict[str, Any]:
@@ -224,13 +225,8 @@ def small(n: int, seed: int) -> tuple[Tensor, Tensor]:
     return today.patches(inner, 3), torch.as_tensor(labels)
 
 
-def paths(
-    tuning: Sequence[int], tested: Sequence[int], before: dict[str, Any]
-) -> dict[str, Any]:
-    """Drop path with one rate, or with rates that rise, each chosen by itself.
-
-    before : what was found with some of the learning rates, to go on from; {} if nothing
-    """
+def paths(tuning: Sequence[int], tested: Sequence[int]) -> dict[str, Any]:
+    """Drop path with one rate, or with rates that rise, each chosen by itself."""
     X, y = small(PATH_ROWS * 8, 1)
     how: dict[str, Any] = {
         "rows": PATH_ROWS,
@@ -238,29 +234,27 @@ def paths(
         "steps": PATH_STEPS,
         "batch": PATH_BATCH,
     }
-    cells, found = list(before.get("tuning", [])), dict(before.get("tested", {}))
-    done = {cell["rate"] for cell in cells}
-    for (kind, settings), rate in product(PATHS.items(), VIT_RATES):
-        if rate in done:
-            continue
-        each = list(product(settings, tuning))
-        rates, seeds = map(list, zip(*each, strict=True))
-        losses = values(today.vits(X, y, seeds=seeds, rates=rates, rate=rate,
-                                   watch={"validation": small(2000, 2)}, **how))  # fmt: skip
-        table = np.reshape(losses["validation loss"], (len(settings), -1)).tolist()
-        for own, each_loss in zip(settings, table, strict=True):
-            cells.append({"kind": kind, "p": own[-1], "rate": rate,
-                          "validation loss": each_loss})  # fmt: skip
+    cells: list[dict[str, Any]] = []
     for kind, settings in PATHS.items():
+        for rate in VIT_RATES:
+            each = list(product(settings, tuning))
+            rates, seeds = map(list, zip(*each, strict=True))
+            losses = values(today.vits(X, y, seeds=seeds, rates=rates, rate=rate,
+                                       watch={"validation": small(2000, 2)}, **how))  # fmt: skip
+            table = np.reshape(losses["validation loss"], (len(settings), -1)).tolist()
+            for own, each_loss in zip(settings, table, strict=True):
+                cells.append({"kind": kind, "p": own[-1], "rates": own, "rate": rate,
+                              "validation loss": each_loss})  # fmt: skip
+    found: dict[str, Any] = {}
+    for kind in PATHS:
         best = chosen([cell for cell in cells if cell["kind"] == kind])
-        own = {"p": best["p"], "rate": best["rate"]}
-        if {k: found.get(kind, {}).get(k) for k in own} == own:
-            continue
-        levels = next(rates for rates in settings if rates[-1] == best["p"])
-        runs = today.vits(X, y, seeds=tested, rates=[levels] * len(tested), rate=best["rate"],
-                          watch={"test": small(4000, 3)}, **how)  # fmt: skip
-        found[kind] = own | values(runs)
-    return {"tuning": cells, "tested": found}
+        runs = today.vits(X, y, seeds=tested, rates=[best["rates"]] * len(tested),
+                          rate=best["rate"], watch={"test": small(4000, 3)}, **how)  # fmt: skip
+        found[kind] = {"p": best["p"], "rate": best["rate"], **values(runs)}
+    return {
+        "tuning": [{k: v for k, v in c.items() if k != "rates"} for c in cells],
+        "tested": found,
+    }
 
 
 def some_patches(x: Tensor, keep: int, source: torch.Generator) -> Tensor:
@@ -278,13 +272,8 @@ def large(n: int, seed: int) -> tuple[Tensor, Tensor]:
     return today.patches(torch.as_tensor(images).float(), 4), torch.as_tensor(labels)
 
 
-def patches(
-    tuning: Sequence[int], tested: Sequence[int], before: dict[str, Any]
-) -> dict[str, Any]:
-    """Fewer patches: with as many steps, and with as many patches seen in all.
-
-    before : what was found with some of the learning rates, to go on from; {} if nothing
-    """
+def patches(tuning: Sequence[int], tested: Sequence[int]) -> dict[str, Any]:
+    """Fewer patches: with as many steps, and with as many patches seen in all."""
     X, y = large(PATCH_ROWS, 1)
 
     def run(keep: int, steps: int, seeds: Sequence[int], rate: float, name: str) -> today.Found:
@@ -297,24 +286,18 @@ def patches(
 
     found: dict[str, Any] = {}
     for keep in KEEP:
-        own = dict(before.get(str(keep), {}))
-        cells = list(own.get("tuning", []))
-        done = {cell["rate"] for cell in cells}
-        cells += [
+        cells = [
             {"rate": rate, **values(run(keep, PATCH_STEPS, tuning, rate, "validation"))}
             for rate in VIT_RATES
-            if rate not in done
         ]
-        best, own["tuning"] = chosen(cells), cells
-        found[str(keep)] = own
-        if own.get("rate") == best["rate"]:
-            continue
-        own["rate"] = best["rate"]
+        best = chosen(cells)
+        own = {"tuning": cells, "rate": best["rate"]}
         for name, steps in (("steps", PATCH_STEPS), ("work", PATCH_STEPS * KEEP[0] // keep)):
             if name == "work" and keep == KEEP[0]:
                 own[name] = own["steps"]
                 continue
             own[name] = values(run(keep, steps, tested, best["rate"], "test"))
+        found[str(keep)] = own
     return found
 
 
@@ -322,20 +305,20 @@ def main() -> None:
     """Measure what is missing, and keep each part at once."""
     torch.set_num_threads(1)
     kept: dict[str, Any] = {"minutes": 0} | studies.kept("today")
-    parts: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-        "lora": lambda before: before or lora(range(6), range(100, 120)),
-        "experts": lambda before: before or experts(range(3), range(100, 112)),
-        "stopped": lambda before: before or stopped(range(3), range(100, 120)),
-        "patches": lambda before: patches(range(2), range(100, 105), before),
-        "paths": lambda before: paths(range(2), range(100, 105), before),
-        **{
-            f"epochs {n}": lambda before, n=n: epochs(n, range(2), range(100, 106), before)  # type: ignore[misc]
-            for n in ROWS
-        },
+    parts: dict[str, Callable[[], Any]] = {
+        "lora": lambda: lora(range(6), range(100, 120)),
+        "experts": lambda: experts(range(3), range(100, 112)),
+        "stopped": lambda: stopped(range(3), range(100, 120)),
+        **{f"epochs {n}": lambda n=n: epochs(n, range(2), range(100, 106)) for n in ROWS},  # type: ignore[misc]
+        "edge": lambda: edge(range(2)),
+        "patches": lambda: patches(range(2), range(100, 105)),
+        "paths": lambda: paths(range(2), range(100, 105)),
     }
     for name, part in parts.items():
+        if name in kept:
+            continue
         began = process_time()
-        kept[name] = part(kept.get(name, {}))
+        kept[name] = part()
         kept["minutes"] = round(kept["minutes"] + (process_time() - began) / 60, 1)
         studies.keep("today", kept)
         print(name, f"{process_time() - began:.0f} s", flush=True)
