@@ -318,14 +318,7 @@ def fine_tuned(
 
 
 def many_fine_tuned(
-    *,
-    seeds: Sequence[int],
-    p: Sequence[float],
-    rate: float,
-    rows: int,
-    whole: bool,
-    watch: Sets,
-    steps: int = TUNED,
+    *, seeds: Sequence[int], p: Sequence[float], rate: float, rows: int, whole: bool, watch: Sets
 ) -> Found:
     """As `fine_tuned`, many at once; `whole` trains all weights, p then on every layer's input."""
     chances, layers, levels = stacked.Chances(seeds), pretrained(), torch.tensor(p)[:, None, None]
@@ -357,7 +350,7 @@ def many_fine_tuned(
         z = logits(X[own], True)
         return F.cross_entropy(z.flatten(0, 1), y[own].flatten(), reduction="sum") / rows
 
-    stacked.descend(loss, stacked.adam(weights, rate), steps, schedule=warmed(steps))
+    stacked.descend(loss, stacked.adam(weights, rate), TUNED, schedule=warmed(TUNED))
     return judged(logits, watch)
 
 

@@ -7,7 +7,6 @@ with weights and training rows of their own, are then tested once with what was 
            times; dropout never, always, early or late (`today.SPANS`)
 "edge"     the same with all images once, at a larger learning rate than was offered
 "lora"     a network of printed digits is fine-tuned on 50 handwritten ones, by adapters or whole
-"stopped"  its control: no dropout, and as many steps as do best
 "experts"  the same task for a network with eight experts, the units inside the experts dropped with
            a rate of their own
 "paths"    vision transformers of six blocks learn 300 printed digits; branches dropped with one
@@ -37,8 +36,6 @@ ROWS = (250, 4000, 64_000)
 PS, RATES = (0.1, 0.3), (0.0003, 0.001, 0.003, 0.01)
 LORA_PS, LORA_RATES, LORA_ROWS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6), (0.003, 0.01, 0.03), 50
 WHOLE_RATES = (0.001, 0.003, 0.01)
-STOPS = (20, 50, 100, 300)
-"""Steps of fine-tuning from which the control without dropout may choose."""
 EXPERT_PS, EXPERT_RATES = (0.0, 0.1, 0.2, 0.4, 0.6), (0.001, 0.003)
 EXPERT_KINDS: dict[str, Callable[[float, float], bool]] = {
     "none": lambda p, inside: p == inside == 0,
@@ -159,31 +156,6 @@ def lora(tuning: Sequence[int], tested: Sequence[int]) -> dict[str, Any]:
             )  # fmt: skip
             found[name] = {"p": best["p"], "rate": best["rate"], **values(runs)}
         kept["whole" if whole else "lora"] = {"tuning": cells, "tested": found}
-    return kept
-
-
-def stopped(tuning: Sequence[int], tested: Sequence[int]) -> dict[str, Any]:
-    """Fine-tuning without dropout that may stop early: steps and learning rate are chosen."""
-    sets = today.written()
-    kept: dict[str, Any] = {}
-    for whole, rates in ((False, LORA_RATES), (True, WHOLE_RATES)):
-
-        def run(seeds: Sequence[int], rate: float, steps: int, name: str, whole: bool = whole):  # type: ignore[no-untyped-def]
-            return values(today.many_fine_tuned(
-                seeds=seeds, p=[0.0] * len(seeds), rate=rate, rows=LORA_ROWS, whole=whole,
-                watch={name: sets[name]}, steps=steps,
-            ))  # fmt: skip
-
-        cells = [
-            {"steps": steps, "rate": rate, **run(tuning, rate, steps, "validation")}
-            for rate, steps in product(rates, STOPS)
-        ]
-        best = chosen(cells)
-        own = {k: best[k] for k in ("steps", "rate")}
-        kept["whole" if whole else "lora"] = {
-            "tuning": cells,
-            "tested": own | run(tested, best["rate"], best["steps"], "test"),
-        }
     return kept
 
 
@@ -308,7 +280,6 @@ def main() -> None:
     parts: dict[str, Callable[[], Any]] = {
         "lora": lambda: lora(range(6), range(100, 120)),
         "experts": lambda: experts(range(3), range(100, 112)),
-        "stopped": lambda: stopped(range(3), range(100, 120)),
         **{f"epochs {n}": lambda n=n: epochs(n, range(2), range(100, 106)) for n in ROWS},  # type: ignore[misc]
         "edge": lambda: edge(range(2)),
         "patches": lambda: patches(range(2), range(100, 105)),
