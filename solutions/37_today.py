@@ -114,19 +114,25 @@ plot.show(fig, "Test log loss against the number of different images, and its ch
                "64 000.",
           claims={"many-epochs-gain": gain.sign < 0,
                   "one-epoch-gains-nothing": once.sign >= 0,
+                  "a-fifth-rate-is-worse": all(
+                      np.mean(cell["validation loss"]) > 1.1 * min(
+                          np.mean(other["validation loss"])
+                          for other in kept[f"epochs {sizes[-1]}"]["tuning"]
+                          if other["kind"] == cell["kind"]) for cell in kept["edge"]),
                   "early-gains-nothing": change["early"][-1].sign >= 0 and soon.sign >= 0,
                   "two-rates-fool": fooled[0] < scarce.mean - 3 and fooled[1] < -1})
 
 # %% [markdown]
-# With 4000 images, each seen 16 times, dropout helps. Where each is seen once, it does harm. Larger
-# studies agree. In BERT and Pythia, pretrained for one epoch, each $p$ above 0 was worse, and so
-# was early dropout (Liu, Bauer and Manning 2025). Where text must be repeated, dropout helps (Xue
-# et al. 2023), and so does much stronger weight decay (Kim et al. 2025).
+# With 4000 images, each seen 16 times, dropout helps. Where each is seen once, it does harm. In
+# BERT and Pythia, pretrained for one epoch, each $p$ above 0 was worse, and so was early dropout
+# (Liu, Bauer and Manning 2025). Where text must be repeated, dropout helps (Xue et al. 2023), and
+# so does much stronger weight decay (Kim et al. 2025).
 #
 # The learning rate matters as much. With 250 images each kind did best at the smallest of four:
-# learning little is a regulariser too. With two learning rates to choose from, dropout would have
-# seemed to gain 14 % there, and *early* dropout 4 % in one epoch, as Liu et al. (2023) found it to
-# do for vision transformers. Tuned alike, both gains were gone.
+# learning little is a regulariser too. With 64 000 it was the largest; a fifth, larger one was
+# worse.{{claim:a-fifth-rate-is-worse}} With two learning rates to choose from, dropout would have
+# seemed to gain 14 % on 250 images, and *early* dropout 4 % in one epoch, as Liu et al. (2023)
+# found it to do for vision transformers. Tuned alike, both gains were gone.
 #
 # ### One question from {{sequences}}
 #
@@ -140,11 +146,9 @@ plot.show(fig, "Test log loss against the number of different images, and its ch
 #
 # ## Few rows again: fine-tuning
 #
-# A pretrained model is then tuned on few examples, several times over. PaLM was fine-tuned with
-# $p=0.1$ in most cases.
-#
-# Often only *adapters* are trained (LoRA, Hu et al. 2022). The weights $W$ stay frozen, and a
-# product of two small matrices is added, of rank $r$:
+# A pretrained model is then tuned on few examples, several times over. Often only *adapters* are
+# trained (LoRA, Hu et al. 2022). The weights $W$ stay frozen, and a product of two small matrices
+# is added, of rank $r$:
 #
 # $$ y = W x + \frac{\alpha}{r}\, B A \,\operatorname{dropout}(x) . $$
 #
@@ -191,7 +195,10 @@ for rows, (o, i, r) in (((7,), (3, 5, 2)), ((2, 4), (6, 8, 3))):
         ("mat1 and mat2|shapes|size of tensor", "shapes do not fit: transpose each matrix, and A "
                                                 "comes before B."),
     ]):
-        found = lora_linear(x.clone(), W, A, B, alpha, 0.5, expect.generator(), training=False)
+        given = [part.clone() for part in (x, W, A, B)]
+        found = lora_linear(*given, alpha, 0.5, expect.generator(), training=False)
+        for part, before in zip(given, (x, W, A, B), strict=True):
+            expect.unchanged(part, before)
         expect.tensor(found, (*rows, o), torch.float64, hint="a row of outputs for each row of x.")
         expect.close(found, plain + alpha / r * extra, rtol=1e-6, atol=1e-8,
                      hint="x Wᵀ + alpha / r · x Aᵀ Bᵀ, with nothing dropped.", suspects=[
@@ -201,6 +208,7 @@ for rows, (o, i, r) in (((7,), (3, 5, 2)), ((2, 4), (6, 8, 3))):
             (plain + alpha * extra, "alpha is not divided by r."),
             (plain + alpha * r * extra, "alpha is multiplied by r. Divide."),
             (plain + r / alpha * extra, "that is r / alpha. Turn it round."),
+            (plain + alpha / r**0.5 * extra, "alpha is divided by the root of r. Divide by r."),
             (plain + alpha / i * extra, "r is the number of A's rows, not of its columns."),
             (alpha / r * (plain + extra), "only the adapter is multiplied by alpha / r."),
         ])
@@ -210,10 +218,13 @@ for rows, (o, i, r) in (((7,), (3, 5, 2)), ((2, 4), (6, 8, 3))):
 rng = expect.rng()
 x, W = (torch.tensor(rng.normal(size=s)) for s in ((30, 8), (8, 8)))
 with expect.case("lora_linear(x, W, A, B = 0, alpha, p=0.5, generator)"):
-    given = x.clone()
-    found = lora_linear(given, W, torch.ones(2, 8).double(), torch.zeros(8, 2).double(), 4.0, 0.5,
-                        expect.generator())
+    given, A = x.clone(), torch.ones(2, 8, dtype=torch.float64, requires_grad=True)
+    B = torch.zeros(8, 2, dtype=torch.float64, requires_grad=True)
+    found = lora_linear(given, W, A, B, 4.0, 0.5, expect.generator())
     expect.unchanged(given, x)
+    expect.equal(found.requires_grad, True,
+                 hint="no gradient reaches A and B: they would never learn.")
+    found = found.detach()
     expect.close(found, x @ W.T, rtol=1e-6, atol=1e-8,
                  hint="the frozen path is dropped too. Give x itself to W.")
 
@@ -240,6 +251,10 @@ with expect.case("lora_linear(ones (2000, 3), 0, A = (1, 2, 4), B = 1, alpha=1, 
     "multiplied by r": ("alpha / len(A)", "alpha * len(A)"),
     "number of A's rows": ("len(A)", "A.shape[1]"),
     "shapes do not fit": ("seen @ A.T @ B.T", "seen @ B.T @ A.T"),
+    "root of r": ("alpha / len(A)", "alpha / len(A) ** 0.5"),
+    "writes into its input": ("return x @ W.T + alpha / len(A) * (seen @ A.T @ B.T)",
+                              "W += alpha / len(A) * B @ A\n    return x @ W.T"),
+    "no gradient reaches": ("(seen @ A.T @ B.T)", "(seen @ A.T @ B.T).detach()"),
     "r / alpha": ("alpha / len(A)", "len(A) / alpha"),
     "only the adapter is multiplied": ("x @ W.T + alpha / len(A) * (seen",
                                        "alpha / len(A) * (x @ W.T + seen"),
@@ -266,7 +281,9 @@ def lora_linear(x, W, A, B, alpha, p, generator=None, training=True):
 # %% [markdown]
 # A network has learned *printed* digits, and meets *handwritten* ones: 50 of them to be fine-tuned
 # on, 300 steps. Networks are tuned by adapters of rank 4 or whole, without dropout and with the $p$
-# of five (0.05 to 0.6) that does best on validation digits, each at its own learning rate.
+# of five (0.05 to 0.6) that does best on validation digits, each at its own learning rate. A third
+# network is a *mixture of experts*: a router sends each row to one of eight small networks. Fedus
+# et al. (2022) fine-tune with $p=0.4$ inside the experts and 0.1 elsewhere.
 
 # %% figure=true
 # Test loss after fine-tuning, by your adapters and of all weights, with and without dropout.
@@ -277,8 +294,8 @@ mine = {name: np.array([
     today.fine_tuned(lora_linear, seed=seed, p=how["p"], rate=how["rate"], rows=study.LORA_ROWS,
                      watch={"test": today.written()["test"]})["test loss"][0] for seed in six])
     for name, how in found["lora"]["tested"].items()}
-ways = {"lora": "adapters", "whole": "all weights"}
-fig, (left, right) = plot.figure(2, width=9, height=3)
+ways, experts = {"lora": "adapters", "whole": "all weights"}, kept["experts"]["tested"]
+fig, (left, right) = plot.figure(2, width=9, height=3.6)
 gains, errors = {}, {}
 for row, (way, name) in enumerate(ways.items()):
     own = found[way]["tested"]
@@ -291,22 +308,27 @@ for row, (way, name) in enumerate(ways.items()):
         if way == "lora":
             left.plot(mine[kind], np.full(len(six), at - 0.1), "o", mfc="none", color=plot.INK,
                       markersize=5, label="yours" if k else None)
-    apart = np.subtract(own["with"]["test loss"], own["without"]["test loss"])
-    gains[way] = plot.difference(apart)
-    right.plot(apart, np.full(len(apart), row), ".", color=plot.BLUE, alpha=0.4)
+    gains[way] = plot.difference(own["with"]["test loss"], own["without"]["test loss"])
     right.errorbar(gains[way].mean, row, xerr=2.1 * gains[way].error, marker="o", color=plot.BLUE,
                    capsize=3)
+moe = {kind: plot.difference(experts[kind]["test loss"], experts[other]["test loss"])
+       for kind, other in (("equal", "none"), ("more inside", "equal"))}
+for row, gap in enumerate(moe.values(), start=2):
+    right.errorbar(gap.mean, row, xerr=2.2 * gap.error, marker="o", color=plot.ORANGE, capsize=3)
+rates = [tuple(experts[kind][k] for k in ("p", "inside")) for kind in moe]
 left.set_yticks((0, 1), ways.values())
-right.set_yticks((0, 1), [f"{name}\np = {found[way]['tested']['with']['p']:g}"
-                          for way, name in ways.items()])
+right.set_yticks(range(4), [
+    *(f"{name}\np = {found[way]['tested']['with']['p']:g}" for way, name in ways.items()),
+    f"experts, p = {rates[0][0]:g}\n− none",
+    f"{rates[1][1]:g} inside, {rates[1][0]:g} else\n− p = {rates[0][0]:g}"])
 left.set(xlabel="test log loss, nats", ylim=(1.5, -0.6))
 left.set_title("Error, %: before {:.0f}; adapters {:.1f} → {:.1f},\nall weights {:.1f} → {:.1f}"
                .format(before, *errors.values()), fontsize=10)
 left.legend(fontsize=8, loc="lower right")
 right.axvline(0, color=plot.INK, linewidth=0.8)
-right.set(xlabel="with − without, nats (20 runs, 95 %)", ylim=(1.5, -0.6))
-right.set_title(f"Adapters {gains['lora']:.2f} nats,\nall weights {gains['whole']:.2f}",
-                fontsize=10)
+right.set(xlabel="change of test log loss, nats (95 %)", ylim=(3.6, -0.6))
+right.set_title(f"Adapters {gains['lora']:.2f} nats, all weights {gains['whole']:.2f},\n"
+                f"experts {moe['equal']:.2f}, more inside {moe['more inside']:.2f}", fontsize=10)
 usual = [next(c["validation loss"] for c in found["lora"]["tuning"]
               if (c["p"], c["rate"]) == (p, found["lora"]["tested"]["without"]["rate"]))
          for p in (0.05, 0.0)]
@@ -316,21 +338,26 @@ plot.show(fig, "Test log loss after fine-tuning on 50 digits. Dropout changes it
                f"{gains['lora']:.2f} nats with adapters, by {gains['whole']:.2f} with all weights. "
                f"At p = 0.05 adapters gain {usual:.3f} nats (six runs, validation digits). "
                "Without dropout, your adapters and those of the study differ by "
-               f"{np.abs(same).max():.1g} nats at most.",
+               f"{np.abs(same).max():.1g} nats at most. With experts dropout changes the loss by "
+               f"{moe['equal']:.2f}, and more of it inside them than elsewhere by another "
+               f"{moe['more inside']:.2f} (12 runs).",
           claims={"adapters-gain": gains["lora"].sign < 0,
-                  "all-weights-gain": gains["whole"].sign < 0})
+                  "all-weights-gain": gains["whole"].sign < 0,
+                  "experts-gain": moe["equal"].sign < 0,
+                  "more-inside-gains-nothing": moe["more inside"].sign >= 0})
 
 # %% [markdown]
-# Fifty digits, seen 300 times: dropout helps much. Adapters are small, and overfit as well. They
-# want a large $p$ here; 0.6 was the largest on offer. The library *peft* has $p=0$ by default, and
-# many recipes say 0.05, which does next to nothing on our digits.
+# Fifty digits, seen 300 times: dropout helps a lot. (We did not compare it with stopping early.)
+# Adapters are small, and overfit too. They want a large $p$; 0.6 was the largest on offer. Many
+# recipes say 0.05, which does next to nothing here. Experts gain too,{{claim:experts-gain}} but no
+# more with a larger $p$ inside them than with one $p$ for all.{{claim:more-inside-gains-nothing}}
 #
 # ## Vision transformers: paths and patches
 #
 # Images are still seen hundreds of times. DeiT (Touvron et al. 2021) and ConvNeXt (Liu et al. 2022)
 # drop *paths* ({{images}}): the branch of a block, a coin for each image. The drop rate rises in a
 # straight line, from 0 in the first block to $p$ in the last, 0.1 for DeiT and 0.1 to 0.5 for
-# ConvNeXt. (Huang et al. 2016, who invented it, begin at $p/L$.)
+# ConvNeXt.
 #
 # One may also drop *input*. A vision transformer cuts an image into patches, each a token. Leave
 # some out, and training gets cheaper (PatchDropout, Liu et al. 2023; FLIP, Li et al. 2023). Nothing
@@ -384,6 +411,8 @@ for images, patches, keep in ((5, 9, 4), (3, 6, 5), (4, 7, 1)):
         expect.tensor(found, (images, keep + 1, 2), torch.float64,
                       hint="the class token and keep patches of each image.")
         expect.close(found[:, 0], x[:, 0], hint="the class token stays, first and as it is.")
+        expect.equal(bool((found != 0).all()), True,
+                     hint="patches are zeroed, or filled up with zeros. Exactly `keep` must stay.")
         place = (found[:, 1:, 0] - x[:, :1, 0]) / 2
         whole = place == place.round()
         expect.equal(bool((whole & (place <= patches)).all()), True,
@@ -419,7 +448,12 @@ with expect.case(f"patch_dropout(x, {keep}) on {images} images of {patches} patc
     both = (masks[:, :-1] & masks[:, 1:]).sum(0)
     low, high = expect.binomial_interval(images, keep * (keep - 1) / patches / (patches - 1), 1e-10)
     expect.equal(bool(((low <= both) & (both <= high)).all()), True,
-                 hint="neighbours stay together. Each set of patches is equally likely.")
+                 hint="neighbours stay together too often or too seldom. Each set of patches is "
+                 "equally likely.")
+    low, high = expect.binomial_interval(images // 2, 1 / 56, 1e-10)  # of 56 sets of 3 patches
+    for one, other in ((masks[::2], masks[1::2]), (masks[:750], masks[750:])):
+        expect.equal(bool(low <= (one == other).all(1).sum() <= high), True,
+                     hint="some images lose the same patches. Choose for each image.")
 with expect.case("patch_dropout(x, 10, generator) on 40 images of 20 patches, twice"):
     g = expect.generator()
     expect.varies([stayed(40, 20, 10, g) for _ in range(2)], chance=1e-12,
@@ -438,6 +472,10 @@ with expect.case("patch_dropout(x, 10, generator) on 40 images of 20 patches, tw
     "all images lose the same patches": (
         "torch.randn(images, tokens - 1, generator=generator).argsort(1) + 1",
         "torch.randperm(tokens - 1, generator=generator).expand(images, -1) + 1"),
+    "some images lose the same": (
+        "torch.randn(images, tokens - 1, generator=generator).argsort(1) + 1",
+        "torch.randn(-(-images // 2), tokens - 1, generator=generator).argsort(1)"
+        ".repeat_interleave(2, 0)[:images] + 1"),
     "a patch comes twice": (
         "torch.randn(images, tokens - 1, generator=generator).argsort(1) + 1",
         "torch.randint(1, tokens, (images, tokens - 1), generator=generator)"),
@@ -545,16 +583,16 @@ plot.show(fig, "Left, the change of test log loss by drop path, with 95 % interv
                   "as-many-patches-as-good": bool(even.mean + 2.8 * even.error < 5)})
 
 # %% [markdown]
-# Drop path lowered the log loss, and raised the error: the networks were less sure, and had learned
-# less. 27 passes are few where a quarter of the branches is missing. DeiT takes 300. Whether $p$
-# rises or not made no difference that we could tell.
+# Drop path lowered the log loss, and raised the error. Perhaps 27 passes are too few where a
+# quarter of the branches is missing: DeiT takes 300. Whether $p$ rises or not made no difference
+# that we could tell.
 #
 # With a quarter of the patches a step is cheaper. After as many steps, 150, the error was far
 # higher. After as many patches in all we could tell no difference.
 #
 # ## Dropping the label
 #
-# Most diffusion models that draw what you ask for are trained with this one. Such a model learns to
+# Most diffusion models that draw what you ask for are trained this way. Such a model learns to
 # find the noise in $x = \cos\phi\; x_0 + \sin\phi\;\varepsilon$, where $x_0$ is an image and $\phi$
 # an angle between 0 and $90°$. It is told the label (or the text) of $x_0$. To draw an image, begin
 # with pure noise, and take away, step by step, the noise that the network finds.
@@ -789,7 +827,7 @@ plot.show(fig, "Share of drawn points at home, standard deviation of a class, an
 #
 # **Try**: slide $w$ from 0 to 8. Then set $w = 4$ and go back through the steps: at which step is
 # it decided where a point will end? How few labels must be dropped for the left side to look like
-# the right? (Click a slider, then use the arrow keys.)
+# the right?
 
 # %%
 explore.guidance(drop_condition, guided)
@@ -806,7 +844,7 @@ explore.guidance(drop_condition, guided)
 # | transformer, one epoch | 0 (PaLM, OLMo) | here |
 # | transformer, fine-tuned | 0.1 (PaLM) | here |
 # | input of an adapter | 0 is the default of peft, 0.05 and 0.1 are common | here |
-# | inside experts, in fine-tuning | 0.4, and 0.1 elsewhere (Fedus et al. 2022) | |
+# | inside experts, in fine-tuning | 0.4, and 0.1 elsewhere (Fedus et al. 2022) | here |
 # | heads; layers | by a schedule (Zhou et al. 2020); 0.2 (Fan et al. 2020) | {{transformers}} |
 # | residual branches | 0 rising to 0.1–0.5 (DeiT, ConvNeXt) | here, {{images}} |
 # | patches | ½ to ¾ (FLIP; He et al. 2022, as the task) | here |

@@ -354,6 +354,96 @@ def many_fine_tuned(
     return judged(logits, watch)
 
 
+# --- fine-tuning a mixture of experts -------------------------------------------------------------
+
+EXPERTS, INNER = 8, 32
+"""Experts side by side, and the hidden units of each."""
+BALANCE = 0.1
+"""The weight of the loss that shares the rows among the experts (Fedus et al. 2022)."""
+Thin = Callable[[Tensor, int], Tensor]
+
+
+def mixed(weights: Sequence[Tensor], x: Tensor, thin: Thin | None = None) -> tuple[Tensor, Tensor]:
+    """Logits (N, n, 10) of networks with experts, and their balance losses (N,).
+
+    x (N, n, 64) → ReLU layer h → h + gate · expert(h) → logits. A router sends each row to the one
+    expert with the highest probability, its gate; an expert is a ReLU layer and a linear one.
+    thin(h, k) drops units: k = 0 of x, 1 of h on its way to the experts, 2 inside them, 3 of what
+    is read out.
+    """
+    keep: Thin = thin or (lambda h, k: h)
+    W, b, router, into, into_b, out, out_b, V, c = weights
+    h = torch.relu(stacked.affine(keep(x, 0), W, b))
+    seen = keep(h, 1)
+    chances = (seen @ router.mT).softmax(-1)
+    gate, which = chances.max(-1)
+    own = F.one_hot(which, EXPERTS).to(h.dtype)  # (N, n, experts)
+    inner = torch.einsum("nri,neui->nreu", seen, into) + into_b[:, None]
+    inner = keep(torch.relu((inner * own[..., None]).sum(2)), 2)
+    each = torch.einsum("nru,neou->nreo", inner, out) + out_b[:, None]
+    h = h + gate[..., None] * (each * own[..., None]).sum(2)
+    balance = EXPERTS * (own.mean(1) * chances.mean(1)).sum(-1)
+    return stacked.affine(keep(h, 3), V, c), balance
+
+
+@cache
+def pretrained_experts(steps: int = 1500) -> list[Tensor]:
+    """The weights of a network with experts that has learned the printed digits, N = 1."""
+    X, y = printed_small()
+    chance = stacked.Chance(0)
+    ends = [chance.layers([64, WIDTH]), chance.layers([WIDTH, 10])]
+    router = chance.layers([WIDTH, EXPERTS], 0.01)[0]
+    every = stacked.side_by_side(chance.layers([WIDTH, INNER, WIDTH]) for _ in range(EXPERTS))
+    weights = [w[None].clone() for w in (*ends[0], router, *every, *ends[1])]
+    order = chance.batches(len(X), BATCH, steps)
+    for weight in weights:
+        weight.requires_grad_()
+
+    def loss(step: int) -> Tensor:
+        z, balance = mixed(weights, X[order[step]][None])
+        return F.cross_entropy(z[0], y[order[step]]) + BALANCE * balance[0]
+
+    stacked.descend(loss, stacked.adam(weights, 0.002), steps, schedule=warmed(steps))
+    return [weight.detach() for weight in weights]
+
+
+def experts_tuned(
+    *,
+    seeds: Sequence[int],
+    p: Sequence[float],
+    inside: Sequence[float],
+    rate: float,
+    rows: int,
+    watch: Sets,
+) -> Found:
+    """Fine-tune all weights of the network with experts on `rows` written digits.
+
+    p : of each network the drop rate of every layer's input, but for the units inside the experts,
+        whose rate is `inside`
+    """
+    chances = stacked.Chances(seeds)
+    levels = [torch.tensor(inside if k == 2 else p)[:, None, None] for k in range(4)]
+    X, y = written()["train"]
+    (own,) = chances.drawn(lambda chance: [chance.subset(900, rows)])
+    weights = [w.expand(len(p), *w.shape[1:]).clone() for w in pretrained_experts()]
+    for weight in weights:
+        weight.requires_grad_()
+
+    def thin(h: Tensor, k: int) -> Tensor:
+        if not bool(levels[k].any()):
+            return h
+        (u,) = chances.drawn(lambda c: [c.uniform(k, *h.shape[1:])])
+        return stacked.dropped(h, u, levels[k])
+
+    def loss(step: int) -> Tensor:
+        z, balance = mixed(weights, X[own], thin)
+        wrong = F.cross_entropy(z.flatten(0, 1), y[own].flatten(), reduction="sum") / rows
+        return wrong + BALANCE * balance.sum()
+
+    stacked.descend(loss, stacked.adam(weights, rate), TUNED, schedule=warmed(TUNED))
+    return judged(lambda x: mixed(weights, x.expand(len(p), *x.shape))[0], watch)
+
+
 # --- guidance on a ring ---------------------------------------------------------------------------
 
 CLASSES, RADIUS, SPREAD = 8, 1.4, 0.4

@@ -5,12 +5,15 @@ with weights and training rows of their own, are then tested once with what was 
 
 "epochs"   multilayer perceptrons see 64 000 printed characters, all different or some of them many
            times; dropout never, always, early or late (`today.SPANS`)
+"edge"     the same with all images once, at a larger learning rate than was offered
 "lora"     a network of printed digits is fine-tuned on 50 handwritten ones, by adapters or whole
+"experts"  the same task for a network with eight experts, the units inside the experts dropped with
+           a rate of their own
 "paths"    vision transformers of six blocks learn 300 printed digits; branches dropped with one
            rate, or with rates that rise from 0
 "patches"  vision transformers learn 4000 printed digits from all patches or a quarter
 
-About 15 minutes of one core: `python -P -m dropoutlab.studies.today`. Begun again, it goes on where
+About 20 minutes of one core: `python -P -m dropoutlab.studies.today`. Begun again, it goes on where
 it stopped. The result is datasets/studies/today.json, values per seed.
 """
 
@@ -19,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import product
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -33,6 +36,15 @@ ROWS = (250, 4000, 64_000)
 PS, RATES = (0.1, 0.3), (0.0003, 0.001, 0.003, 0.01)
 LORA_PS, LORA_RATES, LORA_ROWS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6), (0.003, 0.01, 0.03), 50
 WHOLE_RATES = (0.001, 0.003, 0.01)
+EXPERT_PS, EXPERT_RATES = (0.0, 0.1, 0.2, 0.4, 0.6), (0.001, 0.003)
+EXPERT_KINDS: dict[str, Callable[[float, float], bool]] = {
+    "none": lambda p, inside: p == inside == 0,
+    "equal": lambda p, inside: 0 < p == inside,
+    "more inside": lambda p, inside: 0 < p < inside,
+    "inside alone": lambda p, inside: 0 == p < inside,
+    "less inside": lambda p, inside: inside < p,
+}
+"""Which drop rates, elsewhere and inside the experts, each kind may choose from."""
 DEPTH, PATH_ROWS, PATH_STEPS, PATH_BATCH = 6, 300, 500, 16
 PATHS = {
     "none": [[0.0] * DEPTH],
@@ -107,6 +119,16 @@ def epochs(rows: int, tuning: Sequence[int], tested: Sequence[int]) -> dict[str,
     return {"tuning": cells, "tested": found}
 
 
+def edge(tuning: Sequence[int]) -> list[dict[str, Any]]:
+    """Validation losses with all images once, at a learning rate above those that were offered."""
+    n, rate = len(tuning), 0.03
+    return [
+        {"kind": kind, "p": p, "rate": rate, "validation loss": perceptrons(
+            max(ROWS), [kind] * n, [p] * n, tuning, rate, "validation")["validation loss"]}
+        for kind, p in (("none", 0.0), ("always", 0.1))
+    ]  # fmt: skip
+
+
 def lora(tuning: Sequence[int], tested: Sequence[int]) -> dict[str, Any]:
     """Fine-tuning by adapters or whole, without dropout and with the best p above 0."""
     sets = today.written()
@@ -135,6 +157,36 @@ def lora(tuning: Sequence[int], tested: Sequence[int]) -> dict[str, Any]:
             found[name] = {"p": best["p"], "rate": best["rate"], **values(runs)}
         kept["whole" if whole else "lora"] = {"tuning": cells, "tested": found}
     return kept
+
+
+def experts(tuning: Sequence[int], tested: Sequence[int]) -> dict[str, Any]:
+    """Fine-tuning of a network with experts, each kind with its own drop rates and learning rate.
+
+    p : the drop rate elsewhere; inside : of the hidden units of an expert
+    """
+    sets = today.written()
+
+    def run(pairs: list[tuple[float, float]], seeds: Sequence[int], rate: float, name: str):  # type: ignore[no-untyped-def]
+        each = [(*pair, seed) for pair in pairs for seed in seeds]
+        p, inside, every = map(list, zip(*each, strict=True))
+        return values(today.experts_tuned(
+            seeds=every, p=p, inside=inside, rate=rate, rows=LORA_ROWS, watch={name: sets[name]},
+        ))  # fmt: skip
+
+    pairs, cells, found = list(product(EXPERT_PS, EXPERT_PS)), [], {}
+    for rate in EXPERT_RATES:
+        losses = run(pairs, tuning, rate, "validation")["validation loss"]
+        table = np.reshape(losses, (len(pairs), -1)).tolist()
+        for (p, inside), own in zip(pairs, table, strict=True):
+            cells.append({"p": p, "inside": inside, "rate": rate, "validation loss": own})
+    for kind, may in EXPERT_KINDS.items():
+        best = chosen([cell for cell in cells if may(cell["p"], cell["inside"])])
+        pair = best["p"], best["inside"]
+        found[kind] = {k: best[k] for k in ("p", "inside", "rate")}
+        found[kind] |= run([pair], tested, best["rate"], "test")
+    before = today.judged(lambda x: today.mixed(today.pretrained_experts(), x[None])[0],
+                          {"test": sets["test"]})  # fmt: skip
+    return {"before": values(before), "tuning": cells, "tested": found}
 
 
 @cache
@@ -225,20 +277,22 @@ def main() -> None:
     """Measure what is missing, and keep each part at once."""
     torch.set_num_threads(1)
     kept: dict[str, Any] = {"minutes": 0} | studies.kept("today")
-    parts: dict[str, Callable[[], dict[str, Any]]] = {
+    parts: dict[str, Callable[[], Any]] = {
         "lora": lambda: lora(range(6), range(100, 120)),
+        "experts": lambda: experts(range(3), range(100, 112)),
         **{f"epochs {n}": lambda n=n: epochs(n, range(2), range(100, 106)) for n in ROWS},  # type: ignore[misc]
+        "edge": lambda: edge(range(2)),
         "patches": lambda: patches(range(2), range(100, 105)),
         "paths": lambda: paths(range(2), range(100, 105)),
     }
     for name, part in parts.items():
         if name in kept:
             continue
-        began = perf_counter()
+        began = process_time()
         kept[name] = part()
-        kept["minutes"] = round(kept["minutes"] + (perf_counter() - began) / 60, 1)
+        kept["minutes"] = round(kept["minutes"] + (process_time() - began) / 60, 1)
         studies.keep("today", kept)
-        print(name, f"{perf_counter() - began:.0f} s", flush=True)
+        print(name, f"{process_time() - began:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
