@@ -24,12 +24,12 @@ function draw(table, { p, keep }, at) {
     panel.line([[axes.x0, axes.y0], [axes.x1, axes.y0]], GREY, { strokeWidth: 1 });
     return i ? panel : key(panel, 32, 38, [["a gradient", BLUE], ["none: idle", ORANGE]]);
   });
-  const told = WAYS.map((way, i) => `${shares[i].share} % with ${i === 1 ? "momentum" : way}`);
+  const told = ["SGD", "momentum", "Adam"].map((way, i) => `${shares[i].share} % with ${way}`);
   return {
     panels,
     says: `The motion of one hidden unit's weights in ${count(table.moved.shape[4], "step")} at ` +
-      `p = ${fixed(p)}. Of all units' steps, ${shares[0].idle} % had no gradient. At memory ${keep} these were on average ` +
-      `${told[0]}, ${told[1]} and ${told[2]} as long as the others.`,
+      `p = ${fixed(p)}. Of all units' steps, ${shares[0].idle} % had no gradient. At memory ${keep} these were on ` +
+      `average ${told[0]}, ${told[1]} and ${told[2]} as long as the others.`,
   };
 }
 

@@ -45,8 +45,8 @@ function draw(table, { p, n }, at) {
   return {
     panels: [left, right],
     says: `With ${count(n, "input")} at p = ${fixed(p, 1)}, z over your masks is ${fixed(mean)} ± ` +
-      `${fixed(spread)}; your formulas say ${fixed(scaled)} ± ${fixed(sd)}. Behind a ReLU the thinned units ` +
-      `send ${fixed(thinned)} on average, and the scaled one ` + (sends ? fixed(sends) : "nothing") +
+      `${fixed(spread)}; your formulas say ${fixed(scaled)} ± ${fixed(sd)}. Behind a ReLU the thinned ` +
+      `units send ${fixed(thinned)} on average, and the scaled one ` + (sends ? fixed(sends) : "nothing") +
       (alike ? "; these masks cannot tell the two apart." : sends && thinned ? `, ${lost} % ` +
         (sends < thinned ? "less." : "more.") : "."),
   };
