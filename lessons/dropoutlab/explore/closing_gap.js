@@ -66,7 +66,7 @@ function draw(table, value, at) {
   return {
     panels: [curves(table, value, at), panel],
     says: `At p = ${fixed(value.p, 1)} five networks misread ${fixed(mean(test), 1)} ${told(test)} % of ` +
-      "the new digits" + (at.p ? `, ${signed(mean(change), 1)} ${told(change)} points against p = 0. ` : ". ") +
+      "the new digits" + (at.p ? `, ${signed(mean(change), 1)} ${told(change)} points from p = 0. ` : ". ") +
       (value.share ? `One of them, seen here, repeats ${repeated} of the ${n} wrong labels that it ` +
         `learned from, and reads the true digit in ${right} of these images. Nobody told it which ` +
         "labels were wrong." :

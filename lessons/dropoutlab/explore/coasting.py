@@ -47,9 +47,9 @@ def coasting(
 
     def table() -> dict[str, np.ndarray]:
         found = []
-        for rate in p.values:
+        for rate in map(float, p.values):
             plain = [trained(sgd(0.02), rate, draw) for draw in range(DRAWS)]
-            for memory in keep.values:
+            for memory in map(float, keep.values):
                 slow = 0.02 * (1 - memory)  # in the long run as far as SGD goes
                 for draw in range(DRAWS):
                     found += [plain[draw], trained(momentum(slow, memory), rate, draw)]

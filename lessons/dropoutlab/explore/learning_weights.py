@@ -29,9 +29,9 @@ def learning_weights(
         weights = np.empty((*shape, HIDDEN, FEATURES + CLASSES), np.uint8)
         state = np.zeros((*shape, HIDDEN, 16), np.uint8)
         for place in np.ndindex(shape):
-            rate, n, chance = p.values[place[0]], examples.values[place[1]], place[2]
+            rate, n = float(p.values[place[0]]), int(examples.values[place[1]])
             h = np.maximum(X[:n] @ W1.T + b1, 0)
-            sent, cache = dropout_forward(h.copy(), rate, np.random.default_rng(chance + 4), True)
+            sent, cache = dropout_forward(h.copy(), rate, np.random.default_rng(place[2] + 4), True)
             error = train.softmax(sent @ W2.T) - np.eye(CLASSES)[y[:n]]
             at_h = dropout_backward(error @ W2, cache) * (h > 0)
             both = np.abs(at_h.T @ X[:n]), np.abs(error.T @ sent).T

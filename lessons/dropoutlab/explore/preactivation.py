@@ -25,9 +25,10 @@ def preactivation(
         shape = (len(p.values), len(n.values), len(against.values), DRAWS)
         bars, said = np.zeros((*shape, BINS + 2), np.uint16), np.empty((*shape, 9))
         for i, j, k, draw in np.ndindex(shape):
-            rng, inputs, rate = np.random.default_rng(draw), n.values[j], p.values[i]
+            rng = np.random.default_rng(draw)
+            inputs, rate = int(n.values[j]), float(p.values[i])
             x = rng.uniform(0.5, 1.5, inputs)
-            back = rng.permutation(inputs) < round(against.values[k] / 100 * inputs)
+            back = rng.permutation(inputs) < round(float(against.values[k]) / 100 * inputs)
             w = np.where(back, -1, 1) * rng.uniform(0.5, 1.5, inputs) / np.sqrt(inputs)
             z = dropout_train(np.tile(x, (MASKS, 1)), rate, rng) @ w
             width = np.ptp(z) / BINS or 1
