@@ -28,8 +28,8 @@ function draw(table, { p, keep }, at) {
   return {
     panels,
     says: `The motion of one hidden unit's weights in ${count(table.moved.shape[4], "step")} at ` +
-      `p = ${fixed(p)}. Of all units' steps, ${shares[0].idle} % had no gradient. At memory ${keep} these were ` +
-      `on average ${told[0]}, ${told[1]} and ${told[2]} as long as the others.`,
+      `p = ${fixed(p)}. Of all units' steps, ${shares[0].idle} % had no gradient. At memory ${keep} these ` +
+      `were on average ${told[0]}, ${told[1]} and ${told[2]} as long as the others.`,
   };
 }
 

@@ -60,7 +60,7 @@ def serving(export_for_serving: Callable[[nn.Module, Tensor], Served]) -> Explor
                     loaded = ways[way](model.train(mode == 0), float(rate))
                     torch.manual_seed(7)
                     answers[i, mode, way] = [float(loaded(x)) for _ in range(DRAWS * ASKED)]
-        return {"answers": answers, "whole": whole}
+        return {"answers": answers, "whole": np.array(whole)}
 
     calls = grid("calls", 10, 1, ASKED, 1)
     return Explorer("serving", table, p=p, calls=calls, draw=again("Ask again", DRAWS))
