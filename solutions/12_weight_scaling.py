@@ -746,13 +746,12 @@ plot.show(fig, "Share missed behind a ReLU against the number of inputs, for thr
 # ## Explore: all masks against one number
 #
 # On the left is the distribution of $z$ over 1000 of your masks, with your normal curve and the two
-# candidates for use, scaled and unscaled. On the right is what is left of each behind a ReLU.
+# candidates for use, scaled and unscaled; a ReLU turns the grey part into 0. On the right is what
+# is left of each behind it.
 #
-# **Try**: how many inputs does it take before the histogram fills your curve? (An input "pulls
-# back" if its weight is negative.) Set the inputs that pull back to 0 %: how do *thinned, mean* and
-# *scaled* on the right compare? Set them to 50 % and change the draw: can you find a scaled unit
-# that sends nothing while its thinned ones send something? (Click a slider, then use the arrow
-# keys.)
+# **Try**: drag $p$. How many inputs does it take before the histogram fills your curve? With no
+# negative weights, how do *thinned, mean* and *scaled* on the right compare, and with half of them
+# negative? (Click a slider, then use the arrow keys.)
 
 # %%
 explore.preactivation(dropout_train, preactivation_mean, preactivation_variance)

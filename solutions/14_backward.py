@@ -484,12 +484,12 @@ def dropout_backward(dy, cache):
 #
 # ## Explore: which weights learn in one step
 #
-# A small network, with your two functions between its layers. Blue weights get a gradient. Each
-# example has a mask of its own.
+# A small network, with your two functions between its layers. Blue weights get a gradient. On the
+# right is each example's mask, one column each.
 #
-# **Try**: with one example in the step, find a dropped unit. Which of its weights learn: those *to*
-# it, those *from* it, both or neither? At $p=0.5$, how many examples does it take until every unit
-# learns? What is left to learn at $p = 0.9$? (Click a slider, then use the arrow keys.)
+# **Try**: with one example in the step, press a dropped unit. Which of its weights learn: those
+# *to* it, those *from* it, both or neither? At $p=0.5$, how many examples does it take until every
+# unit learns? What is left to learn at $p = 0.9$?
 
 # %%
 explore.learning_weights(dropout_forward, dropout_backward)

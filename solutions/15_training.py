@@ -834,11 +834,12 @@ plot.show(fig, f"Motion of rows without a gradient in percent of the others: {to
 #
 # ## Explore: coasting
 #
-# The path of one hidden unit's weights, drawn by your `dropped_motion`: how far they are from where
-# they began, step by step. Orange marks the steps without a gradient.
+# How far one hidden unit's weights move in each step of your `dropped_motion`. Orange marks the
+# steps without a gradient.
 #
-# **Try**: at memory 0 the two lower curves are the same; why? At which memory do idle rows move
-# half as far as the others? What changes when $p$ grows? (Click a slider, then use the arrow keys.)
+# **Try**: at memory 0, two of the three pictures are the same; why? At which memory do idle rows
+# move half as far as the others? What changes when $p$ grows? (Click a slider, then use the arrow
+# keys.)
 
 # %%
 explore.coasting(dropped_motion, sgd, momentum, adam)

@@ -1177,13 +1177,13 @@ else:
 # %% [markdown]
 # ## Explore: the same image, many times
 #
-# Your `mlp`, trained on the digits when the cell first runs. One image goes through it many
-# times: on the left in training mode, on the right in evaluation mode. Each run gives a dot
-# for each of the ten classes; a dash is their mean.
+# Your `mlp`, trained on the digits when the cell runs. One image goes through it forty times in
+# either mode. The bars are one run's probabilities; each run gives a dot for each of the ten
+# classes, and a dash is their mean.
 #
-# **Try**: at $p=0$ for the hidden units, are the two pictures the same? Is evaluation's
-# probability the *mean* of the runs in training? Find an image that evaluation gets right and
-# single runs get wrong. (Click a slider, then use the arrow keys.)
+# **Try**: press *Ask again* a few times. At $p=0$, are the two pictures the same? Is evaluation's
+# probability the *mean* of the runs in training? Press images until you find one that evaluation
+# gets right and single runs get wrong.
 
 # %%
 explore.same_input(mlp)

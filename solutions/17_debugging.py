@@ -1282,11 +1282,11 @@ plot.show(fig, "For six ways of saving, whether the loaded network drops: "
 #
 # ## Explore: saved, loaded, asked again
 #
-# One network, saved in each mode and loaded, answers the same image up to forty times. A dot is one
-# answer; the line is the network's own answer in evaluation mode.
+# One network, saved in each mode and loaded, answers the same input up to twenty times. A dot is
+# one answer; the line is the network's own answer in evaluation mode.
 #
 # **Try**: which ways keep every dot on the line, on both sides? At which $p$ can no test tell the
-# ways apart? With how few calls could you be fooled? (Click a slider, then use the arrow keys.)
+# ways apart? At $p=0.02$, with how few calls could you be fooled? (*Ask again* a few times.)
 
 # %%
 explore.serving(export_for_serving)

@@ -1,64 +1,47 @@
-"""Start here: training and test error of a wide network, against the rate of dropout."""
+"""Start here: what dropout does to a wide network's two errors, and to labels that are wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from dropoutlab import plot
-from dropoutlab.explore.explorer import Explorer, slider
+from dropoutlab import data, stacked, train
+from dropoutlab.explore.live import Explorer, choice
+
+SEEN = 200
 
 
-def closing_gap(rates: np.ndarray, wrong: np.ndarray, errors: Mapping[str, np.ndarray]) -> Explorer:
+def closing_gap(
+    rates: np.ndarray,
+    wrong: np.ndarray,
+    errors: Mapping[str, np.ndarray],
+    runs: train.Runs,
+    given: np.ndarray,
+) -> Explorer:
     """Explore the "train" and the "test" error in percent, (wrong, rates, runs); p, wrong labels.
 
     rates : the drop probabilities; wrong : the shares of wrong labels, in percent; both in order
+    runs, given : the networks, in the order of the errors, and the labels that each was given
     """
-    top = 1.05 * max(runs.max() for runs in errors.values())
+    images, labels, _, _ = data.digits()
+    rows = stacked.Chance(0).subset(len(images), SEEN).numpy()  # what the first of the runs saw
+    shape = errors["test"].shape
 
-    def draw(figure: Figure, p: float, share: int) -> str:
-        i, k = (
-            int(np.argmin(np.abs(grid - value))) for grid, value in ((wrong, share), (rates, p))
-        )
-        train, test = errors["train"][i], errors["test"][i]
-        gap, change = (plot.difference(test[k], other[j]) for other, j in ((train, k), (test, 0)))
+    def table() -> dict[str, np.ndarray]:
+        taught = given.reshape(*shape, -1)[:, 0, 0]  # by the share of wrong labels
+        shown = rows[taught[1, rows] != labels[rows]]
+        layers = zip(runs.weights, runs.biases, strict=True)
+        h = images[shown].reshape(len(shown), -1)
+        for W, b in layers:
+            first = (t.numpy().reshape(*shape, *t.shape[1:])[:, :, 0] for t in (W, b))
+            own, shift = first
+            h = np.maximum(h, 0) @ own.swapaxes(-1, -2) + shift[:, :, None]
+        return {
+            "train": errors["train"], "test": errors["test"], "images": images[shown],
+            "digit": labels[shown], "taught": taught[:, shown], "says": h.argmax(-1),
+        }  # fmt: skip
 
-        ax = figure.subplots()
-        figure.subplots_adjust(left=0.08, right=0.86, bottom=0.17, top=0.9)
-        ends = train[k].mean(), test[k].mean()
-        ax.vlines(rates[k], *ends, color=plot.PALE, linewidth=14, zorder=0)
-        for runs, name, height, color in (
-            (train, "own images", 0.5, plot.ORANGE),
-            (test, "new digits", 0.62, plot.BLUE),
-        ):
-            past, seen = rates[: k + 1], runs[: k + 1]  # what lies ahead is left to be guessed
-            ax.plot(np.repeat(past, runs.shape[1]), seen.ravel(), ".", color=color, alpha=0.4)
-            ax.plot(past, seen.mean(1), color=color)
-            ax.plot(rates[k], runs[k].mean(), "o", color=color, markersize=9)
-            ax.annotate(name, (1.02, height), xycoords="axes fraction", color=color)
-        ax.set(xlabel="drop probability p", ylabel="error, %", ylim=(-2, top), xlim=(-0.04, 0.94))
-        ax.set_title(
-            f"p = {rates[k]:.1f}, {wrong[i]:.0f} % of the labels wrong: gap {gap:.1f} points"
-        )
-        told = (
-            f"At p = {rates[k]:.1f} the network misreads {test[k].mean():.1f} ± "
-            f"{plot.standard_error(test[k]):.1f} % of the new digits, and disagrees with "
-            f"{train[k].mean():.1f} ± {plot.standard_error(train[k]):.1f} % of the labels that it "
-            "learned from. "
-        )
-        if k == 0:
-            return told + "This is the network without dropout."
-        return told + change.says(
-            less=f"It misreads fewer new digits than at p = 0: {change:.1f} points.",
-            more=f"It misreads more new digits than at p = 0: {change:.1f} points.",
-            same=f"On new digits it cannot be told from p = 0: {change:.1f} points.",
-        )
-
-    return Explorer(
-        draw,
-        size=(8, 3.2),
-        p=slider("drop probability p", 0.0, 0.0, 0.9, 0.1),
-        share=slider("wrong labels, %", 20, 0, 40, 20),
-    )
+    p = choice("drop probability p", float(rates[1]), [round(float(rate), 3) for rate in rates])
+    share = choice("wrong labels, %", int(wrong[1]), [int(of) for of in wrong])
+    return Explorer("closing_gap", table, p=p, share=share)

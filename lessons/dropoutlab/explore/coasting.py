@@ -1,16 +1,14 @@
-"""Training: where a hidden unit's weights go in the steps that give them no gradient."""
+"""Training: how far a hidden unit's weights go in the steps that give them no gradient."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from dropoutlab import plot
-from dropoutlab.explore.explorer import Explorer, slider
+from dropoutlab.explore.live import Explorer, again, choice
 
-FEATURES, HIDDEN, CLASSES, STEPS = 6, 12, 3, 40
+FEATURES, HIDDEN, CLASSES, STEPS, DRAWS = 6, 10, 3, 30, 3
 
 
 def coasting(
@@ -29,46 +27,36 @@ def coasting(
     }
     X = rng.normal(size=(STEPS, FEATURES))
     y = (X[:, :CLASSES] @ rng.normal(size=(CLASSES, CLASSES))).argmax(1)
+    p = choice("drop probability p", 0.5, [0.2, 0.35, 0.5, 0.65, 0.8])
+    keep = choice("memory", 0.9, [0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98])
 
-    def draw(figure: Figure, p: float, keep: float, draw: int) -> str:
-        slow = 0.02 * (1 - keep)  # in the long run as far as SGD goes
-        ways = {"Adam": adam(0.01, keep), "momentum": momentum(slow, keep), "SGD": sgd(0.02)}
-        shares, silent, axes = {}, [], figure.subplots(len(ways), 1, sharex=True)
-        figure.subplots_adjust(left=0.17, right=0.98, bottom=0.15, top=0.9, hspace=0.2)
-        for ax, (name, way) in zip(axes, ways.items(), strict=True):
-            seen: list[tuple[np.ndarray, np.ndarray]] = []
+    def trained(way: Callable, rate: float, draw: int) -> tuple[np.ndarray, ...]:
+        """How far one unit moves in each step, which steps are idle, and what of all rows."""
+        moved, still, all_still = [], [], []
 
-            def recorded(gradients: dict, way: Callable = way, seen: list = seen) -> dict:
-                changes = way(gradients)
-                silent.append((gradients["W1"] == 0).all(1).mean())
-                seen.append((np.array(gradients["W1"]), np.array(changes["W1"])))
-                return changes
+        def recorded(gradients: dict) -> dict:
+            changes = way(gradients)
+            idle = (np.asarray(gradients["W1"]) == 0).all(1)
+            moved.append(np.linalg.norm(changes["W1"][0]))
+            still.append(idle[0])
+            all_still.append(idle.mean())
+            return changes
 
-            idle, others = dropped_motion(recorded, params, X, y, p, np.random.default_rng(draw))
-            shares[name] = float(idle) / float(others)
-            still = np.array([not gradient[0].any() for gradient, _ in seen])
-            path = np.cumsum([change[0] for _, change in seen], axis=0)
-            away = np.concatenate([[0], np.linalg.norm(path, axis=1)])
-            ax.plot(away, color=plot.GREY, linewidth=1)
-            for step in range(len(still)):
-                color = plot.ORANGE if still[step] else plot.BLUE
-                ax.plot([step, step + 1], away[step : step + 2], color=color, linewidth=2.5)
-            ax.set(ylabel=name, yticks=[], ylim=(0, 1.15 * max(away.max(), 1e-9)))
-            ax.yaxis.label.set(rotation=0, ha="right", va="center")
-            ax.text(0.02, 0.8, f"idle rows move {100 * shares[name]:.0f} % as far as others",
-                    transform=ax.transAxes)  # fmt: skip
-        axes[-1].set_xlabel("step (orange: the unit gets no gradient)")
-        axes[0].set_title("One unit's weights: distance from where they began")
-        told = ", ".join(f"{100 * share:.0f} % under {name}" for name, share in shares.items())
-        return (
-            f"At p = {p:.1f} and memory {keep:.2f}, {100 * np.mean(silent):.0f} % of the rows have "
-            f"no gradient. Their motion, compared with that of the others: {told}."
-        )
+        idle, others = dropped_motion(recorded, params, X, y, rate, np.random.default_rng(draw))
+        return np.array(moved), np.array(still), np.array([idle / others, np.mean(all_still)])
 
-    return Explorer(
-        draw,
-        size=(8, 3.6),
-        p=slider("drop probability p", 0.5, 0.2, 0.8, 0.1),
-        keep=slider("memory of momentum and Adam", 0.9, 0.0, 0.98, 0.02),
-        draw=slider("another draw", 0, 0, 20, 1),
-    )
+    def table() -> dict[str, np.ndarray]:
+        found = []
+        for rate in map(float, p.values):
+            plain = [trained(sgd(0.02), rate, draw) for draw in range(DRAWS)]
+            for memory in map(float, keep.values):
+                slow = 0.02 * (1 - memory)  # in the long run as far as SGD goes
+                for draw in range(DRAWS):
+                    found += [plain[draw], trained(momentum(slow, memory), rate, draw)]
+                    found.append(trained(adam(0.01, memory), rate, draw))
+        shape = (len(p.values), len(keep.values), DRAWS, 3, -1)
+        moved, still, shares = (np.reshape(part, shape) for part in zip(*found, strict=True))
+        return {"moved": moved, "still": still, "shares": shares}
+
+    draw = again("Another draw", DRAWS)
+    return Explorer("coasting", table, p=p, keep=keep, draw=draw)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from dropoutlab import plot
-from dropoutlab.explore.explorer import Explorer, slider
+from dropoutlab.explore.live import Explorer, again, choice, grid
 
-MASKS = 1000
+MASKS, BINS, DRAWS = 1000, 48, 3
 
 
 def preactivation(
@@ -19,52 +17,31 @@ def preactivation(
     preactivation_variance: Callable[..., float],
 ) -> Explorer:
     """Explore z = w · (m * x) over masks, and behind a ReLU; p, inputs, signs, another draw."""
+    p = grid("drop probability p", 0.5, 0.1, 0.9, 0.1)
+    n = choice("number of inputs", 8, [1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128])
+    against = grid("negative weights, %", 30, 0, 50, 10)
 
-    def draw(figure: Figure, p: float, n: int, against: int, draw: int) -> str:
-        rng = np.random.default_rng(draw)
-        x = rng.uniform(0.5, 1.5, n)
-        sign = np.where(rng.permutation(n) < round(against / 100 * n), -1, 1)
-        w = sign * rng.uniform(0.5, 1.5, n) / np.sqrt(n)
-        z = dropout_train(np.tile(x, (MASKS, 1)), p, rng) @ w
-        scaled = float(preactivation_mean(w, x, p))
-        spread = float(preactivation_variance(w, x, p)) ** 0.5
-        whole = float(w @ x)
+    def table() -> dict[str, np.ndarray]:
+        shape = (len(p.values), len(n.values), len(against.values), DRAWS)
+        bars, said = np.zeros((*shape, BINS + 2), np.uint16), np.empty((*shape, 9))
+        for i, j, k, draw in np.ndindex(shape):
+            rng = np.random.default_rng(draw)
+            inputs, rate = int(n.values[j]), float(p.values[i])
+            x = rng.uniform(0.5, 1.5, inputs)
+            back = rng.permutation(inputs) < round(float(against.values[k]) / 100 * inputs)
+            w = np.where(back, -1, 1) * rng.uniform(0.5, 1.5, inputs) / np.sqrt(inputs)
+            z = dropout_train(np.tile(x, (MASKS, 1)), rate, rng) @ w
+            width = np.ptp(z) / BINS or 1
+            place = np.ceil(z / width - 1e-9).astype(int) - 1  # no bar on both sides of 0
+            found = np.bincount(place - place.min(), minlength=BINS + 2)
+            bars[i, j, k, draw] = found[: BINS + 2]
+            sent = np.maximum(z, 0)
+            mean, variance = preactivation_mean(w, x, rate), preactivation_variance(w, x, rate)
+            said[i, j, k, draw] = (
+                width * place.min(), width, z.mean(), z.std(), sent.mean(), sent.std(),
+                mean, variance, w @ x,
+            )  # fmt: skip
+        return {"bars": bars, "said": said}
 
-        left, right = figure.subplots(1, 2, width_ratios=(5, 3))
-        figure.subplots_adjust(left=0.02, right=0.97, bottom=0.17, top=0.9, wspace=0.44)
-        heights, edges = np.histogram(z, 50, density=True)
-        left.stairs(heights, edges, fill=True, color=plot.SKY)
-        grid = scaled + spread * np.linspace(-3.5, 3.5, 81)
-        curve = np.exp(-((grid - scaled) ** 2) / (2 * spread**2)) / (spread * np.sqrt(2 * np.pi))
-        left.plot(grid, curve, color=plot.INK)
-        top = max(heights.max(), curve.max())
-        left.vlines([scaled, whole], 0, 1.1 * top, colors=[plot.BLUE, plot.ORANGE])
-        ends = ("right", "left") if scaled < whole else ("left", "right")
-        left.text(scaled, 1.13 * top, f"scaled {scaled:.2f} ", color=plot.BLUE, ha=ends[0])
-        left.text(whole, 1.13 * top, f" unscaled {whole:.2f}", color=plot.ORANGE, ha=ends[1])
-        low, high = min(grid[0], whole, edges[0]), max(grid[-1], whole, edges[-1])
-        room = 0.32 * (high - low)
-        left.set(xlabel="pre-activation z", yticks=[], ylim=(0, 1.28 * top),
-                 xlim=(low - room, high + room))  # fmt: skip
-        left.set_title(f"z over {MASKS} of your masks")
-
-        sent = [np.maximum(z, 0).mean(), max(scaled, 0), max(whole, 0)]
-        bars = right.barh(range(3), sent, color=[plot.SKY, plot.BLUE, plot.ORANGE])
-        right.bar_label(bars, fmt="%.2f", padding=3)
-        right.set_yticks(range(3), ["thinned, mean", "scaled", "unscaled"])
-        right.set(xlabel="sent on", ylim=(2.5, -0.5), xlim=(0, 1.25 * max(*sent, 0.1)))
-        right.set_title("Behind a ReLU")
-        return (
-            f"Over your masks z has mean {z.mean():.2f} and standard deviation {z.std():.2f}; "
-            f"your formulas say {scaled:.2f} and {spread:.2f}. Behind a ReLU the thinned units "
-            f"send {sent[0]:.2f} on average, the scaled one {sent[1]:.2f}."
-        )
-
-    return Explorer(
-        draw,
-        size=(9, 3),
-        p=slider("drop probability p", 0.5, 0.05, 0.95, 0.05),
-        n=slider("number of inputs n", 8, 1, 200, 1),
-        against=slider("inputs that pull back, %", 30, 0, 50, 5),
-        draw=slider("another draw", 0, 0, 20, 1),
-    )
+    draw = again("Another draw", DRAWS)
+    return Explorer("preactivation", table, p=p, n=n, against=against, draw=draw)
