@@ -86,8 +86,8 @@ plot.show(fig, "Six maps with and without half of their pixels; bars: the correl
 # ### One question from {{inverted_dropout}}
 #
 # A 7 × 7 map of ones is averaged into one number. With inverted dropout at $p = 0.5$, each pixel
-# has variance $p/(1-p) = 1$. What is the standard deviation of the average if each pixel has its own
-# coin, and what if one coin decides for the whole map?
+# has variance $p/(1-p) = 1$. What is the standard deviation of the average if each pixel has its
+# own coin, and what if one coin decides for the whole map?
 #
 # <details><summary>Answer</summary>
 #
@@ -390,7 +390,8 @@ with expect.case("dropblock(x, 0.3, 3, generator) on 60 × 4 maps of 5 × 7"):
         ("falls.float(), b, stride=1)", "falls[..., :H, :W].float(), b, 1, b // 2)"),
     "begin above and left":
         ("falls.float()", "F.pad(falls[..., b - 1 :, b - 1 :].float(), [b - 1, 0] * 2)"),
-    "the same padding on both sides cannot do": ("H + b - 1, W + b - 1", "H + 2 * (b // 2), W + 2 * (b // 2)"),
+    "the same padding on both sides cannot do":
+        ("H + b - 1, W + b - 1", "H + 2 * (b // 2), W + 2 * (b // 2)"),
     "side is b + 1": ("= block_size,", "= 2 * (block_size // 2) + 1,"),
     "neighbours in a row fall independently": ("= block_size,", "= 1,"),
     "no renormalisation": (" / (1 - p)\n", "\n"),
@@ -471,8 +472,8 @@ plot.show(fig, "16 of your maps, and how often each pixel is kept: with your squ
 # %% [markdown]
 # Every pixel of yours is kept with probability 0.7.{{claim:every-pixel-alike}} Squares that fit
 # drop the middle in nearly half of the maps, and a corner in one of
-# fourteen.{{claim:fitting-squares-hit-the-middle}} "$p = 0.3$" is then neither what the middle loses
-# nor what the map loses on average. On large maps and at small $p$ the two ways agree well.
+# fourteen.{{claim:fitting-squares-hit-the-middle}} "$p = 0.3$" is then neither what the middle
+# loses nor what the map loses on average. On large maps and at small $p$ the two ways agree well.
 #
 # ## Branches
 #
@@ -553,8 +554,8 @@ def drop_path(x, p, generator=None, training=True):
 #
 # Cutout and mixup are not layers. They change the images on their way in; nothing is rescaled.
 # **Cutout** (DeVries and Taylor 2017) blanks one square in each image, at a random place, in all
-# channels alike. Its *centre* is uniform over the pixels, so a square may hang over the border. If it
-# had to fit in, the border would be cut too rarely.
+# channels alike. Its *centre* is uniform over the pixels, so a square may hang over the border. If
+# it had to fit in, the border would be cut too rarely.
 #
 # ## Exercise: `cutout`
 
@@ -661,10 +662,9 @@ with expect.case("cutout(x, 3, generator) with two generators of seed 7"):
     "one pixel too large": ("half + size, max", "half + size + 1, max"),
     "the square is too large": ("i - half) : i - half + size,", "i - size) : i + size,"),
     "a side of size + 1": ("half + size, max", "half + 2 * half + 1, max"),
-    "another width than `size`": ("half + size] = 0", "half + size + 2] = 0"),
     "loses one of its 3 rows": (", size // 2", ", 0"),
-    "all images lose the same": ("    for image in out:\n        i, j = (int(torch.randint(length, (), "
-                                 "generator=generator)) for length in x.shape[2:])",
+    "all images lose the same": ("    for image in out:\n        i, j = (int(torch.randint(length, "
+                                 "(), generator=generator)) for length in x.shape[2:])",
                                  "    i, j = (int(torch.randint(length, (), generator=generator)) "
                                  "for length in x.shape[2:])\n    for image in out:"),
     "each channel has its own": ("in out:", "in out.flatten(0, 1).unsqueeze(1):"),
@@ -672,7 +672,8 @@ with expect.case("cutout(x, 3, generator) with two generators of seed 7"):
     "a slice begins below 0": ("max(0, i - half)", "i - half"),
     "nothing is scaled": ("return out", "return out / (1 - size**2 / x[0, 0].numel())"),
     "leaves out its upper end": ("randint(length", "randint(length - 1"),
-    "a seed is set inside": ("=generator)", "=torch.Generator().manual_seed(length))"),
+    "a seed is set inside": ("half = x.clone(), size // 2", "half = x.clone(), size // 2\n"
+                             "    generator = torch.Generator().manual_seed(0)"),
     "do not come from generator": (", generator=generator", ""),
 }
 
@@ -725,8 +726,8 @@ plot.show(fig, "Eight characters, the same after your cutout, and mixed with one
 # Three images with three maps each under your functions. Below each sheet you see how many of the
 # dropped pixels still have a *kept* neighbour. (Cutout is meant for the input; here it cuts maps.)
 #
-# **Try**: from which block size on do fewer than half of DropBlock's holes have a kept neighbour, at
-# $p = 0.3$? Which three never look at $b$, and which one never at $p$?
+# **Try**: from which block size on do fewer than half of DropBlock's holes have a kept neighbour,
+# at $p = 0.3$? Which three never look at $b$, and which one never at $p$?
 
 # %%
 explore.maps(spatial_dropout, dropblock, drop_path, cutout)
@@ -771,8 +772,8 @@ plot.show(fig, "Loudness of four kinds of dropout over p, in three networks trai
 
 # %% [markdown]
 # At the same $p$, all three are louder than element dropout, and a branch is loudest by
-# far.{{claim:same-p-is-not-the-same-noise}} A comparison at "$p = 0.2$" compares how much is dropped
-# with what is dropped, all in one.
+# far.{{claim:same-p-is-not-the-same-noise}} A comparison at "$p = 0.2$" compares how much is
+# dropped with what is dropped, all in one.
 #
 # ## At equal noise
 #
@@ -781,7 +782,8 @@ plot.show(fig, "Loudness of four kinds of dropout over p, in three networks trai
 # then the learning rate. Networks of other seeds were tested once. On the left, every kind has the
 # loudness and the learning rate that suit *element dropout*; on the right, each has its own.
 #
-# Folklore puts element dropout last. **By how many points does DropBlock err less, at equal noise?**
+# Folklore puts element dropout last. **By how many points does DropBlock err less, at equal
+# noise?**
 
 # %% guess=true
 my_guess = 2.0  # points of test error that DropBlock saves over element dropout
@@ -841,8 +843,8 @@ plot.show(fig, "The change of the test error by four kinds of dropout, at equal 
 # a network, all but its classifier, that has learned other classes, and fits only a new classifier
 # to its features: a *linear probe*. Is a body trained with dropout a better start?
 #
-# The new classes are the letters K to Z (without O), which no network has seen. The body stays as it
-# is. `convnets.labelled(k, seed)` gives $k$ images of each letter and their classes,
+# The new classes are the letters K to Z (without O), which no network has seen. The body stays as
+# it is. `convnets.labelled(k, seed)` gives $k$ images of each letter and their classes,
 # `convnets.unseen("test")` 1500 others. `convnets.classifier(features, labels)` solves penalised
 # least squares, and returns a function from features to classes.
 #
@@ -959,7 +961,8 @@ with expect.case("probe_error(body, 4, range(3)), body: the tanh of sums of coar
     "place in the list": ("for seed in seeds", "for seed in range(len(seeds))"),
     "which the classifier knows": (
         "(body(X)) for few, labels in sets]\n    return np.array([100 * (found != y).double()",
-        "(body(few)) != labels for few, labels in sets]\n    return np.array([100 * found.double()"),
+        "(body(few)) != labels for few, labels in sets]\n"
+        "    return np.array([100 * found.double()"),
     "those are the validation images": ('unseen("test")', 'unseen("validation")'),
     "reads pixels": ("convnets.classifier(body(few), labels)(body(X))",
                      "convnets.classifier(few.flatten(1), labels)(X.flatten(1))"),
@@ -1084,16 +1087,17 @@ plot.show(fig, "The error on unseen letters over the number of labelled images, 
 # TEXT-FOUND
 #
 # **Read.** Tompson et al., *Efficient object localization using convolutional networks*, CVPR 2015
-# (arXiv:1411.4280), §3.2. Ghiasi, Lin and Le, *DropBlock*, NeurIPS 2018 (arXiv:1810.12890). Huang et
-# al., *Deep networks with stochastic depth*, ECCV 2016 (arXiv:1603.09382). DeVries and Taylor,
+# (arXiv:1411.4280), §3.2. Ghiasi, Lin and Le, *DropBlock*, NeurIPS 2018 (arXiv:1810.12890). Huang
+# et al., *Deep networks with stochastic depth*, ECCV 2016 (arXiv:1603.09382). DeVries and Taylor,
 # *Improved regularization of convolutional neural networks with cutout*, 2017 (arXiv:1708.04552).
-# Zhang et al., *mixup*, ICLR 2018 (arXiv:1710.09412). Kornblith et al., *Why do better loss functions
-# lead to less transferable features?*, NeurIPS 2021 (arXiv:2010.16402). Kim et al., *How to use
-# dropout correctly on residual networks with batch normalization*, UAI 2023 (arXiv:2302.06112).
+# Zhang et al., *mixup*, ICLR 2018 (arXiv:1710.09412). Kornblith et al., *Why do better loss
+# functions lead to less transferable features?*, NeurIPS 2021 (arXiv:2010.16402). Kim et al., *How
+# to use dropout correctly on residual networks with batch normalization*, UAI 2023
+# (arXiv:2302.06112).
 #
 # **Stretch.** Write `mixup` yourself, so that $\lambda$ and the partners come from `generator`
-# alone. How would you check that $\lambda$ has the right distribution? And train with your `cutout`:
-# `convnets.train(seed, "cutout", 5, hand=yours)`.
+# alone. How would you check that $\lambda$ has the right distribution? And train with your
+# `cutout`: `convnets.train(seed, "cutout", 5, hand=yours)`.
 #
 # **Still open.** An image has neighbours on all sides. A sentence has a before and an after, and a
 # state that is carried along. What should be dropped there, and how often? That is {{sequences}}.

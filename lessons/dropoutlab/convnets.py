@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import betaincinv
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
@@ -31,7 +30,7 @@ Set = tuple[Tensor, Tensor]
 Change = Callable[[Tensor], Tensor]
 """Of maps (n, channels, height, width), or of what a branch gives."""
 Noise = Mapping[str, Change]
-"""What is done in training, by place: "first" (after the first convolution), "after blocks", "branches"."""
+"""What is done in training, by place: "first" (on the first maps), "after blocks", "branches"."""
 QUIET: Noise = {}
 
 
@@ -76,16 +75,6 @@ def cutout(x: Tensor, size: int, generator: Generator | None = None) -> Tensor:
     return x.masked_fill(inside[0][:, None, :, None] & inside[1][:, None, None, :], 0)
 
 
-def mixup(
-    x: Tensor, y: Tensor, alpha: float, generator: Generator | None = None
-) -> tuple[Tensor, Tensor, Tensor, float]:
-    """λ x + (1 - λ) x', the labels of both, and λ ~ Beta(alpha, alpha) (Zhang et al. 2018)."""
-    uniform = torch.rand((), generator=generator, dtype=torch.float64).item()
-    lam = float(betaincinv(alpha, alpha, uniform))
-    partner = torch.randperm(len(x), generator=generator)
-    return lam * x + (1 - lam) * x[partner], y, y[partner], lam
-
-
 class Functions(NamedTuple):
     """What makes the noise: the course's own, or a learner's."""
 
@@ -99,7 +88,7 @@ OWN = Functions()
 BLOCK = 3
 """The side of DropBlock's squares."""
 MAPS = ("element", "spatial", "DropBlock", "path")
-"""The kinds of dropout that act after blocks, or on branches; "element" has a coin for each entry."""
+"""Kinds of dropout, after blocks or on branches; "element" has a coin for each entry."""
 
 
 def noise(kind: str, p: float, generator: Generator, hand: Functions = OWN) -> Noise:
@@ -197,8 +186,8 @@ def train(
 ) -> Network:
     """A network trained with Adam, its learning rate up to `rate` and down again (one cycle).
 
-    kind : "none", one of `MAPS` (at p = strength), "cutout" (a square of that side) or "mixup"
-        (alpha); a word more ("element again") makes other masks
+    kind : "none", one of `MAPS` (at p = strength) or "cutout" (a square of that side); "element
+        again" has other masks
     """
     net, (X, y) = Network(seed), characters(rows, 100 + seed)
     if not steps:
@@ -207,21 +196,13 @@ def train(
     source = stacked.Chance(seed).stream(f"noise {'again' if 'again' in kind else ''}")
     kind = kind.replace(" again", "")
     at = QUIET
-    if kind not in ("none", "cutout", "mixup"):
+    if kind not in ("none", "cutout"):
         at = noise(kind, strength, source, hand)
     adam = torch.optim.Adam(net.parameters(), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, rate, total_steps=steps)
     for batch in order:
-        x, first, second, lam = X[batch], y[batch], y[batch], 1.0
-        if kind == "cutout":
-            x = hand.cutout(x, int(strength), source)
-        if kind == "mixup":
-            x, first, second, lam = mixup(x, first, strength, source)
-        z = net(x, at)
-        loss = lam * F.cross_entropy(z, first)
-        if lam < 1:
-            loss = loss + (1 - lam) * F.cross_entropy(z, second)
-        loss.backward()
+        x = hand.cutout(X[batch], int(strength), source) if kind == "cutout" else X[batch]
+        F.cross_entropy(net(x, at), y[batch]).backward()
         adam.step()
         schedule.step()
         adam.zero_grad()

@@ -13,10 +13,11 @@ chosen : by kind, strength and learning rate
 tested : by kind, a list with a cell for each seed: the test error, the loudness in the trained
     network, and `transferred`, the errors of its body on 15 characters that it never saw, for each
     of `PENALTIES` a row with one for each of `LABELS`. "matched KIND" has the level and the rate
-    that were chosen for element dropout, "element again" has other masks, "more images" learned
-    1200 images without dropout, "untrained" nothing, "longer KIND" took twice as many steps
+    that were chosen for element dropout, "same rate" the latter without dropout; "element again"
+    has other masks, "more images" learned 1200 images without dropout, "untrained" nothing; "longer
+    KIND" took twice as many steps; "cutout" learned images that lack a square
 
-Some six minutes of one core: `python -P -m dropoutlab.studies.images`. Begun again, it goes on
+Some ten minutes of one core: `python -P -m dropoutlab.studies.images`. Begun again, it goes on
 where it stopped.
 """
 
@@ -38,13 +39,13 @@ LEVELS = (0.1, 0.2, 0.35, 0.55)
 """The p of element dropout, whose noise the other kinds match."""
 GRID = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.55, 0.7)
 RATES = (0.006, convnets.RATE, 0.024)
-TUNING, TESTED = (900, 901), range(8)
+TUNING, TESTED, LONGER = (900, 901), range(8), range(5)
 LABELS, DRAWS, PENALTIES = (1, 3, 10, 30), range(3), (10.0, 100.0)
 """Labelled images of each unseen character; sets of them for each body; penalties of weights."""
 MORE = 1200
 """Training images of the body that saw more."""
-OTHERS = {"cutout": (3, 5), "mixup": (0.2, 1.0)}
-"""What changes images instead of maps: the sides of squares, and alphas."""
+SIDES = (3, 5)
+"""The sides of cutout's squares, which are on images instead of maps."""
 
 
 def validated(seed: int, kind: str, strength: float, rate: float) -> float:
@@ -80,8 +81,7 @@ def loud(seed: int) -> dict[str, list[float]]:
     torch.set_num_threads(1)
     net, X = convnets.train(seed), convnets.held("validation")[0][:300]
     return {
-        kind: [round(convnets.loudness(net, kind, p, X), 5) for p in GRID]
-        for kind in convnets.MAPS
+        kind: [round(convnets.loudness(net, kind, p, X), 5) for p in GRID] for kind in convnets.MAPS
     }
 
 
@@ -103,7 +103,7 @@ def main() -> None:
         tries: dict[str, Sequence[float]] = keep("strengths", {
             kind: [round(convnets.as_loud(GRID, means[kind], level), 4) for level in wanted]
             for kind in convnets.MAPS
-        }) | OTHERS | {"none": [0.0]}  # fmt: skip
+        }) | {"none": [0.0], "cutout": SIDES}  # fmt: skip
 
         def best(kind: str, hows: list[tuple[float, float]]) -> tuple[float, float]:
             missing = [how for how in hows if f"tuning {kind} {how[0]} {how[1]}" not in kept]
@@ -140,17 +140,18 @@ def main() -> None:
         }
         runs["element again"] = ("element again", *chosen["element"], *usual)
         runs["more images"] = ("none", *chosen["none"], convnets.STEPS, MORE)
+        runs["same rate"] = ("none", 0.0, rate, *usual)
         runs["untrained"] = ("none", *chosen["none"], 0, convnets.ROWS)
         keep("chosen", {name: run[1:3] for name, run in runs.items()})
         measure(runs, TESTED)
-        others = {kind: (kind, *choose(kind), *usual) for kind in OTHERS}
-        keep("chosen", {name: run[1:3] for name, run in (runs | others).items()})
-        measure(others, TESTED)
         longer = {
             f"longer {kind}": (kind, *chosen[kind], 2 * convnets.STEPS, convnets.ROWS)
-            for kind in ("none", *convnets.MAPS)
+            for kind in ("none", "element", "DropBlock")
         }
-        measure(longer, TESTED)
+        measure(longer, LONGER)
+        cutout = {"cutout": ("cutout", *choose("cutout"), *usual)}
+        keep("chosen", {name: run[1:3] for name, run in (runs | cutout).items()})
+        measure(cutout, TESTED)
 
 
 if __name__ == "__main__":
