@@ -181,7 +181,6 @@ def train(
     rate: float = RATE,
     *,
     steps: int = STEPS,
-    rows: int = ROWS,
     hand: Functions = OWN,
 ) -> Network:
     """A network trained with Adam, its learning rate up to `rate` and down again (one cycle).
@@ -189,10 +188,10 @@ def train(
     kind : "none", one of `MAPS` (at p = strength) or "cutout" (a square of that side); "element
         again" has other masks
     """
-    net, (X, y) = Network(seed), characters(rows, 100 + seed)
+    net, (X, y) = Network(seed), characters(ROWS, 100 + seed)
     if not steps:
         return net.eval().requires_grad_(False)
-    order = stacked.batches(rows, BATCH, steps, stacked.Chance(seed).stream("rows"))
+    order = stacked.batches(ROWS, BATCH, steps, stacked.Chance(seed).stream("rows"))
     source = stacked.Chance(seed).stream(f"noise {'again' if 'again' in kind else ''}")
     kind = kind.replace(" again", "")
     at = QUIET

@@ -14,10 +14,9 @@ tested : by kind, a list with a cell for each seed: the test error, the loudness
     network, and `transferred`, the errors of its body on 15 characters that it never saw, for each
     of `PENALTIES` a row with one for each of `LABELS`. "matched KIND" has the level and the rate
     that were chosen for element dropout, "same rate" the latter without dropout; "element again"
-    has other masks, "more images" learned 1200 images without dropout, "untrained" nothing; "longer
-    KIND" took twice as many steps; "cutout" learned images that lack a square
+    has other masks, "untrained" learned nothing; "longer KIND" took twice as many steps
 
-Some ten minutes of one core: `python -P -m dropoutlab.studies.images`. Begun again, it goes on
+Some eight minutes of one core: `python -P -m dropoutlab.studies.images`. Begun again, it goes on
 where it stopped.
 """
 
@@ -42,10 +41,6 @@ RATES = (0.006, convnets.RATE, 0.024)
 TUNING, TESTED, LONGER = (900, 901), range(8), range(5)
 LABELS, DRAWS, PENALTIES = (1, 3, 10, 30), range(3), (10.0, 100.0)
 """Labelled images of each unseen character; sets of them for each body; penalties of weights."""
-MORE = 1200
-"""Training images of the body that saw more."""
-SIDES = (3, 5)
-"""The sides of cutout's squares, which are on images instead of maps."""
 
 
 def validated(seed: int, kind: str, strength: float, rate: float) -> float:
@@ -56,11 +51,11 @@ def validated(seed: int, kind: str, strength: float, rate: float) -> float:
 
 
 def tested(
-    seed: int, kind: str, strength: float, rate: float, steps: int, rows: int
+    seed: int, kind: str, strength: float, rate: float, steps: int
 ) -> dict[str, Any]:
     """The test error of one network, in percent, and those of its body on other characters."""
     torch.set_num_threads(1)
-    net = convnets.train(seed, kind, strength, rate, steps=steps, rows=rows)
+    net = convnets.train(seed, kind, strength, rate, steps=steps)
     X, _ = convnets.held("validation")
     found: dict[str, Any] = {"error": round(net.error(*convnets.held("test")), 3)}
     if kind in convnets.MAPS:
@@ -103,7 +98,7 @@ def main() -> None:
         tries: dict[str, Sequence[float]] = keep("strengths", {
             kind: [round(convnets.as_loud(GRID, means[kind], level), 4) for level in wanted]
             for kind in convnets.MAPS
-        }) | {"none": [0.0], "cutout": SIDES}  # fmt: skip
+        }) | {"none": [0.0]}  # fmt: skip
 
         def best(kind: str, hows: list[tuple[float, float]]) -> tuple[float, float]:
             missing = [how for how in hows if f"tuning {kind} {how[0]} {how[1]}" not in kept]
@@ -117,7 +112,7 @@ def main() -> None:
             strength, _ = best(kind, [(strength, convnets.RATE) for strength in tries[kind]])
             return best(kind, [(strength, rate) for rate in RATES])
 
-        def measure(runs: dict[str, tuple[str, float, float, int, int]], seeds: range) -> None:
+        def measure(runs: dict[str, tuple[str, float, float, int]], seeds: range) -> None:
             cells = kept.setdefault("tested", {})
             jobs = [(name, seed) for seed in seeds for name in runs
                     if len(cells.get(name, [])) <= seed]  # fmt: skip
@@ -128,30 +123,26 @@ def main() -> None:
                 keep("tested", cells)
                 print(name, seed, cell, file=sys.stderr, flush=True)
 
-        usual = convnets.STEPS, convnets.ROWS
+        usual = convnets.STEPS
         chosen = {kind: choose(kind) for kind in ("none", *convnets.MAPS)}
-        runs = {kind: (kind, *how, *usual) for kind, how in chosen.items()}
+        runs = {kind: (kind, *how, usual) for kind, how in chosen.items()}
         strength, rate = chosen["element"]
         level = list(tries["element"]).index(strength)
         runs |= {
-            f"matched {kind}": (kind, tries[kind][level], rate, *usual)
+            f"matched {kind}": (kind, tries[kind][level], rate, usual)
             for kind in convnets.MAPS[1:]
             if (tries[kind][level], rate) != chosen[kind]
         }
-        runs["element again"] = ("element again", *chosen["element"], *usual)
-        runs["more images"] = ("none", *chosen["none"], convnets.STEPS, MORE)
-        runs["same rate"] = ("none", 0.0, rate, *usual)
-        runs["untrained"] = ("none", *chosen["none"], 0, convnets.ROWS)
+        runs["element again"] = ("element again", *chosen["element"], usual)
+        runs["same rate"] = ("none", 0.0, rate, usual)
+        runs["untrained"] = ("none", *chosen["none"], 0)
         keep("chosen", {name: run[1:3] for name, run in runs.items()})
         measure(runs, TESTED)
         longer = {
-            f"longer {kind}": (kind, *chosen[kind], 2 * convnets.STEPS, convnets.ROWS)
-            for kind in ("none", "element", "DropBlock")
+            f"longer {name}": (*runs[name][:3], 2 * convnets.STEPS)
+            for name in ("same rate", "element", "DropBlock")
         }
         measure(longer, LONGER)
-        cutout = {"cutout": ("cutout", *choose("cutout"), *usual)}
-        keep("chosen", {name: run[1:3] for name, run in (runs | cutout).items()})
-        measure(cutout, TESTED)
 
 
 if __name__ == "__main__":
