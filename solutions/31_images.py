@@ -853,7 +853,8 @@ plot.show(fig, f"The change of the test error in {runs} pairs of networks, by fo
 # close,{{claim:blocks-are-close}} maps and branches fall
 # behind.{{claim:maps-and-branches-are-behind}} Remember the premise: here neighbours are only
 # weakly correlated. On large images with large maps, Ghiasi et al. found blocks ahead. "Element
-# again" shows what other masks alone do.
+# again" shows what other masks alone do. (Maps were best at the lowest of the four levels, branches
+# at the highest: beyond them nothing was tried.)
 #
 # Look at the first row. Validation chose the learning rate 0.024 for networks *without* dropout, by
 # a third of a point between two networks. It was the worse one.{{claim:two-networks-chose-badly}}

@@ -30,7 +30,7 @@ Set = tuple[Tensor, Tensor]
 Change = Callable[[Tensor], Tensor]
 """Of maps (n, channels, height, width), or of what a branch gives."""
 Noise = Mapping[str, Change]
-"""What is done in training, by place: "first" (on the first maps), "after blocks", "branches"."""
+"""What is done in training, by place: "after blocks" or "branches"."""
 QUIET: Noise = {}
 
 
@@ -92,16 +92,14 @@ MAPS = ("element", "spatial", "DropBlock", "path")
 
 
 def noise(kind: str, p: float, generator: Generator, hand: Functions = OWN) -> Noise:
-    """The noise of a kind at p; "DropBlock, first" and the like act at that place."""
-    kind, _, place = kind.partition(", ")
+    """The noise of a kind at p, and its place."""
     makers: dict[str, Change] = {
         "element": lambda h: element_dropout(h, p, generator),
         "spatial": lambda h: hand.spatial_dropout(h, p, generator),
         "DropBlock": lambda h: hand.dropblock(h, p, BLOCK, generator),
         "path": lambda h: hand.drop_path(h, p, generator),
     }
-    usual = "branches" if kind == "path" else "after blocks"
-    return {place or usual: makers[kind]} if p else QUIET
+    return {"branches" if kind == "path" else "after blocks": makers[kind]}
 
 
 # --- images ------------------------------------------------------------------------------
@@ -152,8 +150,7 @@ class Network(nn.Module):
 
     def maps(self, x: Tensor, noise: Noise = QUIET) -> list[Tensor]:
         """The maps (n, 16, 7, 7) after the first convolution and after each block."""
-        h = self.conv(x).relu()
-        seen = [noise["first"](h) if "first" in noise else h]
+        seen = [self.conv(x).relu()]
         for branch in self.branches:
             out = branch(seen[-1])
             h = (seen[-1] + (noise["branches"](out) if "branches" in noise else out)).relu()

@@ -50,9 +50,7 @@ def validated(seed: int, kind: str, strength: float, rate: float) -> float:
     return round(net.error(*convnets.held("validation")), 3)
 
 
-def tested(
-    seed: int, kind: str, strength: float, rate: float, steps: int
-) -> dict[str, Any]:
+def tested(seed: int, kind: str, strength: float, rate: float, steps: int) -> dict[str, Any]:
     """The test error of one network, in percent, and those of its body on other characters."""
     torch.set_num_threads(1)
     net = convnets.train(seed, kind, strength, rate, steps=steps)
