@@ -1038,7 +1038,7 @@ fig, axes = plot.figure(3, width=11, height=3.3)
 for name, color in bodies.items():
     axes[0].errorbar(ks, transferred(name).mean(0), plot.standard_error(transferred(name)),
                      color=color, marker=".", capsize=2, label=names.get(name, name))
-axes[0].plot(ks, here.mean(0), "o", mfc="none", color=plot.INK, label="the last, yours")
+axes[0].plot(ks, here.mean(0), "o", mfc="none", color=plot.INK, label="rate 0.012, yours")
 for ax, base in zip(axes[1:], names, strict=True):
     for n, kind in enumerate(convnets.MAPS):
         found = gaps(kind, base)
@@ -1047,13 +1047,13 @@ for ax, base in zip(axes[1:], names, strict=True):
                     markersize=4, capsize=2, linestyle="")
     ax.axhline(0, color=plot.INK, linewidth=1)
     ax.plot(30, -saving, "X", color=plot.INK)
-    ax.set(ylabel=f"points − {names[base]} (95 %)", ylim=(-8, 5))
+    ax.set(ylabel="difference in points (95 %)", ylim=(-8, 5))
     ax.set_title(f"k = 30, element − {names[base]}:\n{gaps('element', base)[3]:.1f} "
                  f"(you: {-saving:g})", fontsize=10)
-axes[0].set(ylabel="test error on unseen letters, %")
+axes[0].set(ylabel="test error on unseen letters, %", ylim=(10, 110), yticks=range(20, 100, 20))
 axes[0].set_title("k = 30, untrained − no dropout:\n"
                   f"{gaps('untrained', 'same rate')[3]:.1f} points", fontsize=10)
-axes[0].legend(fontsize=7)
+axes[0].legend(fontsize=7, ncols=2, loc="upper right")
 for ax in axes:
     ax.set(xlabel="labelled images of each letter, k", xscale="log")
     ax.set_xticks(ks, ks)
