@@ -12,7 +12,7 @@ SECONDS = {  # they train many networks
     "24_regulariser": 60,
     "25_uncertainty": 60,
     "26_learned_rates": 90,
-    "31_images": 180,
+    "31_images": 90,
     "32_sequences": 90,
     "33_transformers": 90,
     "34_noise": 90,
