@@ -1,18 +1,19 @@
 """Where does dropout help a small transformer, and what does it make bearable?
 
 Vision transformers of three blocks (`dropoutlab.readers`) learn 400 printed numerals, 600 steps of
-20 images, Adam with a learning rate that falls to 0. For each way to train the learning rate is
-chosen first, at a middling strength, and then the strength, by the validation loss, mean over two
-seeds. Networks begun from other seeds are then tested once.
-Those of one seed share weights at the start and the order of the images. Every network is tested
-as a whole, and without each of its blocks and heads.
+20 images, Adam with a learning rate that falls to 0. Settings are chosen by the validation loss,
+mean over two seeds. Networks begun from other seeds are then tested once, as a whole and without
+each of their blocks and heads. Those of one seed share weights at the start and the order of the
+images.
 
-"places"  dropout in each place alone, at three drop probabilities and two learning rates
-"long"    no dropout and the branches' at twice the steps, to see whether training had ended
-"passes"  R-Drop beside what it is made of: two passes of each image without the divergence, and one
-          pass in twice as many steps, which costs as much
-"pruning" LayerDrop at three drop probabilities, chosen by the validation loss without one block;
-          beside it networks that had one block less from the beginning
+places   dropout in each place alone: first the learning rate is chosen, at p = 0.1, then p
+shallow  no dropout, and one block less from the beginning
+passes   R-Drop, its weight chosen, and what it is made of: two passes of each image without the
+         divergence, and one pass in twice as many steps, which costs as much; all with the drop and
+         learning rate that were best for dropout on the branches
+long     no dropout in twice as many steps: had training ended?
+cooled   without dropout, and with it on the embedding, the logits divided by one number that is
+         chosen on validation images: a control for networks that are merely less sure
 
     python -P -m dropoutlab.studies.transformers
 
@@ -22,7 +23,7 @@ Each network is kept when it is trained, and a later run goes on there.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import process_time
 from typing import Any
 
@@ -35,8 +36,10 @@ from dropoutlab import readers, studies
 
 NAME = "transformers"
 PS, RATES = (0.1, 0.05, 0.2), (0.003, 0.008)
-TUNING, TESTED = (100, 101), range(6)
-ALPHAS, PRUNING_PS = (1.0, 4.0), (0.2, 0.1, 0.4)
+LOWER = 0.0015
+"""A learning rate that is tried for two ways, as the lower of `RATES` came out best."""
+TUNING, TESTED = (100, 101), (range(3), range(3, 6))
+ALPHAS = (1.0, 4.0)
 Setting = dict[str, float]
 """How a network is trained: a drop probability for places, "rate", and, where it differs from the
 usual, "steps" (how many times as many), "depth", "alpha" (two passes of each image)."""
@@ -104,7 +107,7 @@ def trained(setting: Setting, seed: int, **by: Any) -> readers.Reader:
 
     blocks : see `readers.Blocks`; two : two(alpha) is the loss of two passes, see `agreeing`
     """
-    how = {"blocks": Block, "layer_drop": layer_drop, "two": agreeing} | by
+    how: dict[str, Any] = {"blocks": Block, "layer_drop": layer_drop, "two": agreeing} | by
     two = how["two"](setting["alpha"]) if "alpha" in setting else None
     return readers.trained(
         how["blocks"],
@@ -118,11 +121,9 @@ def trained(setting: Setting, seed: int, **by: Any) -> readers.Reader:
     )
 
 
-def validated(way: str, setting: Setting, seed: int) -> float:
-    """The validation loss, in nats; for "pruning" the mean of those without one block."""
-    net, images = trained(setting, seed), readers.numerals(2000, 2)
-    cuts = [[k] for k in range(len(net.blocks))] if way == "pruning" else [[]]
-    return round(float(np.mean([net.judged(images, without=cut)[0] for cut in cuts])), 4)
+def validated(setting: Setting, seed: int) -> float:
+    """The validation loss, in nats."""
+    return round(trained(setting, seed).judged(readers.numerals(2000, 2))[0], 4)
 
 
 def tested(setting: Setting, seed: int) -> dict[str, Any]:
@@ -131,10 +132,22 @@ def tested(setting: Setting, seed: int) -> dict[str, Any]:
     test, train = readers.numerals(3000, 3), readers.learned(seed)
     (loss, error), (fit, _) = net.judged(test), net.judged(train)
     found: dict[str, Any] = {"loss": loss, "error": error, "train": fit}
-    some = tuple(part[:1000] for part in test)
+    some = (test[0][:1000], test[1][:1000])
     found |= {"whole": net.judged(some)[1], "block": without_a_block(net, some)}
     found["head"] = without_a_head(net, some)
     return {name: np.round(value, 4).tolist() for name, value in found.items()}
+
+
+def cooled(setting: Setting, seed: int) -> dict[str, float]:
+    """The test loss of a network whose logits are divided by one number, chosen on validation."""
+    net = trained(setting, seed)
+    (held, labels), (X, y) = readers.numerals(2000, 2), readers.numerals(3000, 3)
+    heats = np.geomspace(0.7, 5, 80)
+    with torch.no_grad():
+        z, z_test = net(held), net(X)
+    losses = [float(F.cross_entropy(z / heat, labels)) for heat in heats]
+    heat = float(heats[int(np.argmin(losses))])
+    return {"heat": round(heat, 3), "loss": round(float(F.cross_entropy(z_test / heat, y)), 4)}
 
 
 def without_a_block(net: readers.Reader, images: Any) -> list[float]:
@@ -145,6 +158,7 @@ def without_a_block(net: readers.Reader, images: Any) -> list[float]:
 def without_a_head(net: readers.Reader, images: Any) -> list[float]:
     """The error in percent without each head of each block, in which `out` reads 0 for it."""
     errors = []
+    block: Any
     for block in net.blocks:
         whole = block.out.weight.detach().clone()
         for columns in torch.arange(readers.DIM).chunk(readers.HEADS):
@@ -155,31 +169,25 @@ def without_a_head(net: readers.Reader, images: Any) -> list[float]:
     return errors
 
 
-def strengths(way: str) -> list[Setting]:
-    """The strengths from which a way's is chosen; the first is that at which its rate is."""
+def tries(found: dict[str, Any], way: str) -> list[Setting]:
+    """The settings of a way: in a place a middling p at each rate, then the others at the best.
+
+    The ways that cost two passes take p and learning rate of dropout on the branches.
+    """
     match way:
-        case "none":
-            return [{}]
         case "R-Drop":
-            return [{"residual": p, "alpha": a} for p in PS for a in ALPHAS]
+            return [best(found, "residual") | {"alpha": alpha} for alpha in ALPHAS]
         case "two passes":
-            return [{"residual": p, "alpha": 0.0} for p in PS]
+            return [best(found, "residual") | {"alpha": 0.0}]
         case "twice the steps":
-            return [{"residual": p, "steps": 2.0} for p in PS]
-        case "pruning":
-            return [{"layers": p} for p in PRUNING_PS]
-        case _:
-            return [{way: p} for p in PS]
-
-
-def tries(found: dict[str, Any], way: str, rates: Sequence[float] = RATES) -> list[Setting]:
-    """The settings of a way: the first strength at each rate, then the others at the best."""
-    first, *others = strengths(way)
-    begun = [first | {"rate": rate} for rate in rates]
+            return [best(found, "residual") | {"steps": 2.0}]
+        case "none":
+            return [{"rate": rate} for rate in RATES]
+    begun = [{way: PS[0], "rate": rate} for rate in RATES]
     losses = [mean(found, way, setting) for setting in begun]
     if not np.isfinite(losses).all():
         return begun
-    return begun + [other | {"rate": rates[int(np.argmin(losses))]} for other in others]
+    return begun + [{way: p, "rate": RATES[int(np.argmin(losses))]} for p in PS[1:]]
 
 
 def mean(found: dict[str, Any], way: str, setting: Setting) -> float:
@@ -188,11 +196,12 @@ def mean(found: dict[str, Any], way: str, setting: Setting) -> float:
     return float(np.mean(list(losses.values()))) if len(losses) == len(TUNING) else np.inf
 
 
-PARTS = {
-    "places": ("none", *readers.PLACES),
-    "pruning": ("pruning",),
-    "passes": ("R-Drop", "two passes", "twice the steps"),
-}
+PARTS = (
+    ("none", *readers.PLACES),
+    ("R-Drop", "two passes", "twice the steps"),
+)
+"""The ways, in the order in which they are measured."""
+COOLED = ("none", "embedding")
 
 
 def best(found: dict[str, Any], way: str) -> Setting:
@@ -214,35 +223,52 @@ def half(runs: np.ndarray) -> float:
 
 
 def jobs(found: dict[str, Any]) -> Iterator[tuple[str, str, int, Setting]]:
-    """What is to be trained: "tuned" or "tested", way, seed, setting."""
-    for part in PARTS.values():
-        for way in part:
-            for _ in range(2):  # the strengths follow from the rate
-                for setting in tries(found, way):
-                    yield from (("tuned", way, seed, setting) for seed in TUNING)
-        for seed in TESTED:
+    """What is to be trained: a name in `MEASURES`, way, seed, setting."""
+    for seeds in TESTED:
+        for part in PARTS:
             for way in part:
-                yield "tested", way, seed, best(found, way)
-            if part is PARTS["places"]:
-                base = best(found, "none")
-                yield "tested", "one block less", seed, base | {"depth": readers.DEPTH - 1}
-                yield "tested", "none, long", seed, base | {"steps": 2.0}
+                for _ in range(2):  # some settings follow from others
+                    settings = tries(found, way)
+                    for setting in settings if len(settings) > 1 else []:
+                        yield from (("tuned", way, seed, setting) for seed in TUNING)
+            for seed in seeds:
+                for way in part:
+                    yield "tested", way, seed, best(found, way)
+    base = best(found, "none")
+    for seed in TESTED[0]:
+        for way in COOLED:
+            yield "cooled", way, seed, best(found, way)
+        yield "tested", "shallow", seed, base | {"depth": readers.DEPTH - 1}
+        yield "tested", "long", seed, base | {"steps": 2.0}
+    for way in COOLED:
+        setting = best(found, way) | {"rate": LOWER}
+        yield from (("tuned", way, seed, setting) for seed in TUNING)
+
+
+MEASURES = {"tuned": validated, "tested": tested, "cooled": cooled}
 
 
 def main() -> None:
     """Train the networks that are missing, and keep each at once."""
     torch.set_num_threads(1)
-    found: dict[str, Any] = {"minutes": 0.0, "tuned": {}, "tested": {}} | studies.kept(NAME)
+    found: dict[str, Any] = {
+        "minutes": 0.0,
+        "tuned": {},
+        "tested": {},
+        "cooled": {},
+    } | studies.kept(NAME)
     for what, way, seed, setting in jobs(found):
         if what == "tuned":
             cell = found[what].setdefault(way, {}).setdefault(json.dumps(setting), {})
+        elif what == "cooled":
+            cell = found[what].setdefault(way, {})
         else:
             cell = found[what].setdefault(way, {"setting": setting, "runs": {}})["runs"]
         if str(seed) in cell:
             continue
         began = process_time()
-        tuning = what == "tuned"
-        cell[str(seed)] = validated(way, setting, seed) if tuning else tested(setting, seed)
+        measure: Callable[[Setting, int], Any] = MEASURES[what]
+        cell[str(seed)] = measure(setting, seed)
         found["minutes"] = round(found["minutes"] + (process_time() - began) / 60, 2)
         studies.keep(NAME, found)
         print(what, way, setting, seed, cell[str(seed)], flush=True)
