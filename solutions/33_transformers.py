@@ -995,8 +995,8 @@ print(f"Without dropout the training loss is {runs('none', 'train').mean():.3f} 
 # %% [markdown]
 # In each place dropout lowers the *loss*,{{claim:every-place-lowers-the-loss}} on the embedding by
 # more than on attention weights, branches or inside the
-# MLP.{{claim:the-embedding-lowers-it-more}} Whether it saves *errors* four seeds cannot tell, in any
-# place.{{claim:no-place-surely-saves-errors}} So much of the gain is a network that is less sure of
+# MLP.{{claim:the-embedding-lowers-it-more}} Whether any place saves *errors* four seeds cannot
+# tell.{{claim:no-place-surely-saves-errors}} So much of the gain is a network that is less sure of
 # itself: one number on the logits, without dropout, saves more than half as much as dropout on the
 # embedding.{{claim:one-number-saves-half}} But not all of it: the embedding's dropout still saves
 # more.{{claim:dropout-saves-more-than-one-number}} (Training had not quite ended: the line below
@@ -1527,7 +1527,7 @@ explore.places(attention, head_dropout, layer_drop)
 #   {{claim:the-error-hides-it}} send an input twice.
 # - Tuned for each place, dropout lowered the test loss everywhere.
 #   {{claim:every-place-lowers-the-loss}} Fewer errors were not certain,
-#   {{claim:no-place-surely-saves-errors}} and one number on the logits saved more than half as much.
+#   {{claim:no-place-surely-saves-errors}} and one number on the logits saved more than half of it.
 #   {{claim:one-number-saves-half}}
 # - Taking out a block is a disaster, {{claim:an-ordinary-network-needs-each-block}} and a smaller
 #   one after LayerDrop. {{claim:layer-drop-makes-it-bearable}}
