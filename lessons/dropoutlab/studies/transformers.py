@@ -36,9 +36,10 @@ from dropoutlab import readers, studies
 
 NAME = "transformers"
 PS, RATES = (0.1, 0.05, 0.2), (0.003, 0.008)
-LOWER = 0.0015
-"""A learning rate that is tried for two ways, as the lower of `RATES` came out best."""
-TUNING, TESTED = (100, 101), (range(3), range(3, 6))
+LOWER, HIGHER, EXTENDED = 0.0015, 0.4, ("residual", "mlp", "layers")
+"""What is tried besides, but not chosen: a lower learning rate without dropout, and a higher p
+where the highest of `PS` came out best."""
+TUNING, TESTED = (100, 101), range(4)
 ALPHAS = (1.0, 4.0)
 Setting = dict[str, float]
 """How a network is trained: a drop probability for places, "rate", and, where it differs from the
@@ -224,24 +225,25 @@ def half(runs: np.ndarray) -> float:
 
 def jobs(found: dict[str, Any]) -> Iterator[tuple[str, str, int, Setting]]:
     """What is to be trained: a name in `MEASURES`, way, seed, setting."""
-    for seeds in TESTED:
-        for part in PARTS:
+    for part in PARTS:
+        for way in part:
+            for _ in range(2):  # some settings follow from others
+                settings = tries(found, way)
+                for setting in settings if len(settings) > 1 else []:
+                    yield from (("tuned", way, seed, setting) for seed in TUNING)
+        for seed in TESTED:
             for way in part:
-                for _ in range(2):  # some settings follow from others
-                    settings = tries(found, way)
-                    for setting in settings if len(settings) > 1 else []:
-                        yield from (("tuned", way, seed, setting) for seed in TUNING)
-            for seed in seeds:
-                for way in part:
-                    yield "tested", way, seed, best(found, way)
+                yield "tested", way, seed, best(found, way)
     base = best(found, "none")
-    for seed in TESTED[0]:
+    for seed in TESTED:
         for way in COOLED:
             yield "cooled", way, seed, best(found, way)
         yield "tested", "shallow", seed, base | {"depth": readers.DEPTH - 1}
+    for seed in TESTED[:3]:
         yield "tested", "long", seed, base | {"steps": 2.0}
-    for way in COOLED:
-        setting = best(found, way) | {"rate": LOWER}
+    extra = [("none", base | {"rate": LOWER})]
+    extra += [(way, best(found, way) | {way: HIGHER}) for way in EXTENDED]
+    for way, setting in extra:
         yield from (("tuned", way, seed, setting) for seed in TUNING)
 
 
