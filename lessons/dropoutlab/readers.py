@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 import torch
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dropoutlab import data, stacked, today
+from dropoutlab import data, plot, stacked, today
 
 PLACES = ("embedding", "attention", "heads", "residual", "mlp", "layers")
 TOKENS, PIXELS, DIM, HEADS, DEPTH, CLASSES = 16, 9, 24, 4, 3, 10
@@ -137,3 +139,33 @@ def trained(
                 group["lr"] = rate * falls(step)
             stacked.update(adam, loss(step))
     return reader.eval()
+
+
+def scheme(ax: Axes, where: str) -> None:
+    """The way through a block from below, the place that drops in orange; "" for none."""
+    ax.set(xlim=(0, 10), ylim=(0, 11), xticks=[], yticks=[])
+    for side in ax.spines.values():
+        side.set_visible(False)
+    ax.set_title("One of three blocks")
+    frame = plot.ORANGE if where == "layers" else plot.PALE
+    ax.add_patch(Rectangle((0.3, 2.1), 9.4, 8.2, fill=False, edgecolor=frame, linewidth=2))
+    ax.plot([1.3, 1.3], [1.6, 10.9], color=plot.INK, linewidth=1.5)  # the stream
+    for low, high in ((2.5, 7.0), (7.4, 9.8)):  # branches leave the stream and come back
+        ax.plot([1.3, 5.8, 5.8, 1.3], [low, low, high, high], color=plot.GREY, linewidth=1)
+        ax.plot(1.3, high, "o", color="white", markeredgecolor=plot.INK, markersize=9)
+        ax.plot(1.3, high, "+", color=plot.INK, markersize=6)
+    boxes = (
+        (0.8, "embedding + position", "embedding"),
+        (3.7, "attention weights", "attention"),
+        (5.4, "heads", "heads"),
+        (7.0, "what it adds", "residual"),
+        (8.5, "MLP, inside", "mlp"),
+        (9.8, "what it adds", "residual"),
+    )
+    for y, text, place in boxes:
+        on = place == where
+        ax.text(
+            0.9 if place == "embedding" else 5.8, y, text, va="center", fontsize=9,
+            ha="left" if place == "embedding" else "center", color="white" if on else plot.INK,
+            bbox={"facecolor": plot.ORANGE if on else plot.PALE, "edgecolor": "none", "pad": 3},
+        )  # fmt: skip
