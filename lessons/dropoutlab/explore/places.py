@@ -37,7 +37,8 @@ COINS = {
 @cache
 def trained() -> readers.Reader:
     """A network that was trained without dropout."""
-    return study.trained({"rate": 0.003, "steps": 0.6}, 0)
+    with torch.enable_grad():  # it is first asked for while a picture is drawn, without gradients
+        return study.trained({"rate": 0.003, "steps": 0.6}, 0)
 
 
 def places(attention: Callable, head_dropout: Callable, layer_drop: Callable) -> Explorer:
