@@ -1,235 +1,171 @@
-"""Tiny transformers that read a digit row by row, trained many at once; dropout in five places."""
+"""Small vision transformers that read printed numerals, built of somebody's blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-import numpy as np
 import torch
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dropoutlab import data, stacked
-from dropoutlab.stacked import Chance
+from dropoutlab import data, plot, stacked, today
 
-PLACES = ("embedding", "attention", "heads", "residual", "layers")
-ROWS, PIXELS, DIM, HEADS, LAYERS, CLASSES = 8, 8, 24, 4, 3, 10
-STEPS, BATCH, RATE = 400, 16, 0.008
-Weights = Mapping[str, torch.Tensor]
+PLACES = ("embedding", "attention", "heads", "residual", "mlp", "layers")
+TOKENS, PIXELS, DIM, HEADS, DEPTH, CLASSES = 16, 9, 24, 4, 3, 10
+ROWS, STEPS, BATCH = 400, 600, 20
+
+Images = tuple[Tensor, Tensor]
+"""Images as patches, (n, 16, 9) float32, and their classes (n,)."""
+Blocks = Callable[..., nn.Module]
+"""Blocks(dim, heads, p_attention, p_residual, p_mlp, p_heads): a block, (B, T, dim) to the same."""
+LayerDrop = Callable[..., Tensor]
+"""layer_drop(layers, x, p, training=…) sends x through the layers, some of them skipped."""
 
 
 @cache
-def digits() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The digits as tensors, images (n, 8, 8) float32: a row of pixels is a token."""
-    X, y, X_test, y_test = (torch.as_tensor(values) for values in data.digits())
-    return X.float(), y, X_test.float(), y_test
+def numerals(n: int, seed: int) -> Images:
+    """`n` printed numerals at half their size: of 14 × 14 pixels the inner 12 × 12, as 16 patches
+    of 3 × 3. A patch is a token. Seeds 1, 2 and 3 are for training, validation and test."""
+    images, labels = data.glyphs(n, seed)
+    inner = torch.as_tensor(data.halved(images)).float()[:, 1:13, 1:13]
+    return today.patches(inner, 3), torch.as_tensor(labels)
 
 
-@dataclass(frozen=True)
-class Readers:
-    """The networks of S settings and K seeds: every weight has a leading axis N = S K."""
+def learned(seed: int, rows: int = ROWS) -> Images:
+    """The images from which networks of a seed learn."""
+    X, y = numerals(8 * ROWS, 1)
+    own = stacked.Chance(seed).subset(len(X), rows)
+    return X[own], y[own]
 
-    weights: Weights
-    settings: int
-    seeds: int
+
+class Reader(nn.Module):
+    """embedding + position, then the blocks one after another, norm, mean over tokens, classes.
+
+    blocks : see `Blocks`; rates : the drop probability of each place of `PLACES`, else 0
+    layer_drop : see `LayerDrop`; needed where rates["layers"] is above 0
+    """
+
+    def __init__(
+        self,
+        blocks: Blocks,
+        rates: Mapping[str, float],
+        layer_drop: LayerDrop | None = None,
+        depth: int = DEPTH,
+    ):
+        super().__init__()
+        p = dict.fromkeys(PLACES, 0.0) | dict(rates)
+        self.embed, self.read = nn.Linear(PIXELS, DIM), nn.Linear(DIM, CLASSES)
+        self.position = nn.Parameter(torch.zeros(TOKENS, DIM))
+        self.blocks = nn.ModuleList(
+            blocks(DIM, HEADS, p["attention"], p["residual"], p["mlp"], p["heads"])
+            for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(DIM)
+        self.p_embedding, self.p_layers, self.layer_drop = p["embedding"], p["layers"], layer_drop
+
+    def forward(self, X: Tensor, without: Sequence[int] = ()) -> Tensor:
+        """Logits (n, 10) of patches (n, 16, 9), where asked without some of the blocks."""
+        x = F.dropout(self.embed(X) + self.position, self.p_embedding, self.training)
+        layers = [block for k, block in enumerate(self.blocks) if k not in without]
+        if self.p_layers and self.layer_drop is not None:
+            x = self.layer_drop(layers, x, self.p_layers, training=self.training)
+        else:
+            for layer in layers:
+                x = layer(x)
+        return self.read(self.norm(x).mean(1))
 
     @torch.no_grad()
-    def logits(
-        self,
-        X: torch.Tensor,
-        *,
-        attention: Callable[..., torch.Tensor] = F.scaled_dot_product_attention,
-        without_layer: int | None = None,
-        without_head: tuple[int, int] | None = None,
-    ) -> torch.Tensor:
-        """(S, K, n, 10) in evaluation, where asked without one layer or one head (layer, head)."""
-        logits = forward(
-            self.weights,
-            X,
-            attention=attention,
-            without_layer=without_layer,
-            without_head=without_head,
-        )
-        return logits.reshape(self.settings, self.seeds, *logits.shape[1:])
-
-    def error(self, X: torch.Tensor, y: torch.Tensor, **more: Any) -> np.ndarray:
-        """(S, K): the error rate in percent; `more` as in `logits`."""
-        wrong = self.logits(X, **more).argmax(-1) != y
-        return 100 * wrong.double().mean(-1).numpy()
-
-    def loss(self, X: torch.Tensor, y: torch.Tensor, **more: Any) -> np.ndarray:
-        """(S, K): the log loss in nats; `more` as in `logits`."""
-        logs = self.logits(X, **more).log_softmax(-1)
-        return -logs[..., torch.arange(len(y)), y].double().mean(-1).numpy()
+    def judged(self, images: Images, without: Sequence[int] = ()) -> tuple[float, float]:
+        """The log loss in nats and the error rate in percent, in evaluation mode."""
+        X, y = images
+        z = self.eval()(X, without)
+        return float(F.cross_entropy(z, y)), 100 * float((z.argmax(-1) != y).float().mean())
 
 
-def forward(
-    weights: Weights,
-    X: torch.Tensor,
-    rates: Mapping[str, torch.Tensor] | None = None,
+def begin(reader: Reader, chance: stacked.Chance) -> None:
+    """Weights before training, which follow from the seed and a weight's name alone."""
+    with torch.no_grad():
+        for name, w in reader.named_parameters():
+            if w.dim() == 2:
+                noise = torch.randn(w.shape, generator=chance.stream(name))
+                w.copy_(noise * (0.3 if name == "position" else w.shape[1] ** -0.5))
+            elif name.endswith("bias"):
+                w.zero_()
+
+
+def trained(
+    blocks: Blocks,
+    seed: int,
+    rates: Mapping[str, float],
     *,
-    attention: Callable[..., torch.Tensor] = F.scaled_dot_product_attention,
-    head_dropout: Callable[..., torch.Tensor] | None = None,
-    without_layer: int | None = None,
-    without_head: tuple[int, int] | None = None,
-) -> torch.Tensor:
-    """Logits (N, n, 10) of N networks for images (n, 8, 8), or (N, n, 8, 8).
-
-    Each block adds its attention and then its MLP to the stream, both behind a layer norm.
-    `rates` holds the drop probability of each place for each network, (N,); None: evaluation.
-    """
-    N = len(weights["embed"])
-    X = X.expand(N, *X.shape[-3:])
-    n = X.shape[1]
-
-    def linear(x: torch.Tensor, name: str) -> torch.Tensor:
-        flat = x.reshape(N, -1, x.shape[-1])
-        y = torch.baddbmm(weights[name + " bias"], flat, weights[name])
-        return y.reshape(*x.shape[:-1], -1)
-
-    def drop(x: torch.Tensor, place: str) -> torch.Tensor:
-        if rates is None or not bool(rates[place].any()):
-            return x
-        p = rates[place].reshape(N, 1, 1, 1)
-        return stacked.dropped(x, torch.rand(x.shape), p)
-
-    def grouped(
-        call: Callable[..., torch.Tensor], rate: torch.Tensor, *heads: torch.Tensor
-    ) -> torch.Tensor:
-        """`call(*heads, p)` for all networks of one p at once: (N, n, H, T, d) to the same."""
-        distinct, which = torch.unique(rate, return_inverse=True)
-        parts, order = [], []
-        for i, p in enumerate(distinct.tolist()):
-            rows = (which == i).nonzero()[:, 0]
-            own = [x[rows] if len(distinct) > 1 else x for x in heads]
-            made = call(*(x.flatten(0, 1) for x in own), round(p, 6))
-            parts.append(made.reshape(len(rows), *heads[0].shape[1:]))
-            order.append(rows)
-        if len(parts) == 1:
-            return parts[0]
-        return torch.cat(parts)[torch.cat(order).argsort()]
-
-    stream = linear(X, "embed") + weights["position"][:, None]
-    stream = drop(stream, "embedding")
-    for layer in range(LAYERS):
-        if layer == without_layer:
-            continue
-        before = stream
-        qkv = linear(F.layer_norm(stream, (DIM,)), f"qkv {layer}")
-        q, k, v = qkv.reshape(N, n, ROWS, 3, HEADS, -1).permute(3, 0, 1, 4, 2, 5)
-        if rates is None:
-            mixed = attention(*(x.flatten(0, 1) for x in (q, k, v))).reshape(q.shape)
-        else:
-            mixed = grouped(attention, rates["attention"], q, k, v)
-            if head_dropout is not None and bool(rates["heads"].any()):
-                mixed = grouped(head_dropout, rates["heads"], mixed)
-        if without_head is not None and without_head[0] == layer:
-            mixed = mixed.clone()
-            mixed[:, :, without_head[1]] = 0
-        mixed = mixed.transpose(2, 3).reshape(N, n, ROWS, DIM)
-        stream = stream + drop(linear(mixed, f"out {layer}"), "residual")
-        hidden = F.gelu(linear(F.layer_norm(stream, (DIM,)), f"wide {layer}"))
-        stream = stream + drop(linear(hidden, f"narrow {layer}"), "residual")
-        if rates is not None and bool(rates["layers"].any()):
-            runs = torch.rand(N).ge(rates["layers"]).reshape(N, 1, 1, 1)
-            stream = torch.where(runs, stream, before)
-    return linear(F.layer_norm(stream, (DIM,)).mean(2), "read")
-
-
-def train(
-    settings: Sequence[Mapping[str, float]],
-    seeds: Sequence[int],
-    *,
-    attention: Callable[..., torch.Tensor] | None = None,
-    head_dropout: Callable[..., torch.Tensor] | None = None,
-    r_drop_loss: Callable[..., torch.Tensor] | None = None,
-    rows: int | None = None,
+    rate: float,
+    layer_drop: LayerDrop | None = None,
+    two: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
+    depth: int = DEPTH,
     steps: int = STEPS,
-) -> Readers:
-    """Train a network for each setting and seed, all at once, with Adam.
+    rows: int = ROWS,
+) -> Reader:
+    """A reader that has learned `rows` numerals with Adam and dropout at these rates.
 
-    A setting gives places their drop probability, others 0. `attention(q, k, v, p)` and
-    `head_dropout(x, p)` are called with the networks of one p together; torch's attention where
-    None. With `r_drop_loss`, each image is sent twice, and a setting's "alpha" counts.
-    Networks of one seed begin with the same weights and see the same images.
+    rate : the learning rate's peak, see `today.warmed`
+    two : the loss two(logits_1, logits_2, y) of two passes of each batch; if None, the
+        cross-entropy of one
 
-    rows : how many training images the networks see, a subset drawn by the seed; None: all
+    Readers of one seed begin with the same weights and see the same images in the same order.
+    torch's own generator draws the masks, and is as before afterwards.
     """
-    pairs = [(setting, seed) for setting in settings for seed in seeds]
+    chance = stacked.Chance(seed)
+    X, y = learned(seed, rows)
+    order = chance.batches(rows, BATCH, steps)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        reader = Reader(blocks, rates, layer_drop, depth)
+        begin(reader, chance)
+        reader.train()
 
-    def work(share: np.ndarray) -> Weights:
-        first, last = share[0] * len(seeds), (share[-1] + 1) * len(seeds)
-        return _train(pairs[first:last], attention, head_dropout, r_drop_loss, rows, steps)
+        def loss(step: int) -> Tensor:
+            images, labels = X[order[step]], y[order[step]]
+            if two is None:
+                return F.cross_entropy(reader(images), labels)
+            return two(reader(images), reader(images), labels)
 
-    parts = stacked.shared(work, len(settings))
-    weights = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    return Readers(weights, len(settings), len(seeds))
-
-
-def _train(
-    pairs: Sequence[tuple[Mapping[str, float], int]],
-    attention: Callable[..., torch.Tensor] | None,
-    head_dropout: Callable[..., torch.Tensor] | None,
-    r_drop_loss: Callable[..., torch.Tensor] | None,
-    rows: int | None,
-    steps: int,
-) -> Weights:
-    """One worker's share of `train`."""
-
-    def torchs_attention(
-        q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, p: float
-    ) -> torch.Tensor:
-        return F.scaled_dot_product_attention(q, k, v, dropout_p=p)
-
-    def batches(chance: Chance) -> list[torch.Tensor]:
-        own = chance.subset(len(X), rows or len(X))
-        return [own[chance.batches(len(own), BATCH, steps)]]
-
-    X, y = digits()[:2]
-    chances = stacked.Chances([seed for _, seed in pairs])
-    names = _begin(Chance(0))
-    weights = dict(zip(names, chances.drawn(lambda c: _begin(c).values()), strict=True))
-    for weight in weights.values():
-        weight.requires_grad_()
-    order = chances.drawn(batches)[0].transpose(0, 1)  # (steps, N, batch)
-    rates = {place: torch.tensor([float(s.get(place, 0)) for s, _ in pairs]) for place in PLACES}
-    alphas = [s.get("alpha", 0.0) for s, _ in pairs]
-
-    def loss(step: int) -> torch.Tensor:
-        images, labels = X[order[step]], y[order[step]]
-        if r_drop_loss is not None:
-            images = torch.cat([images, images], 1)
-        logits = forward(
-            weights,
-            images,
-            rates,
-            attention=attention or torchs_attention,
-            head_dropout=head_dropout,
-        )
-        if r_drop_loss is None:
-            return F.cross_entropy(logits.flatten(0, 1), labels.flatten()) * len(pairs)
-        first, second = logits.chunk(2, 1)
-        return torch.stack([*map(r_drop_loss, first, second, labels, alphas)]).sum()
-
-    def schedule(step: int) -> float:
-        return min(1, (step + 1) / 30, 1.02 - step / steps)
-
-    stacked.descend(loss, stacked.adam(weights.values(), RATE), steps, schedule=schedule)
-    return {name: weight.detach() for name, weight in weights.items()}
+        adam = stacked.adam(reader.parameters(), rate, betas=(0.9, 0.99))
+        falls = today.warmed(steps)
+        for step in range(steps):
+            for group in adam.param_groups:
+                group["lr"] = rate * falls(step)
+            stacked.update(adam, loss(step))
+    return reader.eval()
 
 
-def _begin(chance: Chance) -> Weights:
-    """The weights of one network before training; biases are (1, outputs)."""
-    shapes = {"embed": (PIXELS, DIM), "position": (ROWS, DIM)}
-    for i in range(LAYERS):
-        shapes |= {f"qkv {i}": (DIM, 3 * DIM), f"out {i}": (DIM, DIM)}
-        shapes |= {f"wide {i}": (DIM, 4 * DIM), f"narrow {i}": (4 * DIM, DIM)}
-    shapes["read"] = (DIM, CLASSES)
-    weights = {}
-    for name, (inputs, outputs) in shapes.items():
-        weights[name] = chance.layers((inputs, outputs))[0].T.contiguous() * 0.5**0.5
-        if name != "position":
-            weights[name + " bias"] = torch.zeros(1, outputs)
-    return weights
+def scheme(ax: Axes, where: str) -> None:
+    """The way through a block from below, the place that drops in orange; "" for none."""
+    ax.set(xlim=(0, 10), ylim=(0, 11), xticks=[], yticks=[])
+    for side in ax.spines.values():
+        side.set_visible(False)
+    ax.set_title("One of three blocks")
+    frame = plot.ORANGE if where == "layers" else plot.PALE
+    ax.add_patch(Rectangle((0.3, 2.1), 9.4, 8.2, fill=False, edgecolor=frame, linewidth=2))
+    ax.plot([1.3, 1.3], [1.6, 10.9], color=plot.INK, linewidth=1.5)  # the stream
+    for low, high in ((2.5, 7.0), (7.4, 9.8)):  # branches leave the stream and come back
+        ax.plot([1.3, 5.8, 5.8, 1.3], [low, low, high, high], color=plot.GREY, linewidth=1)
+        ax.plot(1.3, high, "o", color="white", markeredgecolor=plot.INK, markersize=9)
+        ax.plot(1.3, high, "+", color=plot.INK, markersize=6)
+    boxes = (
+        (0.8, "embedding + position", "embedding"),
+        (3.7, "attention weights", "attention"),
+        (5.4, "heads", "heads"),
+        (7.0, "what it adds", "residual"),
+        (8.5, "MLP, inside", "mlp"),
+        (9.8, "what it adds", "residual"),
+    )
+    for y, text, place in boxes:
+        on = place == where
+        ax.text(
+            0.9 if place == "embedding" else 5.8, y, text, va="center", fontsize=9,
+            ha="left" if place == "embedding" else "center", color="white" if on else plot.INK,
+            bbox={"facecolor": plot.ORANGE if on else plot.PALE, "edgecolor": "none", "pad": 3},
+        )  # fmt: skip

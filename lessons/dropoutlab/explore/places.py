@@ -1,4 +1,4 @@
-"""Transformers: five places for dropout in a transformer, and what each does to its answer."""
+"""Transformers: six places for dropout in a transformer, and what each does to its answer."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from torch.nn import functional as F
 
 from dropoutlab import plot, readers
 from dropoutlab.explore.explorer import Explorer, slider
+from dropoutlab.studies import transformers as study
 
 PASSES = 30
 NAMES = {
@@ -21,6 +21,7 @@ NAMES = {
     "attention": "attention weights",
     "heads": "heads",
     "residual": "branch before “+”",
+    "mlp": "inside the MLP",
     "layers": "whole block",
 }
 COINS = {
@@ -28,79 +29,76 @@ COINS = {
     "attention": "a coin for each pair of tokens, in each head",
     "heads": "a coin for each head of each block",
     "residual": "a coin for each token, channel and branch",
+    "mlp": "a coin for each token and entry inside the MLP",
     "layers": "a coin for each block",
 }
 
 
 @cache
-def trained() -> dict[str, torch.Tensor]:
-    """The weights of one network, trained without dropout."""
-    weights = readers.train([{}], [0], steps=300).weights
-    return {name: weight[0] for name, weight in weights.items()}
+def trained() -> readers.Reader:
+    """A network that was trained without dropout."""
+    with torch.enable_grad():  # it is first asked for while a picture is drawn, without gradients
+        return study.trained({"rate": 0.003, "steps": 0.6}, 0)
 
 
 def places(attention: Callable, head_dropout: Callable, layer_drop: Callable) -> Explorer:
-    """Explore dropout in each place of a small transformer; the place, p, and the digit."""
-    X_test, y_test = (values[:60] for values in readers.digits()[2:])
+    """Explore dropout in each place of a small transformer; the place, p, and the image."""
+    X_test, y_test = (values[:60] for values in readers.numerals(3000, 3))
 
     def passes(image: torch.Tensor, rates: dict[str, float], count: int) -> tuple:
         """`count` answers (count, 10) of one set of masks each, and the first pass's masks."""
-        w = trained()
+        reader = trained()
         seen: dict[str, torch.Tensor] = {}
-
-        def linear(x: torch.Tensor, name: str) -> torch.Tensor:
-            return x @ w[name] + w[name + " bias"]
 
         def drop(x: torch.Tensor, place: str) -> torch.Tensor:
             kept = torch.rand(x.shape) >= rates[place]
             seen.setdefault(place, kept[0])
             return x * kept / (1 - rates[place])
 
-        def block(i: int, x: torch.Tensor) -> torch.Tensor:
-            qkv = linear(F.layer_norm(x, (readers.DIM,)), f"qkv {i}")
-            q, k, v = qkv.reshape(*x.shape[:2], 3, readers.HEADS, -1).permute(2, 0, 3, 1, 4)
+        def through(block: study.Block, x: torch.Tensor) -> torch.Tensor:
+            qkv = block.qkv(block.norm_1(x)).unflatten(2, (3, readers.HEADS, -1))
+            q, k, v = qkv.permute(2, 0, 3, 1, 4)
             if "attention" not in seen:  # the identity brings the weights out
-                eye = torch.eye(readers.ROWS).expand(1, readers.HEADS, -1, -1)
+                eye = torch.eye(readers.TOKENS).expand(1, readers.HEADS, -1, -1)
                 state = torch.get_rng_state()
                 seen["attention"] = attention(q[:1], k[:1], eye, rates["attention"])[0]
                 torch.set_rng_state(state)
             mixed = head_dropout(attention(q, k, v, rates["attention"]), rates["heads"])
             seen.setdefault("heads", mixed[0])
-            x = x + drop(linear(mixed.transpose(1, 2).flatten(2), f"out {i}"), "residual")
-            hidden = F.gelu(linear(F.layer_norm(x, (readers.DIM,)), f"wide {i}"))
-            return x + drop(linear(hidden, f"narrow {i}"), "residual")
+            x = x + drop(block.out(mixed.transpose(1, 2).flatten(2)), "residual")
+            hidden = drop(F.gelu(block.wide(block.norm_2(x))), "mlp")
+            return x + drop(block.narrow(hidden), "residual")
 
         def run(count: int) -> torch.Tensor:
-            ran = torch.zeros(readers.LAYERS)
+            ran = torch.zeros(readers.DEPTH)
 
             def layer(i: int, x: torch.Tensor) -> torch.Tensor:
                 ran[i] = 1
-                return block(i, x)
+                return through(reader.blocks[i], x)  # type: ignore[arg-type]
 
-            x = linear(image.expand(count, -1, -1), "embed") + w["position"]
-            x = drop(x, "embedding")
-            chain = [lambda x, i=i: layer(i, x) for i in range(readers.LAYERS)]
+            x = drop(reader.embed(image.expand(count, -1, -1)) + reader.position, "embedding")
+            chain = [lambda x, i=i: layer(i, x) for i in range(readers.DEPTH)]
             x = layer_drop(chain, x, rates["layers"])
             seen.setdefault("layers", ran)
-            return linear(F.layer_norm(x, (readers.DIM,)).mean(1), "read").softmax(-1)
+            return reader.read(reader.norm(x).mean(1)).softmax(-1)
 
         if rates["layers"] == 0:
             return run(count), seen
         return torch.cat([run(1) for _ in range(count)]), seen  # a coin counts for a whole call
 
     @torch.no_grad()
-    def draw(figure: Figure, place: int, p: float, digit: int) -> str:
+    def draw(figure: Figure, place: int, p: float, image: int) -> str:
         where = readers.PLACES[place]
-        image, label = X_test[digit], int(y_test[digit])
+        shown, label = X_test[image], int(y_test[image])
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(digit)  # the same values give the same picture
-            told, seen = passes(image, dict.fromkeys(readers.PLACES, 0.0) | {where: p}, PASSES)
-            sure, _ = passes(image, dict.fromkeys(readers.PLACES, 0.0), 1)
+            torch.manual_seed(image)  # the same values give the same picture
+            told, seen = passes(shown, dict.fromkeys(readers.PLACES, 0.0) | {where: p}, PASSES)
+            sure, _ = passes(shown, dict.fromkeys(readers.PLACES, 0.0), 1)
         told, sure = told.numpy(), sure[0].numpy()
 
         left, middle, right = figure.subplots(1, 3, width_ratios=(3, 5, 5))
         figure.subplots_adjust(left=0.01, right=0.985, bottom=0.15, top=0.88, wspace=0.2)
-        scheme(left, where)
+        readers.scheme(left, where)
         show_mask(middle, where, seen)
         scatter = np.random.default_rng(0).uniform(-0.3, 0.3, told.shape)
         right.plot((np.arange(10) + scatter).ravel(), told.ravel(), "o", color=plot.ORANGE,
@@ -127,52 +125,22 @@ def places(attention: Callable, head_dropout: Callable, layer_drop: Callable) ->
         size=(9.5, 3.2),
         place=slider("place, along the way", 1, 0, len(readers.PLACES) - 1, 1),
         p=slider("drop probability p", 0.2, 0.0, 0.9, 0.1),
-        digit=slider("test digit", 8, 0, len(X_test) - 1, 1),
+        image=slider("test image", 8, 0, len(X_test) - 1, 1),
     )
-
-
-def scheme(ax: Axes, where: str) -> None:
-    """The way through a block from below, the place that drops in orange."""
-    ax.set(xlim=(0, 10), ylim=(0, 11), xticks=[], yticks=[])
-    for side in ax.spines.values():
-        side.set_visible(False)
-    ax.set_title("One of three blocks")
-    frame = plot.ORANGE if where == "layers" else plot.PALE
-    ax.add_patch(Rectangle((0.3, 2.1), 9.4, 8.2, fill=False, edgecolor=frame, linewidth=2))
-    ax.plot([1.3, 1.3], [1.6, 10.9], color=plot.INK, linewidth=1.5)  # the stream
-    for low, high in ((2.5, 7.0), (7.4, 9.8)):  # branches leave the stream and come back
-        ax.plot([1.3, 5.8, 5.8, 1.3], [low, low, high, high], color=plot.GREY, linewidth=1)
-        ax.plot(1.3, high, "o", color="white", markeredgecolor=plot.INK, markersize=9)
-        ax.plot(1.3, high, "+", color=plot.INK, markersize=6)
-    boxes = (
-        (0.8, "embedding + position", "embedding"),
-        (3.7, "attention weights", "attention"),
-        (5.4, "heads", "heads"),
-        (7.0, "dropout", "residual"),
-        (8.5, "MLP", ""),
-        (9.8, "dropout", "residual"),
-    )
-    for y, text, place in boxes:
-        on = place == where
-        ax.text(
-            0.9 if place == "embedding" else 5.8, y, text, va="center", fontsize=9,
-            ha="left" if place == "embedding" else "center", color="white" if on else plot.INK,
-            bbox={"facecolor": plot.ORANGE if on else plot.PALE, "edgecolor": "none", "pad": 3},
-        )  # fmt: skip
 
 
 def show_mask(ax: Axes, where: str, seen: dict[str, torch.Tensor]) -> None:
     """What fell in the first pass: entries, weights, heads or blocks."""
     if where == "attention":
         weights = np.hstack(list(np.pad(seen[where].numpy(), ((0, 0), (0, 0), (0, 1)))))[:, :-1]
-        tiles = weights.reshape(readers.ROWS, -1)
-        half = (readers.ROWS + 1) * (readers.HEADS // 2)
+        tiles = weights.reshape(readers.TOKENS, -1)
+        half = (readers.TOKENS + 1) * (readers.HEADS // 2)
         tiles = np.vstack([tiles[:, : half - 1], np.zeros((1, half - 1)), tiles[:, half:]])
         plot.image(tiles, ax, largest=max(1.0, float(tiles.max())))
-        ax.axhline(readers.ROWS, color=plot.PALE, linewidth=6)
-        ax.axvline(readers.ROWS, color=plot.PALE, linewidth=6)
+        ax.axhline(readers.TOKENS, color=plot.PALE, linewidth=6)
+        ax.axvline(readers.TOKENS, color=plot.PALE, linewidth=6)
         fell = tiles == 0
-        fell[readers.ROWS], fell[:, readers.ROWS] = False, False
+        fell[readers.TOKENS], fell[:, readers.TOKENS] = False, False
         rows, columns = fell.nonzero()
         ax.plot(columns, rows, "x", color=plot.ORANGE, markersize=4)
         ax.set(
