@@ -271,7 +271,7 @@ def ablation(error, whole, off, worlds):
 
 # %% [markdown]
 # Now take a network apart: 128 hidden units, no dropout, weight decay, and stopped after the number
-# of steps that is best on validation rows. It errs on about 9 % of them. One part is its weight
+# of steps that is best on validation rows. One part is its weight
 # decay. Another is its stop: without it, training goes on for 600 steps. **Guess: by how many
 # points does the error rise without the stop?**
 
@@ -327,22 +327,28 @@ print(f"baseline: rate {capstone.TUNED['rate']}, {capstone.TUNED['steps']} steps
 # %% [markdown]
 # ## What the check will ask
 #
-# Beat it by **two points**, as a mean over six secret worlds. Why two? Below are networks without
-# and with regularisers, in forty worlds. Each curve shows their gains when six of these worlds are
-# drawn.
+# Beat it by **two points**, as a mean over six secret worlds. Why two? Each curve below shows the
+# gains of one kind of network when six worlds are drawn out of forty. (The settings of each were
+# tuned on validation rows. In each world the baseline is the mean of three trainings, as in the
+# check.)
 
 # %% figure=true
 # How often chance passes the check, and how often a regularised network fails it.
 kept = {way: np.array(errors) for way, errors in studies.kept("capstone")["tested"].items()}
-draws = np.random.default_rng(0).integers(0, 40, (100_000, capstone.WORLDS))
+base = np.array([kept["nothing"], *(kept[f"nothing, again {k}"] for k in (1, 2, 3))])
+rng = np.random.default_rng(0)
+draws = rng.integers(0, 40, (100_000, capstone.WORLDS))
+one = rng.integers(0, 4, (100_000, capstone.WORLDS))  # of four equal baselines, the one to test
 fig, (ax,) = plot.figure(1, height=2.4, width=7.5)
 wide, passes = {}, {}
-for way, label, color in (("nothing, again", "as good as the baseline", plot.GREY),
+for way, label, color in (("nothing", "as good as the baseline", plot.GREY),
                           ("dropout", "dropout alone", plot.BLUE),
                           ("both", "dropout and weight decay", plot.GREEN)):
-    each = kept["nothing"] - kept[way]
-    gains = each[draws].mean(1)
-    wide[way] = plot.difference(each)
+    if way == "nothing":  # against the mean of the other three
+        gains = ((base.sum(0) - base) / 3 - base)[one, draws].mean(1)
+    else:
+        gains = (base[1:].mean(0) - kept[way])[draws].mean(1)
+        wide[way] = plot.difference(base[1:].mean(0), kept[way])
     passes[way] = np.mean(gains >= capstone.NEEDED)
     ax.hist(gains, np.arange(-2, 8, 0.1), density=True, histtype="step", color=color,
             linewidth=2, label=f"{label}: {passes[way]:.1%} pass")
@@ -351,9 +357,9 @@ ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
 ax.set(xlabel="held-out error of the baseline − own, points (six worlds)", yticks=[],
        title=f"Needed: {capstone.NEEDED:g} points; dropout gains {wide['dropout']:.1f}")
 plot.show(fig, "Gains over the tuned baseline when six of forty worlds are drawn. "
-               f"As good as the baseline: {passes['nothing, again']:.2%} pass; dropout alone: "
+               f"As good as the baseline: {passes['nothing']:.3%} pass; dropout alone: "
                f"{passes['dropout']:.1%}; dropout and weight decay: {passes['both']:.2%}.",
-          claims={"chance-does-not-pass": passes["nothing, again"] < 1e-3,
+          claims={"chance-does-not-pass": passes["nothing"] < 1e-3,
                   "the-tuned-pass": passes["both"] > 0.999})
 
 # %% [markdown]
@@ -379,7 +385,7 @@ def fit(X, y, seed, p=0.5):
         are left as they are
     seed : decides everything that is random; the same seed gives the same network
     p : drop probability of your hidden layers; with p = 0 nothing at all is dropped.
-        Its default is your choice. What you drop elsewhere may depend on p.
+        Its default is your choice, 0 too. What you drop elsewhere may depend on p.
     Returns a torch module, (b, features) float32 -> logits (b, c).
     """
     ### BEGIN SOLUTION
@@ -484,10 +490,9 @@ with expect.case("fit(X, y, seed=1) again, and fit(X, y, seed=2)"):
     expect.varies([first, logits_of(fit(kept[0].copy(), kept[1].copy(), 2))], chance=1e-12,
                   what="another network for another seed",
                   hint="every seed gives one network: the seed is fixed inside.")
-with expect.case("fit(X, y, seed=1, p=0.0)"):
-    net = fit(kept[0].copy(), kept[1].copy(), 1, 0.0)
-    expect.varies([first, logits_of(net)], chance=1e-12,
-                  what="another network than with the default p",
+with expect.case("fit(X, y, seed=1, p=0.0) and fit(X, y, seed=1, p=0.6)"):
+    net, dropping = (fit(kept[0].copy(), kept[1].copy(), 1, p) for p in (0.0, 0.6))
+    expect.varies([logits_of(net), logits_of(dropping)], chance=1e-12, what="two networks",
                   hint="p does nothing. Use it as the drop probability.")
     net.train()
     twice = [net(some).detach().numpy() for _ in range(2)]
@@ -496,16 +501,15 @@ with expect.case("fit(X, y, seed=1, p=0.0)"):
     expect.varies(twice[0], chance=1e-12, what="another output for another row",
                   hint="everything is dropped at p = 0: p is taken for the probability of keeping.")
 with expect.case("the module of fit(X, y, seed=1, p=0.6) in training mode, called twice"):
-    net = fit(kept[0].copy(), kept[1].copy(), 1, 0.6)
-    net.train()
-    expect.varies([net(some).detach().numpy() for _ in range(2)], chance=1e-12,
+    dropping.train()
+    expect.varies([dropping(some).detach().numpy() for _ in range(2)], chance=1e-12,
                   what="two different outputs",
                   hint="nothing is dropped in training mode. Put dropout into the module.")
 
 # %% check="fit" points=4
 # On held-out rows of six secret worlds, it beats the tuned baseline by two points.
 secret = [int(seed) for seed in expect.rng().integers(10**6, 2**40, capstone.WORLDS)]
-bar = capstone.plain(secret, test=True).mean()
+bar = np.mean([capstone.plain(secret, test=True, repeat=k) for k in range(capstone.REPEATS)])
 nets, given = [], []
 with expect.case(f"fit(X, y, seed), held-out error in {len(secret)} secret worlds"):
     for number, seed in enumerate(secret):
@@ -781,6 +785,7 @@ over = {
     "tuned weight decay": plot.difference(kept["weight decay"], kept["dropout"]),
 }
 beside = plot.difference(kept["weight decay"], kept["both"])
+hurried = plot.difference(kept["dropout, hurried"], kept["weight decay"])
 fig, (left, right) = plot.figure(2, height=2.4, width=10)
 left.errorbar([gain], [0], xerr=[spread], color=plot.BLUE, marker="o", capsize=4)
 left.axvline(0, color=plot.INK, linewidth=1)
@@ -796,22 +801,28 @@ right.set(yticks=range(len(over)), ylim=(len(over) - 0.5, -0.5), yticklabels=sho
 told = "; ".join(f"over {name} {g:.1f}" for name, g in over.items())
 plot.show(fig, f"Left, p = {rate:g} gains your network {found:.1f} points over p = 0 in fresh "
                f"worlds. Right, what dropout gains on held-out rows: {told}. What it adds to tuned "
-               f"weight decay: {beside:.1f}.",
+               f"weight decay: {beside:.1f}. Hurried, it errs {hurried:.1f} points more than that.",
           claims={"dropout-beats-the-tuned-baseline": over["the tuned baseline"].sign > 0,
                   "an-untuned-baseline-flatters":
                       over["the first edition's baseline"].mean
                       > 2 * over["the tuned baseline"].mean,
-                  "weight-decay-does-as-much": over["tuned weight decay"].mean < 0.5,
-                  "dropout-adds-nothing-to-it": abs(beside.mean) + 2 * beside.error < 1})
+                  "weight-decay-does-as-much":
+                      over["tuned weight decay"].mean + 2 * over["tuned weight decay"].error < 1,
+                  "dropout-adds-little-to-it": beside.mean + 2 * beside.error < 1,
+                  "hurried-dropout-loses": hurried.sign > 0})
 
 # %% [markdown]
 # Over the baseline that had its chance, dropout gains
 # clearly.{{claim:dropout-beats-the-tuned-baseline}} Over the one that hadn't, it gains more than
 # twice as much.{{claim:an-untuned-baseline-flatters}} Now the third rival: weight decay, tuned
-# alike, without any dropout. It does at least as well,{{claim:weight-decay-does-as-much}} and
-# dropout adds less than a point to it.{{claim:dropout-adds-nothing-to-it}} If your $p$ gained much
-# on the left, your other parts were chosen with dropout beside them. Taking it out leaves a network
-# that nobody tuned.
+# alike, without any dropout. The two differ by less than a
+# point,{{claim:weight-decay-does-as-much}} and dropout adds less than a point to weight
+# decay.{{claim:dropout-adds-little-to-it}} If your $p$ gained much on the left, your other parts
+# were chosen with dropout beside them. Taking it out leaves a network that nobody tuned.
+#
+# Even this comparison fooled us at first. With a learning rate of 0.05 and up to 480 steps, dropout
+# lost to weight decay.{{claim:hurried-dropout-loses}} It learns slowly. Given a lower rate and
+# twice the steps, it caught up.
 #
 # ## Explore: how many worlds until you see it?
 #
@@ -878,7 +889,7 @@ explore.enough_worlds(honest_gain)
 # - What a part is worth depends on what else is there.{{claim:a-part-depends-on-the-others}}
 # - Where three labels in ten are wrong, dropout beats a tuned
 #   baseline,{{claim:dropout-beats-the-tuned-baseline}} though by far less than an untuned
-#   one.{{claim:an-untuned-baseline-flatters}} Tuned weight decay does it as
+#   one.{{claim:an-untuned-baseline-flatters}} Tuned weight decay does as
 #   well.{{claim:weight-decay-does-as-much}} Our first edition said "on digits dropout does it all".
 #   Its rivals were not tuned.
 #

@@ -6,7 +6,7 @@ knows, and hands out rows to learn from alone; the rows that score come from `he
 
 The digits are what they are: a world is a new split of 1,797 rows, in disguise. Tables of
 remembered rows are of no use against it. An attack that works out the mixing of the columns (from
-norms and products of rows that it knows) is possible, and only a person who reads the code stops it.
+norms and products of rows that it knows) is possible. Only a person who reads the code stops it.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ TUNED: dict[str, Any] = {"rate": 0.005, "steps": 180}
 """The baseline's learning rate and number of steps, chosen on validation rows by
 `studies.capstone`."""
 DECAYED: dict[str, Any] = {"rate": 0.05, "steps": 160, "weight_decay": 0.03}
-"""The same with weight decay, all three chosen together."""
-NEEDED, WORLDS = 2.0, 6
+"""With weight decay: the best number of steps for a rate and a decay that are nearly the best."""
+NEEDED, WORLDS, REPEATS = 2.0, 6, 3
 """Points of error by which a graded network has to beat the tuned baseline, as a mean over so many
-secret worlds. How often chance passes or fails it is measured by `studies.capstone`."""
+secret worlds; in each the baseline is trained so many times, which makes its mean less noisy. The
+lesson draws how often chance passes or fails this, from `studies.capstone`."""
 PARAMETERS, BUDGET = 60_000, 15
 """The most parameters of a graded network, and the most time that training it may take, in
 `yardstick`s."""
