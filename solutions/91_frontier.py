@@ -273,8 +273,8 @@ plot.show(fig, "Paired differences of the test error of simulated circuits, with
 # %% [markdown]
 # Scala et al. and, where entangling gates alone are dropped, Kobayashi et al. (2022) report less
 # overfitting. In a hundred of these small circuits the help is less than a tenth of the error. They
-# do show that weight scaling fails. A circuit's output is made of sines and cosines of the angles, so it is far from
-# linear in them, and the circuit with scaled angles is no average of circuits.
+# do show that weight scaling fails. A circuit's output is made of sines and cosines of the angles,
+# so it is far from linear in them, and the circuit with scaled angles is no average of circuits.
 #
 # ## Adversaries
 #
