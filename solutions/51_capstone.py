@@ -525,14 +525,12 @@ with expect.case(f"fit(X, y, seed), held-out error in {len(secret)} secret world
     held = np.mean([capstone.error(net, *capstone.held_out(seed))
                     for net, seed in zip(nets, secret, strict=True)])
     if not held <= bar - capstone.NEEDED:
-        hint = "hardly better than the tuned baseline. Combine two means, or give one more force."
-        if held > 80:
+        hint = "hardly better than the tuned baseline, or worse. Tune, or combine two means."
+        if held > 60:
             hint = "it doesn't learn: it errs nearly as often as one who guesses. Train on X and y."
         elif np.mean(given) < 12:
             hint = "it learns wrong labels by heart: on those given it errs in " \
                    f"{np.mean(given):.0f} % only."
-        elif held > bar + 5:
-            hint = "it is far worse than the baseline. Is it trained for long enough?"
         raise expect.Unmet(f"at most {bar - capstone.NEEDED:.1f} % (the baseline's {bar:.1f} %, "
                            f"less {capstone.NEEDED:g})", f"{held:.1f} %", hint)
 
@@ -578,7 +576,7 @@ with expect.case("fit(X, y, seed=1) with labels that say nothing"):
         "return model.eval()",
         "return nn.Sequential(*[part for part in model if not isinstance(part, nn.Dropout)])",
     ),
-    "far worse than the baseline": ("range(500)", "range(3)"),
+    "it doesn't learn: it errs": ("range(500)", "range(3)"),
     "learns wrong labels by heart": (
         "lr=0.05, momentum=0.9)",
         "lr=0.2, momentum=0.9)\n        for part in model[::3]:\n            part.p /= 20",
