@@ -124,7 +124,7 @@ def _scaling(function: Callable[..., Any], factor: float, in_place: bool) -> Cal
             return value.zero_() if in_place else 0 * value
         elif isinstance(value, np.ndarray) and value.dtype.kind in ("f" if factor else "fiu"):
             if not in_place or not value.flags.writeable:
-                return value * factor
+                return (value * factor).astype(value.dtype, copy=False)  # classes stay whole
             value *= factor if value.dtype.kind == "f" else 0
         return value
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import time
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -27,6 +28,11 @@ def is_module(thing: Any) -> bool:
     import torch
 
     return isinstance(thing, torch.nn.Module)
+
+
+def processor_seconds() -> float:
+    """The processor time of this process so far: how busy the machine is matters little to it."""
+    return time.process_time()
 
 
 def records_gradients() -> bool:

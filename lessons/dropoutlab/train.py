@@ -138,6 +138,7 @@ def many(
     max_norm: Setting = np.inf,
     smoothing: Setting = 0.0,
     augment: Setting = 0.0,
+    start: Setting = 1.0,
     variants: np.ndarray | None = None,
     rows: Setting | None = None,
     batch: int = 64,
@@ -168,6 +169,8 @@ def many(
     max_norm : largest Euclidean norm of a hidden unit's incoming weights, kept after each step
     smoothing : ε; a target is 1-ε for its class, and ε/c is added for each of the c classes
     augment : probability with which a row is replaced by one of its `variants`
+    start : what the initial weights are multiplied by: with 1 they have He's variance 2 / inputs,
+        with 0.41 that of torch.nn.Linear, 1 / (3 inputs)
     rows : how many rows the network may see, a subset drawn by its seed (all, where None)
 
     variants : (k, total, features), changed copies of a shared X
@@ -182,7 +185,7 @@ def many(
     given = {
         "seeds": seeds, "p": p, "p_input": p_input, "rate": rate, "momentum": momentum,
         "weight_decay": weight_decay, "max_norm": max_norm, "smoothing": smoothing,
-        "augment": augment, "rows": np.shape(X)[-2] if rows is None else rows,
+        "augment": augment, "start": start, "rows": np.shape(X)[-2] if rows is None else rows,
     }  # fmt: skip
     settings = {name: np.broadcast_to(np.asarray(value), (N,)) for name, value in given.items()}
     classify = np.issubdtype(np.asarray(y).dtype, np.integer)
@@ -251,6 +254,8 @@ def _train(
     chances = stacked.Chances(settings["seeds"], device)
     parameters = chances.drawn(lambda chance: chance.layers(sizes))
     weights, biases = parameters[::2], parameters[1::2]
+    for w in weights:
+        w *= setting["start"]
     seen = _seen(settings["seeds"], settings["rows"], total, batch, steps)
     most = min(512, max(len(own) for own, _ in seen))
     shown = torch.stack([own[torch.arange(most) % len(own)] for own, _ in seen])
