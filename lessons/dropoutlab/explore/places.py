@@ -115,7 +115,7 @@ def places(attention: Callable, head_dropout: Callable, layer_drop: Callable) ->
         same = np.mean(told.argmax(1) == sure.argmax())
         spread = told[:, sure.argmax()].std()
         return (
-            f"{NAMES[where].capitalize()}, p = {p:g}: {COINS[where]}. {same:.0%} of {PASSES} "
+            f"{NAMES[where][0].upper()}{NAMES[where][1:]}, p = {p:g}: {COINS[where]}. {same:.0%} of {PASSES} "
             f"passes answer as evaluation does, {sure.argmax()}; its probability is "
             f"{sure.max():.2f} in evaluation, ± {spread:.2f} (s.d.) over the passes."
         )
