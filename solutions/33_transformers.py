@@ -421,8 +421,8 @@ with expect.case("head_dropout(x, p=0.4, generator) on 60 images of 6 heads"):
     out = head_dropout(x, 0.4, expect.generator())
     expect.tensor(out, (60, 6, 3, 2), hint="return a tensor of x's shape.")
     expect.unchanged(x, before)
-    expect.equal(bool(out.isnan().any()), False, hint="an image keeps no head, and its scale is 0 / 0. "
-                                                      "Keep 0 out of the denominator.")
+    expect.equal(bool(out.isnan().any()), False,
+                 hint="where an image keeps no head, that is 0 / 0. Keep 0 out of the denominator.")
     fell = (out == 0).double().mean((2, 3))
     expect.only(fell, (0, 1), hint="a head falls in parts. Toss one coin for each image and head, "
                                    "with two axes of length 1 behind.")
