@@ -421,6 +421,8 @@ with expect.case("head_dropout(x, p=0.4, generator) on 60 images of 6 heads"):
     out = head_dropout(x, 0.4, expect.generator())
     expect.tensor(out, (60, 6, 3, 2), hint="return a tensor of x's shape.")
     expect.unchanged(x, before)
+    expect.equal(bool(out.isnan().any()), False,
+                 hint="where an image keeps no head, that is 0 / 0. Keep 0 out of the denominator.")
     fell = (out == 0).double().mean((2, 3))
     expect.only(fell, (0, 1), hint="a head falls in parts. Toss one coin for each image and head, "
                                    "with two axes of length 1 behind.")
@@ -1023,8 +1025,7 @@ print(f"At p = {study.HIGHER} the validation loss is: {', '.join(higher)}.")
 #
 # Two habits mislead here. "A dropped thing becomes zero": a zero would wipe out the stream, and
 # with it all that earlier layers wrote. And "survivors are scaled by $1/(1-p)$": in their method
-# nothing is scaled, neither in training nor in evaluation. A layer that runs, runs as it is; one
-# that is skipped costs no time.
+# nothing is scaled, neither in training nor in evaluation.
 
 # %% exercise="layer_drop"
 def layer_drop(layers, x, p, generator=None, training=True):
@@ -1232,8 +1233,7 @@ print(f"LayerDrop, one block taken out, minus two blocks from the start: {beside
 # losing a block costs far less,{{claim:layer-drop-makes-it-bearable}} though a network with two
 # blocks from the start is better still.{{claim:a-shallow-network-is-better}} So LayerDrop is worth
 # its while if you do not know the depth beforehand. Heads that are dropped in training can be
-# spared somewhat better, too. {{claim:head-dropout-spares-heads}} (Large language models bear the
-# loss of many deep layers without any such training: Gromov et al. 2025.)
+# spared somewhat better, too. {{claim:head-dropout-spares-heads}}
 #
 # ## Two answers to one question
 #
@@ -1247,9 +1247,8 @@ print(f"LayerDrop, one block taken out, minus two blocks from the start: {beside
 #
 # ## Exercise: `r_drop_loss`
 #
-# Softmax followed by `log` breaks as soon as a probability underflows to 0. (Should you take
-# `F.kl_div`, mind that it wants *logarithms* first, that `log_target` is false, and that its
-# default mean is over all entries, not over the batch.)
+# Softmax followed by `log` breaks as soon as a probability underflows to 0. (`F.kl_div` wants
+# *logarithms* first, and its default mean is over all entries.)
 
 # %% exercise="r_drop_loss"
 def r_drop_loss(logits_1, logits_2, y, alpha):
@@ -1468,7 +1467,7 @@ plot.show(fig, "Test loss and error of three ways to spend twice the compute, mi
 # make of an image: dots are passes, a cross is evaluation.
 #
 # **Try**: at $p=0.2$, which place scatters the answers most, and which least? Is the order the same
-# for other images, and at $p=0.6$? (Click a slider, then use the arrow keys.)
+# for other images, and at $p=0.6$?
 
 # %%
 explore.places(attention, head_dropout, layer_drop)
@@ -1544,10 +1543,9 @@ explore.places(attention, head_dropout, layer_drop)
 # *Scheduled DropHead* (Findings of EMNLP 2020). Fan, Grave and Joulin, *Reducing transformer depth
 # on demand with structured dropout* (ICLR 2020). Liang et al., *R-Drop* (NeurIPS 2021). Elhoushi et
 # al., *LayerSkip* (ACL 2024): layers dropped, so that a language model may stop early. Gromov et
-# al., *The unreasonable ineffectiveness of the deeper layers* (ICLR 2025).
+# al., *The unreasonable ineffectiveness of the deeper layers* (ICLR 2025): without LayerDrop.
 #
 # **Stretch.** Write `attention` so that it normalises each row again after dropping. Is its mean
 # over masks still the output of evaluation?
 #
-# **Still open.** Here a unit, a weight, a head or a layer fell. Must the noise be zeros at all?
-# That is {{noise}}.
+# **Still open.** Must the noise be zeros at all? That is {{noise}}.

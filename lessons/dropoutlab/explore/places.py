@@ -114,8 +114,9 @@ def places(attention: Callable, head_dropout: Callable, layer_drop: Callable) ->
         right.set_title(f"{PASSES} answers to a {label}, evaluation ×")
         same = np.mean(told.argmax(1) == sure.argmax())
         spread = told[:, sure.argmax()].std()
+        name = NAMES[where]
         return (
-            f"{NAMES[where].capitalize()}, p = {p:g}: {COINS[where]}. {same:.0%} of {PASSES} "
+            f"{name[0].upper()}{name[1:]}, p = {p:g}: {COINS[where]}. {same:.0%} of {PASSES} "
             f"passes answer as evaluation does, {sure.argmax()}; its probability is "
             f"{sure.max():.2f} in evaluation, ± {spread:.2f} (s.d.) over the passes."
         )
