@@ -49,7 +49,7 @@ X_test = autoencoder.images()[0]
 networks = autoencoder.trained()  # five networks of each kind
 names, n, side = list(networks), autoencoder.UNITS, autoencoder.SIDE
 colors = dict(zip(names, (plot.INK, plot.GREEN, plot.PINK, plot.SKY), strict=True))
-rng = np.random.default_rng()
+dice = np.random.default_rng()
 
 
 def units(net):
@@ -75,13 +75,13 @@ guess, factors = expect.guess(my_guess), []
 for nets in networks.values():
     for net in nets:
         loss, many = net.loss(X_test), units(net)  # loss(mask): the mean error over the images
-        damaged = [loss(rng.permutation(many) >= many // 8) for _ in range(50)]
+        damaged = [loss(dice.permutation(many) >= many // 8) for _ in range(50)]
         factors.append(np.mean(damaged) / loss(np.ones(many)))
 factors = np.reshape(factors, (4, 5))
 
 fig, (left, right) = plot.figure(2, height=3, width=9)
 some = X_test[:6]
-rows, left_over = [some], rng.permutation(n) >= n // 8
+rows, left_over = [some], dice.permutation(n) >= n // 8
 for name in names[:2]:
     net = networks[name][0]
     rows += [net.output(net.hidden(some)), net.output(net.hidden(some) * left_over)]
@@ -503,7 +503,7 @@ guess = expect.guess(my_guess)
 
 def leaning_of_noise(net):
     """The share of leaning if the features were noise, as smooth and as long as they are."""
-    W = autoencoder.noise(net.W, rng)
+    W = autoencoder.noise(net.W, dice)
     W *= (np.linalg.norm(net.W, axis=1) / np.linalg.norm(W, axis=1))[:, None]
     noisy = autoencoder.Autoencoder(net.V, net.a, W, net.b)
     matrix = interaction_matrix(noisy.loss(X_test), units(net))
@@ -701,7 +701,7 @@ guess, rows = expect.guess(my_guess), []
 measures = (lambda c: np.mean(np.abs(c)), np.mean)
 for nets in networks.values():
     for net in nets:
-        made = net.W, autoencoder.noise(net.W, rng, smooth=False), autoencoder.noise(net.W, rng)
+        made = net.W, autoencoder.noise(net.W, dice, smooth=False), autoencoder.noise(net.W, dice)
         rows.append([[of(feature_redundancy(W)) for W in made] for of in measures])
 found = np.reshape(rows, (4, 5, 2, 3))
 fig, axes = plot.figure(2, height=3, width=9.5)
@@ -919,7 +919,7 @@ fig, (ax,) = plot.figure(1, height=3.3, width=7.5)
 for name, nets in networks.items():
     many = units(nets[0])
     counts = np.round(shares * many).astype(int)
-    runs = np.array([robustness_curve(net.loss(X_test), many, counts, 50, rng) for net in nets])
+    runs = np.array([robustness_curve(net.loss(X_test), many, counts, 50, dice) for net in nets])
     curves[name] = runs
     ax.errorbar(n * shares, runs.mean(0), plot.standard_error(runs), color=colors[name],
                 capsize=2, marker=".", label=name)
@@ -1003,7 +1003,7 @@ for measure, ax in (("", axes[0]), ("margin ", axes[1])):
     ax.set_title(f"Layer 2, half gone, with dropout:\n{far:.0f} % off the parabola", fontsize=9)
     ax.set_xlabel("units removed, of 64")
 loss = live.loss(digits, labels, 2)
-yours = np.array(robustness_curve(loss, n, counts[::2], 20, rng)) - loss(np.ones(n))
+yours = np.array(robustness_curve(loss, n, counts[::2], 20, dice)) - loss(np.ones(n))
 axes[0].plot(counts[::2], yours, "x", color=colors["with dropout"], label="yours, trained here")
 axes[0].set_ylabel("rise of the log loss, nats;\ndashed: by singles and pairs")
 axes[1].set_ylabel("fall of the margin")

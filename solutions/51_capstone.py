@@ -339,8 +339,8 @@ print(f"baseline: validation error {tuned.mean():.1f} ± {plot.standard_error(tu
 
 # %% figure=true
 # How often chance passes the check, and how often a regularised network fails it.
-kept = {way: np.array(errors) for way, errors in studies.kept("capstone")["tested"].items()}
-base = np.array([kept["nothing"], *(kept[f"nothing, again {k}"] for k in (1, 2, 3))])
+tested = {way: np.array(errors) for way, errors in studies.kept("capstone")["tested"].items()}
+base = np.array([tested["nothing"], *(tested[f"nothing, again {k}"] for k in (1, 2, 3))])
 rng = np.random.default_rng(0)
 draws = rng.integers(0, 40, (100_000, capstone.WORLDS))
 one = rng.integers(0, 4, (100_000, capstone.WORLDS))  # of four equal baselines, the one to test
@@ -352,8 +352,8 @@ for way, label, color in (("nothing", "as good as the baseline", plot.GREY),
     if way == "nothing":  # against the mean of the other three
         gains = ((base.sum(0) - base) / 3 - base)[one, draws].mean(1)
     else:
-        gains = (base[1:].mean(0) - kept[way])[draws].mean(1)
-        wide[way] = plot.difference(base[1:].mean(0), kept[way])
+        gains = (base[1:].mean(0) - tested[way])[draws].mean(1)
+        wide[way] = plot.difference(base[1:].mean(0), tested[way])
     passes[way] = np.mean(gains >= capstone.NEEDED)
     ax.hist(gains, np.arange(-1, 2.5, 0.05), density=True, histtype="step", color=color,
             linewidth=2, label=f"{label}: {100 * passes[way]:.3g} % pass")
@@ -783,15 +783,15 @@ def yours(world, p):
 
 rate, gain, spread = honest_gain(yours, [0.0, 0.25, 0.5], range(40, 43), range(50, 56))
 found = plot.Difference(gain, spread, runs=6)
-over = {name: plot.difference(kept[way], kept["dropout"]) for name, way in (
+over = {name: plot.difference(tested[way], tested["dropout"]) for name, way in (
     ("the first edition's baseline", "first edition"),
     ("the same, stopped in time", "first edition, stopped"),
     ("rate and steps tuned", "large start"),
     ("initial weights too", "nothing"),
     ("tuned weight decay", "weight decay"))}
 steps = [gap.mean for gap in over.values()][:4]
-beside = plot.difference(kept["weight decay"], kept["both"])
-hurried = plot.difference(kept["dropout, hurried"], kept["weight decay"])
+beside = plot.difference(tested["weight decay"], tested["both"])
+hurried = plot.difference(tested["dropout, hurried"], tested["weight decay"])
 fig, (left, right) = plot.figure(2, height=2.9, width=10)
 left.errorbar([gain], [0], xerr=[spread], color=plot.BLUE, marker="o", capsize=4)
 left.axvline(0, color=plot.INK, linewidth=1)

@@ -31,7 +31,7 @@ def faults(cells: list[Cell], unread: Sequence[Cell] = ()) -> list[Fault]:
         short = {cell.name for cell in unread}
         found += [*_of_exercises(cells, short), *_of_hints(cells, short)]
     if not lost & {"unknown", "setup", "exercise", "question"}:
-        found += _of_names(cells)
+        found += [*_of_names(cells), *_of_overwriting(cells)]
     if not lost & DRAWN:
         found += [*_of_guesses(cells), *_of_figures(cells)]
     return found
@@ -114,6 +114,23 @@ def _of_figures(cells: list[Cell]) -> list[Fault]:
             faults.append((cell.line + 1, f"no explorer is named `{name}`: write {file}."))
         if written and not used(cell.source) & written:
             faults.append((cell.line + 1, "hand the explorer a function that the learner wrote."))
+    return faults
+
+
+def _of_overwriting(cells: list[Cell]) -> list[Fault]:
+    """No check gives another value to a name that a later cell takes from the story."""
+    faults: list[Fault] = []
+    story: set[str] = set()
+    overwritten: dict[str, int] = {}
+    for cell in cells:
+        if cell.kind == "check":
+            overwritten |= dict.fromkeys(bound(cell.source) & story, cell.line)
+        elif cell.kind in ("setup", "demonstration", "figure", "guess"):
+            for name in sorted((used(cell.source) - bound(cell.source)) & set(overwritten)):
+                what = f"`{name}` is overwritten by the check in line {overwritten[name]}"
+                faults.append((cell.line, f"{what}: give one of them another name."))
+            story |= bound(cell.source)
+            overwritten = {n: at for n, at in overwritten.items() if n not in bound(cell.source)}
     return faults
 
 

@@ -26,7 +26,7 @@ function sheet(name, kept, ink) {
     panel.cells(x, y, SIDE, SIDE * SIDE, CELL,
       (i) => (kept[from + i] ? shade(i) && mixed(0.85 * shade(i)) : HOLE), 0);
   }
-  const told = near === null ? "nothing is gone" : `${fixed(gone)} gone, ${fixed(100 * near, 0)} % of it readable`;
+  const told = near === null ? "nothing is gone" : `${fixed(gone)} gone, ${fixed(100 * near, 0)} % beside a kept`;
   return panel.text(0, panel.height - 4, told, { fontSize: 12 });
 }
 

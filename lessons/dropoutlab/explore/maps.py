@@ -49,8 +49,10 @@ def maps(spatial_dropout: Mask, dropblock: Mask, drop_path: Mask, cutout: Mask) 
                     )
             for b in sides.values:
                 made["square"].append(cutout(ones, b, torch.Generator().manual_seed(draw)) != 0)
-        shapes = {"block": (DRAWS, len(rates.values), len(sides.values), -1)}
-        shapes |= {"square": (DRAWS, len(sides.values), -1)}
+        shapes: dict[str, tuple[int, ...]] = {
+            "block": (DRAWS, len(rates.values), len(sides.values), -1),
+            "square": (DRAWS, len(sides.values), -1),
+        }
         plain = (DRAWS, len(rates.values), -1)
         kept = {
             name: torch.stack(masks).numpy().reshape(shapes.get(name, plain))
