@@ -327,8 +327,8 @@ left.set_title("Error, %: before {:.0f}; adapters {:.1f} → {:.1f},\nall weight
 left.legend(fontsize=8, loc="lower right")
 right.axvline(0, color=plot.INK, linewidth=0.8)
 right.set(xlabel="change of test log loss, nats (95 %)", ylim=(3.6, -0.6))
-right.set_title(f"Adapters {gains['lora']:.2f} nats, all weights {gains['whole']:.2f},\n"
-                f"experts {moe['equal']:.2f}, more inside {moe['more inside']:.2f}", fontsize=10)
+right.set_title(f"Adapters {gains['lora']:.2f}, all weights {gains['whole']:.2f},\n"
+                f"experts {moe['equal']:.2f}, more inside {moe['more inside']:.3f}", fontsize=9)
 usual = [next(c["validation loss"] for c in found["lora"]["tuning"]
               if (c["p"], c["rate"]) == (p, found["lora"]["tested"]["without"]["rate"]))
          for p in (0.05, 0.0)]
@@ -340,7 +340,7 @@ plot.show(fig, "Test log loss after fine-tuning on 50 digits. Dropout changes it
                "Without dropout, your adapters and those of the study differ by "
                f"{np.abs(same).max():.1g} nats at most. With experts dropout changes the loss by "
                f"{moe['equal']:.2f}, and more of it inside them than elsewhere by another "
-               f"{moe['more inside']:.2f} (12 runs).",
+               f"{moe['more inside']:.3f} (12 runs).",
           claims={"adapters-gain": gains["lora"].sign < 0,
                   "all-weights-gain": gains["whole"].sign < 0,
                   "experts-gain": moe["equal"].sign < 0,
