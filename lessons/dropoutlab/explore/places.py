@@ -89,7 +89,7 @@ def places(attention: Callable, head_dropout: Callable, layer_drop: Callable) ->
                 where, p = readers.PLACES[place[0]], float(rates.values[place[1]])
                 told, seen = passes(X_test[place[2]], none | {where: p}, PASSES)
                 answers[place] = np.round(255 * told.numpy())
-                shown = seen[where].float().flatten().abs()  # weights as they are, else what is left
+                shown = seen[where].float().flatten().abs()
                 scale = 255 if where == "attention" else 1e9
                 masks[place][: len(shown)] = np.ceil((scale * shown).clamp(0, 255).numpy())
             sure = [passes(image, none, 1)[0][0].numpy() for image in X_test]
