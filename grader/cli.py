@@ -451,7 +451,7 @@ def _bench(args: argparse.Namespace) -> int:
         from grader.authoring.reading import read_all
 
         environment.add("tests", "website")
-        from grader.bench import explorers
+        from grader.website import explorers
 
         for row in explorers.table(read_all(SOLUTIONS)):
             print(row, flush=True)

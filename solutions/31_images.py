@@ -723,7 +723,7 @@ plot.show(fig, "Eight characters, the same after your cutout, and mixed with one
 # %% [markdown]
 # ## Explore: every mask on the same maps
 #
-# Three images with three maps each under your functions. Below each sheet you see how many of the
+# Two images with three maps each under your functions. Below each sheet you see how many of the
 # dropped pixels still have a *kept* neighbour. (Cutout is meant for the input; here it cuts maps.)
 #
 # **Try**: from which block size on do fewer than half of DropBlock's holes have a kept neighbour,

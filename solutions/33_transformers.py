@@ -1531,7 +1531,7 @@ explore.places(attention, head_dropout, layer_drop)
 #   {{claim:the-error-hides-it}} send an input twice.
 # - Tuned for each place, dropout lowered the test loss everywhere.
 #   {{claim:every-place-lowers-the-loss}} Fewer errors were not certain,
-#   {{claim:no-place-surely-saves-errors}} and one number on the logits saved more than half of it.
+#   {{claim:no-place-surely-saves-errors}} and one number on the logits did more than half as much.
 #   {{claim:one-number-saves-half}}
 # - Taking out a block is a disaster, {{claim:an-ordinary-network-needs-each-block}} and a smaller
 #   one after LayerDrop. {{claim:layer-drop-makes-it-bearable}}

@@ -818,7 +818,7 @@ plot.show(fig, "Share of drawn points at home, standard deviation of a class, an
 # outwards, away from the others. The exact noise does the same, so it is no fault of the networks:
 # with $w>1$ the points are no sample of a class (Chidambaram et al. 2024). Large weights also
 # multiply a network's errors. And without dropped labels *unknown* was never learned, and guidance
-# fails.
+# overshoots.
 #
 # ## Explore: guidance
 #

@@ -1120,14 +1120,14 @@ for kind, shape, coins in (
 # %% check="grouped_dropout_kernel" points=1
 # Beyond entry 2³¹ the addresses are still right.
 expect.needs("triton")
-with expect.case("block 2²⁶ + 2²³ of grouped_dropout_kernel, BLOCK=256, on 2³⁴ + 2³¹ + 100 ones"):
-    settings = 2**26 + 2**23, 2**34 + 2**31 + 100, (8, 4), 0.5, 9, 256  # more groups than 2³¹
+with expect.case("block 2²⁷ + 2²³ of grouped_dropout_kernel, BLOCK=256, on 2³⁵ + 2³¹ + 100 ones"):
+    settings = 2**27 + 2**23, 2**35 + 2**31 + 100, (8, 4), 0.5, 9, 256  # more groups than 2³²
     found = expect.ask("far_block", grouped_dropout_kernel, *settings)
     if found is not None:
         where, what = (torch.as_tensor(part) for part in found)
-        number = 2**34 + 2**31 + torch.arange(100)
+        number = 2**35 + 2**31 + torch.arange(100)
         expect.equal(where[:1].tolist(), number[:1].tolist(),
-                     hint="it begins elsewhere than at entry 2³⁴ + 2³¹.",
+                     hint="it begins elsewhere than at entry 2³⁵ + 2³¹.",
                      suspects=[([-(2**31)], "at entry -2³¹: the product with program_id wraps. "
                                             "Convert program_id to tl.int64 first.")])
         expect.equal(where, number, hint="it stores other entries than the 100 that exist: is "

@@ -28,8 +28,8 @@ from grader.authoring import claims
 from grader.authoring.build import source_notebook, worth
 from grader.authoring.contents import by_part
 from grader.authoring.lesson import HIDE, Lesson
-from grader.authoring.script import Script
 from grader.paths import ROOT
+from grader.website.script import Script
 
 GUIDE = {
     "README.md": "index",

@@ -28,11 +28,13 @@ def test_a_skeleton_is_a_lesson(tmp_path: Path):
 
 @pytest.mark.slow
 def test_a_skeleton_runs(tmp_path: Path):
-    """Does its notebook run from top to bottom, with the answers, and show two pictures?"""
+    """Does its notebook run from top to bottom, with the answers, and show figure and explorer?"""
     notebook = finished.run(finished.answered(read(skeleton.new("38_drop_connect", tmp_path))))
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 2
+    shown = [kind for output in outputs for kind in output.get("data", {})]
+    assert shown.count("image/png") == 1
+    assert shown.count("application/vnd.jupyter.widget-view+json") == 1
 
 
 NAMES = {

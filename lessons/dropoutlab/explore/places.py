@@ -7,15 +7,14 @@ from functools import cache
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from torch.nn import functional as F
 
-from dropoutlab import plot, readers
-from dropoutlab.explore.explorer import Explorer, slider
+from dropoutlab import readers
+from dropoutlab.explore.live import Explorer, choice, grid
 from dropoutlab.studies import transformers as study
 
-PASSES = 30
+PASSES, IMAGES, CELLS = 30, 4, 1536
+"""Answers to an image; images to choose from; the most entries that a mask has."""
 NAMES = {
     "embedding": "embedding + position",
     "attention": "attention weights",
@@ -24,26 +23,19 @@ NAMES = {
     "mlp": "inside the MLP",
     "layers": "whole block",
 }
-COINS = {
-    "embedding": "a coin for each token and channel",
-    "attention": "a coin for each pair of tokens, in each head",
-    "heads": "a coin for each head of each block",
-    "residual": "a coin for each token, channel and branch",
-    "mlp": "a coin for each token and entry inside the MLP",
-    "layers": "a coin for each block",
-}
 
 
 @cache
 def trained() -> readers.Reader:
     """A network that was trained without dropout."""
-    with torch.enable_grad():  # it is first asked for while a picture is drawn, without gradients
+    with torch.enable_grad():  # it is first asked for where nothing else needs gradients
         return study.trained({"rate": 0.003, "steps": 0.6}, 0)
 
 
 def places(attention: Callable, head_dropout: Callable, layer_drop: Callable) -> Explorer:
     """Explore dropout in each place of a small transformer; the place, p, and the image."""
-    X_test, y_test = (values[:60] for values in readers.numerals(3000, 3))
+    X_test, y_test = (values[:IMAGES] for values in readers.numerals(3000, 3))
+    rates = grid("drop probability p", 0.2, 0.0, 0.9, 0.1)
 
     def passes(image: torch.Tensor, rates: dict[str, float], count: int) -> tuple:
         """`count` answers (count, 10) of one set of masks each, and the first pass's masks."""
@@ -87,75 +79,31 @@ def places(attention: Callable, head_dropout: Callable, layer_drop: Callable) ->
         return torch.cat([run(1) for _ in range(count)]), seen  # a coin counts for a whole call
 
     @torch.no_grad()
-    def draw(figure: Figure, place: int, p: float, image: int) -> str:
-        where = readers.PLACES[place]
-        shown, label = X_test[image], int(y_test[image])
+    def table() -> dict[str, np.ndarray]:
+        none = dict.fromkeys(readers.PLACES, 0.0)
+        masks = np.zeros((len(NAMES), len(rates.values), IMAGES, CELLS), np.uint8)
+        answers = np.zeros((len(NAMES), len(rates.values), IMAGES, PASSES, 10), np.uint8)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(image)  # the same values give the same picture
-            told, seen = passes(shown, dict.fromkeys(readers.PLACES, 0.0) | {where: p}, PASSES)
-            sure, _ = passes(shown, dict.fromkeys(readers.PLACES, 0.0), 1)
-        told, sure = told.numpy(), sure[0].numpy()
-
-        left, middle, right = figure.subplots(1, 3, width_ratios=(3, 5, 5))
-        figure.subplots_adjust(left=0.01, right=0.985, bottom=0.15, top=0.88, wspace=0.2)
-        readers.scheme(left, where)
-        show_mask(middle, where, seen)
-        scatter = np.random.default_rng(0).uniform(-0.3, 0.3, told.shape)
-        right.plot((np.arange(10) + scatter).ravel(), told.ravel(), "o", color=plot.ORANGE,
-                   markersize=3, alpha=0.5)  # fmt: skip
-        right.plot(range(10), sure, "x", color=plot.INK)
-        right.set(
-            ylim=(-0.03, 1.03),
-            xlabel="class",
-            ylabel="probability",
-            xticks=range(10),
-            yticks=(0, 0.5, 1),
-        )
-        right.set_title(f"{PASSES} answers to a {label}, evaluation ×")
-        same = np.mean(told.argmax(1) == sure.argmax())
-        spread = told[:, sure.argmax()].std()
-        name = NAMES[where]
-        return (
-            f"{name[0].upper()}{name[1:]}, p = {p:g}: {COINS[where]}. {same:.0%} of {PASSES} "
-            f"passes answer as evaluation does, {sure.argmax()}; its probability is "
-            f"{sure.max():.2f} in evaluation, ± {spread:.2f} (s.d.) over the passes."
-        )
+            for place in np.ndindex(masks.shape[:3]):
+                torch.manual_seed(place[2])
+                where, p = readers.PLACES[place[0]], float(rates.values[place[1]])
+                told, seen = passes(X_test[place[2]], none | {where: p}, PASSES)
+                answers[place] = np.round(255 * told.numpy())
+                shown = seen[where].float().flatten().abs()
+                scale = 255 if where == "attention" else 1e9
+                masks[place][: len(shown)] = np.ceil((scale * shown).clamp(0, 255).numpy())
+            sure = [passes(image, none, 1)[0][0].numpy() for image in X_test]
+        return {
+            "masks": masks,
+            "answers": answers,
+            "sure": np.array(sure),
+            "labels": y_test.numpy(),
+        }
 
     return Explorer(
-        draw,
-        size=(9.5, 3.2),
-        place=slider("place, along the way", 1, 0, len(readers.PLACES) - 1, 1),
-        p=slider("drop probability p", 0.2, 0.0, 0.9, 0.1),
-        image=slider("test image", 8, 0, len(X_test) - 1, 1),
+        "places",
+        table,
+        place=choice("place", NAMES["attention"], list(NAMES.values())),
+        p=rates,
+        image=grid("test image", 2, 0, IMAGES - 1, 1),
     )
-
-
-def show_mask(ax: Axes, where: str, seen: dict[str, torch.Tensor]) -> None:
-    """What fell in the first pass: entries, weights, heads or blocks."""
-    if where == "attention":
-        weights = np.hstack(list(np.pad(seen[where].numpy(), ((0, 0), (0, 0), (0, 1)))))[:, :-1]
-        tiles = weights.reshape(readers.TOKENS, -1)
-        half = (readers.TOKENS + 1) * (readers.HEADS // 2)
-        tiles = np.vstack([tiles[:, : half - 1], np.zeros((1, half - 1)), tiles[:, half:]])
-        plot.image(tiles, ax, largest=max(1.0, float(tiles.max())))
-        ax.axhline(readers.TOKENS, color=plot.PALE, linewidth=6)
-        ax.axvline(readers.TOKENS, color=plot.PALE, linewidth=6)
-        fell = tiles == 0
-        fell[readers.TOKENS], fell[:, readers.TOKENS] = False, False
-        rows, columns = fell.nonzero()
-        ax.plot(columns, rows, "x", color=plot.ORANGE, markersize=4)
-        ax.set(
-            title="Your weights, 4 heads; dropped ×",
-            xlabel="token that is read",
-            ylabel="token that reads",
-        )
-        return
-    if where == "heads":
-        grid = seen[where].transpose(0, 1).flatten(1).numpy()
-        words, across = "Your heads' outputs", "channel, head by head"
-    elif where == "layers":
-        grid, words, across = seen[where][None].numpy(), "Your blocks that ran", "block"
-    else:
-        grid, words, across = seen[where].numpy(), "What survived", "channel"
-    plot.mask(grid, ax).set(title=words, xlabel=across, aspect="auto")
-    ax.set_ylabel("" if where == "layers" else "token")
