@@ -29,7 +29,7 @@ AUDIENCES = {
         "hub",
         "site",
     ),
-    "write": ("new", "check", "build", "test", "bench", "paper"),
+    "write": ("new", "check", "build", "test", "bench", "paper", "gpu"),
 }
 """For whom each command is."""
 
