@@ -117,6 +117,10 @@ export class Panel {
 export const mixed = (share, color = INK) =>
   `color-mix(in srgb, ${color} ${Math.round(100 * share)}%, ${PAPER})`;
 
+const SIDES = [
+  [0, 0.4, SKY], [0.1, 0.25, SKY], [0.3, 0.1, SKY],
+  [0.5, 0.1, ORANGE], [0.7, 0.25, ORANGE], [0.9, 0.4, ORANGE],
+];
 /** Axes inside a panel: margins in pixels, limits in units; `log` names axes with powers of ten. */
 export class Axes {
   constructor(panel, { left = 44, right = 10, top = 28, bottom = 40, xlim, ylim, xlabel = "", ylabel = "",
@@ -214,6 +218,12 @@ export class Axes {
     this.panel.add("path", { d, fill: "none", ...all });
     return this;
   }
+  /** The plane in two classes' colours: where the second's value passes what `of` gives for a share. */
+  sides(values, columns, of) {
+    for (const [share, strength, color] of SIDES)
+      this.contour(values, columns, of(share), { fill: mixed(strength, color) });
+    return this;
+  }
   across(y, color = GREY, all = {}) { return this.rule([[this.x0, this.Y(y)], [this.x1, this.Y(y)]], color, all); }
   upright(x, color = GREY, all = {}) { return this.rule([[this.X(x), this.y0], [this.X(x), this.y1]], color, all); }
   rule(points, color, all) { this.panel.line(points, color, { strokeDasharray: "5 4", ...all }); return this; }
@@ -259,11 +269,13 @@ export function unpacked(arrays, bytes) {
   return table;
 }
 
+const valued = (controls, at) =>
+  Object.fromEntries(controls.map(({ name, values }) => [name, values[at[name]]]));
+/** What begins at a place `at` of the controls, where something runs on by itself. */
+export const begun = (spec, controls, at) => spec.begin?.(valued(controls, at));
 /** What is drawn for a place `at` of the controls: panels and a sentence. */
-export function drawn(spec, table, controls, at) {
-  const value = {};
-  for (const { name, values } of controls) value[name] = values[at[name]];
-  return spec.draw(table, value, at);
+export function drawn(spec, table, controls, at, run = begun(spec, controls, at)) {
+  return spec.draw(table, valued(controls, at), at, run);
 }
 
 /** Show panels in `host`, where others may stand: parts that are as they were are left alone. */
@@ -289,10 +301,14 @@ const make = (kind, parent, all = {}) => {
   return element;
 };
 
+const SLICE = 6, BETWEEN = 1000;  // milliseconds: for the steps in a frame, and from sentence to sentence
 /**
  * An explorer: `spec.draw(table, value, at)` gives `{panels, says}`; `spec.tries` are views to begin
  * with, [words, values by name]; `spec.question` is what only moving it answers;
  * `spec.pressed(name, value, at)` gives the places that a press on the drawing leads to.
+ * `spec.begin(value)` begins what runs on by itself, an object of `step()` and `done`, which `draw` is
+ * handed as well: `spec.pace` steps a frame or as many as fit, while it is in sight. Where a reader
+ * prefers no motion it waits for the button, `spec.begins`.
  */
 export function explorer(spec) {
   function render({ model, el }) {
@@ -303,7 +319,9 @@ export function explorer(spec) {
       return () => {};
     }
     const table = unpacked(model.get("arrays"), model.get("table"));
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     let at = { ...model.get("at") }, waiting = false, shown = [];
+    let run, going = false, inSight = false, frame = 0, told = 0;
     const panel = make("div", figure, { className: "controls" });
     const followers = controls.filter((c) => c.kind !== "hidden").map((control) => {
       const { name, label, values, words, kind } = control;
@@ -325,6 +343,20 @@ export function explorer(spec) {
         input.setAttribute("aria-valuetext", words[at[name]]);
       };
     });
+    if (spec.begin) {
+      const button = make("button", panel, { type: "button" });
+      button.addEventListener("click", () => {
+        if (run.done) begin();
+        going = !going || run.steps === 0;
+        paint();
+        next();
+      });
+      make("button", panel, { type: "button", textContent: "Restart" }).addEventListener("click", () => {
+        begin();
+        paint();
+      });
+      followers.push(() => { button.textContent = going ? "Pause" : spec.begins; });
+    }
     if (spec.tries?.length) {
       const tries = make("div", figure, { className: "tries" });
       make("span", tries, { textContent: "Try" });
@@ -337,20 +369,39 @@ export function explorer(spec) {
     const caption = make("figcaption", figure, { "aria-live": "polite" });
     if (spec.question) make("p", figure, { className: "question", textContent: spec.question });
 
-    function paint() {
+    function paint(now = Infinity) {
       waiting = false;
       const focus = document.activeElement?.dataset?.hit;
-      const { panels, says } = drawn(spec, table, controls, at);
+      const { panels, says } = drawn(spec, table, controls, at, run);
       show(pictures, panels, shown);
       shown = panels;
-      caption.textContent = says;
-      if (!spec.pressed) pictures.setAttribute("aria-label", says);
-      else pictures.setAttribute("role", "group");
+      if (now - told > BETWEEN) {  // a reader's voice must come to the end of a sentence
+        told = performance.now();
+        caption.textContent = says;
+        if (!spec.pressed) pictures.setAttribute("aria-label", says);
+      }
+      if (spec.pressed) pictures.setAttribute("role", "group");
       if (focus) pictures.querySelector(`[data-hit="${focus}"]`)?.focus();
       for (const follow of followers) follow();
     }
+    function begin() {
+      run = begun(spec, controls, at);
+      going = Boolean(run) && !still;
+      next();
+    }
+    const next = () => { if (going && inSight) frame ||= requestAnimationFrame(runOn); };
+    function runOn(now) {
+      frame = 0;
+      if (!going || !inSight) return;
+      const end = performance.now() + SLICE;
+      for (let k = 0; k < spec.pace && !run.done && performance.now() < end; k++) run.step();
+      going = !run.done;
+      paint(going ? now : Infinity);
+      next();
+    }
     function go(wanted) {
       at = { ...at, ...wanted };
+      begin();
       paint();
       model.set("at", at);
       model.save_changes();
@@ -370,12 +421,23 @@ export function explorer(spec) {
     const follow = () => {
       if (JSON.stringify(at) === JSON.stringify(model.get("at")) || waiting) return;
       at = { ...model.get("at") };
+      begin();
       waiting = true;
       queueMicrotask(paint);
     };
     model.on("change:at", follow);
+    begin();
     paint();
-    return () => model.off("change:at", follow);
+    const sight = new IntersectionObserver(([entry]) => {
+      inSight = entry.isIntersecting;
+      next();
+    });
+    if (run) sight.observe(figure);
+    return () => {
+      model.off("change:at", follow);
+      sight.disconnect();
+      cancelAnimationFrame(frame);
+    };
   }
   return { render, spec };
 }
