@@ -51,7 +51,7 @@ class Script:
               while ({json.dumps(finished)} && run && !run.done) run.step();
               const {{panels, says}} = drawn(chosen.spec, table, controls, {places}, run);
               return [panels.map((panel) => panel.svg), says];
-            }})(begun(chosen.spec, controls, {places}))"""
+            }})(begun(chosen.spec, table, controls, {places}))"""
         )
 
     def tries(self) -> list[tuple[str, dict[str, int]]]:

@@ -213,3 +213,40 @@ def test_training_waits(browser: Browser, place: tuple[Path, str]):
     page.evaluate("document.querySelector('main').style.marginTop = 0")
     page.wait_for_function(FINISHED)
     page.close()
+
+
+SHEET = next(lesson for lesson in LESSONS if explorers.scripted(lesson) == "closing_gap")
+SEEN = "document.querySelectorAll('.panels svg')[%d].innerHTML"
+
+
+def test_a_digit_can_be_drawn(browser: Browser, place: tuple[Path, str]):
+    """Is a stroke by mouse, finger or keys read at once, kept when p moves, and cleared?"""
+    page = _opened(explorers.made(SHEET), place, browser, "light", 390)
+    sheet, ready = page.locator("[data-pad]"), page.evaluate(SEEN % 0)
+    box = sheet.bounding_box()
+    assert box
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    page.mouse.move(*at(0.5, 0.1))
+    page.mouse.down()
+    page.mouse.move(*at(0.5, 0.9), steps=8)
+    page.mouse.up()
+    stroke, read = page.evaluate(SEEN % 0), page.evaluate(SEEN % 1)
+    assert stroke != ready
+    page.locator(".controls input").first.press("ArrowRight")
+    assert page.evaluate(SEEN % 0) == stroke and page.evaluate(SEEN % 1) != read
+    page.get_by_role("button", name="Clear the sheet").press("Enter")
+    assert "The sheet is empty." in page.inner_text("figcaption")
+    empty = page.evaluate(SEEN % 0)
+    sheet.focus()
+    for key in ("ArrowUp", " ", "ArrowDown", "ArrowDown", " ", "ArrowLeft"):
+        page.keyboard.press(key)
+    keyed = page.evaluate(SEEN % 0)
+    assert keyed != empty and "The network reads" in page.inner_text("figcaption")
+    assert sheet.evaluate("(pad) => pad === document.activeElement")
+    assert sheet.evaluate("(pad) => getComputedStyle(pad).touchAction") == "none"
+    page.get_by_role("button", name="A ready 3").press("Enter")
+    assert page.evaluate(SEEN % 0) == ready, "a ready digit is as it was"
+    page.close()

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from dropoutlab import expect
 
 HERE = Path(__file__).parent
-KINDS = {"uint8", "uint16", "int16", "int32", "float32"}
+KINDS = {"int8", "uint8", "uint16", "int16", "int32", "float32"}
 """The dtypes that travel; others become the nearest of them."""
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
 

@@ -108,6 +108,11 @@ export class Panel {
     const hit = { dataHit: `${name}:${value}`, role: "button", tabindex: 0, ariaLabel: says };
     return this.rect(x, y, width, height, "transparent", hit);
   }
+  /** Where one can draw by hand, finger and keys: `stroke` and `key` of what `spec.begin` gave hear. */
+  pad(says, x, y, size) {
+    const all = { dataPad: "", role: "application", tabindex: 0, ariaLabel: says };
+    return this.rect(x, y, size, size, "transparent", all);
+  }
   get svg() {
     const box = `viewBox="0 0 ${this.width} ${this.height}" width="${this.width}" height="${this.height}"`;
     return `<svg xmlns="http://www.w3.org/2000/svg" ${box} font-size="13" fill="none">${this.parts.join("")}</svg>`;
@@ -250,7 +255,9 @@ export function key(panel, x, y, entries, gap = 14) {
   return panel;
 }
 
-const KINDS = { uint8: Uint8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array, float32: Float32Array };
+const KINDS = {
+  int8: Int8Array, uint8: Uint8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array, float32: Float32Array,
+};
 /** Arrays by name out of Python's bytes; `table.name.at(i, j)` is the part, or the number, there. */
 export function unpacked(arrays, bytes) {
   const view = bytes?.buffer ? bytes : new Uint8Array(bytes ?? 0);
@@ -271,10 +278,10 @@ export function unpacked(arrays, bytes) {
 
 const valued = (controls, at) =>
   Object.fromEntries(controls.map(({ name, values }) => [name, values[at[name]]]));
-/** What begins at a place `at` of the controls, where something runs on by itself. */
-export const begun = (spec, controls, at) => spec.begin?.(valued(controls, at));
+/** What there is at a place `at` of the controls beyond what they say, and what it was before. */
+export const begun = (spec, table, controls, at, before) => spec.begin?.(valued(controls, at), before, table);
 /** What is drawn for a place `at` of the controls: panels and a sentence. */
-export function drawn(spec, table, controls, at, run = begun(spec, controls, at)) {
+export function drawn(spec, table, controls, at, run = begun(spec, table, controls, at)) {
   return spec.draw(table, valued(controls, at), at, run);
 }
 
@@ -305,10 +312,11 @@ const SLICE = 6, BETWEEN = 1000;  // milliseconds: for the steps in a frame, and
 /**
  * An explorer: `spec.draw(table, value, at)` gives `{panels, says}`; `spec.tries` are views to begin
  * with, [words, values by name]; `spec.question` is what only moving it answers;
- * `spec.pressed(name, value, at)` gives the places that a press on the drawing leads to.
- * `spec.begin(value)` begins what runs on by itself, an object of `step()` and `done`, which `draw` is
- * handed as well: `spec.pace` steps a frame or as many as fit, while it is in sight. Where a reader
- * prefers no motion it waits for the button, `spec.begins`.
+ * `spec.pressed(name, value, at, run)` gives the places that a press on the drawing leads to.
+ * `spec.begin(value, before, table)` gives what there is beyond the controls, which `draw` is handed
+ * as well. Where there is a button to start it, `spec.begins`, it runs on by itself: it has `step()`
+ * and `done`, and takes `spec.pace` steps a frame or as many as fit, while it is in sight. Where a
+ * reader prefers no motion it waits for the button. Where there is a `pad`, it has `stroke` and `key`.
  */
 export function explorer(spec) {
   function render({ model, el }) {
@@ -343,7 +351,7 @@ export function explorer(spec) {
         input.setAttribute("aria-valuetext", words[at[name]]);
       };
     });
-    if (spec.begin) {
+    if (spec.begins) {
       const button = make("button", panel, { type: "button" });
       button.addEventListener("click", () => {
         if (run.done) begin();
@@ -385,8 +393,8 @@ export function explorer(spec) {
       for (const follow of followers) follow();
     }
     function begin() {
-      run = begun(spec, controls, at);
-      going = Boolean(run) && !still;
+      run = begun(spec, table, controls, at, run);
+      going = Boolean(spec.begins) && !still;
       next();
     }
     const next = () => { if (going && inSight) frame ||= requestAnimationFrame(runOn); };
@@ -413,11 +421,33 @@ export function explorer(spec) {
         event.preventDefault();
         event.stopPropagation();
         const [name, value] = hit.dataset.hit.split(":");
-        go(spec.pressed(name, value, at));
+        go(spec.pressed(name, value, at, run));
       };
       pictures.addEventListener("click", press);
       pictures.addEventListener("keydown", press);
     }
+    const pad = (event) => event.target.closest?.("[data-pad]");
+    const stroke = (event, begins) => {
+      const box = pad(event).getBoundingClientRect();
+      run.stroke(begins, clamp((event.clientX - box.left) / box.width, 0, 1),
+                 clamp((event.clientY - box.top) / box.height, 0, 1));
+      paint(performance.now());
+    };
+    pictures.addEventListener("pointerdown", (event) => {
+      if (!pad(event)) return;
+      pad(event).setPointerCapture(event.pointerId);
+      stroke(event, true);
+    });
+    pictures.addEventListener("pointermove", (event) => {
+      if (pad(event)?.hasPointerCapture(event.pointerId)) stroke(event, false);
+    });
+    pictures.addEventListener("pointerup", (event) => { if (pad(event)) paint(); });
+    pictures.addEventListener("keydown", (event) => {
+      if (!pad(event) || !run.key(event.key)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      paint();
+    });
     const follow = () => {
       if (JSON.stringify(at) === JSON.stringify(model.get("at")) || waiting) return;
       at = { ...model.get("at") };
@@ -432,7 +462,7 @@ export function explorer(spec) {
       inSight = entry.isIntersecting;
       next();
     });
-    if (run) sight.observe(figure);
+    if (spec.begins) sight.observe(figure);
     return () => {
       model.off("change:at", follow);
       sight.disconnect();
