@@ -105,8 +105,7 @@ plot.show(fig, f"Two bars: {own.mean():.1f} % error on its own images, {new.mean
 #
 # Draw a digit on the sheet, with mouse or finger, or with the arrow keys and the space bar. One
 # network says what it reads. So do 25 *thinned* ones: the same network with units switched off,
-# each time by other coins. (It learned from other hands than yours, and drawn digits are misread
-# more often than scanned ones.)
+# each time by other coins. (It learned from other hands than yours, so it may misread you.)
 #
 # Below on the right are those of its own images whose labels were wrong, and what it reads in each:
 # in orange the wrong label, in blue the true digit, which nobody told it.
