@@ -244,7 +244,7 @@ def _explorer(output: NotebookNode, widgets: Mapping[str, Any]) -> NotebookNode 
         still = f'<img src="data:image/png;base64,{picture}" alt="{html.escape(says)}">'
         return new_output("display_data", {"text/html": hosted(state, still, says)})
     view = SimpleNamespace(**state, table=base64.b64decode(state["bytes"]["table"]))
-    panels, says = Script(view).drawn()
+    panels, says = Script(view).drawn(finished=True)
     return new_output("display_data", {"text/html": hosted(state, "".join(panels), says)})
 
 
