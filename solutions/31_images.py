@@ -621,8 +621,7 @@ with expect.case("y = drop_path(x, 0.5); y.sum().backward(); x.grad", crash=[
     "a survivor is x": ("x * (torch", "torch.ones_like(x) * (torch"),
     "has another dtype": ("device=x.device) >= p)", "device=x.device) >= p).float()"),
     "the result has no gradient": ("x * (torch", "x.detach() * (torch"),
-    "the same coins and scale": ("x * (torch.rand(one_each", "x.detach() * (x - x.detach() + 1) * "
-                                 "(torch.rand(one_each"),
+    "the same coins and scale": ("x * (torch", "x - x.detach() + x.detach() * (torch"),
 }
 
 # %% mistake="drop_path" says="in evaluation x comes out as it is"

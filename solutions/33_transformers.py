@@ -1147,7 +1147,8 @@ turn = torch.eye(10)
 layers = [lambda x, k=k: x + turn[k] for k in range(10)]
 with expect.case("layer_drop(layers, x, p=0.0) with 10 layers that each add to x"):
     expect.close(layer_drop(layers, torch.zeros(10), 0.0), torch.ones(10),
-                 hint="at p = 0 all layers run, each on what the one before it has left.")
+                 hint="at p = 0 all layers run, each on what the one before it has left.",
+                 suspects=[(torch.zeros(10), "p is swapped: it is the probability of skipping.")])
 with expect.case("layer_drop(layers, x, p=0.3) with 10 layers, 30 times: which of them run?"):
     ran = torch.stack([layer_drop(layers, torch.zeros(10), 0.3) for _ in range(30)])
     expect.equal(len(layers), 10, hint="layers are taken out of the list that was given. Leave it.")
