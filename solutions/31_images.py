@@ -1030,9 +1030,11 @@ def error_of(few, labels, images=test, classes=answers, through=random_body):
     return features_error(through(few), labels, through(images), classes)
 
 
-seeds = [int(seed) for seed in 5 + expect.rng().choice(40, 2, replace=False)]
+tried = {int(seed): error_of(*convnets.labelled(2, int(seed)))
+         for seed in 5 + expect.rng().choice(40, 6, replace=False)}
+seeds = sorted(tried, key=tried.get)[::5]  # two whose errors can be told apart
 few = [convnets.labelled(2, seed) for seed in seeds]
-right = np.array([error_of(*some) for some in few])
+right = np.array([tried[seed] for seed in seeds])
 with expect.case(f"probe_error(body, 2, {seeds}), body: twenty random features", crash=[
     ("must match|shapes cannot|size of tensor|mat1 and mat2|incompatible|mismatch",
      "the classifier was made of features. Hand it the features of the test images."),
