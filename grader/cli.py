@@ -436,11 +436,6 @@ def _add_database(args: argparse.Namespace) -> None:
 
 
 def _bench(args: argparse.Namespace) -> int:
-    if args.what == "gpu":
-        from grader.bench import gpu
-
-        print(f"written: {gpu.command(print)}")
-        return 0
     if args.what == "lines":
         from grader.bench import lines
 
@@ -475,12 +470,12 @@ def _bench(args: argparse.Namespace) -> int:
 
 
 def _paper(args: argparse.Namespace) -> int:
-    from grader.paper import reproduction, tables
+    from grader.paper import tables, terminal
 
     names = list(tables.TABLES) if args.table == "all" else [args.table]
     try:
         for name in names:
-            reproduction.command(name, args.data, args.device, args.quick, args.seeds, args.updates)
+            terminal.command(name, args.data, args.device, args.quick, args.seeds, args.updates)
     except KeyboardInterrupt:
         print(
             "stopped. The same command goes on from here: what is finished is kept, and at most "
@@ -489,6 +484,18 @@ def _paper(args: argparse.Namespace) -> int:
         )
         return 130
     return 0
+
+
+def _gpu(args: argparse.Namespace) -> int:
+    if args.bundle:
+        from grader.gpu import bundle
+
+        folders = [str(path.relative_to(ROOT)) for path in bundle.make()]
+        print(f"written: {', '.join(folders)}. Bring them along with the course's folder.")
+        return 0
+    from grader.gpu import run
+
+    return run.command(args.only, args.rehearse, args.seconds)
 
 
 def _submit(args: argparse.Namespace) -> int:
@@ -595,6 +602,7 @@ COMMANDS = {
     "similar": _similar,
     "bench": _bench,
     "paper": _paper,
+    "gpu": _gpu,
     "submit": _submit,
     "site": _site,
     "demo": _demo,

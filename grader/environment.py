@@ -32,6 +32,8 @@ LISTS = {  # of what only some commands need, see `add`
     "cluster": ROOT / "grader" / "grading" / "cluster-requirements.txt",
     "postgresql": ROOT / "grader" / "grading" / "postgresql-requirements.txt",
 }
+BARE = {"gpu": ("torch", "triton", "numpy", "scipy", "matplotlib", "scikit-learn", "tqdm")}
+"""Commands that a Python runs which holds these packages, of any version, and no others."""
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("bin/python" if POSIX else "Scripts/python.exe")
 STAMP = VENV / "course-stamp"
@@ -57,7 +59,7 @@ sys.exit(not any(os.path.exists(os.path.join(packages, name, "RECORD")) for name
 def start(arguments: list[str]) -> int:
     """Run the command `arguments` where the packages are; returns its exit status."""
     try:
-        python = ready()
+        python = ready(*arguments[:1])
     except KeyboardInterrupt:
         say(f"\nStopped before the course was set up. {AGAIN}")
         return 130
@@ -115,8 +117,10 @@ def add(*parts: str) -> None:
     importlib.invalidate_caches()
 
 
-def ready() -> Path:
+def ready(command: str = "") -> Path:
     """The Python that holds the packages: this one, or that of `.venv`, made where it is not."""
+    if command in BARE and all(map(version, BARE[command])):
+        return Path(sys.executable)
     ours = os.path.realpath(sys.prefix) == os.path.realpath(VENV)
     if not ours and satisfied():
         return Path(sys.executable)

@@ -34,7 +34,7 @@ NOTEBOOK = "tests/authoring/test_notebooks.py::test_a_lesson_runs_from_top_to_bo
 MAIN_PATH = [
     "tests/authoring/test_build.py::test_what_is_committed_is_what_is_built",
     "tests/authoring/test_lessons.py",
-    "tests/dropoutlab/test_explore.py::test_every_control_redraws",
+    "tests/dropoutlab/test_explore.py::test_every_place_can_be_drawn",
     NOTEBOOK,
     "tests/grading/test_same_scores.py::test_scores_are_those_of_nbgrader[13_inverted_dropout]",
     "tests/jupyter/test_browser.py::test_formgrader_lists_the_lessons",

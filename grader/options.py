@@ -29,7 +29,7 @@ AUDIENCES = {
         "hub",
         "site",
     ),
-    "write": ("new", "check", "build", "test", "bench", "paper"),
+    "write": ("new", "check", "build", "test", "bench", "paper", "gpu"),
 }
 """For whom each command is."""
 
@@ -156,12 +156,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     template.add_argument("folder", metavar="FOLDER", help="a new one")
     template.add_argument("lessons", nargs="*", metavar="LESSON", help="default: all")
 
-    bench = commands.add_parser(
-        "bench", help="measure the grader, kernels on a GPU, lessons or explorers"
-    )
-    bench.add_argument(
-        "what", choices=["autograde", "watch", "memory", "gpu", "lines", "explorers"]
-    )
+    bench = commands.add_parser("bench", help="measure the grader, lessons or explorers")
+    bench.add_argument("what", choices=["autograde", "watch", "memory", "lines", "explorers"])
     bench.add_argument("--lesson", default="13")
     bench.add_argument("--submissions", type=positive, default=200, metavar="N")
     bench.add_argument(
@@ -178,6 +174,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
     paper.add_argument("--updates", type=positive, metavar="N", help="the paper has a million")
     paper.add_argument("--device", choices=["cpu", "cuda"], help="default: the GPU if there is one")
     paper.add_argument("--quick", action="store_true", help="reduced, for ten minutes on a CPU")
+
+    steps = ["kernels", "checks", "together", "paper"]
+    gpu = commands.add_parser("gpu", help="measure on a GPU, in nine minutes, what no CPU can")
+    gpu.add_argument("--only", nargs="+", choices=steps, default=[], help="these steps of it")
+    gpu.add_argument("--seconds", type=seconds, metavar="S", help="for all steps together")
+    how = gpu.add_mutually_exclusive_group()
+    how.add_argument("--rehearse", action="store_true", help="try all of it, tiny, on the CPU")
+    how.add_argument("--bundle", action="store_true", help="write what the GPU's machine needs")
 
     submit = commands.add_parser("submit", help="hand your notebooks in")
     submit.add_argument("lessons", nargs="+", metavar="LESSON")

@@ -83,8 +83,15 @@ plot.show(fig, f"Bytes of one layer's masks in five settings: {totals}; of its w
 # asked so for a CPU alone.) The first edition of this course gave the factor 12 and did not say
 # that it belongs to a CPU, which keeps a float32 number for each entry. A GPU keeps a boolean, and
 # so does `torch.compile`. **Flash attention** never writes the attention weights to memory, and so
-# cannot write their mask. It keeps a seed and an offset, and makes the mask again.
-#
+# cannot write their mask. It keeps a seed and an offset, and makes the mask again. Has a GPU
+# measured it?
+
+# %%
+from dropoutlab import gpu
+
+gpu.say("kernels", gpu.memory)
+
+# %% [markdown]
 # ## Exercise: `mask_bytes`
 #
 # A `bool` takes a byte. One seed of 64 bits serves a whole mask.

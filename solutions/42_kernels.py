@@ -1265,11 +1265,14 @@ plot.show(fig, f"Estimated time for each entry's bytes and random words. Philox 
 
 # %% [markdown]
 # (Bytes and counters were counted in the interpreter, for your kernels. The rest is division:
-# Philox's exclusive ors and all waiting are left out. Nobody has yet run `python3 grader bench gpu`
-# for this course, which would measure it.) We first counted 40 multiplications, and wrote that a
-# counter for each entry *waits* for Philox. With 20 the two are even, and only a measurement can
-# tell. One counter for four entries stays below memory either way.
-#
+# Philox's exclusive ors and all waiting are left out.) We first counted 40 multiplications, and
+# wrote that a counter for each entry *waits* for Philox. With 20 the two are even, and only a
+# measurement can tell. One counter for four entries stays below memory either way.
+
+# %%
+gpu.say("kernels", gpu.speed)
+
+# %% [markdown]
 # Flash attention moves no attention weights at all. There Philox stands beside fast matrix
 # products. Ma, Liu and Krashinsky (2024) did measure, on Hopper GPUs: drawing the random numbers is
 # the larger part of what dropout costs flash attention. They draw them beside an earlier matrix
@@ -1330,8 +1333,8 @@ plot.show(fig, f"Estimated time for each entry's bytes and random words. Philox 
 #   alone.{{claim:refused-by-backward-alone}} Yours is right, or refused.{{claim:right-or-refused}}
 # - Networks trained with your kernel gain in log loss, and ten of them differ from ten with
 #   `nn.Dropout` by less than half of that gain.{{claim:the-kernel-trains-like-dropout}}
-# - An estimate from stated rates, which no GPU has measured for us yet: with a counter for each
-#   entry Philox takes as long as memory, or
+# - An estimate from stated rates (below its figure stands what a GPU has measured, if one has):
+#   with a counter for each entry Philox takes as long as memory, or
 #   twice,{{claim:a-counter-each-costs-as-much-as-memory}} with one for four
 #   less;{{claim:one-for-four-costs-less}} inside flash attention more than the matrix
 #   products.{{claim:in-flash-attention-philox-costs-more}}

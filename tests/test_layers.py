@@ -20,6 +20,7 @@ LAYERS = [
     {"grading"},
     {"jupyter"},
     {"hub", "website", "paper", "bench", "classes"},
+    {"gpu"},
     {"lab", "submit", "demo", "oldest", "tiers"},
     {"options", "cli"},
     {"__main__"},

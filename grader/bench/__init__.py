@@ -1,1 +1,1 @@
-"""Measurements of the grader, and of the lessons' kernels on a GPU."""
+"""Measurements of the grader, and of the course's lines."""

@@ -44,7 +44,11 @@ LOADERS = {"mnist": data.mnist, "fashion-mnist": data.fashion_mnist}
 
 Json = dict[str, Any]
 Advance = Callable[[str, float], None]
-"""Told what is being done, and how much was (in weights updated); `Advance` may raise."""
+"""Told what is being done, and how much was (in weights updated). It may raise `Stopped`."""
+
+
+class Stopped(Exception):
+    """The time is over: the networks are saved, and the same call goes on from there."""
 
 
 class Data:
@@ -108,14 +112,24 @@ def weights(sizes: tuple[int, ...]) -> int:
 class Experiment:
     """Trains the pieces of one table, and keeps what is done."""
 
-    def __init__(self, table: Table, source: Data, scale: Scale, device: str, advance: Advance):
+    def __init__(
+        self,
+        table: Table,
+        source: Data,
+        scale: Scale,
+        device: str,
+        advance: Advance,
+        work: Path | None = None,
+        replayed: bool = False,
+    ):
+        self.replayed = replayed
         self.table, self.source, self.scale = tables.reduced(table, scale), source, scale
         self.device, self.advance = device, advance
         self.seconds = 0.0
         identity = repr((self.table, source.name, scale, device)).encode()
         for module in (networks, stacked):  # other code makes other networks
             identity += inspect.getsource(module).encode()
-        self.folder = WORK / hashlib.sha256(identity).hexdigest()[:16]
+        self.folder = (work or WORK) / hashlib.sha256(identity).hexdigest()[:16]
         order = np.random.default_rng(SEED).permutation(len(source.X))[: scale.pool]
         self.pool, self.held_out = order, order[-scale.held_out :]
         self.autoencoder = table.measure == "features"
@@ -215,14 +229,18 @@ class Experiment:
         name = f"{self.table.name} {piece.name}"
         seed = int(np.random.SeedSequence([SEED, *name.encode()]).generate_state(1)[0])
         settings = [member.setting for member in piece.members]
-        nets = Networks(settings, sizes, self.scale.updates, seed, self.device)
+        nets = Networks(settings, sizes, self.scale.updates, seed, self.device, self.replayed)
         rows = nets.rows(len(X), min(piece.rows or len(X), len(X)))
         part = path.with_suffix(".pt")
         if part.exists():
             nets.restore(torch.load(part, map_location="cpu", weights_only=True))
             self.advance(doing, load * nets.step)
         for steps in self._stretches(nets, X, None if self.autoencoder else y, rows, part):
-            self.advance(doing, load * steps)
+            try:
+                self.advance(doing, load * steps)
+            except Stopped:
+                write(part, lambda to: torch.save(nets.state(), to))
+                raise
         measured = measure(nets) | {"seconds": nets.seconds}
         write(path, lambda to: to.write_text(json.dumps(measured)))
         part.unlink(missing_ok=True)

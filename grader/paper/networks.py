@@ -13,7 +13,7 @@ resumed between two passes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -64,14 +64,22 @@ class Networks:
     sizes : units of each layer, inputs and outputs included
     steps : updates in all; the learning rate falls to 0 in a straight line
     seed : the networks follow from it, from their number and from the device's kind
+    replayed : on a GPU, record an update once and replay it: see `Replay`
 
     weights (N, inputs, outputs) and biases (N, outputs) are lists, an entry for each layer.
     """
 
     def __init__(
-        self, settings: Sequence[Setting], sizes: Sequence[int], steps: int, seed: int, device: str
+        self,
+        settings: Sequence[Setting],
+        sizes: Sequence[int],
+        steps: int,
+        seed: int,
+        device: str,
+        replayed: bool = False,
     ):
         self.count, self.steps, self.device = len(settings), steps, device
+        self._replayed = replayed
         self.step, self.seconds = 0, 0.0
         self._settings = {
             name: torch.tensor([float(getattr(s, name)) for s in settings], device=device).reshape(
@@ -92,10 +100,9 @@ class Networks:
             self.weights.append(W.mul_(scale))
             self.biases.append(torch.zeros(self.count, outputs, device=device))
         bounds = {name: self._settings[name] for name in ("weight_decay", "max_norm")}
+        self._now = self._settings["rate"].clone(), torch.zeros((), device=device)
         self._optimizer = SGD(
-            [{"params": self.weights, "inputs": 1} | bounds, {"params": self.biases}],
-            self._settings["rate"],
-            MOMENTUM[0],
+            [{"params": self.weights, "inputs": 1} | bounds, {"params": self.biases}], *self._now
         )
 
     def _keep(self, layer: int) -> Tensor:
@@ -119,31 +126,44 @@ class Networks:
         size = min(BATCH, count)
         for parameter in (*self.weights, *self.biases):
             parameter.requires_grad_()
+        replay = Replay(self._update, self._chance) if self._replayed else None
         while self.step < self.steps:
             draws = torch.rand(rows.shape, generator=self._chance, device=self.device)
             order = rows.gather(1, draws.argsort(1))[:, : count // size * size]
             for batch in order.split(size, 1)[: self.steps - self.step]:
-                self._update(X[batch], None if y is None else y[batch])
+                given = [X[batch]] if y is None else [X[batch], y[batch]]
+                self._schedule()
+                if replay:
+                    replay(given, self._late)
+                else:
+                    self._update(*given)
+                self.step += 1
             yield self.step
 
-    def _update(self, X: Tensor, y: Tensor | None) -> None:
+    def _schedule(self) -> None:
+        """Set the rates and the momentum of the next update, in place."""
+        done, (rate, momentum) = self.step / self.steps, self._now
+        rate.copy_(self._settings["rate"] * (1 - done))
+        momentum.fill_(MOMENTUM[0] + (MOMENTUM[1] - MOMENTUM[0]) * min(1, 10 * done))
+
+    @property
+    def _late(self) -> bool:
+        """Whether L1 has set in."""
+        return self._on["l1"] and self.step / self.steps >= LATE
+
+    def _update(self, X: Tensor, y: Tensor | None = None) -> None:
         """One step of gradient descent with momentum; then every norm is brought into bounds."""
         z, hidden = self.forward(X, dropping=True)
         if y is None:
             loss = (z - X).square().sum() / 2 / X.shape[1]
         else:
             loss = F.cross_entropy(z.flatten(0, 1), y.flatten(), reduction="sum") / y.shape[1]
-        done = self.step / self.steps
         if self._on["sparsity"]:
             excess = torch.stack([(h.mean(1) - TARGET).square().sum(1) for h in hidden]).sum(0)
             loss = loss + (self._settings["sparsity"].flatten() * excess).sum() / 2
-        if self._on["l1"] and done >= LATE:
+        if self._late:
             loss = loss + sum((self._settings["l1"] * w.abs()).sum() for w in self.weights)
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._settings["rate"] * (1 - done)
-            group["momentum"] = MOMENTUM[0] + (MOMENTUM[1] - MOMENTUM[0]) * min(1, 10 * done)
         update(self._optimizer, loss)
-        self.step += 1
 
     def forward(self, h: Tensor, dropping: bool) -> tuple[Tensor, list[Tensor]]:
         """Outputs (N, rows, outputs), and each hidden layer's activations (N, rows, units).
@@ -204,3 +224,43 @@ class Networks:
         self._chance.set_state(state["chance"])
         for tensor, saved in zip(self._tensors(), state["tensors"], strict=True):
             tensor.copy_(saved)
+
+
+class Replay:
+    """An update that a GPU records once and then replays: one launch in place of a hundred.
+
+    update : changes the networks by what it is given; what else it reads changes in place
+    generator : that from which it draws
+    """
+
+    WARM = 3
+    """Updates before it is recorded, which find places in memory and choose algorithms."""
+
+    def __init__(self, update: Callable[..., None], generator: torch.Generator):
+        self._do, self._generator = update, generator
+        self._stream = torch.cuda.Stream()
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._given: list[Tensor] = []
+        self._kind, self._warm = False, self.WARM
+
+    def __call__(self, given: list[Tensor], kind: bool) -> None:
+        """One update; one of another `kind` than the last is recorded anew."""
+        if kind != self._kind:
+            self._graph, self._kind, self._warm = None, kind, self.WARM
+        if self._warm:
+            self._warm -= 1
+            self._stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self._stream):
+                self._do(*given)
+            torch.cuda.current_stream().wait_stream(self._stream)
+            return
+        if self._graph is None:
+            self._given = [tensor.clone() for tensor in given]
+            graph = torch.cuda.CUDAGraph()
+            graph.register_generator_state(self._generator)
+            with torch.cuda.graph(graph, stream=self._stream):
+                self._do(*self._given)
+            self._graph = graph
+        for place, tensor in zip(self._given, given, strict=True):
+            place.copy_(tensor)
+        self._graph.replay()

@@ -6,7 +6,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.util.fileutil import copy_asset
 
-from dropoutlab.explore import live
+from dropoutlab.explore.explorer import HERE as EXPLORE
 
 HERE = Path(__file__).resolve().parent
 OFFLINE = "sphinx-mathjax-offline"
@@ -65,7 +65,7 @@ def _add_explorers(app: Sphinx, error: Exception | None) -> None:
     if error is None and app.builder.format == "html":
         place = Path(app.outdir, "_static", "explore")
         place.mkdir(exist_ok=True)
-        for file in (*live.HERE.glob("*.js"), *live.HERE.glob("*.css")):
+        for file in (*EXPLORE.glob("*.js"), *EXPLORE.glob("*.css")):
             copy_asset(file, place)
 
 

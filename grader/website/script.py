@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from py_mini_racer import MiniRacer
 
-from dropoutlab.explore import live
+from dropoutlab.explore.explorer import module
 
 TIMEOUT = 20_000  # milliseconds
 
@@ -28,7 +28,7 @@ class Script:
     def __init__(self, explorer: View):
         self.explorer = explorer
         self._context = MiniRacer()
-        source = live.module(explorer.script).replace("export default ", "const chosen = ")
+        source = module(explorer.script).replace("export default ", "const chosen = ")
         self._context.eval(source.replace("export ", ""))
         arrays, data = json.dumps(explorer.arrays), json.dumps(list(explorer.table))
         self._context.eval(
@@ -43,8 +43,10 @@ class Script:
     def drawn(self, **at: int) -> tuple[list[str], str]:
         """The panels' SVG and the sentence, with some controls moved to these places."""
         places = json.dumps(self.explorer.at | at)
-        shown = self.evaluate(f"drawn(chosen.spec, table, controls, {places})")
-        return shown["pictures"], shown["says"]
+        return self.evaluate(
+            "(({panels, says}) => [panels.map((panel) => panel.svg), says])"
+            f"(drawn(chosen.spec, table, controls, {places}))"
+        )
 
     def tries(self) -> list[tuple[str, dict[str, int]]]:
         """The views that the explorer proposes: their words, and the places that they lead to."""

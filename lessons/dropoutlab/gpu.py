@@ -19,8 +19,9 @@ from dropoutlab import expect
 from dropoutlab.data import ROOT
 from dropoutlab.interpreter import INTERPRETED, counted, guarded
 
-__all__ = ["BLOCK", "DEVICE", "INTERPRETED", "KEPT", "counted", "four_words", "guarded", "measured",
-           "measured_on", "seconds", "tl", "triton"]  # fmt: skip
+__all__ = ["BLOCK", "DEVICE", "INTERPRETED", "KEPT", "counted", "four_words", "guarded", "kept",
+           "measured", "measured_on", "memory", "say", "seconds", "speed", "tl",
+           "triton"]  # fmt: skip
 
 DEVICE = "cpu" if INTERPRETED else "cuda"
 """Where kernels find their tensors."""
@@ -56,7 +57,14 @@ def four_words(seed, counter):  # type: ignore[no-untyped-def]
 
 
 KEPT = ROOT / "datasets" / "gpu.json"
-"""What `python3 grader bench gpu` has measured, where it has."""
+"""What `python3 grader gpu` has measured, where it has."""
+
+Json = dict[str, Any]
+
+
+def kept(step: str) -> Json:
+    """What is kept of a step: "device", "versions", "date", "parts"; {} where nothing is."""
+    return json.loads(KEPT.read_text(encoding="utf-8")).get(step, {}) if KEPT.exists() else {}
 
 
 def measured(calls: Mapping[str, Callable[[], object]], entries: int) -> dict[str, float]:
@@ -66,17 +74,58 @@ def measured(calls: Mapping[str, Callable[[], object]], entries: int) -> dict[st
     """
     if not INTERPRETED:
         return {name: 1e12 * seconds(call) / entries for name, call in calls.items()}
-    if not KEPT.exists():
-        return {}
-    rows = json.loads(KEPT.read_text(encoding="utf-8")).get("words", [])
+    rows = kept("kernels").get("parts", {}).get("words", {}).get("rows", [])
     return {row["kind"]: row["picoseconds"] for row in rows if row["kind"] in calls}
 
 
 def measured_on() -> str:
     """The GPU that `measured` speaks of."""
-    if not INTERPRETED:
-        return torch.cuda.get_device_name()
-    return str(json.loads(KEPT.read_text(encoding="utf-8"))["device"]) if KEPT.exists() else "none"
+    return (
+        str(kept("kernels").get("device", "none")) if INTERPRETED else torch.cuda.get_device_name()
+    )
+
+
+def say(step: str, words: Callable[[Json], list[str]]) -> None:
+    """Print what is kept of a step, in the `words` for its parts; else that nothing is."""
+    record = kept(step)
+    if not (parts := record.get("parts")):
+        print("No measurement on a GPU is kept. `python3 grader gpu` makes one, in nine minutes.")
+        return
+    print(f"Measured on {record['device']}, torch {record['versions']['torch']}, {record['date']}:")
+    print(*(f"- {line}" for line in words(parts)), sep="\n")
+
+
+def speed(parts: Json) -> list[str]:
+    """How fast this lesson's kernels are, beside a copy and PyTorch, at the largest size kept."""
+    lines = []
+    for dtype in ("float32", "bfloat16"):
+        alone, joint = (_largest(parts, f"{kind} 2^", dtype) for kind in ("dropout", "residual"))
+        for way in ("forward", "backward") if alone else ():
+            shares = (f"{row['kind']} {row['of a copy']['median']:.2f}" for row in alone[way][1:])
+            lines.append(f"{dtype}, {way}, of a copy's bandwidth: {', '.join(shares)}")
+        if joint:
+            over = (f"{row['kind']} {row['over ours']['median']:.2f}" for row in joint["both"][1:])
+            lines.append(f"{dtype}, bias + dropout + residual, times ours: {', '.join(over)}")
+        if f"rounds {dtype}" in parts:
+            lines.append(f"{dtype}, {parts[f'rounds {dtype}']['says']}")
+    return lines
+
+
+def memory(parts: Json) -> list[str]:
+    """What each kind of dropout keeps for backward, in bytes for each entry."""
+    lines = []
+    for dtype in ("float32", "bfloat16"):
+        if part := _largest(parts, "dropout 2^", dtype):
+            each = ((name, row["kept"] / part["entries"]) for name, row in part["memory"].items())
+            words = ", ".join(f"{name} {size:.2g}" for name, size in each)
+            lines.append(f"{dtype}, bytes kept for each entry: {words}")
+    return lines
+
+
+def _largest(parts: Json, kind: str, dtype: str) -> Json:
+    """The part of the most entries; {} where there is none."""
+    sizes = [part for name, part in parts.items() if name.startswith(kind) and name.endswith(dtype)]
+    return max(sizes, key=lambda part: part["entries"], default={})
 
 
 def seconds(call: Callable[[], object], repeats: int = 30) -> float:

@@ -2,7 +2,7 @@
 
 Importing this module sets matplotlib's style. Colours are those of Okabe and Ito (2008),
 which survive colour blindness. Figures have a white ground and say so; in a dark theme the browser
-turns their lightness round and leaves the hues (`explore/explorer.css`), or keeps the ground.
+turns their lightness round and leaves the hues, or keeps the ground.
 """
 
 from __future__ import annotations

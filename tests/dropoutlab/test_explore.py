@@ -1,98 +1,107 @@
-"""The explorers, driven from Python as sliders drive them."""
+"""Explorers: their scripts run here in an engine, without a browser."""
 
 from __future__ import annotations
 
 import ast
-import io
+import itertools
+import json
 import re
-import statistics
 import subprocess
 import sys
-import time
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 
 import rehearsal
 from curriculum import LESSONS
 from dropoutlab import explore
-from dropoutlab.explore import live
-from dropoutlab.explore.explorer import Explorer, Picture, slider
+from dropoutlab.explore.explorer import HERE, Explorer, again, choice, grid, packed
 from grader.authoring.lesson import Lesson
+from grader.website.explorers import made, scripted
+from grader.website.script import Script
 
-
-def _marks(lesson: Lesson) -> list[pytest.MarkDecorator]:
-    """One worker for all that is asked of an explorer; those that train are slow."""
-    trains = lesson.name in ("00_start_here", "23_coadaptation")
-    slow = [pytest.mark.slow] if trains else []
-    return [pytest.mark.xdist_group(f"explorer {lesson.name}"), *slow]
-
-
-def _live(lesson: Lesson) -> bool:
-    """Whether the browser draws a lesson's explorer (`test_live.py` asks of those)."""
-    name = re.match(r"explore\.(\w+)", rehearsal.shown(lesson).source)[1]
-    return (live.HERE / f"{name}.js").exists() and name != "coadaptation"
-
-
-each_explorer = [
-    pytest.param(lesson, id=lesson.name, marks=_marks(lesson))
+each_lesson = [
+    pytest.param(lesson, id=lesson.name, marks=pytest.mark.xdist_group(f"explorer {lesson.name}"))
     for lesson in LESSONS
-    if not _live(lesson)
 ]
+each_scripted = [case for case in each_lesson if scripted(case.values[0])]
+AMISS = re.compile(r"NaN|undefined|Infinity|\[object|null")
 
 
-@pytest.fixture(scope="module", params=each_explorer)
-def explorer(request: pytest.FixtureRequest) -> Explorer:
-    """A lesson's explorer; some train for it, so one serves all tests, which leave it as it was."""
-    return eval(rehearsal.shown(request.param).source, rehearsal.ready(request.param))
+@pytest.fixture(scope="module", params=each_scripted)
+def script(request: pytest.FixtureRequest) -> Script:
+    """A lesson's explorer, with the table of the reference answers."""
+    explorer = made(request.param)
+    assert not explorer.trouble
+    return Script(explorer)
 
 
-def test_every_control_redraws(explorer: Explorer):
-    """Does each control, set from one end to the other, change the picture, never failing?"""
-    first = Image.open(io.BytesIO(explorer.picture.png))
-    aspect = first.width / first.height
-    for name, control in explorer.controls.items():
-        start, seen = control.value, set()
-        middle = type(start)((control.min + control.max) / 2)
-        for value in (control.min, middle, control.max):
-            control.value = value
-            assert explorer.picture.says.endswith("."), explorer.picture.says
-            assert "Your function stopped" not in explorer.picture.says
-            image = Image.open(io.BytesIO(explorer.picture.png))
-            image.load()
-            assert image.format == "PNG" and image.width > explorer.picture.width
-            assert image.width / image.height == pytest.approx(aspect, rel=0.01)
-            seen.add(explorer.picture.png)
-        assert len(seen) == 3, f"{name} does not change the picture"
-        control.value = start
+def test_every_place_can_be_drawn(script: Script):
+    """Is each control, at either end and in the middle, seen in a drawing without a gap?"""
+    start = script.drawn()
+    assert start == script.drawn(), "the same places give the same drawing"
+    for control in script.explorer.controls:
+        if control["kind"] == "hidden":
+            continue
+        last = len(control["values"]) - 1
+        there = {place: script.drawn(**{control["name"]: place}) for place in {0, last // 2, last}}
+        assert len({json.dumps(seen) for seen in there.values()}) == len(there), control["name"]
+    ends = [sorted({0, len(c["values"]) - 1}) for c in script.explorer.controls]
+    names = [c["name"] for c in script.explorer.controls]
+    for corner in itertools.islice(itertools.product(*ends), 64):
+        panels, says = script.drawn(**dict(zip(names, corner, strict=True)))
+        assert says.endswith((".", "?")) and not AMISS.search(says), says
+        for panel in panels:
+            ElementTree.fromstring(panel)
+            assert not AMISS.search(panel), AMISS.search(panel)
 
 
-def test_a_picture_follows_from_its_values(explorer: Explorer):
-    """Do the same values give the same picture and sentence?"""
-    before = explorer.picture.png, explorer.picture.says
-    for control in explorer.controls.values():
-        start = control.value
-        control.value = control.max
-        assert (explorer.picture.png, explorer.picture.says) != before
-        control.value = start
-        assert (explorer.picture.png, explorer.picture.says) == before
+def test_no_control_begins_at_an_end(script: Script):
+    """Is there somewhere to go in both directions?"""
+    for control in script.explorer.controls:
+        if control["kind"] == "slider" and len(control["values"]) > 2:
+            assert 0 < script.explorer.at[control["name"]] < len(control["values"]) - 1
 
 
-def test_a_picture_is_drawn_at_once(explorer: Explorer):
-    """Does the median redraw ask for less processor time than a hand notices?"""
-    control = next(iter(explorer.controls.values()))
-    first, seconds = control.value, []
-    for value in np.linspace(control.min, control.max, 12)[1:]:
-        start = time.process_time()  # whatever else the machine does
-        control.value = type(control.value)(value)
-        seconds.append(time.process_time() - start)
-    control.value = first
-    assert statistics.median(seconds) < 0.25
+def test_views_to_try_differ(script: Script):
+    """Does each proposal lead to another drawing than the one at the start, or the one before?"""
+    seen = [json.dumps(script.drawn(**places)) for _, places in script.tries()]
+    assert len(set(seen)) == len(seen) >= 2
+    assert script.evaluate("chosen.spec.question").endswith("?")
 
 
-@pytest.mark.parametrize("lesson", each_explorer)
+def test_what_is_pressed_moves(script: Script):
+    """Does each part of a drawing that can be pressed lead to another, by places that there are?"""
+    start, last = (
+        script.drawn(),
+        {c["name"]: len(c["values"]) - 1 for c in script.explorer.controls},
+    )
+    hits = re.findall(r'data-hit="(\w+):(-?\w+)"', "".join(start[0]))
+    hidden = any(control["kind"] == "hidden" for control in script.explorer.controls)
+    assert hits or not hidden, "only a drawing moves a hidden control"
+    for name, value in hits:
+        at = json.dumps([name, value, script.explorer.at])
+        to = script.evaluate(f"chosen.spec.pressed(...{at})")
+        assert all(0 <= place <= last[control] for control, place in to.items()), to
+        moves = any(script.explorer.at[control] != place for control, place in to.items())
+        assert (script.drawn(**to) != start) == moves, (name, value)
+    assert not hits or len(hits) > 1, "one is where the others lead away from"
+
+
+def test_a_drawing_is_small(script: Script):
+    """Is a table small enough to be sent, and a drawing to be painted in a frame?"""
+    assert len(script.explorer.table) < 1_500_000
+    assert sum(len(panel) for panel in script.drawn()[0]) < 200_000
+
+
+def test_panels_fit_a_phone(script: Script):
+    """Is no panel so wide that its words are too small where 390 pixels are all there is?"""
+    for panel in script.drawn()[0]:
+        assert float(ElementTree.fromstring(panel).get("width")) <= 480
+
+
+@pytest.mark.parametrize("lesson", each_lesson)
 def test_an_unwritten_function_says_so(lesson: Lesson):
     """Does an explorer of stubs say what to do, and one of a crashing function what happened?"""
     names = rehearsal.ready(lesson)
@@ -107,51 +116,73 @@ def test_an_unwritten_function_says_so(lesson: Lesson):
     handed = {node.id for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Name)}
     for function, words in ((stub, "Not written yet"), (crash, "ZeroDivisionError: a crash")):
         for name in handed & set(lesson.exercises):  # each alone, the others right
-            assert words in eval(line, names | {name: function}).picture.says
+            assert words in eval(line, names | {name: function}).trouble
 
 
-def test_an_explorer_leaves_a_picture(explorer: Explorer):
-    """Is there a still picture beside the live one, with its words, where no widget is shown?"""
-    data, more = explorer._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in data
-    assert data["image/png"].startswith(b"\x89PNG")
-    assert more["image/png"]["alt"].endswith(".")
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An explorer's script that shows the values of its controls."""
+    for where in ("dropoutlab.explore.explorer.module", "grader.website.script.module"):
+        monkeypatch.setattr(where, lambda _: (HERE / "kit.js").read_text() + STUB)
+
+
+@pytest.mark.usefixtures("stub")
+def test_a_table_arrives():
+    """Does the script read, at every place, the numbers that Python has packed?"""
+    rng = np.random.default_rng()
+    arrays = {
+        "bits": rng.random((3, 5, 7)) < 0.5,
+        "bytes": rng.integers(0, 256, (4, 3)).astype(np.uint8),
+        "whole": rng.integers(-(2**31), 2**31, (2, 2, 5)),
+        "real": rng.normal(size=(3, 4)),
+        "short": rng.integers(-(2**15), 2**15, (6, 1)).astype(np.int16),
+    }
+    script = Script(Explorer("none", lambda: arrays, n=grid("n", 1, 0, 2, 1)))
+    for name, array in arrays.items():
+        for place in np.ndindex(array.shape):
+            if rng.random() < 0.3:
+                at = ", ".join(map(str, place))
+                assert script.evaluate(f"table.{name}.at({at})") == packed(array)[place]
+        part = script.evaluate(f"Array.from(table.{name}.at(1))")
+        assert np.array_equal(part, np.ravel(packed(array)[1]))
+
+
+STUB = """
+export default explorer({
+  draw: (table, value) => ({ panels: [new Panel(9, 9, `${JSON.stringify(value)}`)], says: "So." }),
+});
+"""
+
+
+@pytest.mark.usefixtures("stub")
+def test_controls_travel():
+    """Do a grid, a choice and a button hand their values to the script, in these words?"""
+    controls = {
+        "p": grid("p", 0.25, 0.05, 0.95, 0.05),
+        "kind": choice("kind", "b", ["a", "b"]),
+        "draw": again("Another draw", 3),
+    }
+    script = Script(Explorer("none", dict, **controls))
+    assert script.evaluate("controls[0].words[4]") == "0.25"
+    values = script.drawn(draw=2)[0][0]
+    assert "{&quot;p&quot;:0.25,&quot;kind&quot;:&quot;b&quot;,&quot;draw&quot;:2}" in values
+    places = script.evaluate('places(controls, {p: 0.33, kind: "a"})')
+    assert places == {"p": 6, "kind": 0}
+
+
+def test_what_is_not_finite_is_told():
+    """Is a table with NaN refused in words, as the browser could draw nothing of it?"""
+    explorer = Explorer("scaling", lambda: {"a": [1.0, np.nan]}, n=grid("n", 1, 0, 2, 1))
+    assert "NaN" in explorer.trouble
 
 
 def test_a_library_is_no_stub():
     """Is a NotImplementedError that a library raises told, not taken for a stub?"""
 
-    def draw(figure: Figure, n: int) -> str:
+    def table() -> dict:
         raise NotImplementedError("no uniform numbers for 'Long'")
 
-    assert "for 'Long'" in Explorer(draw, n=slider("n", 1, 0, 3, 1)).picture.says
-
-
-def test_the_sentence_changes_without_the_picture():
-    """Does the browser listen to both, as two errors show one empty picture?"""
-
-    def draw(figure: Figure, n: int) -> str:
-        raise ValueError(f"n = {n}")
-
-    explorer = Explorer(draw, n=slider("n", 1, 0, 3, 1))
-    before = explorer.picture.png
-    explorer.controls["n"].value = 2
-    assert explorer.picture.says.endswith("n = 2") and explorer.picture.png == before
-    assert set(re.findall(r'model\.on\("change:(\w+)"', Picture._esm)) == {"png", "says"}
-
-
-def test_an_explorer_recovers():
-    """Does a value that fails leave the next one to work?"""
-
-    def draw(figure: Figure, n: int) -> str:
-        figure.subplots().plot([1, 2 / n])
-        return f"{n} of them."
-
-    explorer = Explorer(draw, n=slider("n", 1, 0, 3, 1))
-    explorer.controls["n"].value = 0
-    assert "ZeroDivisionError" in explorer.picture.says
-    explorer.controls["n"].value = 2
-    assert explorer.picture.says == "2 of them."
+    assert "for 'Long'" in Explorer("scaling", table).trouble
 
 
 def test_explorers_are_imported_when_they_are_asked_for():

@@ -15,11 +15,10 @@ import nbformat
 import numpy as np
 import psutil
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 import rehearsal
 from curriculum import LESSONS, named
-from dropoutlab.explore import live
 from grader.authoring.lesson import Cell, Lesson
 from grader.paths import SOLUTIONS
 from lab_server import Server
@@ -59,15 +58,8 @@ def _planted(lesson: Lesson) -> Cell:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a mistake may divide by zero
             names = rehearsal.ready(lesson, **{mistake.name: mistake.source})
-            explorer = eval(shown(lesson).source, names)
-            if isinstance(explorer, live.Explorer):
-                if not explorer.trouble:
-                    return mistake
-                continue
-            before, control = explorer.picture.png, next(iter(explorer.controls.values()))
-            control.value = control.max
-        if explorer.picture.png != before and "stopped" not in explorer.picture.says:
-            return mistake
+            if not eval(shown(lesson).source, names).trouble:
+                return mistake
     raise AssertionError(f"every mistake of {lesson.name} stops its explorer")
 
 
@@ -147,37 +139,23 @@ def _processor_time() -> float:
 
 def _move_slider(page: Page, times: int) -> list[float]:
     """Press an arrow key on the first slider; the milliseconds until each repaint."""
-    drawn = page.locator(".dropoutlab-explorer .panels")
-    if drawn.count():
-        picture, handle = drawn, page.locator(".dropoutlab-explorer input").first
-        return _press_arrows(
-            page, picture, handle, page.locator("figcaption[aria-live]").first, times
-        )
-    picture = page.locator(".dropoutlab-picture :is(img, canvas)").first
-    handle = page.locator(".widget-slider .noUi-handle").first
-    return _press_arrows(
-        page, picture, handle, page.locator(".dropoutlab-picture figcaption").first, times
-    )
-
-
-def _press_arrows(
-    page: Page, picture: Locator, handle: Locator, caption: Locator, times: int
-) -> list[float]:
+    picture = page.locator(".dropoutlab-explorer .panels, .dropoutlab-networks canvas").first
+    handle = page.locator(".dropoutlab-explorer input, .widget-slider .noUi-handle").first
+    caption = page.locator(":is(.dropoutlab-explorer, .dropoutlab-networks) figcaption").first
     picture.scroll_into_view_if_needed()
-    handle.focus()
     before = caption.inner_text()
     passed = []
     for step in range(times):
         key = "ArrowRight" if step % 4 < 2 else "ArrowLeft"
         picture.evaluate(TIMER, "keydown")
-        page.keyboard.press(key)
+        handle.press(key)
         passed.append(page.evaluate("() => window.repainted"))
         if step == 0:
             assert caption.inner_text() != before, "the sentence below the picture did not change"
     return passed
 
 
-UNITS = ".dropoutlab-picture [role=application]"  # a canvas of units that can be clicked
+UNITS = ".dropoutlab-networks [role=application]"  # a canvas of units that can be clicked
 TIMER = """(image, event) => { window.repainted = new Promise((done, fail) => {
   setTimeout(() => fail(new Error("the picture did not answer")), 30_000);
   const start = {};
@@ -186,7 +164,7 @@ TIMER = """(image, event) => { window.repainted = new Promise((done, fail) => {
   const seen = () => requestAnimationFrame(() => done(performance.now() - start.at));
   image.addEventListener("load", seen, { once: true });
   new MutationObserver((_, watch) => { watch.disconnect(); seen(); })
-    .observe(image, { childList: true });
+    .observe(image, { childList: true, subtree: true });
 }); }"""
 """Milliseconds from the next `event` to the frame in which a picture is painted again."""
 
@@ -196,7 +174,10 @@ def _click_units(page: Page, times: int) -> list[float]:
 
     Then put one back by keyboard.
     """
-    units, caption = page.locator(UNITS).first, page.locator(".dropoutlab-picture figcaption").first
+    units, caption = (
+        page.locator(UNITS).first,
+        page.locator(".dropoutlab-networks figcaption").first,
+    )
     page.get_by_role("button", name="Restore all units").click()
     expect(caption).to_contain_text("0 of 64 units removed")
     box, passed = units.bounding_box(), []

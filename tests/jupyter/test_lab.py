@@ -48,10 +48,6 @@ STYLES = {
         '<body data-jp-theme-light="false"><div class="jp-RenderedImage">'
         '<img class="jp-needs-light-background" src="{}"></div>',
     ),
-    "an explorer": (
-        LESSONS / "dropoutlab/explore/explorer.css",
-        '<body data-jp-theme-light="false"><div class="dropoutlab-picture"><img src="{}"></div>',
-    ),
     "the site": (
         ROOT / "grader/website/style.css",
         '<html data-theme="dark"><body class="bd-content"><div class="cell_output">'

@@ -17,8 +17,7 @@ from torch.nn import functional as F
 
 from dropoutlab import reproduced
 from grader import cli
-from grader.bench import gpu
-from grader.paper import comparison, experiment, measures, reproduction, tables
+from grader.paper import comparison, experiment, measures, reproduction, tables, terminal
 from grader.paper.networks import BATCH, MOMENTUM, TARGET, Networks, Setting
 from grader.paper.tables import Claim, Row, Scale
 
@@ -224,6 +223,22 @@ def test_going_on_gives_the_same_numbers(every, stop, source, tmp_path, monkeypa
     assert numbers(repeat(source)) == whole
 
 
+def test_time_that_is_over_leaves_networks_to_go_on_with(source, tmp_path, monkeypatch):
+    """Where `advance` says so, are the networks saved at once, and is nothing of them lost?"""
+    whole = numbers(repeat(source))
+    monkeypatch.setattr(experiment, "WORK", tmp_path / "other")
+    calls = itertools.count(1)
+
+    def over(doing, done):
+        if next(calls) == 5:
+            raise experiment.Stopped
+
+    with pytest.raises(experiment.Stopped):
+        repeat(source, advance=over)
+    assert list((tmp_path / "other").rglob("*.pt"))
+    assert numbers(repeat(source)) == whole
+
+
 def test_what_is_finished_is_not_trained_again(source, monkeypatch):
     """Is a second run made of the first one's pieces, and of its times?"""
     first = repeat(source)
@@ -264,7 +279,7 @@ def test_each_table_runs_is_kept_and_shown(name, source):
     assert [row["name"] for row in again["rows"]] == [row["name"] for row in result["rows"]]
     assert all(len(row[again["quantity"]]) == scale.seeds for row in again["rows"])
     out = io.StringIO()
-    reproduction.show(again, path, Console(file=out, width=200))
+    terminal.show(again, path, Console(file=out, width=200))
     printed = out.getvalue()
     assert all(row["name"] in printed for row in again["rows"])
     assert "Reduced: 1,000 of 60,000 training images, 1/64 of the hidden units" in printed
@@ -284,7 +299,7 @@ def test_a_result_of_each_table_is_kept(table):
     kept = reproduced.result(table)
     scale = tables.fitted(tables.QUICK, tables.TABLES[table])
     wanted = tables.reduced(tables.TABLES[table], scale)
-    if kept["reduced"]:
+    if kept["scale"]["shrink"] > 1:
         assert kept["scale"] == asdict(scale)
         assert [row["name"] for row in kept["rows"]] == [row.name for row in wanted.rows]
     assert kept["seconds"] > 0 and kept["device"]
@@ -394,7 +409,7 @@ def test_verdict_on_a_claim(more, less, same, expected):
 @pytest.mark.parametrize("arguments, words", [
     (["paper", "table10", "--device", "cuda"], ["no GPU", "--device", "--quick"]),
     (["paper", "table10", "--quick"], ["DROPOUT_DATA"]),
-    (["bench", "gpu"], ["no GPU"]),
+    (["gpu"], ["no GPU", "--rehearse"]),
 ])  # fmt: skip
 def test_an_error_is_one_sentence_with_a_remedy(arguments, words, monkeypatch, capsys):
     """Without a GPU, or without data, does the command end with status 1 and say what to do?"""
@@ -425,14 +440,14 @@ def test_bad_words_name_the_good_ones(arguments, word, capsys):
 def test_all_repeats_every_table(monkeypatch):
     """Does `paper all` repeat each table, in their order?"""
     repeated = []
-    monkeypatch.setattr(reproduction, "command", lambda name, *options: repeated.append(name))
+    monkeypatch.setattr(terminal, "command", lambda name, *options: repeated.append(name))
     assert cli.main(["paper", "all"]) == 0
     assert repeated == list(tables.TABLES)
 
 
 def test_the_command_runs_and_ctrl_c_says_how_to_go_on(source, monkeypatch, capsys):
     """Does Ctrl-C leave a sentence, and the same command then finish and write its result?"""
-    monkeypatch.setattr(reproduction, "load", lambda name: source)
+    monkeypatch.setattr(terminal, "load", lambda name: source)
     monkeypatch.setattr(tables, "QUICK", replace(TINY, updates=6))
     final = experiment.Experiment.final
 
@@ -448,55 +463,3 @@ def test_the_command_runs_and_ctrl_c_says_how_to_go_on(source, monkeypatch, caps
     assert result["command"].startswith("python3 grader paper table10 --data mnist")
     assert all(len(row["error"]) == 3 for row in result["rows"])
     assert "Bernoulli" in capsys.readouterr().out
-
-
-# The benchmark, its way at a tiny size and with stand-ins for the kernels.
-
-
-class Fused(torch.autograd.Function):
-    """r + dropout(x + b) with the arguments that the lesson's has."""
-
-    @staticmethod
-    def forward(ctx, x, b, r, p, seed, block=8):
-        return x + b + r
-
-    @staticmethod
-    def backward(ctx, dz):
-        return dz, dz.sum(0), dz, None, None, None
-
-
-class Dropped(torch.autograd.Function):
-    """dropout(x) with the arguments that the lesson's has."""
-
-    @staticmethod
-    def forward(ctx, x, p, seed):
-        return x / (1 - p)
-
-    @staticmethod
-    def backward(ctx, dy):
-        return dy, None, None
-
-
-def test_the_benchmark_measures_each_kind_each_way():
-    """Are all sizes, dtypes, ways and kinds there, with their spread, the copy's being 1?"""
-    names = {"TritonDropout": Dropped, "BiasDropoutResidual": Fused,
-             "dropout_triton": lambda x, p, seed, block=8: x / (1 - p),
-             "grouped_dropout": lambda x, shared, inner, p, seed: x / (1 - p)}  # fmt: skip
-    lines = []
-    result = gpu.measure("cpu", names, (2**8, 2**13), 5, lines.append, lambda f: f)
-    keys = {(r["entries"], r["dtype"], r["way"], r["kind"]) for r in result["dropout"]}
-    assert len(keys) == len(result["dropout"]) == 2 * 2 * 2 * 4
-    assert len(result["residual"]) == 2 * 2 * 2 * 3 and not result["left out"]
-    assert len(result["words"]) == 4 and all(row["picoseconds"] > 0 for row in result["words"])
-    for row in result["dropout"]:
-        part = row["of a copy"]
-        assert part["from"] <= part["median"] <= part["to"] and part["times"] == 5
-        assert (part["median"] == 1) == (row["kind"] == "copy")
-    assert any(line.startswith("2^13 bfloat16, backward, compiled: ") for line in lines)
-    json.dumps(result)
-
-
-def test_the_benchmark_trains_networks_both_ways():
-    """Is each rate and seed trained at once and alone?"""
-    measured = gpu.together("cpu", turns=2, steps=2, seeds=1)
-    assert measured["networks"] == 3 and measured["ratio"]["median"] > 0

@@ -1,4 +1,4 @@
-"""Explorers that the browser draws, in Chromium: do they answer at once, to hand and key alike?"""
+"""Explorers in Chromium: do they answer at once, to hand and key alike?"""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from grader.paths import ROOT
 from grader.website import explorers
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("explorers in a browser")]
+SCRIPTED = list(filter(explorers.scripted, LESSONS))
 KEPT = ROOT / ".artifacts" / "explorers"
 VIEWS = {"day": ("light", 1000), "night": ("dark", 1000), "phone": ("light", 390)}
 
@@ -33,6 +34,17 @@ def place() -> Iterator[tuple[Path, str]]:
         yield place
 
 
+CUT = """[...document.querySelectorAll(".panels svg")].flatMap((svg) =>
+  [...svg.querySelectorAll("text")].filter((text) => {
+    const inside = text.getBoundingClientRect(), around = svg.getBoundingClientRect();
+    return inside.left < around.left - 1 || inside.right > around.right + 1;
+  }).map((text) => text.textContent))"""
+"""Words that reach beyond their panel, where they are cut off."""
+
+LATER = "new Promise((done) => setTimeout(done, 300))"
+"""Timers end in order: the one that writes the address, after 200 ms, is then over."""
+
+
 def _opened(explorer, place: tuple[Path, str], browser: Browser, theme: str, width: int) -> Page:
     folder, address = place
     name = f"{explorer.script}.html"
@@ -44,7 +56,8 @@ def _opened(explorer, place: tuple[Path, str], browser: Browser, theme: str, wid
 
 
 def _processor(page: Page) -> float:
-    """Milliseconds of the page's own thread for a move, whatever else the machine does."""
+    """Milliseconds of the page's own thread for a move: the best of three rounds, as a busy machine
+    makes each slower."""
     session = page.context.new_cdp_session(page)
     session.send("Performance.setTimeDomain", {"timeDomain": "threadTicks"})
     session.send("Performance.enable")
@@ -55,9 +68,12 @@ def _processor(page: Page) -> float:
             metrics["ScriptDuration"] + metrics["LayoutDuration"] + metrics["RecalcStyleDuration"]
         )
 
-    before = spent()
-    moves = len(page.evaluate(explorers.MOVE, explorers.MOVES))
-    return 1000 * (spent() - before) / moves
+    rounds = []
+    for _ in range(3):
+        before = spent()
+        moves = len(page.evaluate(explorers.MOVE, explorers.MOVES // 3))
+        rounds.append(1000 * (spent() - before) / moves)
+    return min(rounds)
 
 
 def _seen(page: Page) -> tuple[str, str]:
@@ -65,12 +81,10 @@ def _seen(page: Page) -> tuple[str, str]:
     return page.locator(".panels").inner_html(), page.inner_text("figcaption")
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+@pytest.mark.parametrize("lesson", SCRIPTED, ids=lambda lesson: lesson.name)
 def test_an_explorer_answers_at_once(lesson: Lesson, browser: Browser, place: tuple[Path, str]):
     """Is each move drawn within a frame, by mouse and key, in either theme, on desk and phone?"""
     explorer = explorers.made(lesson)
-    if explorer is None:
-        return  # `test_explore` asks of those that the kernel draws
     KEPT.mkdir(parents=True, exist_ok=True)
     for view, (theme, width) in VIEWS.items():
         page = _opened(explorer, place, browser, theme, width)
@@ -88,22 +102,28 @@ def test_an_explorer_answers_at_once(lesson: Lesson, browser: Browser, place: tu
             before = _seen(page)
             control.press("ArrowLeft")
             assert _seen(page) != before, control.input_value()
+            assert page.evaluate(CUT) == []
         seen: set[tuple[str, str]] = set()
         for button in page.locator("button").all():
             button.press("Enter")
-            seen.add(
-                (page.locator(".panels").inner_html(), page.locator("figcaption").inner_text())
-            )
+            seen.add(_seen(page))
+            assert page.evaluate(CUT) == []
         if view == "day":
             assert _processor(page) < 8, "milliseconds; a frame has 16"
         assert len(seen) > 1, "buttons lead to one view alone"
         assert not faults
+        moved = _seen(page)
+        page.evaluate(LATER)
+        page.reload()
+        page.wait_for_selector(".panels svg")
+        same = _seen(page) == moved  # parts that were left alone are as if drawn anew
+        assert same, "a view that was moved to differs from the same view opened by its address"
         page.close()
 
 
 def test_a_view_can_be_linked(browser: Browser, place: tuple[Path, str]):
     """Does the address keep what a control was moved to, and lead there again?"""
-    explorer = next(filter(None, map(explorers.made, LESSONS)))
+    explorer = explorers.made(SCRIPTED[0])
     page = _opened(explorer, place, browser, "light", 1000)
     page.locator(".controls input").first.press("ArrowRight")
     page.wait_for_url(f"**/*#{explorer.script}:*")

@@ -234,7 +234,7 @@ def _twins(generator: Any) -> Iterator[Any]:
         yield from (np.random.default_rng(seed), np.random.default_rng(seed))
     else:
         seed = generator.initial_seed()
-        yield from (type(generator)().manual_seed(seed) for _ in range(2))
+        yield from (type(generator)(generator.device).manual_seed(seed) for _ in range(2))
 
 
 class Finding(NamedTuple):

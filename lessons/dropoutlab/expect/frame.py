@@ -192,10 +192,10 @@ _seeds: Iterator[int] | None = None
 
 
 def generator() -> Any:
-    """A fresh torch.Generator: as `rng()`, for lessons that use torch."""
+    """A fresh torch.Generator on torch's default device: as `rng()`, for lessons that use torch."""
     import torch
 
-    return torch.Generator().manual_seed(int(rng().integers(2**63 - 1)))
+    return torch.Generator(torch.get_default_device()).manual_seed(int(rng().integers(2**63 - 1)))
 
 
 def rng() -> np.random.Generator:

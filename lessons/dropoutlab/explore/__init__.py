@@ -9,9 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from dropoutlab.explore.explorer import Explorer, Picture, slider
+from dropoutlab.explore.explorer import Explorer
 
-__all__ = ["Explorer", "Picture", "slider"]
+__all__ = ["Explorer"]
 
 
 def names() -> list[str]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dropoutlab import robust
-from dropoutlab.explore.live import Explorer, choice, grid
+from dropoutlab.explore.explorer import Explorer, choice, grid
 from dropoutlab.studies import robustness
 
 WAYS = ("none", "hidden dropout", "input noise")

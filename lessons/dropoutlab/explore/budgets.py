@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from dropoutlab import studies
-from dropoutlab.explore.live import Explorer, choice
+from dropoutlab.explore.explorer import Explorer, choice
 from dropoutlab.studies.overfitting import IMAGES, RATES, STEPS, WIDTHS
 
 

@@ -37,8 +37,8 @@ function images(table, n, rows) {
     const i = Math.floor(v / HIGH) * COLUMNS + Math.floor(u / WIDE);
     return x < 8 && y < 8 && i < n && SHADES[Math.round(4 * table.images.data[64 * i + 8 * y + x])];
   }, -0.3);
-  inked.set(table, panel.parts.join(""));
-  return inked.get(table);
+  inked.set(table, panel);
+  return panel;
 }
 
 function wall(table, { share }, at) {
@@ -54,7 +54,7 @@ function wall(table, { share }, at) {
     panel.rect(x, y, WIDE * CELL - 3, HIGH * CELL - 3, mixed(0.22, color));
     panel.text(x + 45, y + 22, says[i], { fill: color, ...LARGE });
   }
-  panel.parts.push(images(table, n, rows));
+  panel.group(images(table, n, rows));
   key(panel, 0, panel.height - 6, [["wrong label", ORANGE], ["true digit", BLUE], ["another", GREY]]);
   return { panel, n, right, repeated };
 }

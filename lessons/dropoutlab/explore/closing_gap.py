@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from dropoutlab import data, stacked, train
-from dropoutlab.explore.live import Explorer, choice
+from dropoutlab.explore.explorer import Explorer, choice
 
 SEEN = 200
 

@@ -85,7 +85,7 @@ function element(kind, parent, text, name) {
 }
 
 function render({ model, el }) {
-  const figure = element("figure", el, "", "dropoutlab-picture dropoutlab-networks");
+  const figure = element("figure", el, "", "dropoutlab-networks");
   figure.setAttribute("data-lm-suppress-shortcuts", "true");
   if (model.get("trouble")) {
     element("figcaption", figure, model.get("trouble"));

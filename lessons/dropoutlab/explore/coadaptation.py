@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import anywidget
+import ipywidgets as widgets
 import numpy as np
 import traitlets
 from matplotlib.figure import Figure
 
 from dropoutlab import autoencoder, expect, plot
 from dropoutlab.autoencoder import SIDE, UNITS, Autoencoder
-from dropoutlab.explore.explorer import Still, slider, source
+from dropoutlab.explore.explorer import HERE
 
 SHOWN = "without dropout", "with dropout", "with L2"
 """The kinds of network, one of each; the last redraws as badly, whole, as the one before."""
@@ -168,8 +169,8 @@ class Networks(anywidget.AnyWidget):
     def _largest(self) -> float:
         return max(float(np.abs(side.interactions).max()) for side in self._sides) or 1
 
-    _esm = source("coadaptation.js")
-    _css = source("coadaptation.css")
+    _esm = (HERE / "coadaptation.js").read_text(encoding="utf-8")
+    _css = (HERE / "coadaptation.css").read_text(encoding="utf-8")
 
 
 def _kept(removed: list[int]) -> np.ndarray:
@@ -244,7 +245,14 @@ def draw(
     figure.text(start + 0.2, 0.14, told, va="center", fontsize=9)
 
 
-class Coadaptation(Still):
+def _slider(label: str, value: int, high: int) -> widgets.IntSlider:
+    return widgets.IntSlider(
+        value=value, max=high, description=label, style={"description_width": "14em"},
+        layout={"width": "36em"},
+    )  # fmt: skip
+
+
+class Coadaptation(widgets.VBox):
     """Sliders above the networks. `controls` names them; `picture` is the networks."""
 
     def __init__(self, ablation_effect: Callable, interaction_matrix: Callable):
@@ -264,10 +272,10 @@ class Coadaptation(Still):
         steps = situations(sides, sorted(random[:MANY].tolist()))
         self._order = random
         self.controls = {
-            "step": slider("step", 0, 0, len(steps) - 1, 1),
-            "count": slider("remove at random, in all", 0, 0, UNITS, 1),
-            "focus": slider("unit in focus, in all", 0, 0, UNITS - 1, 1),
-            "digit": slider("digit", 3, 0, 9, 1),
+            "step": _slider("step", 0, len(steps) - 1),
+            "count": _slider("remove at random, in all", 0, UNITS),
+            "focus": _slider("unit in focus, in all", 0, UNITS - 1),
+            "digit": _slider("digit", 3, 9),
         }
         self.picture = Networks(
             sides, examples, trouble, digit=3, situations=steps,
@@ -279,6 +287,18 @@ class Coadaptation(Still):
         self.picture.observe(self._follow, names=["step", "removed", "focus"])
         traitlets.link((self.controls["digit"], "value"), (self.picture, "digit"))
         super().__init__([*self.controls.values(), self.picture])
+
+    @property
+    def trouble(self) -> str:
+        """Why there is nothing to see, if the learner's functions failed."""
+        return self.picture.trouble
+
+    def _repr_mimebundle_(self, **how: object) -> tuple[dict, dict]:
+        """Beside the widget, the picture as it is now, for where no widget can be shown."""
+        bundle = super()._repr_mimebundle_(**how)
+        shown, more = bundle if isinstance(bundle, tuple) else (bundle, {})
+        still = {"image/png": {"alt": self.picture.says, "width": self.picture.width}}
+        return shown | {"image/png": self.picture.png}, more | still | plot.GROUND
 
     def _go(self, change: dict) -> None:
         if change["new"] != self.picture.step:  # else the browser went there

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dropoutlab.explore.live import Explorer, again, choice
+from dropoutlab.explore.explorer import Explorer, again, choice
 
 FEATURES, HIDDEN, CLASSES, STEPS, DRAWS = 6, 10, 3, 30, 3
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dropoutlab.explore.live import Explorer, again, choice, grid
+from dropoutlab.explore.explorer import Explorer, again, choice, grid
 from dropoutlab.frontier import survives
 
 UNITS, DRAWS, ROWS = 12, 5, 400

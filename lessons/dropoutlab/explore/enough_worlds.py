@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from dropoutlab import capstone, train
-from dropoutlab.explore.live import Explorer, grid
+from dropoutlab.explore.explorer import Explorer, grid
 
 RATES, WORLDS = np.arange(8) / 10, 24
 """Drop probabilities, and worlds in which each is tried."""

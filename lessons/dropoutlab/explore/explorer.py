@@ -1,97 +1,120 @@
-"""Explorers: a picture that answers to sliders at once.
+"""Explorers that the browser draws: Python calls the learner's function, once, for a table.
 
-An explorer holds no logic. It is a pure function `draw(figure, **values) -> str`, which
-draws the values and returns a sentence that says what is seen, and one control for each
-value. The sentence stands below the picture and is its alternative text. Setting a
-control's value from Python redraws, as moving it in the browser does.
+`NAME.js` beside `NAME.py` turns the table and the controls' places into panels and a sentence. It
+draws with `kit.js`, needs no kernel, and is tested without a browser.
 """
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import anywidget
-import ipywidgets as widgets
+import numpy as np
 import traitlets
-from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
-from dropoutlab import expect, plot
+from dropoutlab import expect
 
-
-def source(name: str) -> str:
-    """JavaScript or CSS for the browser, from the file of this name beside this one."""
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
-
-
-class Picture(anywidget.AnyWidget):
-    """A PNG image with a sentence, shown without flicker."""
-
-    png = traitlets.Bytes().tag(sync=True)
-    says = traitlets.Unicode().tag(sync=True)
-    width = traitlets.Int().tag(sync=True)
-
-    _esm = source("explorer.js")
-    _css = source("explorer.css")
+HERE = Path(__file__).parent
+KINDS = {"uint8", "uint16", "int16", "int32", "float32"}
+"""The dtypes that travel; others become the nearest of them."""
 
 
-class Still(widgets.VBox):
-    """Controls above a picture; where no widget can be shown, the picture as it is now."""
+@dataclass(frozen=True)
+class Control:
+    """A control: its label, the values that it takes, the words of each, and where it starts.
 
-    picture: anywidget.AnyWidget
-    """It has `png`, `says` and `width`, as `Picture` has."""
-
-    def _repr_mimebundle_(self, **how: object) -> tuple[dict, dict]:
-        bundle = super()._repr_mimebundle_(**how)
-        shown, more = bundle if isinstance(bundle, tuple) else (bundle, {})
-        still = {"image/png": {"alt": self.picture.says, "width": self.picture.width}}
-        return shown | {"image/png": self.picture.png}, more | still | plot.GROUND
-
-
-class Explorer(Still):
-    """Controls above the picture that `draw(figure, **values)` makes of their values.
-
-    `controls` names each value's widget; `size` is the picture's, in inches.
+    kind : "slider"; "again", a button that takes the next; "hidden", which drawings alone move
     """
 
+    label: str
+    values: Sequence[float | str]
+    start: int
+    words: Sequence[str]
+    kind: str = "slider"
+
+
+def grid(label: str, value: float, low: float, high: float, step: float) -> Control:
+    """A slider over low, low + step, … high, which starts at `value`."""
+    digits = max(len(f"{number:g}".partition(".")[2]) for number in (low, step))
+    count = round((high - low) / step) + 1
+    values = [round(low + step * i, digits) for i in range(count)]
+    if not digits:
+        values = [int(v) for v in values]
+    start = int(np.argmin(np.abs(np.subtract(values, value))))
+    return Control(label, values, start, [f"{v:.{digits}f}" for v in values])
+
+
+def choice(label: str, value: float | str, options: Sequence[float | str]) -> Control:
+    """A slider over some values, named or not evenly spaced."""
+    words = [option if isinstance(option, str) else f"{option:g}" for option in options]
+    return Control(label, list(options), list(options).index(value), words)
+
+
+def again(label: str, draws: int) -> Control:
+    """A button that shows the next of some draws, and after the last the first."""
+    return Control(label, list(range(draws)), 0, [str(i) for i in range(draws)], "again")
+
+
+class Explorer(anywidget.AnyWidget):
+    """The controls and the table of one explorer; `at` has each control's place.
+
+    `script` is the stem of its JavaScript. `table()` calls the learner's functions over the values
+    of all controls and returns arrays by name. Where it fails, `trouble` says so in a sentence.
+    """
+
+    controls = traitlets.List(traitlets.Dict()).tag(sync=True)
+    at = traitlets.Dict().tag(sync=True)
+    arrays = traitlets.List(traitlets.Dict()).tag(sync=True)
+    table = traitlets.Bytes().tag(sync=True)
+    trouble = traitlets.Unicode().tag(sync=True)
+    script = traitlets.Unicode().tag(sync=True)
+    _css = (HERE / "kit.css").read_text(encoding="utf-8")
+
     def __init__(
-        self,
-        draw: Callable[..., str],
-        /,
-        *,
-        size: tuple[float, float] = (8, 3),
-        **controls: widgets.ValueWidget,
+        self, script: str, table: Callable[[], Mapping[str, ArrayLike]], /, **controls: Control
     ):
-        self._draw, self._size = draw, size
-        self.controls = controls
-        self.picture = Picture(width=round(size[0] * 96))
-        for control in controls.values():
-            control.observe(self._redraw, names="value")
-        self._redraw()
-        # Old figures are garbage in cycles. Looking for them among all that torch and the kernel
-        # hold takes a few tenths of a second, in which a slider stands still; so leave that out.
-        gc.collect()
-        gc.freeze()
-        super().__init__([*controls.values(), self.picture])
-
-    def _redraw(self, _change: object = None) -> None:
-        values = {name: control.value for name, control in self.controls.items()}
-        figure = Figure(figsize=self._size)  # a new one costs less than clearing the old one
+        trouble, arrays = "", {}
         try:
-            says = self._draw(figure, **values)
-        except Exception as error:  # the learner's function runs here
-            says = f"Your function stopped with {type(error).__name__}: {error}"
+            arrays = {name: packed(values) for name, values in table().items()}
+        except Exception as error:  # the learner's functions run here
+            trouble = f"Your function stopped with {type(error).__name__}: {error}"
             if expect.unwritten(error):
-                says = "Not written yet: write the exercise above, run its cell, then this one."
-        with self.picture.hold_sync():
-            self.picture.says, self.picture.png = says, plot.png(figure, dpi=115)
+                trouble = "Not written yet: write the exercise above, run its cell, then this one."
+        listed, data = [], b""
+        for name, array in arrays.items():
+            data += bytes(-len(data) % 4)
+            listed.append({"name": name, "kind": array.dtype.name, "shape": list(array.shape),
+                           "offset": len(data)})  # fmt: skip
+            data += array.tobytes()
+        super().__init__(
+            controls=[{"name": name} | vars(control) for name, control in controls.items()],
+            at={name: control.start for name, control in controls.items()},
+            arrays=listed, table=data, trouble=trouble, script=script, _esm=module(script),
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        """What stands in a notebook where no widget can be shown."""
+        return f"The explorer {self.script}. Run this cell to move its controls."
 
 
-def slider(label: str, value: float, low: float, high: float, step: float) -> widgets.ValueWidget:
-    """A slider that acts while it moves; whole numbers where `value` is an int."""
-    kind = widgets.IntSlider if isinstance(value, int) else widgets.FloatSlider
-    return kind(
-        value=value, min=low, max=high, step=step, description=label, continuous_update=True,
-        style={"description_width": "14em"}, layout={"width": "36em"},
-    )  # fmt: skip
+def packed(values: ArrayLike) -> np.ndarray:
+    """The values in a dtype that travels, in C order; what is not finite is refused."""
+    array = np.asarray(values)
+    if array.dtype.name not in KINDS:
+        wanted = {"b": "uint8", "i": "int32", "u": "int32"}.get(array.dtype.kind, "float32")
+        array = array.astype(wanted)
+    if not np.isfinite(array).all():
+        raise ValueError("a result holds NaN or an infinity")
+    return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
+
+
+def module(script: str) -> str:
+    """One ES module of `kit.js` and an explorer's own script, which imports from it."""
+    own = (HERE / f"{script}.js").read_text(encoding="utf-8")
+    _, found, rest = own.partition('from "./kit.js";\n')
+    if not found:
+        raise ValueError(f'{script}.js must begin with: import {{ … }} from "./kit.js";')
+    return (HERE / "kit.js").read_text(encoding="utf-8") + rest

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from dropoutlab.explore.live import Explorer, again, choice
+from dropoutlab.explore.explorer import Explorer, again, choice
 
 TEXTS, TOKENS, FEATURES = 3, 8, 12
 SHARED, INNER = (1, 2, 3, 5, 8, 12, 24, 96), (1, 2, 3, 6, 12, 96)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dropoutlab import stacked, today
-from dropoutlab.explore.live import Explorer, choice, grid
+from dropoutlab.explore.explorer import Explorer, choice, grid
 
 LOST = (0.0, 0.02, 0.1, 0.3)
 """Probabilities that a label is dropped in training, of which one is chosen."""

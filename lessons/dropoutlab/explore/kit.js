@@ -81,11 +81,13 @@ export class Panel {
   /** Cells of a grid from (x, y), `size` or [width, height]; `fill(i)` colours cell i, or not. */
   cells(x, y, columns, n, size, fill, gap = 1) {
     const paths = new Map(), [width, height] = [size].flat().length > 1 ? size : [size, size];
-    for (let i = 0; i < n; i++) {
+    for (let i = 0, next; i < n; i = next) {
       const color = fill(i);
+      next = i + 1;  // cells that touch and have one colour are one
+      while (gap <= 0 && next < n && next % columns && fill(next) === color) next += 1;
       if (!color) continue;
       const at = `M${round(x + (i % columns) * width)} ${round(y + Math.floor(i / columns) * height)}`;
-      const [w, h] = [round(width - gap), round(height - gap)];
+      const [w, h] = [round((next - i) * width - gap), round(height - gap)];
       paths.set(color, (paths.get(color) ?? "") + `${at}h${w}v${h}h${-w}z`);
     }
     for (const [color, d] of paths) this.add("path", { d, fill: color });
@@ -99,6 +101,8 @@ export class Panel {
     const shade = (i) => Math.round(16 * clamp(values[i], 0, 1)) / 16;
     return this.cells(x, y, columns, values.length, size, (i) => shade(i) && mixed(shade(i)), -0.3);
   }
+  /** Another panel's parts as one, which is drawn anew only where it has changed. */
+  group(panel) { return this.add("g", {}, panel.parts.join("")); }
   /** What can be pressed: `name` and `value` are handed to the explorer's `pressed`. */
   button(name, value, says, x, y, width, height) {
     const hit = { dataHit: `${name}:${value}`, role: "button", tabindex: 0, ariaLabel: says };
@@ -255,12 +259,26 @@ export function unpacked(arrays, bytes) {
   return table;
 }
 
-/** What is drawn for a place `at` of the controls: the panels' SVG and the sentence. */
+/** What is drawn for a place `at` of the controls: panels and a sentence. */
 export function drawn(spec, table, controls, at) {
   const value = {};
   for (const { name, values } of controls) value[name] = values[at[name]];
-  const { panels, says } = spec.draw(table, value, at);
-  return { pictures: panels.map((panel) => panel.svg), says };
+  return spec.draw(table, value, at);
+}
+
+/** Show panels in `host`, where others may stand: parts that are as they were are left alone. */
+function show(host, panels, shown) {
+  panels.forEach((panel, i) => {
+    const old = shown[i], svg = host.children[i];
+    const fits = ["width", "height"].every((size) => old?.[size] === panel[size]);
+    if (!fits || old.parts.length !== panel.parts.length) {
+      if (svg) svg.outerHTML = panel.svg;
+      else host.insertAdjacentHTML("beforeend", panel.svg);
+    } else panel.parts.forEach((part, k) => {
+      if (part !== old.parts[k]) svg.children[k].outerHTML = part;
+    });
+  });
+  while (host.children.length > panels.length) host.lastChild.remove();
 }
 
 const make = (kind, parent, all = {}) => {
@@ -285,7 +303,7 @@ export function explorer(spec) {
       return () => {};
     }
     const table = unpacked(model.get("arrays"), model.get("table"));
-    let at = { ...model.get("at") }, waiting = false;
+    let at = { ...model.get("at") }, waiting = false, shown = [];
     const panel = make("div", figure, { className: "controls" });
     const followers = controls.filter((c) => c.kind !== "hidden").map((control) => {
       const { name, label, values, words, kind } = control;
@@ -322,8 +340,9 @@ export function explorer(spec) {
     function paint() {
       waiting = false;
       const focus = document.activeElement?.dataset?.hit;
-      const { pictures: drawings, says } = drawn(spec, table, controls, at);
-      pictures.innerHTML = drawings.join("");
+      const { panels, says } = drawn(spec, table, controls, at);
+      show(pictures, panels, shown);
+      shown = panels;
       caption.textContent = says;
       if (!spec.pressed) pictures.setAttribute("aria-label", says);
       else pictures.setAttribute("role", "group");

@@ -32,7 +32,7 @@ function draw(table, { p, examples, unit }, at) {
   for (const [x, words] of [[30, "inputs"], [200, "hidden units"], [400, "classes"]])
     left.text(x, HEIGHT - 3, words, { textAnchor: "middle" });
 
-  const right = new Panel(300, HEIGHT, "Each example has a mask of its own");
+  const right = new Panel(Math.max(300, CELL * examples + 122), HEIGHT, "Each example has a mask of its own");
   key(right, 0, HEIGHT - 5, [["kept", BLUE], ["dropped", PALE], ["ReLU off", ORANGE]]);
   for (const j of range(8)) {
     const color = off[j] ? ORANGE : kept[j] ? BLUE : PALE;

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dropoutlab import train
-from dropoutlab.explore.live import Control, Explorer, again, choice, grid
+from dropoutlab.explore.explorer import Control, Explorer, again, choice, grid
 
 FEATURES, HIDDEN, CLASSES, DRAWS = 6, 8, 3, 6
 

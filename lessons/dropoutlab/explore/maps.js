@@ -1,6 +1,6 @@
 import { GREY, ORANGE, Panel, explorer, fixed, mixed, range } from "./kit.js";
 
-const IMAGES = 2, MAPS = 3, SIDE = 14, CELL = 4, GAP = 3, WIDE = MAPS * (SIDE * CELL + GAP);
+const IMAGES = 2, MAPS = 3, SIDE = 14, CELL = 4, STEP = SIDE + 1, WIDE = MAPS * STEP * CELL;
 const HOLE = mixed(0.45, ORANGE);
 
 /** Of what is gone, the part with a kept pixel of the same map above, below, left or right. */
@@ -18,15 +18,19 @@ function beside(kept) {
 }
 
 function sheet(name, kept, ink) {
-  const { gone, near } = beside(kept), panel = new Panel(WIDE, 26 + IMAGES * (SIDE * CELL + GAP) + 20, name);
+  const { gone, near } = beside(kept), panel = new Panel(WIDE, 46 + IMAGES * STEP * CELL, name);
+  const shades = range(9).map((i) => i && mixed((0.85 * i) / 8)), columns = MAPS * STEP;
+  panel.cells(0, 24, columns, IMAGES * STEP * columns, CELL, (i) => {
+    const [row, column] = [Math.floor(i / columns), i % columns], [y, x] = [row % STEP, column % STEP];
+    if (x === SIDE || y === SIDE) return 0;  // between two maps
+    const map = Math.floor(row / STEP) * MAPS + Math.floor(column / STEP), at = (map * SIDE + y) * SIDE + x;
+    return kept[at] ? shades[Math.round((8 * ink[at]) / 255)] : HOLE;
+  }, 0);
   for (const map of range(IMAGES * MAPS)) {
-    const x = (map % MAPS) * (SIDE * CELL + GAP), y = 24 + Math.floor(map / MAPS) * (SIDE * CELL + GAP);
-    const from = map * SIDE * SIDE, shade = (i) => Math.round((8 * ink[from + i]) / 255) / 8;
+    const [x, y] = [(map % MAPS) * STEP * CELL, 24 + Math.floor(map / MAPS) * STEP * CELL];
     panel.rect(x, y, SIDE * CELL, SIDE * CELL, "none", { stroke: GREY, strokeWidth: 0.6 });
-    panel.cells(x, y, SIDE, SIDE * SIDE, CELL,
-      (i) => (kept[from + i] ? shade(i) && mixed(0.85 * shade(i)) : HOLE), 0);
   }
-  const told = near === null ? "nothing is gone" : `${fixed(gone)} gone, ${fixed(100 * near, 0)} % beside a kept`;
+  const told = near === null ? "nothing is gone" : `${fixed(gone)} gone, ${fixed(100 * near, 0)} % near kept`;
   return panel.text(0, panel.height - 4, told, { fontSize: 12 });
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from dropoutlab import data
-from dropoutlab.explore.live import Explorer, again, grid
+from dropoutlab.explore.explorer import Explorer, again, grid
 
 IMAGES, MAPS, SIDE, DRAWS = 2, 3, 14, 3
 Mask = Callable[..., torch.Tensor]

@@ -13,7 +13,8 @@ function soFar(grid, steps) {
 
 function sheet(title, steps, colour) {
   const panel = new Panel(WIDE + 6, HIGH + 46, title), size = [WIDE / steps, HIGH / UNITS];
-  panel.cells(1, 24, steps, steps * UNITS, size, (i) => colour(i % steps, Math.floor(i / steps)), 0.4);
+  panel.cells(1, 24, steps, steps * UNITS, size, (i) => colour(i % steps, Math.floor(i / steps)),
+    steps > 20 ? 0 : 0.4);
   return panel.text(WIDE / 2, HIGH + 40, "time step", { textAnchor: "middle", fill: GREY });
 }
 

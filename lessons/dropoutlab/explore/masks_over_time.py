@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from dropoutlab.explore.live import Explorer, again, grid
+from dropoutlab.explore.explorer import Explorer, again, grid
 
 UNITS, WORDS, STEPS, DRAWS = 30, 5, 40, 3
 

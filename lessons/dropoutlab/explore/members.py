@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from dropoutlab import train
-from dropoutlab.explore.live import Control, Explorer, again, choice
+from dropoutlab.explore.explorer import Control, Explorer, again, choice
 
 Average = Callable[..., np.ndarray]
 

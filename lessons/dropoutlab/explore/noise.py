@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from dropoutlab.explore.live import Explorer, again, choice, grid
+from dropoutlab.explore.explorer import Explorer, again, choice, grid
 
 SAMPLES, SHOWN, DRAWS, EDGES = 1200, 120, 2, 40
 SELU = 1.0507009873554805, 1.6732632423543772  # lambda, alpha

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from dropoutlab.explore.live import Control, Explorer, choice, grid
+from dropoutlab.explore.explorer import Control, Explorer, choice, grid
 
 ROWS, REACH, HALF = 30, 3.0, 9
 

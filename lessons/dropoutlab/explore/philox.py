@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dropoutlab.explore.live import Explorer, choice, grid
+from dropoutlab.explore.explorer import Explorer, choice, grid
 
 ROWS, COLUMNS, ROUNDS = 8, 40, 10
 BITS = tuple(range(0, 192, 4))

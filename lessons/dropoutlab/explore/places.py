@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from dropoutlab import readers
-from dropoutlab.explore.live import Explorer, choice, grid
+from dropoutlab.explore.explorer import Explorer, choice, grid
 from dropoutlab.studies import transformers as study
 
 PASSES, IMAGES, CELLS = 30, 4, 1536

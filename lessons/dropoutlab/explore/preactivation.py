@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dropoutlab.explore.live import Explorer, again, choice, grid
+from dropoutlab.explore.explorer import Explorer, again, choice, grid
 
 MASKS, BINS, DRAWS = 1000, 48, 3
 

@@ -17,9 +17,9 @@ function gallery(table, image) {
   if (!inked.has(table)) {
     const own = new Panel(0, 0);
     table.labels.data.forEach((_, i) => own.image(...place(i), 8, table.images.at(i).map(coarse), side / 8));
-    inked.set(table, own.parts.join(""));
+    inked.set(table, own);
   }
-  panel.parts.push(inked.get(table));
+  panel.group(inked.get(table));
   table.labels.data.forEach((label, i) => {
     const [x, y] = place(i);
     if (i === image) panel.rect(x - 2, y - 2, side + 4, side + 4, "none", { stroke: BLUE, strokeWidth: 3 });

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from dropoutlab import data
-from dropoutlab.explore.live import Control, Explorer, again, grid
+from dropoutlab.explore.explorer import Control, Explorer, again, grid
 
 SIZES, EPOCHS, BATCH, RUNS = [64, 64, 10], 12, 64, 40
 PICKED = [199, 100, 60, 40, 30, 24, 19, 15, 12, 9, 5, 1]

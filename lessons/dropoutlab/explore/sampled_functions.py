@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dropoutlab.explore.live import Explorer, choice
+from dropoutlab.explore.explorer import Explorer, choice
 from dropoutlab.stacked import adam, descend, dropped
 
 RATES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)

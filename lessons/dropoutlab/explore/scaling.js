@@ -17,7 +17,7 @@ function draw(table, { p, layers }, at) {
   const ends = schemes.map(([name, f, color]) => [f(layers), name, color]);
   const all = [...ends.map(([value]) => value), ratio, 1].filter((value) => value > 0);
   const axes = new Axes(right, {
-    right: 120, xlim: [0, layers], ylim: [Math.min(...all) / 1.5, Math.max(...all) * 1.5], log: "y",
+    left: 52, right: 120, xlim: [0, layers], ylim: [Math.min(...all) / 1.5, Math.max(...all) * 1.5], log: "y",
     xlabel: "dropout layers in a row",
   });
   for (const [, f, color] of schemes) axes.line(depth, depth.map(f), color);

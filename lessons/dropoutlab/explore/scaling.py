@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dropoutlab.explore.live import Explorer, again, grid
+from dropoutlab.explore.explorer import Explorer, again, grid
 
 UNITS, DEEPEST, DRAWS = 10_000, 16, 5
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dropoutlab.explore.live import Explorer, choice, grid
+from dropoutlab.explore.explorer import Explorer, choice, grid
 from dropoutlab.studies.schedules import KINDS
 
 STEPS, SHOWN = 100, 26

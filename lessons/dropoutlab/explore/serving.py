@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dropoutlab.explore.live import Explorer, again, choice, grid
+from dropoutlab.explore.explorer import Explorer, again, choice, grid
 
 Served = Callable[[Tensor], Tensor]
 ASKED, DRAWS = 20, 4

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dropoutlab.explore.live import Control, Explorer, choice, grid
+from dropoutlab.explore.explorer import Control, Explorer, choice, grid
 
 UNITS = torch.tensor([0.6, 1.3, 0.8, 1.1, 0.9, 1.4, 0.7, 1.2])
 GOAL, ESTIMATES, MASKS, BINS = 3.0, 160, (1, 4, 16, 64), 40

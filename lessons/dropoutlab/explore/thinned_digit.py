@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dropoutlab import data
-from dropoutlab.explore.live import Explorer, again, grid
+from dropoutlab.explore.explorer import Explorer, again, grid
 
 MASKS, DRAWS = 500, 8
 

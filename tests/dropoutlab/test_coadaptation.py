@@ -1,0 +1,67 @@
+"""The explorer of co-adaptation, driven from Python as its sliders drive it."""
+
+from __future__ import annotations
+
+import io
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from curriculum import named
+from grader.website.explorers import made
+
+if TYPE_CHECKING:  # at run time the module would take the function's place in the package
+    from dropoutlab.explore.coadaptation import Coadaptation
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("explorer 23_coadaptation")]
+
+
+@pytest.fixture(scope="module")
+def explorer() -> Coadaptation:
+    """Networks train for it, so one serves all tests, which leave it as it was."""
+    return made(named("coadaptation"))
+
+
+def _seen(explorer: Coadaptation) -> tuple[bytes, str]:
+    return explorer.picture.png, explorer.picture.says
+
+
+def test_every_control_redraws(explorer: Coadaptation):
+    """Does each control, from one end to the other, change the picture, and back again?"""
+    first = _seen(explorer)
+    for name, control in explorer.controls.items():
+        start, seen = control.value, set()
+        for value in (control.min, (control.min + control.max) // 2, control.max):
+            control.value = value
+            png, says = _seen(explorer)
+            assert says.endswith("."), says
+            image = Image.open(io.BytesIO(png))
+            image.load()
+            assert image.width > explorer.picture.width
+            seen.add(png)
+        assert len(seen) == 3, f"{name} does not change the picture"
+        control.value = start
+        assert _seen(explorer) == first, name
+
+
+def test_a_still_picture_is_drawn_at_once(explorer: Coadaptation):
+    """Does the median redraw ask for less processor time than a hand notices?"""
+    seconds = []
+    for value in range(10):
+        explorer.controls["digit"].value = value
+        start = time.process_time()  # whatever else the machine does
+        assert _seen(explorer)
+        seconds.append(time.process_time() - start)
+    explorer.controls["digit"].value = 3
+    assert statistics.median(seconds) < 0.25
+
+
+def test_an_explorer_leaves_a_picture(explorer: Coadaptation):
+    """Is there a still picture beside the live one, with its words, where no widget is shown?"""
+    data, more = explorer._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert data["image/png"].startswith(b"\x89PNG")
+    assert more["image/png"]["alt"].endswith(".")
