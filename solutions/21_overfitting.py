@@ -67,7 +67,7 @@ class Noted(nn.Module):
     def __init__(self, features, classes):
         super().__init__()
         self.layer = nn.Linear(features, classes, bias=False)
-        self.register_buffer("notes", torch.full((400, 3 + classes), -1.0))
+        self.register_buffer("notes", torch.full((800, 3 + classes), -1.0))
 
     def forward(self, x):
         at, batch = int((self.notes[:, 0] >= 0).sum()), float(self.notes[:, 1].max()) + 1
@@ -90,7 +90,7 @@ def train_epoch(model, X, y, optimizer, batch_size, generator):
     """One pass over the rows of X in a random order: a `step` on each batch.
 
     model : module, X (b, …) -> logits (b, classes); is put into training mode
-    X, y : tensors (n, …) and (n,) of classes
+    X, y : tensors (n, …) and (n,) of classes, left as they are
     batch_size : rows in a batch; the last batch holds what is left
     generator : torch.Generator, or None for torch's own; draws the order, anew in each call
     Returns the mean over all n rows of the losses met on the way, as a float.
@@ -151,8 +151,9 @@ def order_of(calls, generator):
 
 
 seed = int(expect.rng().integers(2**31))
-with expect.case("the rows of train_epoch(model, X, y, optimizer, 8, generator), called twice"):
-    once, again = order_of(2, torch.Generator().manual_seed(seed))
+with expect.case("the rows of train_epoch(model, X, y, optimizer, 8, generator), called 9 times"):
+    orders = order_of(9, torch.Generator().manual_seed(seed))
+    once, again, *_ = orders
     expect.equal(len(once) > 0, True, hint="the model is never called.")
     by_batch = [np.sort(once[k : k + 8]) for k in range(0, len(once), 8)]
     expect.varies([np.concatenate(by_batch), np.sort(once)], chance=1e-26,
@@ -162,10 +163,18 @@ with expect.case("the rows of train_epoch(model, X, y, optimizer, 8, generator),
                   hint="most neighbours in X stay neighbours. Shuffle the rows, then cut batches.")
     expect.varies([once, again], chance=1e-51, what="another order in each epoch",
                   hint="both epochs have one order. Draw a new one in each call.")
+    stays = sum(len({order[k] for order in orders}) == 1 for k in range(len(once)))
+    expect.equal(stays, 0, hint="a place has the same row in all nine epochs. Shuffle all rows.")
+    near = np.mean([np.abs(np.diff(np.argsort(order))) < 8 for order in orders])  # 0.31 by chance
+    expect.equal("far apart" if near < 0.7 else "in one batch", "far apart",
+                 hint="most neighbours in X meet in one batch. Shuffle the rows, then cut batches.")
 with expect.case("train_epoch(…, generator) with two generators of one seed"):
     (same,) = order_of(1, torch.Generator().manual_seed(seed))
     expect.repeats(once, same, hint="the order does not follow from generator. "
                                     "Let generator, and nothing else, draw it.")
+with expect.case("train_epoch(…, None), called twice"):
+    expect.varies(order_of(2, None), chance=1e-51, what="another order in each epoch",
+                  hint="with None, both epochs have one order. torch's own generator draws then.")
 
 # %% check="train_epoch" points=1
 # Each batch makes one step, on its own rows and their classes.
@@ -175,8 +184,10 @@ numbered = torch.cat([inputs, torch.arange(10.0)[:, None]], 1)
 with expect.case("the weights after train_epoch(model, X, y, optimizer, 4, generator), 10 rows"):
     model = Noted(3, 10).double()
     begin = model.layer.weight.detach().clone()
-    train_epoch(model, numbered, targets.clone(),
-                torch.optim.SGD(model.parameters(), lr=0.5), 4, expect.generator())
+    X, y = numbered.clone(), targets.clone()
+    train_epoch(model, X, y, torch.optim.SGD(model.parameters(), lr=0.5), 4, expect.generator())
+    for now, then in ((X, numbered), (y, targets)):
+        expect.unchanged(now, then, hint="X or y itself is changed. Take X[rows] and y[rows].")
     rows, batches, *_ = model.seen()
     parts = [torch.tensor(rows[batches == k]).long() for k in np.unique(batches)]
     expect.equal(len(parts) > 0, True, hint="the model is never called.")
@@ -239,7 +250,20 @@ with expect.case("the value of train_epoch(model, X, y, optimizer, 4, generator)
     "stay neighbours": ("torch.randperm(len(X), generator=generator).split(batch_size)",
                         """[torch.arange(len(X)).split(batch_size)[k] for k in torch.randperm(
                             -(-len(X) // batch_size), generator=generator)]"""),
+    "neighbours in X meet in": (
+        "torch.randperm(len(X), generator=generator).split(batch_size)",
+        """[part[torch.randperm(len(part), generator=generator)] for parts in
+                 [torch.arange(len(X)).split(batch_size)] for part in
+                 [parts[k] for k in torch.randperm(len(parts), generator=generator)]]"""),
     "both epochs have one order": ("=generator", "=torch.Generator().manual_seed(0)"),
+    "same row in all nine epochs": (
+        "torch.randperm(len(X), generator=generator)", "torch.cat([torch.randperm(len(X) - 1, "
+        "generator=generator), torch.tensor([len(X) - 1])])"),
+    "with None, both epochs": ("=generator", "=generator or torch.Generator().manual_seed(0)"),
+    "X or y itself is changed": (
+        "for rows in torch.randperm(len(X), generator=generator)", "order = torch.randperm(len(X), "
+        "generator=generator)\n    X[:], y[:] = X[order], y[order]\n    "
+        "for rows in torch.arange(len(X))"),
     "does not follow from generator": (", generator=generator", ""),
     "those of y are not": (
         "for rows in torch.randperm(len(X), generator=generator)", "X = X[torch.randperm(len(X), "
@@ -292,7 +316,7 @@ def train_epoch(model, X, y, optimizer, batch_size, generator):
 def paired_difference(a, b):
     """The mean of a - b over paired runs, and its 95 % interval by Student's t.
 
-    a, b : k results each, lists or arrays; a[i] and b[i] share a seed, and k >= 2
+    a, b : k results each, lists or arrays, left as they are; a[i] and b[i] share a seed, k >= 2
     Returns (mean, low, high): three numbers.
     """
     ### BEGIN SOLUTION
@@ -320,7 +344,10 @@ for what, k, kind in (("two lists of 4", 4, list), ("two arrays of 7", 7, np.asa
                             ("unpack|iterable|subscriptable", "return three numbers: mean, low, "
                                                               "high.")]):
         right = float(np.mean(first) - np.mean(second))
-        mean, low, high = paired_difference(kind(first.copy()), kind(second.copy()))
+        a, b = kind(first.copy()), kind(second.copy())
+        mean, low, high = paired_difference(a, b)
+        for now, then in ((a, first), (b, second)):
+            expect.unchanged(now, then)
         expect.close(mean, right, rtol=1e-5, hint="the first of the three is the mean of a - b.",
                      suspects=[(-right, "the sign is the other way round: a - b."),
                                (float(np.median(first - second)), "that is the median.")])
@@ -367,6 +394,8 @@ for k in (3, 5, 12):
     "the other way round": ("np.asarray(a, float) - np.asarray(b, float)",
                             "np.asarray(b, float) - np.asarray(a, float)"),
     "that is the median": ("return d.mean(),", "return np.median(d),"),
+    "writes into its input": ("np.asarray(a, float) - np.asarray(b, float)",
+                              "np.asarray(a, float)\n    d -= np.asarray(b, float)"),
     "Make arrays of them": ("np.asarray(a, float) - np.asarray(b, float)", "a - b"),
     "three numbers": (", d.mean() - half, d.mean() + half", ""),
     "low and high are swapped": ("d.mean() - half, d.mean() + half",
@@ -521,6 +550,19 @@ with expect.case("is_undertrained(curves, 2), a list of three curves with one th
     expect.equal(bool(is_undertrained(lists, 2)), False,
                  hint="one run of three falls: the interval of the mean reaches above 0.")
 
+levels = rng.uniform(20, 90, size=(6, 1))
+for what, steps, looks, right, words in (
+    ("change by -3 or so, but one by 0.2", [-3, -3.2, -2.8, -3.1, -2.9, 0.2], [4, 4, -8], True,
+     "one run rises a little: the interval of the mean change, over runs, lies below 0."),
+    ("change by -1.8, -1 and -0.2", [-1.8, -1, -0.2], [0, 0], False,
+     "three runs' interval is -1 ± 2 by `paired_difference`, and reaches above 0."),
+):
+    what = f"{len(steps)} curves whose means {what}"
+    with expect.case(f"is_undertrained(curves, {len(looks)}), {what}"):
+        before = np.repeat(levels[: len(steps)], len(looks), axis=1)
+        curves = np.hstack([before, before + np.array(steps)[:, None] + looks])
+        expect.equal(bool(is_undertrained(curves, len(looks))), right, hint=words)
+
 # %% check="is_undertrained" points=1
 # The last `window` looks against the `window` before, and no others.
 rng = expect.rng()
@@ -545,6 +587,10 @@ for what, curve, window, right, words in (
     "interval reaches above": ("[2] < 0", "[1] < 0"),
     "Compare the last two windows": ("-2 * window : -window", ":window"),
     "means over window looks": ("curves[:, -window:].mean(1)", "curves[:, -1]"),
+    "by `paired_difference`": (
+        "paired_difference(last, before)[2] < 0", "np.mean(last - before) + 1.96 * "
+        "np.std(last - before, ddof=1) / len(last) ** 0.5 < 0"),
+    "one run rises a little": ("paired_difference(last, before)[2] < 0", "np.all(last < before)"),
     "these curves fell before": ("curves[:, -2 * window : -window].mean(1)", "curves[:, 0]"),
 }
 
@@ -712,11 +758,12 @@ def choose_rate(runs):
 # Validation data choose, by the mean over seeds; what comes back is the mean on the test data.
 rng = expect.rng()
 shift = float(rng.uniform(0, 1))
-table = {0.0: ([5.0, 5.0, 5.3], [5.5, 5.7, 5.9]), 0.2: ([4.1, 4.6, 4.2], [4.9, 5.0, 4.5]),
-         0.4: ([3.0, 5.0, 6.0], [3.9, 4.1, 4.3]), 0.6: ([5.9, 4.0, 4.15], [6.0, 6.2, 6.1])}
+table = {0.0: ([5.0, 5.0, 5.3], [5.5, 5.7, 5.9]), 0.2: ([3.9, 4.2, 4.8], [4.9, 5.0, 4.5]),
+         0.4: ([3.0, 5.0, 6.0], [3.9, 4.1, 4.3]), 0.6: ([5.9, 4.0, 4.15], [6.0, 6.2, 6.1]),
+         0.8: ([4.5, 4.4, 4.6], [4.6, 4.7, 4.4])}
 errors = {p: [np.array(part) + shift for part in parts] for p, parts in table.items()}
 for kind, words in ((list, "lists"), (np.asarray, "arrays")):
-    with expect.case(f"choose_rate(runs), four rates with {words} of three errors each",
+    with expect.case(f"choose_rate(runs), five rates with {words} of three errors each",
                      crash=[("unpack|iterable", "return two things: the rate, and its test error."),
                             ("not callable|unsupported operand|subscriptable",
                              "runs[p] is a pair: a list of errors, and a function to call.")]):
@@ -727,7 +774,8 @@ for kind, words in ((list, "lists"), (np.asarray, "arrays")):
                      suspects=[(0.4, "the lowest test error, or the luckiest single run, has "
                                      "chosen. The mean over the validation errors chooses."),
                                (0.0, "that rate has the highest mean. The lowest is wanted."),
-                               (0.6, "the median chooses. Take the mean over the seeds."),
+                               (0.6, "the median chooses, or the last run. Take the mean."),
+                               (0.8, "the worst run or the spread has a say. The mean chooses."),
                                (1, "that is a place in the table. Return the rate itself.")])
         expect.close(error, errors[0.2][1].mean(), rtol=1e-5,
                      hint="the second is the chosen rate's mean test error.",
@@ -739,21 +787,21 @@ for kind, words in ((list, "lists"), (np.asarray, "arrays")):
 # %% check="choose_rate" points=1
 # The test set is read once, for the chosen rate.
 rng, read = expect.rng(), []
-means = rng.permutation([3.0, 4.0, 5.0, 6.0, 7.0])
+means = np.r_[6.0, rng.permutation([3.0, 4.0, 5.0, 7.0])]
 with expect.case("the calls of read_test by choose_rate(runs), five rates"):
     choose_rate({p / 10: ([mean, mean + 0.5], lambda p=p: read.append(p / 10) or [2.0, 2.5])
                  for p, mean in enumerate(means)})
-    expect.equal(len(read), 1, hint="one read_test is called, once.",
-                 suspects=[*[(k, "each rate's test set was read. Read that of the chosen one only.")
-                             for k in (5, 6)],
-                           (2, "the test set was read twice. Keep what it returns.")])
+    expect.equal(len(set(read)), 1, hint="choose first, then read the chosen rate's test set only.",
+                 suspects=[(5, "each rate's test set was read. Read that of the chosen one only.")])
     expect.equal(read[0], float(np.argmin(means) / 10), hint="the test of another rate was read.")
+    expect.equal(len(read), 1, hint="the test set was read twice. Keep what it returns.")
 
 # %% mistakes="choose_rate"
 {
     "has chosen. The mean": ("np.mean(runs[p][0])", "np.min(runs[p][0])"),
     "The lowest is wanted": ("min(runs,", "max(runs,"),
     "the median chooses": ("np.mean(runs[p][0])", "np.median(runs[p][0])"),
+    "the spread has a say": ("np.mean(runs[p][0])", "np.mean(runs[p][0]) + np.std(runs[p][0])"),
     "that is a place": ("return best,", "return [*runs].index(best),"),
     "flattered": ("runs[best][1]()", "runs[best][0]"),
     "that is the best run": ("np.mean(runs[best][1]())", "np.min(runs[best][1]())"),
@@ -772,6 +820,14 @@ def choose_rate(runs):
     tests = {p: np.mean(read()) for p, (errors, read) in runs.items()}
     best = min(tests, key=tests.get)
     return best, tests[best]
+
+# %% mistake="choose_rate" says="choose first"
+def choose_rate(runs):
+    least = np.inf
+    for p, (errors, read_test) in runs.items():
+        if np.mean(errors) < least:
+            least, best, error = np.mean(errors), p, np.mean(read_test())
+    return best, error
 
 # %% correct="choose_rate"
 def choose_rate(runs):
@@ -903,15 +959,15 @@ def max_norm_(weight, c):
 
 # %% check="max_norm_" points=1
 # Rows longer than c are cut to norm c, and the others stay as they are.
-with expect.case("the value of max_norm_(weight, 2.0), rows of norm 5, 1, 0 and 2.5"):
-    weight = torch.tensor([[3.0, 4.0], [0.6, 0.8], [0.0, 0.0], [1.5, -2.0]], dtype=torch.float64)
+with expect.case("the value of max_norm_(weight, 2.0), rows of norm 5, 1, 0, 2.5 and 1.5"):
+    weight = torch.tensor([[3, 4], [0.6, 0.8], [0, 0], [1.5, -2], [0.9, -1.2]], dtype=torch.float64)
     old = weight.numpy().copy()
     norms = np.linalg.norm(old, axis=1, keepdims=True)
     with np.errstate(all="ignore"):
         nan = 2 * old / norms
     expect.close(
-        max_norm_(weight, 2.0), [[1.2, 1.6], [0.6, 0.8], [0.0, 0.0], [1.2, -1.6]], rtol=1e-5,
-        atol=1e-6, hint="rows longer than c are cut to norm c, and the others stay.",
+        max_norm_(weight, 2.0), [[1.2, 1.6], [0.6, 0.8], [0, 0], [1.2, -1.6], [0.9, -1.2]],
+        rtol=1e-5, atol=1e-6, hint="rows longer than c are cut to norm c, and the others stay.",
         suspects=[
             (nan, "0 / 0 gives NaN in the row of zeros. Leave short rows alone."),
             (2 * old / np.maximum(norms, 1e-12), "short rows grow to norm c. Leave them alone."),
@@ -922,6 +978,7 @@ with expect.case("the value of max_norm_(weight, 2.0), rows of norm 5, 1, 0 and 
             (old.clip(-2, 2), "single entries are clipped. Bound the norm of each row."),
             (old * np.minimum(1, 2 / np.maximum(norms, 1) ** 2),
              "the factor has the square of the norm."),
+            (np.where(norms**2 > 2, nan, old), "the square of the norm is compared with c."),
             (old * np.minimum(1, 2 / np.maximum(abs(old).sum(1, keepdims=True), 1)),
              "that is the sum of magnitudes. The Euclidean norm is meant."),
             (old / np.maximum(norms, 2), "long rows get norm 1, not c."),
@@ -937,7 +994,7 @@ with expect.case("weight after max_norm_(weight, 1.0)"):
                  suspects=[([[3.0, 4.0], [0.6, 0.0]],
                             "weight itself is unchanged. Write into it.")])
     expect.equal("weight" if result is weight else "another tensor", "weight",
-                 hint="what comes back is a copy. Return weight itself.")
+                 hint="another tensor comes back. Return weight itself.")
 with expect.case("max_norm_(layer.weight, 0.25) of an nn.Linear",
                  crash=[("leaf|grad", "a parameter is written into under torch.no_grad().")]):
     layer = nn.Linear(30, 4)
@@ -946,9 +1003,9 @@ with expect.case("max_norm_(layer.weight, 0.25) of an nn.Linear",
                  hint="each row of this weight was longer than c, and should now have norm c.")
     expect.equal(layer.weight.requires_grad, True,
                  hint="the parameter learns no more: requires_grad is off. Leave it as it was.")
-    kept_bytes = expect.ask("saved_bytes", nn.Sigmoid(), torch.ones(3, requires_grad=True))
-    expect.equal(kept_bytes > 0, True,
-                 hint="gradients stay off after the call. `with torch.no_grad():` ends by itself.")
+    expect.equal("on" if expect.ask("records_gradients") else "off", "on",
+                 hint="gradients stay off after a call. `with torch.no_grad():` ends by itself. "
+                      "(Here they are off until you restart the kernel.)")
 
 # %% mistakes="max_norm_"
 {
@@ -960,6 +1017,7 @@ with expect.case("max_norm_(layer.weight, 0.25) of an nn.Linear",
     "single entries are clipped": ("rows *= torch.where(norms > c, c / norms, 1)",
                                    "rows.clamp_(-c, c)"),
     "square of the norm": ("rows.norm(dim=1, keepdim=True)", "rows.square().sum(1, keepdim=True)"),
+    "compared with c": ("norms > c", "norms**2 > c"),
     "sum of magnitudes": ("rows.norm(dim=1", "rows.norm(1, dim=1"),
     "long rows get norm 1": ("torch.where(norms > c, c / norms, 1)", "1 / norms.clamp(min=c)"),
     "weight itself is unchanged": ("rows *= torch.where", "return rows * torch.where"),
@@ -987,7 +1045,7 @@ def early_stopping(losses, patience):
     Training ends with the first epoch that is `patience` epochs past the best so far, or with
     the last of `losses`. An epoch is better if its loss is lower; an equal loss is not.
 
-    losses : list or array of the validation loss after each epoch, one or more
+    losses : list or array of the validation loss after each epoch, one or more, left as it is
     patience : whole number >= 1
     Returns (best, last): two epochs, counted from 0.
     """
@@ -1038,23 +1096,29 @@ for losses, patience, right, hint, suspects in (
     ([3, 2, 2, 2, 2, 2], 3, (1, 4), "the best is epoch 1, and training ends 3 epochs later.", [
         ((5, 5), "an equal loss is taken for an improvement. Ask for a lower one."),
     ]),
+    ([7], 1, (0, 0), "the only epoch is the best, and the last.", []),
 ):
     losses = [loss + shift for loss in losses]
     with expect.case(f"early_stopping({losses}, patience={patience})"):
-        expect.equal(early_stopping(list(losses), patience), right, hint=hint, suspects=suspects)
+        given = list(losses)
+        expect.equal(early_stopping(given, patience), right, hint=hint, suspects=suspects)
+        expect.unchanged(given, losses, hint="losses itself is changed. Only read it.")
 
 # %% check="early_stopping" points=1
-# Random losses in an array, some of them equal.
+# Random losses in an array, some of them equal, and some hardly lower.
 for patience in (1, 2, 3, 5, 40):
-    losses = expect.rng().integers(0, 30, size=40)
+    losses = 0.5 + expect.rng().integers(0, 30, size=40) / 1e6
     gains = [k for k in range(40) if losses[k] < min([99, *losses[:k]])]
     ends = [b + patience for b, c in zip(gains, [*gains[1:], 99], strict=True) if c > b + patience]
     last = min(ends[0], 39)
     best = max(k for k in gains if k <= last)
     with expect.case(f"early_stopping(losses, patience={patience}) on 40 random losses",
                      crash=[("ambiguous", "an array is not true or false. Ask for its len.")]):
-        expect.equal(early_stopping(losses.copy(), patience), (best, last),
-                     hint="keep the lowest so far; stop patience epochs after it.")
+        given = losses.copy()
+        expect.equal(early_stopping(given, patience), (best, last),
+                     hint="keep the lowest so far, be it lower by a millionth; stop patience "
+                          "epochs after it.")
+        expect.unchanged(given, losses, hint="losses itself is changed. Only read it.")
 
 # %% mistakes="early_stopping"
 {
@@ -1073,6 +1137,10 @@ for patience in (1, 2, 3, 5, 40):
     "compared with the one before": ("losses[last] < losses[best]",
                                      "losses[last] < losses[last - 1]"),
     "an equal loss is taken": ("losses[last] < losses[best]", "losses[last] <= losses[best]"),
+    "IndexError": ("best = last = 0", "best = last = int(losses[1] < losses[0])"),
+    "lower by a millionth": ("< losses[best]", "< losses[best] - 1e-4"),
+    "losses itself is changed": ("return best, last", "losses[:] = sorted(losses)\n"
+                                 "    return best, last"),
     "Ask for its len": ("best = last = 0", "if not losses:\n        return 0, 0\n"
                         "    best = last = 0"),
 }

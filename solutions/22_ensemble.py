@@ -172,6 +172,7 @@ with expect.case("all_masks(5)"):
 for n in (1, 3, 10, int(expect.rng().integers(7, 13))):
     with expect.case(f"all_masks({n})"):
         expect.equal(np.shape(all_masks(n)), (2**n, n), hint="return 2ⁿ rows of n.")
+        expect.only(all_masks(n), (0, 1), hint="a mask holds zeros and ones.")
         expect.equal(len(np.unique(all_masks(n), axis=0)), 2**n, hint="a mask occurs twice.",
                      suspects=[(256, "a mask occurs twice: 8-bit integers end at 255.")])
 
@@ -306,7 +307,8 @@ with expect.case("subnetwork_outputs(W1, b1, W2, b2, batch) on a batch of 6"):
     )
     expect.close(out, right, rtol=1e-5, atol=1e-7,
                  hint="row k must hold what the network of `all_masks(n)[k]` says of the batch.",
-                 suspects=[(right[::-1], "row k is not that of mask k: the order is reversed.")])
+                 suspects=[(right[::-1], "row k is not that of mask k: the order is reversed, "
+                   "or 1 and 0 are exchanged.")])
 
 
 # %% mistakes="subnetwork_outputs"
@@ -365,7 +367,7 @@ def geometric_mean(probs):
 
     Z makes the classes sum to 1.
 
-    probs : (members, classes), or (members, batch, classes); zeros are allowed
+    probs : (members, classes), or (members, batch, classes), left as it is; zeros are allowed
     Returns (classes,), or (batch, classes).
     """
     ### BEGIN SOLUTION
@@ -393,8 +395,11 @@ def geometric_mean(probs):
 probs = expect.rng().dirichlet(np.ones(3), 2)
 roots = np.sqrt(probs[0] * probs[1])
 with expect.case("geometric_mean(probs) of shape (2, 3)"):
+    given = probs.copy()
+    found = geometric_mean(given)
+    expect.unchanged(given, probs)
     expect.close(
-        geometric_mean(probs),
+        found,
         roots / roots.sum(),
         rtol=1e-5,
         hint="the root of the product of the two members, divided by its sum over classes.",
@@ -468,6 +473,7 @@ with expect.case("geometric_mean(probs), 999 members for a class, and one that g
 # %% mistakes="geometric_mean"
 {
     "not normalised": ("train.softmax", "np.exp"),
+    "writes into its input": ("np.log(probs)", "np.log(probs, out=probs)"),
     "that is the product": ("train.softmax(logs)", "np.prod(probs, axis=0)"),
     "without the root": (".mean(axis=0)", ".sum(axis=0)"),
     "mean of the logarithms": ("train.softmax", ""),
@@ -569,6 +575,7 @@ for p in (0.2, 0.7):
     ]
     with expect.case(f"weight_scaled(W1, b1, W2, b2, x, p={p})"):
         out = weight_scaled(W1, b1, W2, b2, x, p)
+        expect.unchanged(W2, before)
         expect.close(out, train.softmax(W2 @ h - p * W2 @ h + b2),
                      rtol=1e-5, hint="softmax of (1 - p) W2 h + b2.", suspects=suspects)
 

@@ -143,9 +143,12 @@ with expect.case("monte_carlo_squared_loss(w, X, y, p=0.2, k=1, rng), one featur
         monte_carlo_squared_loss(np.array([2.0]), np.ones((2, 1)), y.copy(), 0.2, 1, rng)
         for rng in [expect.rng()] for _ in range(40)
     ]
+    bare = "nothing is dropped, and nothing scaled."
+    if np.ptp(found):
+        bare = "where both inputs are kept, they are not scaled. Divide by 1 - p all the same."
     wrong = (
         (losses[1][1:-1], "the survivors are not scaled. Divide them by 1 - p."),
-        (losses[1][-1:], "nothing is dropped, and nothing scaled."),
+        (losses[1][-1:], bare),
         (losses[0.8], "the survivors are multiplied by 1 - p. Divide them by it."),
         (losses[5], "the survivors are divided by p. Divide them by 1 - p."),
         (losses[1.25] / 2, "that is the mean over the rows. Sum over them."),
@@ -160,10 +163,12 @@ with expect.case("monte_carlo_squared_loss(w, X, y, p=0.2, k=1, rng), one featur
 # %% check="monte_carlo_squared_loss" points=2
 # The k losses of k masks are averaged, not the k outputs.
 with expect.case("monte_carlo_squared_loss(w, X, y, p=0.5, k=3, rng) on 30 ones"):
-    X = np.ones((30, 1))
-    monte_carlo_squared_loss(np.ones(1), X, np.zeros(30), 0.5, 3, expect.rng())
+    w, X, y = np.ones(1), np.ones((30, 1)), np.zeros(30)
+    monte_carlo_squared_loss(w, X, y, 0.5, 3, expect.rng())
     expect.unchanged(X, np.ones((30, 1)), hint="X is changed, and the second mask falls on what "
                      "the first one left. Make a new array for each mask.")
+    expect.unchanged(w, np.ones(1))
+    expect.unchanged(y, np.zeros(30))
 rng = expect.rng()
 w, X, y = rng.normal(size=4), rng.normal(size=(7, 4)), rng.normal(size=7)
 whole = np.sum((y - X @ w) ** 2)
@@ -204,6 +209,12 @@ with expect.case("monte_carlo_squared_loss(w, X, y, p=0, k=1, rng), y = 0, X of 
     expect.close(loss, np.sum((X @ w) ** 2), hint="it must be one number, ||X w||².")
 with expect.case("the masks in monte_carlo_squared_loss(w, X, y, p, k=1, rng), X of shape (4, 5)"):
     expect.coins(kept, axes=("row", "feature"), calls=200)
+rng = expect.rng()
+with expect.case("monte_carlo_squared_loss(w, X, y, p=0.5, k=2, rng) on a single 1, 60 times"):
+    pairs = [monte_carlo_squared_loss(np.ones(1), np.ones((1, 1)), np.zeros(1), 0.5, 2, rng)
+             for _ in range(60)]
+    expect.varies(pairs, chance=1e-18, what="pairs of masks of which both, one or none keeps the 1",
+                  hint="as many of the two masks keep the 1 in each call. Draw each mask anew.")
 
 # %% mistakes="monte_carlo_squared_loss"
 {
@@ -224,6 +235,12 @@ with expect.case("the masks in monte_carlo_squared_loss(w, X, y, p, k=1, rng), X
     "used k times": (
         "range(k):\n        z = (X * (rng.random(X.shape) >= p)",
         "[rng.random(X.shape) >= p] * k:\n        z = (X * _",
+    ),
+    "writes into its input": ("total = 0", "total = 0\n    y -= 1\n    y = y + 1"),
+    "as many of the two masks": (
+        "for _ in range(k):\n        z = (X * (rng.random(X.shape) >= p)",
+        "for i in range(k):\n        u = 1 - u if i % 2 else rng.random(X.shape)\n"
+        "        z = (X * (u >= p)",
     ),
     "averaged before the loss": (
         "total += np.sum((y - z) ** 2)\n    return total / k",
@@ -301,7 +318,10 @@ for p in (0.3, float(rng.uniform(0.6, 0.85))):
         ("unpack", "return two things: the means, the variances."),
         ("matmul|dot|align", "shapes do not fit: X @ w has one number for each row."),
     ]):
-        mean, variance = gaussian_moments(w.copy(), X.copy(), p)
+        given = w.copy(), X.copy()
+        mean, variance = gaussian_moments(*given, p)
+        for now, then in zip(given, (w, X), strict=True):
+            expect.unchanged(now, then)
         expect.close(mean, centre, rtol=1e-5, atol=1e-6,
                      hint="average each row's output over all masks.",
                      suspects=[
@@ -364,14 +384,14 @@ for p in (0.3, 0.8):
 # %% check="marginal_squared_loss" points=1
 # With 1000 features, for which no list of masks would fit, and no input changed.
 rng = expect.rng()
-w, X, y = np.full(1000, 0.1), np.ones((5, 1000)), rng.normal(size=5)
+w, X, y = np.full(1000, 0.1), np.full((5, 1000), -1.0), rng.normal(size=5)
 target = y.copy()
-with expect.case("marginal_squared_loss(w, X, y, p=0.5), 1000 features, all inputs 1"):
+with expect.case("marginal_squared_loss(w, X, y, p=0.5), 1000 features, all inputs -1"):
     loss = marginal_squared_loss(w, X, y, 0.5)
-    # Each row's output has mean 100, and 1000 terms of variance 0.01.
-    expect.close(loss, np.sum((100 - target) ** 2) + 5 * 10, rtol=1e-5,
-                 hint="the output of a row has mean 100 and variance 10.")
-    for now, then in ((w, 0.1), (X, 1), (y, target)):
+    # Each row's output has mean -100, and 1000 terms of variance 0.01.
+    expect.close(loss, np.sum((100 + target) ** 2) + 5 * 10, rtol=1e-5,
+                 hint="the output of a row has mean -100 and variance 10.")
+    for now, then in ((w, 0.1), (X, -1), (y, target)):
         expect.unchanged(now, np.broadcast_to(then, now.shape))
 
 # %% mistakes="marginal_squared_loss"
@@ -381,6 +401,8 @@ with expect.case("marginal_squared_loss(w, X, y, p=0.5), 1000 features, all inpu
     "all scaled": ("X @ w, p", "X @ w / (1 - p), p"),
     "mean and variance are swapped": ("return X @ w, p / (1 - p) * (X**2 @ w**2)",
                                       "return p / (1 - p) * (X**2 @ w**2), X @ w"),
+    "the function writes into its input": (
+        "p / (1 - p) * (X**2 @ w**2)", "p / (1 - p) * (np.multiply(X, X, out=X) @ w**2)"),
     "d terms of each row": ("X @ w, p", "X * w, p"),
     "one number for all rows": ("X @ w, p", "np.sum(X @ w), p"),
     "shapes do not fit": ("X @ w, p", "w @ X, p"),
@@ -435,7 +457,7 @@ def marginal_squared_loss(w, X, y, p):
 def dropout_ridge(X, y, p):
     """The weights (d,) that minimise `marginal_squared_loss(w, X, y, p)`.
 
-    X : (n, d), no column all zeros; y : (n,)
+    X : (n, d), no column all zeros; y : (n,); left as they are
     p : probability of dropping, below 1
     """
     check_probability(p)
@@ -493,9 +515,11 @@ for p in (0.3, 0.8, 0.0):
         ("broadcast", "shapes do not fit. What is added to X.T @ X is (d, d): one price for "
          "each feature."),
     ]):
-        expect.close(dropout_ridge(X.copy(), y.copy(), p), best, rtol=1e-4, atol=1e-5,
-                     suspects=wrong,
+        given = X.copy(), y.copy()
+        expect.close(dropout_ridge(*given, p), best, rtol=1e-4, atol=1e-5, suspects=wrong,
                      hint="the gradient of the loss does not vanish at these weights.")
+        for now, then in zip(given, (X, y), strict=True):
+            expect.unchanged(now, then)
 
 # %% mistakes="dropout_ridge"
 {
@@ -602,7 +626,7 @@ plot.show(fig, "The slope against the rows of data in three ways. From 30 to 300
 def fisher_diagonal(w, X):
     """Σ_i μ_i (1 - μ_i) x_ij² for each feature j, with μ_i = σ(w · x_i): an array (d,).
 
-    w : (d,), X : (n, d)
+    w : (d,), X : (n, d), left as they are
     """
     ### BEGIN SOLUTION
     mu = expit(X @ w)
@@ -644,8 +668,12 @@ with expect.case("fisher_diagonal(w, X), nine rows, four features", crash=[
     ("broadcast|matmul|align", "shapes do not fit. The curvature is one number for each row, and "
      "what comes out has one for each feature."),
 ]):
+    given = w.copy(), X.copy()
+    found = fisher_diagonal(*given)
+    for now, then in zip(given, (w, X), strict=True):
+        expect.unchanged(now, then)
     expect.close(
-        fisher_diagonal(w.copy(), X.copy()), curved, rtol=2e-5, atol=1e-6,
+        found, curved, rtol=2e-5, atol=1e-6,
         hint="sum μ (1 - μ) x² over the rows, for each feature.",
         suspects=[
             (mu @ X**2, "the curvature is μ (1 - μ), not μ."),
@@ -701,6 +729,7 @@ for p in (0.3, 0.8):
 # %% mistakes="logistic_penalty"
 {
     "not μ.": ("(mu * (1 - mu))", "mu"),
+    "writes into its input": ("@ X**2", "@ np.multiply(X, X, out=X)"),
     "the curvature is missing": ("mu = expit(X @ w)\n    return (mu * (1 - mu)) @ X**2",
                                  "return np.sum(X**2, axis=0)"),
     "curvature at a logit of 0": ("expit(X @ w)", "expit(0 * X @ w)"),
@@ -904,7 +933,7 @@ explore.penalty(dropout_ridge, logistic_penalty)
 def expected_sigmoid(mean, var):
     """E[σ(z)] for a normal z with this mean and variance, to within 0.02.
 
-    mean, var : arrays of one shape; means from -10 to 10, variances from 0 to 30
+    mean, var : arrays of one shape, left as they are; means from -10 to 10, variances from 0 to 30
     Returns an array of that shape.
     """
     ### BEGIN SOLUTION
@@ -940,7 +969,10 @@ mean, var = mean + rng.uniform(-0.3, 0.3, 36), var + rng.uniform(0, 0.1, 36) * (
 a2, root = np.pi / 8, np.sqrt(1 + np.pi / 8 * var)
 with expect.case("expected_sigmoid(mean, var) for 36 pairs of a mean and a variance"):
     right = integral(mean, var)
-    found = expected_sigmoid(mean.copy(), var.copy())
+    given = mean.copy(), var.copy()
+    found = expected_sigmoid(*given)
+    for now, then in zip(given, (mean, var), strict=True):
+        expect.unchanged(now, then)
     expect.close(
         found, right, rtol=0, atol=0.02 + 1e-6,
         hint="average σ over the normal distribution, to within 0.02, for each entry.",
@@ -968,13 +1000,15 @@ with expect.case("expected_sigmoid(mean, var) for 36 pairs of a mean and a varia
 # Entry by entry, whatever the shape.
 rng = expect.rng()
 mean, var = rng.uniform(-4, 4, (3, 2)), rng.uniform(0, 9, (3, 2))
-with expect.case("expected_sigmoid(mean, var) on arrays (3, 2), and on each entry alone"):
-    whole = expected_sigmoid(mean.copy(), var.copy())
-    expect.array(np.asarray(whole), (3, 2), hint="return an array of the shape of mean and var.")
-    alone = [float(np.squeeze(expected_sigmoid(np.array([m]), np.array([v]))))
-             for m, v in zip(mean.ravel(), var.ravel(), strict=True)]
-    expect.close(np.asarray(whole).ravel(), np.array(alone), rtol=0, atol=0.04,
-                 hint="an entry must not depend on the other entries.")
+grid = np.linspace(-8, 8, 2001)
+weights = np.exp(-(grid**2) / 2) / np.sum(np.exp(-(grid**2) / 2))
+right = [[np.sum(weights / (1 + np.exp(-m - np.sqrt(v) * grid))) for m, v in zip(*row, strict=True)]
+         for row in zip(mean, var, strict=True)]
+with expect.case("expected_sigmoid(mean, var) on arrays (3, 2)"):
+    whole = np.asarray(expected_sigmoid(mean.copy(), var.copy()))
+    expect.array(whole, (3, 2), hint="return an array of the shape of mean and var.")
+    expect.close(whole, np.array(right), rtol=0, atol=0.02 + 1e-6,
+                 hint="an entry is found from its own mean and variance alone.")
 
 # %% mistakes="expected_sigmoid"
 {
@@ -990,6 +1024,7 @@ with expect.case("expected_sigmoid(mean, var) on arrays (3, 2), and on each entr
     "divide by the root": ("mean /", "mean *"),
     "Without a it is that of σ": ("mean /", "np.sqrt(np.pi / 8) * mean /"),
     "the logit is doubled": ("mean /", "2 * mean /"),
+    "writes into its input": ("np.pi / 8 * var", "np.multiply(var, np.pi / 8, out=var)"),
     "the sign of the logit": ("mean /", "-mean /"),
     "for each entry": ("expit(mean /", "expit(np.mean(mean) + 0 * mean /"),
 }
@@ -1044,7 +1079,7 @@ def product_penalty(V, U, X, p):
 
     The loss sums the squares over the outputs and over the rows. Each row has its own mask.
 
-    V : (hidden, d), U : (outputs, hidden), X : (n, d)
+    V : (hidden, d), U : (outputs, hidden), X : (n, d), left as they are
     p : probability of dropping a hidden unit, below 1
     """
     check_probability(p)
@@ -1081,8 +1116,12 @@ for p in (0.3, float(rng.uniform(0.6, 0.85))):
         ("matmul|broadcast|align|mismatch",
          "shapes do not fit. Both factors have one number for each of the four hidden units."),
     ]):
+        given = V.copy(), U.copy(), X.copy()
+        found = product_penalty(*given, p)
+        for now, then in zip(given, (V, U, X), strict=True):
+            expect.unchanged(now, then)
         expect.close(
-            product_penalty(V.copy(), U.copy(), X.copy(), p),
+            found,
             right,
             rtol=1e-5,
             hint="sum over outputs and rows the variance that the masks give.",

@@ -202,17 +202,19 @@ def enable_dropout(model):
 
 # %% check="enable_dropout" points=2
 # Inside, dropout layers are in training mode however deep they lie, and all else is as it was.
-deep = nn.Sequential(nn.ReLU(), nn.Dropout(0.3))
+deep = nn.Sequential(nn.ReLU(), nn.Sequential(nn.Identity(), nn.Dropout(0.3)))
 model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), deep, nn.Dropout(0.5))
 for mode in (False, True):
     model.train(mode)
-    with expect.case(f"with enable_dropout(model): after model.train({mode})", crash=[
-        ("yield|context manager|iterator",
+    for layer in (deep[1][1], model[3]):
+        layer.eval()
+    with expect.case(f"with enable_dropout(model): its layers off, others in train({mode})", crash=[
+        ("yield|context manager|iterator|didn't stop",
          "enable_dropout(model) gives no context manager. Where is its one `yield`?"),
     ]):
         with enable_dropout(model):
-            dropouts = [deep[1].training, model[3].training]
-            others = [m.training for m in (model, model[0], model[1], deep, deep[0])]
+            dropouts = [deep[1][1].training, model[3].training]
+            others = [m.training for m in (model, model[0], model[1], deep, deep[1][0])]
         expect.equal(dropouts, [True, True], hint="both dropout layers must be in training mode.",
                      suspects=[([False, False], "no dropout layer is switched to training mode."),
                                ([False, True], "a layer that lies deeper is missed. Visit "
@@ -233,7 +235,8 @@ for first, second in ((False, False), (True, True), (True, False)):
         ("context manager", "enable_dropout(model) gives no context manager."),
     ]):
         with enable_dropout(model):
-            pass
+            inside = [model[0].training, model[2].training]
+        expect.equal(inside, [True, True], hint="inside, both layers must be in training mode.")
         expect.equal([model[0].training, model[2].training], [first, second],
                      hint="give each layer the mode that it had, not one mode to all.",
                      suspects=[([True, True], "the modes are not given back."),
@@ -264,12 +267,22 @@ with expect.case("with enable_dropout(model): on six kinds of dropout", crash=[
         modes = [layer.training for layer in model]
     expect.equal(modes, 6 * [True],
                  hint="a kind of dropout layer is missed: the docstring names all six.")
+with expect.case("with enable_dropout(layer): of a bare nn.Dropout(0.5).eval()", crash=[
+    ("context manager", "enable_dropout(model) gives no context manager."),
+]):
+    layer = nn.Dropout(0.5).eval()
+    with enable_dropout(layer):
+        mode = layer.training
+    expect.equal(mode, True, hint="here the model is itself a dropout layer. model.modules() "
+                                  "begins with the model.")
 
 # %% mistakes="enable_dropout"
 {
     "batch norm too": ("isinstance(m, nn.modules.dropout._DropoutNd)", "True"),
-    "no dropout layer is switched": ("m.train()", "m.training"),
+    "no dropout layer is": ("m.train()", "m.training"),
     "lies deeper is missed": ("model.modules()", "model.children()"),
+    "model is itself a dropout layer": ("model.modules()", "list(model.modules())[1:]"),
+    "no dropout layer is switched to": ("m.train()", "m.train(model.training)"),
     "Leave it alone": ("        for m", "        model.eval()\n        for m"),
     "Where is its one `yield`": ("        yield\n", ""),
     "modes are not given back": ("with kept_modes(model):", "if True:"),
@@ -388,6 +401,9 @@ with expect.case("mc_predict(nn.Dropout(0.5).eval(), torch.ones(50), k=40), the 
     counts = mean * k / 2
     expect.close(counts, counts.round(), atol=1e-4, hint="this cannot be the mean of 40 passes.")
     expect.mean(mean, 1, of=(0, 2), hint="the passes are added up, but not divided by k.")
+    expect.varies([mean, mc_predict(layer, torch.ones(50), k)[0]], chance=0.13**50,
+                  what="other masks at the next call",
+                  hint="the next call draws the same masks: a seed is set inside.")
 with expect.case("mc_predict(nn.Dropout(0.5).eval(), torch.ones(50), k=40), the variance"):
     right = mean.double() * (2 - mean.double())
     expect.close(variance, right, rtol=1e-4, atol=1e-5, hint="average (pass - mean)² over passes.",
@@ -402,18 +418,26 @@ with expect.case("mc_predict(nn.Dropout(0.5).eval(), torch.ones(50), k=40), the 
 # Batch norm works as in evaluation, its statistics stay, and no gradient is recorded.
 model = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.0), nn.Linear(3, 2))
 X = 5 + torch.randn(6, 3, generator=expect.generator())
-for mode in (True, False):
+for mode, k in ((True, 3), (False, 1)):
     model.train(mode)
-    with expect.case(f"mc_predict(model, X, k=3), a model with batch norm, train({mode})", crash=[
+    with expect.case(f"mc_predict(model, X, k={k}), a model with batch norm, train({mode})", crash=[
         ("unpack", "return two things: the mean, the variance."),
     ]):
-        mean, variance = mc_predict(model, X.clone(), 3)
+        mean, variance = mc_predict(model, X.clone(), k)
         expect.close(model[0].running_mean, torch.zeros(3),
                      hint="batch norm's statistics changed: it was in training mode.")
         scaled = X / math.sqrt(1 + model[0].eps)
         expect.close(mean, scaled @ model[2].weight.T + model[2].bias, rtol=1e-4, atol=1e-5,
                      hint="with nothing dropped the mean must be the output in evaluation.")
-        expect.equal(mean.requires_grad, False, hint="a gradient is recorded. Use torch.no_grad().")
+        expect.close(variance, torch.zeros(6, 2), atol=1e-5, hint="where all passes agree, and so "
+                     "of a single pass, the variance is 0.")
+        expect.equal(mean.requires_grad or variance.requires_grad, False,
+                     hint="a gradient is recorded. Use torch.no_grad().")
+        expect.equal(model[2].weight.requires_grad, True,
+                     hint="the weights learn no more: requires_grad is off. Leave it as it was.")
+        expect.equal("on" if expect.ask("records_gradients") else "off", "on",
+                     hint="gradients stay off after a call. `with torch.no_grad():` ends by "
+                          "itself. (Here they are off until you restart the kernel.)")
 
 # %% check="mc_predict" points=1
 # Afterwards each module has its own mode again, also after an error.
@@ -435,6 +459,7 @@ for wrong in (False, True):
                 mc_predict(model, X[:, :2], 2)
         else:
             mean, variance = mc_predict(model, X, 2)
+            expect.tensor(mean, (4, 2), hint="the mean has the output's shape.")
         expect.equal([m.training for m in model.modules()], modes,
                      hint=f"not every module got its own mode back{hint}",
                      suspects=[([False] * 3, "all is left in evaluation.")] if not wrong else [])
@@ -449,6 +474,9 @@ for wrong in (False, True):
     "that is the mean square": ("passes.var(0, correction=0)", "passes.square().mean(0)"),
     "variance of the mean": ("correction=0)", "correction=0) / k"),
     "added up": ("passes.mean(0)", "passes.sum(0)"),
+    "a seed is set inside": ("passes = torch", "torch.manual_seed(0)\n            passes = torch"),
+    "of a single pass": (", correction=0)", ") * (k - 1) / k"),
+    "the weights learn no more": ("model.eval()", "model.eval().requires_grad_(False)"),
     "mean of 40 passes": ("range(k)", "range(100)"),
     "statistics changed": ("model.eval()", "model.train()"),
     "gradient is recorded": (", torch.no_grad()", ""),
@@ -1014,12 +1042,18 @@ for bins, dtype in ((10, torch.float64), (4, torch.float64), (1, torch.float64),
         ])
 
 # %% check="calibration_error" points=1
-# A confidence of exactly 1 is in the last bin.
+# A confidence of exactly 1 is in the last bin, and one between two bins in the lower.
 probs = torch.tensor([[1.0, 0], [0, 1], [1, 0], [0, 1], [0.75, 0.25]])
 with expect.case("calibration_error(probs, y): four confidences of 1, half of them right; a 0.75"):
     found = calibration_error(probs, torch.tensor([0, 1, 1, 0, 1]))
     expect.close(found, 0.55, rtol=1e-5, hint="that is 4/5 · |½ - 1| + 1/5 · |0 - 0.75|.",
                  suspects=[(0.15, "a confidence of exactly 1 falls out. It is in the last bin.")])
+probs = torch.tensor([[0.5, 0.25, 0.25], [0.75, 0.125, 0.125]])
+with expect.case("calibration_error(probs, y, bins=2): a 0.5 that is right, a 0.75 that is wrong"):
+    found = calibration_error(probs, torch.tensor([0, 1]), 2)
+    expect.close(found, 0.625, rtol=1e-5, hint="that is ½ · |1 - 0.5| + ½ · |0 - 0.75|.", suspects=[
+        (0.125, "0.5 lies between the two bins, and belongs to the lower one, up to 1 / bins."),
+    ])
 
 # %% mistakes="calibration_error"
 {
@@ -1041,6 +1075,7 @@ with expect.case("calibration_error(probs, y): four confidences of 1, half of th
                          "((inside @ surplus) ** 2 / inside.sum(1).clamp(min=1)).sum()"),
     "in percent": ("/ len(y)", "/ len(y) * 100"),
     "bins is ignored": ("    confidence, chosen", "    bins = 10\n    confidence, chosen"),
+    "belongs to the lower one": (".ceil() - 1", ".floor().clamp(max=bins - 1)"),
     "It is in the last bin": (".ceil() - 1", ".floor()"),
 }
 

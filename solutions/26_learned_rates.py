@@ -196,7 +196,8 @@ with expect.case("concrete_mask(p, (20, 60), 0.4, generator), z >= ½, 24 times 
 for p, t in ((0.2, 0.1), (0.3, 0.5)):
     with expect.case(f"concrete_mask({p}, (100, 200), {t}, generator), z < 0.1"):
         z = concrete_mask(p, (100, 200), t, expect.generator())
-        expect.tensor(z, (100, 200), hint="return a tensor of the given shape.")
+        expect.tensor(z, (100, 200), torch.float32,
+                      hint="return a tensor of the given shape, float32 where p is a number.")
         expect.equal(bool(((z >= 0) & (z <= 1)).all()), True, hint="entries lie in [0, 1].")
         low = [1 - 1 / (1 + math.exp(-(s * math.log(9) - math.log(p / (1 - p)))))
                for s in (t, 1, 1 / t)]
@@ -204,6 +205,8 @@ for p, t in ((0.2, 0.1), (0.3, 0.5)):
                     suspects=[(p, "the mask is hard, 0 or 1. A comparison has no gradient."),
                               (low[1], "the temperature is ignored. Divide the bracket by it."),
                               (low[2], "the temperature multiplies. Divide by it.")])
+        expect.equal("many values" if len(z.unique()) > 4000 else "few values", "many values",
+                     hint="z takes few values: u is drawn in a lower precision than float32.")
 
 # %% check="concrete_mask" points=1
 # The gradient with respect to p, which follows from z itself: dz/dp = -z (1 - z) / (t p (1 - p)).
@@ -213,7 +216,7 @@ with expect.case("concrete_mask(p, (2, 50), 0.7, generator).sum(), its gradient 
     ("does not require grad|grad_fn", "the mask has no gradient: p was copied, or compared."),
 ]):
     z = concrete_mask(p, (2, 50), 0.7, expect.generator())
-    expect.tensor(z, (2, 50), torch.float64, hint="return a tensor of the given shape.")
+    expect.tensor(z, (2, 50), torch.float64, hint="return the given shape, in p's dtype.")
     z.sum().backward()
     given = torch.tensor([[0.2], [0.6]])
     right = (-z * (1 - z)).sum(1, keepdim=True) / (0.7 * given * (1 - given))
@@ -229,8 +232,11 @@ with expect.case("concrete_mask(p, (2, 50), 0.7, generator).sum(), its gradient 
     "do not come from the given": ("torch.rand(shape, generator=generator, dtype=p.dtype)",
                                    "torch.rand(shape)"),
     "given shape": ("rand(shape,", "rand(p.shape,"),
+    "in a lower precision": ("dtype=p.dtype)", "dtype=torch.float16).to(p.dtype)"),
+    "float32 where p is a number": ("torch.as_tensor(p)", "torch.as_tensor(p).double()"),
+    "in p's dtype": (") / temperature)", ") / temperature).float()"),
     "the mask is hard": ("torch.sigmoid(-(torch.logit(p) + torch.logit(u)) / temperature)",
-                         "(u >= p).double()"),
+                         "(u >= p).float()"),
     "temperature is ignored": (" / temperature", ""),
     "temperature multiplies": ("/ temperature", "* temperature"),
     "p was copied": ("torch.as_tensor(p)", "torch.as_tensor(p).detach()"),
@@ -485,11 +491,11 @@ def variational_kl(log_alpha):
 
 # %% check="variational_kl" points=1
 # Against the formula.
-log_alpha = np.sort(expect.rng().uniform(-3, 3, size=7))
+log_alpha = np.linspace(-9, 6, 7) + expect.rng().uniform(-1, 1, size=7)
 bell = 1 / (1 + np.exp(-(1.87320 + 1.48695 * log_alpha)))
 tail = 0.5 * np.log1p(np.exp(-log_alpha))
 right = 0.63576 - 0.63576 * bell + tail
-with expect.case("variational_kl(log_alpha) on 7 numbers between -3 and 3"):
+with expect.case("variational_kl(log_alpha) on 7 numbers between -10 and 7"):
     found = variational_kl(torch.tensor(log_alpha))
     expect.close(found, right, rtol=1e-5, atol=1e-5,
                  hint="compare each term with the formula.", suspects=[
@@ -506,7 +512,9 @@ with expect.case("variational_kl(log_alpha) on 7 numbers between -3 and 3"):
 # %% check="variational_kl" points=1
 # Very small and very large alpha stay finite, with a finite gradient.
 ends = torch.tensor([-1000.0, 1000.0], requires_grad=True)
-with expect.case("variational_kl(log_alpha) at -1000 and 1000, and its gradient"):
+with expect.case("variational_kl(log_alpha) at -1000 and 1000, and its gradient", crash=[
+    ("does not require grad", "the result has no gradient. Compute it with torch, from log_alpha."),
+]):
     found = variational_kl(ends)
     expect.close(found, [500.63576, 0], rtol=1e-5, atol=1e-5, hint="the ends are not right.",
                  suspects=[([math.inf, 0], "exp(1000) overflows. Use softplus.")])
@@ -521,6 +529,8 @@ with expect.case("variational_kl(log_alpha) at -1000 and 1000, and its gradient"
     "constant k1 is missing": ("* weight", "* (weight - 1)"),
     "-KL without its constant": ("* weight +", "* (1 - weight) -"),
     "you have ½ log(1 + α)": ("softplus(-log_alpha)", "softplus(log_alpha)"),
+    "compare each term": ("softplus(-log_alpha)", "softplus(-log_alpha, threshold=3)"),
+    "the result has no gradient": ("weight =", "log_alpha = log_alpha.detach()\n    weight ="),
     "factor ½ is missing": ("0.5 * torch", "torch"),
     "one number for all": (
         "0.63576 * weight + 0.5 * torch.nn.functional.softplus(-log_alpha)",
@@ -618,8 +628,9 @@ def magnitude_prune(weights, keep):
 
 # %% check="magnitude_prune" points=2
 # The largest magnitudes stay as they are, whatever their sign, in a new tensor.
-for shape, keep in (((4, 5), 7), ((30,), 1), ((2, 3, 4), 24)):
-    x = torch.tensor(expect.rng().normal(size=shape))
+for shape, keep, dtype in (((4, 5), 7, torch.float64), ((30,), 1, torch.float32),
+                           ((2, 3, 4), 24, torch.float64)):
+    x = torch.tensor(expect.rng().normal(size=shape), dtype=dtype)
     flat = x.flatten().numpy()
     order = np.argsort(-np.abs(flat))
     right, smallest, signed, ones = (np.zeros(flat.size) for _ in range(4))
@@ -632,7 +643,8 @@ for shape, keep in (((4, 5), 7), ((30,), 1), ((2, 3, 4), 24)):
         given = x.clone()
         found = magnitude_prune(given, keep)
         expect.unchanged(given, x)
-        expect.tensor(found, shape, torch.float64, hint="return a tensor like weights.")
+        expect.tensor(found, shape, dtype, hint="return a tensor like weights.")
+        expect.copied(magnitude_prune, x.clone(), keep)
         expect.close(found, right.reshape(shape), hint="the largest magnitudes stay as they are.",
                      suspects=[
             (signed.reshape(shape), "the most positive stay. It is the magnitude that counts."),
@@ -648,9 +660,10 @@ for keep in (0, 3, 10):
     x = torch.tensor([0.5, -0.5] * 6)
     with expect.case(f"magnitude_prune(weights, {keep}), twelve weights of ½ and -½"):
         found = magnitude_prune(x.clone(), keep)
+        ties = [(12, "a threshold keeps all that tie. Choose places instead."),
+                (0, "a threshold drops all that tie. Choose places instead.")]
         expect.equal(int((found != 0).sum()), keep, hint="that many must stay, no more, no fewer.",
-                     suspects=[(12, "a threshold keeps all that tie. Choose places instead."),
-                               (0, "a threshold drops all that tie. Choose places instead.")])
+                     suspects=ties if keep else [(12, "none may stay. The slice [-0:] holds all.")])
 
 # %% mistakes="magnitude_prune"
 {
@@ -662,6 +675,11 @@ for keep in (0, 3, 10):
     "that is the mask": ("= weights.flatten()[places]", "= 1"),
     "signs are lost": ("= weights.flatten()[places]", "= weights.abs().flatten()[places]"),
     "writes into its input": ("    places =", "    weights *= 1 + 1e-9\n    places ="),
+    "returns its input itself": ("    places =", "    if keep == weights.numel():\n"
+                                 "        return weights\n    places ="),
+    "(30,), float64": ("return new.reshape(weights.shape)",
+                       "return new.double().reshape(weights.shape)"),
+    "The slice [-0:] holds all": ("topk(keep).indices", "argsort()[-keep:]"),
     "a tensor like weights": ("new.reshape(weights.shape)", "new"),
     "keeps all that tie": (
         "    places =", "    if 0 < keep < weights.numel():\n"

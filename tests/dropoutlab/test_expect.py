@@ -560,6 +560,14 @@ def test_tensors_are_compared_as_arrays_are():
     assert "expected: [1, 1, 2]" in text and "found:    [1, 1, 1]" in text
 
 
+def test_a_tensor_without_axes_is_told_as_the_number_that_it_is():
+    """Is a wrong value told of a 0-d tensor, and its shape, which is right, not mentioned?"""
+    import torch
+
+    text = message(lambda: expect.close(torch.tensor(2.0), 1.5, hint=""))
+    assert "expected: 1.5" in text and "found:    2\n" in text and "shape" not in text
+
+
 def test_the_mean_of_a_float32_tensor_has_room_for_rounding():
     """Is a mean accepted whose entries are rounded to the tensor's dtype, at p = 0 exactly?"""
     import torch

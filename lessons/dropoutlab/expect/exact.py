@@ -67,7 +67,7 @@ def close(
     if expected is not None:
         kinds = "biufcU" if isinstance(expected, str) else "biufc"
         require_numeric(found, describe(expected), kinds)
-    found, expected = numpy_of(found), numpy_of(expected)
+    found, expected = _number(numpy_of(found)), _number(numpy_of(expected))
     if isinstance(expected, float | np.ndarray | np.floating) and _nan(expected):
         hint = "the function writes NaN into its input. Return a new array instead."
         raise Unmet("numbers to compare with", "NaN among what the check holds", hint)
@@ -89,6 +89,11 @@ def close(
         right, wrong = told_apart(b[at], a[at])
         raise Unmet(f"{place} = {right}", f"{place} = {wrong}{others}", hint)
     raise Unmet(*told_apart(expected, found), hint)
+
+
+def _number(value: Any) -> Any:
+    """The number in an array of shape (); all else as it is."""
+    return value[()] if isinstance(value, np.ndarray) and not value.ndim else value
 
 
 def _nan(expected: Any) -> bool:
