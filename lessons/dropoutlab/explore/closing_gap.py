@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dropoutlab import data, stacked, train
+from dropoutlab import data, train
 from dropoutlab.explore.explorer import Explorer, choice
 
 SEEN = 200
@@ -25,7 +25,7 @@ def closing_gap(
     runs, given : the networks, in the order of the errors, and the labels that each was given
     """
     images, labels, _, _ = data.digits()
-    rows = stacked.Chance(0).subset(len(images), SEEN).numpy()  # what the first of the runs saw
+    rows = train.seen(0, len(images), SEEN)  # by the first of the runs
     shape = errors["test"].shape
 
     def table() -> dict[str, np.ndarray]:
@@ -34,7 +34,7 @@ def closing_gap(
         layers = zip(runs.weights, runs.biases, strict=True)
         h = images[shown].reshape(len(shown), -1)
         for W, b in layers:
-            first = (t.numpy().reshape(*shape, *t.shape[1:])[:, :, 0] for t in (W, b))
+            first = (np.asarray(t).reshape(*shape, *t.shape[1:])[:, :, 0] for t in (W, b))
             own, shift = first
             h = np.maximum(h, 0) @ own.swapaxes(-1, -2) + shift[:, :, None]
         return {
