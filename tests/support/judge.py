@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import linecache
+import warnings
 from typing import Any
 
 from dropoutlab import expect
@@ -36,15 +37,20 @@ def _verdict(exercise: str, cells: list[str], job: Job) -> str:
             with expect.seeded(job["seed"]):
                 _run(check, dict(names), f"<check of {name}>")
         except expect.Unmet as unmet:
-            return f"{check.partition(chr(10))[0]} | {unmet.hint}"
+            return f"{_title(check)} … {unmet.hint}"
         except Exception as error:
-            return f"{check.partition(chr(10))[0]} | {type(error).__name__}: {error}"
+            return f"{_title(check)} … {type(error).__name__}: {error}"
     return ""
+
+
+def _title(check: str) -> str:
+    return check.partition("\n")[0].lstrip("# ")
 
 
 def _run(source: str, names: dict[str, Any], file: str) -> None:
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         exec(compile(source, file, "exec"), names)
 
 

@@ -55,6 +55,7 @@ python3 grader lab
 ```
 """
 """What stands in place of a lesson that does not run here."""
+FORGETS = "let enableCache=!1"
 REPOSITORY = "https://github.com/OWNER/NAME"
 
 
@@ -88,6 +89,7 @@ def build(
         _locked(static, pyodide, self_hosted, wheels.course(static, results))
         _configured(source, pyodide, self_hosted)
         _jupyterlite(source, to)
+        _remembering(to / "service-worker.js")
         shutil.copytree(static, to / "static", dirs_exist_ok=True)
 
 
@@ -100,7 +102,7 @@ def _notebooks(lessons: list[Lesson], to: Path) -> None:
 
 
 def _elsewhere(lessons: list[Lesson], to: Path) -> None:
-    """Where links lead to lessons that do not run here: notebooks that say why, and where they do."""
+    """In place of lessons that do not run here: notebooks that say why, and where they do."""
     for lesson in lessons:
         words = " and ".join(needs.missing(lesson))
         text = ELSEWHERE.format(title=lesson.title, needs=words, repository=REPOSITORY)
@@ -172,6 +174,17 @@ def _jupyterlite(source: Path, to: Path) -> None:
     )  # fmt: skip
     if run.returncode:
         raise CourseError(f"JupyterLite could not be made:\n{run.stdout}{run.stderr}")
+
+
+def _remembering(worker: Path) -> None:
+    """Have JupyterLite's service worker keep what it fetched.
+
+    Browsers stop it when it is idle; started again, it has forgotten that it was asked to.
+    """
+    text = worker.read_text(encoding="utf-8")
+    if text.count(FORGETS) != 1:
+        raise CourseError("JupyterLite's service worker is another than expected: see FORGETS.")
+    worker.write_text(text.replace(FORGETS, "let enableCache=!0"), encoding="utf-8")
 
 
 def labextension(name: str) -> Path:

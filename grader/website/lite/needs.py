@@ -1,4 +1,4 @@
-"""What a lesson imports that a browser does not have: which lessons run there, and why others don't."""
+"""What a lesson imports that a browser lacks: which lessons run there, and why others don't."""
 
 from __future__ import annotations
 

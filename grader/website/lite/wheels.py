@@ -75,7 +75,7 @@ def _written(
     folder: Path, package: str, version: str, files: Mapping[str, bytes], modules: list[str],
     needs: list[str],
 ) -> dict[str, Any]:  # fmt: skip
-    """Write a wheel of these files, named by its content too, so that no browser keeps an old one."""
+    """Write a wheel, named by its content too, so that no browser keeps an old one."""
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(path.encode() + b"\0" + files[path])

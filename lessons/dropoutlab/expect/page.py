@@ -50,9 +50,9 @@ HAND = (
     "class, hand in with *Nbgrader → Assignment List* or `python3 grader submit {0}`."
 )
 HERE = (
-    "Download this notebook before you close the page for good: your work is in this browser only. "
-    "In a class, hand that file in. On your own, put it into a clone of the course, in place of the "
-    "file of that name in lessons/; `python3 grader grade {0}` gives your points and a report."
+    "Download this notebook before you close the page for good: your work is in this browser "
+    "only. In a class, hand that file in. On your own, put it into a clone of the course, in place "
+    "of the file of its name; `python3 grader grade {0}` gives your points and a report."
 )
 """Where work is handed in and graded; and where it is in a browser."""
 CROSS = "\033[1;38;2;255;255;255;48;2;183;28;28m ✗ \033[0m"
@@ -111,6 +111,16 @@ def start() -> None:
         shell = sys.modules["IPython"].get_ipython()
         if hasattr(shell, "kernel"):
             frame.voice = Page(shell)
+        if BROWSER:
+            shell._showtraceback = _printed
+
+
+def _printed(kind: type[Exception], error: Exception, lines: list[str]) -> None:
+    """Show an error in JupyterLite, which forgets all cells that wait behind one that fails.
+
+    JupyterLab goes on after a cell with the tag `raises-exception`.
+    """
+    print("\n".join(lines))
 
 
 @dataclass
@@ -323,7 +333,7 @@ STYLES = {"f": RED, "✓": GREEN}
 
 
 def _driven(info: Any) -> bool:
-    """Whether a front end runs this cell: it says which one, or it is Colab's or a browser's own."""
+    """Whether a front end runs this cell: it says which one, or is Colab's or a browser's own."""
     cell = getattr(info, "cell_id", None)
     return BROWSER or "google.colab" in sys.modules or cell is not None
 

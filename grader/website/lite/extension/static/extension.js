@@ -24,6 +24,17 @@
   // A browser that is asked so shows words of its own before the tab is closed.
   addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
 
+  // JupyterLite's service worker keeps what goes through it, for a visit without a network; what came
+  // before it did is asked for once more.
+  const keep = async () => {
+    if (!navigator.serviceWorker) return;
+    await navigator.serviceWorker.ready;
+    const came = performance.getEntriesByType("resource").map(({ name }) => name);
+    const own = came.filter((name) => name.startsWith(location.origin));
+    for (const address of [location.href, ...own]) await fetch(address).catch(() => {});
+  };
+  addEventListener("load", () => setTimeout(keep, 10_000));
+
   let shared;  // JupyterLab's own modules, by name and version
   const load = async (name) => (await Object.values(shared[name])[0].get())();
   (window._JUPYTERLAB ??= {})["dropout-here"] = {
