@@ -43,10 +43,10 @@ def run(tier: str, arguments: list[str]) -> int:
 def _pytest(python: str | Path, arguments: list[str]) -> int:
     """Run pytest side by side, with one thread in each worker: more would wait for one another.
 
-    A third of the time a test waits: for a browser, a hub, or an answer that sleeps. So there is a
-    worker more than cores.
+    Half of the time a test waits: for a browser, a hub, or an answer that sleeps. So there are two
+    workers more than cores.
     """
     single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    workers = ["-n", str((os.cpu_count() or 1) + 1)]
+    workers = ["-n", str((os.cpu_count() or 1) + 2)]
     command = [python, "-m", "pytest", *workers, *SIDE_BY_SIDE, *arguments]
     return subprocess.call(command, cwd=ROOT, env={**os.environ, **single})

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -74,22 +75,25 @@ def faults(cells: Iterable[Cell]) -> Iterator[tuple[int, str]]:
             yield line, f"no sentence ends in `{{{{claim:{name}}}}}`: tell it, or measure it not."
 
 
-def linked(cell: Cell, cells: list[Cell], name: str) -> str:
-    """The cell's text, each mark a link to the heading above its claim's figure.
+def linked(cells: list[Cell], name: str) -> list[Cell]:
+    """The cells, each mark of the story a link to the heading above its claim's figure.
 
     The link names the notebook, as JupyterLab finds no heading by a # alone.
     """
     places: dict[str, str] = {}
     heading = ""
-    for other in cells:
-        if other.markdown:
-            heading = ([heading] + [t for t in TITLE.findall(other.source) if "$" not in t])[-1]
-        places |= dict.fromkeys(declared(other), heading)
+    for cell in cells:
+        if cell.markdown:
+            heading = ([heading] + [t for t in TITLE.findall(cell.source) if "$" not in t])[-1]
+        places |= dict.fromkeys(declared(cell), heading)
 
     def link(mark: re.Match[str]) -> str:
         return f" [↑]({name}.ipynb#{fragment(places.get(mark[1], ''))})"
 
-    return MARK.sub(link, cell.source) if cell.kind == "story" else cell.source
+    return [
+        replace(cell, source=MARK.sub(link, cell.source)) if cell.kind == "story" else cell
+        for cell in cells
+    ]
 
 
 def fragment(heading: str) -> str:

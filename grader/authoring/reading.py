@@ -81,7 +81,7 @@ def read(path: Path) -> Lesson:
     says = claims.sentences(cells)
     if not rules.DRAWN & {cell.kind for cell in unread}:
         faults += claims.faults(cells)
-    cells = [replace(cell, source=claims.linked(cell, cells, path.stem)) for cell in cells]
+    cells = claims.linked(cells, path.stem)
     cells = [_with_references(cell, path.parent, faults) for cell in cells]
     cells = [*_expanded(cells, faults, unread)]
     title = re.match(r"# +(\S.*)", cells[0].source) if cells and cells[0].kind == "story" else None

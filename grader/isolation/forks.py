@@ -84,11 +84,28 @@ class Players:
 
     def memory(self, pid: int) -> int | None:
         """Bytes that a player holds, as the kernel counts them; None where that is not told."""
+        if (folder := self._folder(pid)) is None:
+            return None
+        status = _status(folder)
+        return sum(int(status[kind].split()[0]) for kind in ("RssAnon", "RssShmem")) << 10
+
+    def seconds(self, pid: int) -> float | None:
+        """Processor time that a player has taken; None where that is not told."""
+        if (folder := self._folder(pid)) is None:
+            return None
+        try:
+            tasks = [task.read_text().split() for task in folder.glob("task/*/schedstat")]
+        except OSError:
+            return None
+        return sum(int(task[0]) for task in tasks) / 1e9 if tasks else None
+
+    def _folder(self, pid: int) -> Path | None:
+        """Where the kernel tells of a player, whose number here is another than inside."""
         for folder in Path("/proc").glob("[0-9]*"):
             status = _status(folder)
             inside = status.get("NSpid", "").split()[-2:-1] or [folder.name]
             if inside == [str(pid)] and self.process.pid in _ancestors(status):
-                return sum(int(status[kind].split()[0]) for kind in ("RssAnon", "RssShmem")) << 10
+                return folder
         return None
 
     def interrupt(self, pid: int) -> None:

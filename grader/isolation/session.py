@@ -31,8 +31,8 @@ ENTRIES = 2_000_000
 """Of an array for which memory is counted; a quarter of them at least."""
 TRIED = 20
 """How often the array of a check is repeated to see how long that takes."""
-PATIENCE = 10
-"""Seconds that such a call may take on the whole array."""
+PATIENCE = 5
+"""Seconds of processor time that such a call may take on the whole array."""
 ALLOWANCE = 5
 """Seconds that the referee's own part of a cell or a check may take beyond the player's."""
 FORGETTING = 30
@@ -162,18 +162,21 @@ class Session:
     def _kept(self, call: Any, x: torch.Tensor, *rest: Any) -> int:
         """Bytes that `call(x, …)` keeps beside a result like x, to a bit an entry.
 
-        Nothing is counted of a call that would take too long on an array which is large enough.
+        Nothing is counted of a call that would take too long on an array which is large enough:
+        processor time, so that neither a busy machine nor an answer that sleeps is let off.
         """
-        began = time.monotonic()
+        assert self.pid is not None, "it has just answered"
+        began = self.players.seconds(self.pid)
         self.request("hold", TRIED, call, x, *rest)
-        took = time.monotonic() - began
-        times = min(ENTRIES // x.numel(), int(TRIED * PATIENCE / took))
+        ended = self.players.seconds(self.pid)
+        if began is None or ended is None:
+            return 0
+        times = min(ENTRIES // x.numel(), int(TRIED * PATIENCE / max(ended - began, 1e-6)))
         if times * x.numel() < ENTRIES // 4:
             return 0
         counts = []
         for given in (x, None, x):  # the first call loads what it needs
             self.request("hold", times, call, given, *(rest if given is not None else ()))
-            assert self.pid is not None, "it has just answered"
             counts.append(self.players.memory(self.pid))
         self.request("hold", 0, None, None)
         _, before, after = counts

@@ -18,7 +18,7 @@ PACKAGE = LESSONS / "dropoutlab"
         ("from dropoutlab.train import error_rate", "train.py"),
         ("def late():\n    from dropoutlab import train", "stacked.py"),  # which train imports
         ("from dropoutlab import explore\nexplore.coadaptation(f)", "explore/coadaptation.js"),
-        ("from dropoutlab import explore\nexplore.scaled(f)", "explore/explorer.css"),
+        ("from dropoutlab import explore\nexplore.scaling(f)", "explore/kit.css"),
     ],
 )
 def test_what_is_imported_counts(source: str, file: str):
