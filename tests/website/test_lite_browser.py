@@ -324,6 +324,21 @@ def test_work_is_kept_and_leaves_as_a_notebook(
     assert re.search(r"scale\W+2\W+(of|/)\W*2", said.stdout), said.stdout + said.stderr
 
 
+@pytest.mark.browser
+def test_a_lesson_runs_in_flight_mode(served: Served, browser: Browser):
+    """After one visit, with no network: does the page open, and the first check answer?"""
+    lesson = next(x for x in ABLE if x.name.startswith("13"))
+    context = browser.new_context()
+    page = _opened(lesson, served, context)
+    _first_check(page, lesson)
+    page.wait_for_function("document.documentElement.dataset.kept", timeout=WAIT)
+    page.close(run_before_unload=False)
+    served.up = False
+    page = _opened(lesson, served, context)
+    _first_check(page, lesson)
+    context.close()
+
+
 def expect_closed(page: Page) -> None:
     """Wait until a page is gone."""
     if not page.is_closed():
