@@ -14,13 +14,9 @@
 # imports what the lesson needs.
 
 # %% setup=true
-import os
-import platform
-
 import numpy as np
-import torch
 
-from dropoutlab import data, expect, explore, plot, train
+from dropoutlab import data, expect, explore, machine, plot, train
 
 # %% [markdown]
 # ## Two hundred digits, carelessly labelled
@@ -218,12 +214,8 @@ def scale(x, factor):
 # Every lesson runs on the CPU, offline. If there is a GPU, it is used.
 
 # %%
-cuda = torch.cuda.is_available()
-print(f"Python   {platform.python_version()}, NumPy {np.__version__}, torch {torch.__version__}")
-print(f"CPU      {os.cpu_count()} cores; torch uses {torch.get_num_threads()} threads")
-print(f"GPU      {torch.cuda.get_device_name() if cuda else 'none, and none is needed'}")
+machine.show()
 print(f"digits   {len(images)} to train on, {len(test_images)} to test on, both in the course")
-print(f"MNIST    for later, is looked for in DROPOUT_DATA = {os.environ.get('DROPOUT_DATA')}")
 
 # %% [markdown]
 # ## A question

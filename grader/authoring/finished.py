@@ -7,6 +7,7 @@ everything that it depends on.
 from __future__ import annotations
 
 import ast
+import base64
 import hashlib
 import importlib.metadata
 import os
@@ -33,9 +34,26 @@ SECONDS = 600
 
 
 def run(notebook: NotebookNode) -> NotebookNode:
-    """Run a notebook where the lessons lie, in a kernel of its own; it is changed and returned."""
+    """Run a notebook where the lessons lie, in a kernel of its own; it is changed and returned.
+
+    Its metadata have the results of training, see `trained`.
+    """
     folder = {"metadata": {"path": str(LESSONS)}}
-    return NotebookClient(notebook, timeout=SECONDS, resources=folder).execute()
+    with tempfile.TemporaryDirectory() as place:
+        client = NotebookClient(notebook, timeout=SECONDS, resources=folder)
+        client.execute(env={**os.environ, "DROPOUT_KEEP": place})
+        notebook.metadata["trained"] = {
+            path.name: base64.b64encode(path.read_bytes()).decode()
+            for path in sorted(Path(place).iterdir())
+        }
+    return notebook
+
+
+def trained(notebook: NotebookNode) -> dict[str, bytes]:
+    """What functions that train returned while a notebook ran, see `dropoutlab.kept`."""
+    return {
+        name: base64.b64decode(text) for name, text in notebook.metadata.get("trained", {}).items()
+    }
 
 
 def answered(lesson: Lesson) -> NotebookNode:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dropoutlab import data, stacked, train
+from dropoutlab import data, train
 from dropoutlab.explore.explorer import Control, Explorer, choice
 
 SEEN, THINNED, READY = 200, 25, 10
@@ -26,12 +26,12 @@ def closing_gap(
     runs, given : the networks, in the order of the errors, and the labels that each was given
     """
     images, labels, new, true = data.digits()
-    rows = stacked.Chance(0).subset(len(images), SEEN).numpy()  # what the first of the runs saw
+    rows = train.seen(0, len(images), SEEN)  # by the first of the runs
     shape = errors["test"].shape
 
     def table() -> dict[str, np.ndarray]:
         layers = [
-            [t.numpy().reshape(*shape, *t.shape[1:])[:, :, 0] for t in layer]
+            [np.asarray(t, np.float32).reshape(*shape, *t.shape[1:])[:, :, 0] for t in layer]
             for layer in zip(runs.weights, runs.biases, strict=True)
         ]
         taught = given.reshape(*shape, -1)[:, 0, 0]  # by the share of wrong labels
