@@ -405,6 +405,7 @@ def test_a_word_is_found(site: Site, address: str, page: Page):
 def test_the_keyboard_reaches_everything(address: str, page: Page):
     """Is the skip link first, and every visible control then reached, with its focus to be seen?"""
     _open(page, address + "00_start_here.html")
+    page.locator(".dropoutlab-explorer .panels svg").first.wait_for()  # which brings controls
     wanted = page.evaluate(CONTROLS)
     reached, unseen = set(), []
     page.keyboard.press("Tab")
@@ -424,7 +425,8 @@ def test_the_keyboard_reaches_everything(address: str, page: Page):
 
 
 CONTROLS = """() => {
-  const all = [...document.querySelectorAll("a[href], button, summary, input, select")]
+  const can = "a[href], button, summary, input, select, [tabindex='0']";
+  const all = [...document.querySelectorAll(can)]
     .filter(it => it.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
     .filter(it => !it.closest("#pst-skip-link"));
   all.forEach((it, number) => it.dataset.number = number);
