@@ -137,10 +137,10 @@ def test_a_time_is_a_positive_number(text: str):
 
 def test_the_paper_has_the_tables_that_are_offered(monkeypatch: pytest.MonkeyPatch):
     """Is `python3 grader paper` each table once, and may each be asked for by its name?"""
-    from grader.paper import reproduction
+    from grader.paper import terminal
 
     made = []
-    monkeypatch.setattr(reproduction, "command", lambda name, *_: made.append(name))
+    monkeypatch.setattr(terminal, "command", lambda name, *_: made.append(name))
     assert cli.main(["paper"]) == 0
     assert made == [*tables.TABLES]
     for name in made:
