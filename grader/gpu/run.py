@@ -120,11 +120,12 @@ def _run(name: str, place: Path, tiny: bool, limit: float, told: Json) -> None:
 
 
 def environment(tiny: bool) -> dict[str, str]:
-    """The variables of a step's process."""
+    """The variables of a step's process, which says itself whether kernels are interpreted."""
     path = [str(ROOT), str(LESSONS), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = {"PYTHONPATH": os.pathsep.join(path)}
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if tiny else {}
-    return {**os.environ, **variables, **hidden}
+    inherited = {name: v for name, v in os.environ.items() if name != "TRITON_INTERPRET"}
+    return {**inherited, **variables, **hidden}
 
 
 def lines(place: Path, stages: Sequence[Stage]) -> list[str]:
