@@ -546,7 +546,7 @@ def _site(args: argparse.Namespace) -> int:
 
     to = Path(args.to).absolute() if args.to else ROOT / ".site"
     try:
-        website.build(read_all(SOLUTIONS), to, Console())
+        website.build(read_all(SOLUTIONS), to, Console(), self_hosted=args.self_hosted)
     except KeyboardInterrupt:
         print(
             "stopped. The same command goes on from here: lessons that were run are kept.",

@@ -191,6 +191,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
     site = commands.add_parser("site", help="the course as a static site, to be read")
     site.add_argument("--to", metavar="DIR", help="where the site is made (default: .site)")
+    site.add_argument(
+        "--self-hosted",
+        action="store_true",
+        help="bring Pyodide to the site, so that lessons ask no other host",
+    )
 
     commands.add_parser("demo", help="a class in miniature, from assignment to grades")
 

@@ -14,13 +14,9 @@
 # imports what the lesson needs.
 
 # %% setup=true
-import os
-import platform
-
 import numpy as np
-import torch
 
-from dropoutlab import data, expect, explore, plot, train
+from dropoutlab import data, expect, explore, machine, plot, train
 
 # %% [markdown]
 # ## Two hundred digits, carelessly labelled
@@ -103,12 +99,17 @@ plot.show(fig, f"Two bars: {own.mean():.1f} % error on its own images, {new.mean
 # With dropout, each hidden unit is switched off with probability $p$ during training, and a coin
 # is flipped anew for each unit and each image. After training, all units work.
 #
-# On the right are those of one network's own images whose labels were wrong, and what the network
-# reads in each: in orange the wrong label, in blue the true digit, which nobody told it.
+# Draw a digit on the sheet, with mouse or finger, or with the arrow keys and the space bar. One
+# network says what it reads. So do 25 *thinned* ones: the same network with units switched off,
+# each time by other coins. (It learned from other hands than yours, so it may misread you.)
 #
-# **Try**: drag the slider for $p$, or click it and press the arrow keys. What happens to each of
-# the two errors, and to the wrong labels? Is the $p$ with the smallest gap also the one with the
-# fewest misread new digits? Then set the wrong labels to zero: how much does dropout help now?
+# Below on the right are those of its own images whose labels were wrong, and what it reads in each:
+# in orange the wrong label, in blue the true digit, which nobody told it.
+#
+# **Try**: draw a digit, then drag the slider for $p$, or click it and press the arrow keys. Is your
+# digit read? What happens to each of the two errors, and to the wrong labels? Is the $p$ with the
+# smallest gap also the one with the fewest misread new digits? Then set the wrong labels to zero:
+# how much does dropout help now?
 
 # %%
 explore.closing_gap(rates, shares, errors, runs, given)
@@ -213,12 +214,8 @@ def scale(x, factor):
 # Every lesson runs on the CPU, offline. If there is a GPU, it is used.
 
 # %%
-cuda = torch.cuda.is_available()
-print(f"Python   {platform.python_version()}, NumPy {np.__version__}, torch {torch.__version__}")
-print(f"CPU      {os.cpu_count()} cores; torch uses {torch.get_num_threads()} threads")
-print(f"GPU      {torch.cuda.get_device_name() if cuda else 'none, and none is needed'}")
+machine.show()
 print(f"digits   {len(images)} to train on, {len(test_images)} to test on, both in the course")
-print(f"MNIST    for later, is looked for in DROPOUT_DATA = {os.environ.get('DROPOUT_DATA')}")
 
 # %% [markdown]
 # ## A question

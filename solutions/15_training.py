@@ -18,9 +18,8 @@
 from time import perf_counter
 
 import numpy as np
-import torch
 
-from dropoutlab import data, expect, explore, plot, train
+from dropoutlab import data, expect, explore, oracle, plot, train
 
 # %% [markdown]
 # ## Three claims
@@ -92,7 +91,7 @@ def mlp_forward(params, X, p, rng):
 # the ReLU, and needs the slope of both.
 
 # %% check="mlp_forward" points=1
-# Without dropout: the logits are those of torch, and nothing that was given is changed.
+# Without dropout: the logits are right, and nothing that was given is changed.
 rng = expect.rng()
 batch = rng.normal(size=(5, 3))
 net = {"W1": rng.normal(size=(6, 3)), "b1": rng.normal(size=6),
@@ -105,8 +104,7 @@ with expect.case("z, cache = mlp_forward(params, X, 0.0, rng), five rows",
         expect.unchanged(now, before)
     expect.array(z, (5, 4), hint="the first of the pair is z: a row of logits for each row of X.")
     linear = batch @ net["W1"].T + net["b1"]
-    h = torch.relu(torch.tensor(linear)).numpy()
-    right = h @ net["W2"].T + net["b2"]
+    right = oracle.relu(linear) @ net["W2"].T + net["b2"]
     bare = np.maximum(batch @ net["W1"].T, 0)
     expect.close(
         z, right, hint="z = W2 s + b2, with s = h = relu(W1 x + b1) where nothing is dropped.",
@@ -262,9 +260,8 @@ with expect.case("loss, gradients = mlp_loss_and_gradients(params, X, y, 0.0, rn
                  hint="the dictionary of gradients has the keys of params.")
     for k in net:
         expect.array(found[k], net[k].shape, hint=f"the gradient of {k} has the shape of {k}.")
-    h = torch.relu(torch.tensor(batch) @ torch.tensor(net["W1"].T) + torch.tensor(net["b1"]))
-    z = h @ torch.tensor(net["W2"].T) + torch.tensor(net["b2"])
-    right = float(torch.nn.functional.cross_entropy(z, torch.tensor(labels)))
+    z = oracle.relu(batch @ net["W1"].T + net["b1"]) @ net["W2"].T + net["b2"]
+    right = oracle.cross_entropy(z, labels)
     expect.close(
         loss, right, hint="the mean over rows of -log softmax(z) at the right class.",
         suspects=[
@@ -276,7 +273,7 @@ with expect.case("loss, gradients = mlp_loss_and_gradients(params, X, y, 0.0, rn
     )
 
 # %% check="mlp_loss_and_gradients" points=1
-# Without dropout: all gradients are those of torch's autograd.
+# Without dropout: all gradients are those of the loss, differentiated by complex steps.
 rng = expect.rng()
 batch, labels = rng.normal(size=(5, 3)), rng.integers(4, size=5)
 net = {"W1": rng.normal(size=(6, 3)), "b1": rng.normal(size=6),
@@ -284,12 +281,16 @@ net = {"W1": rng.normal(size=(6, 3)), "b1": rng.normal(size=6),
 with expect.case("the gradients of mlp_loss_and_gradients(params, X, y, 0.0, rng), five rows"):
     given = {k: v.copy() for k, v in net.items()}
     found = mlp_loss_and_gradients(given, batch.copy(), labels.copy(), 0.0, rng)[1]
-    leaf = {k: torch.tensor(v, requires_grad=True) for k, v in net.items()}
-    h = torch.relu(torch.tensor(batch) @ leaf["W1"].T + leaf["b1"])
-    z = h @ leaf["W2"].T + leaf["b2"]
-    torch.nn.functional.cross_entropy(z, torch.tensor(labels)).backward()
-    right = {k: v.grad.numpy() for k, v in leaf.items()}
-    q = torch.softmax(z, 1).detach().numpy()
+
+
+    def logits(W1, b1, W2, b2):
+        h = oracle.relu(batch @ W1.swapaxes(-1, -2) + b1[..., None, :])
+        return h @ W2.swapaxes(-1, -2) + b2[..., None, :]
+
+    right = {k: oracle.gradient(
+        lambda value, k=k: oracle.cross_entropy(logits(**net | {k: value}), labels), net[k]
+    ) for k in net}
+    q = train.softmax(logits(**net))
     no_gate = (q - np.eye(4)[labels]) @ net["W2"] / 5
     for k, ungated in (("b2", 0), ("W2", 0), ("b1", no_gate.sum(0)), ("W1", no_gate.T @ batch)):
         expect.close(
@@ -304,7 +305,7 @@ with expect.case("the gradients of mlp_loss_and_gradients(params, X, y, 0.0, rng
         )
 
 # %% check="mlp_loss_and_gradients" points=2
-# With dropout, one row: W2's gradient shows the mask, and with that mask torch must agree.
+# With dropout, one row: W2's gradient shows the mask, and with that mask the rest must agree.
 rng, p = expect.rng(), 0.25
 batch, labels = rng.normal(size=(1, 4)), rng.integers(3, size=1)
 net = {"W1": rng.normal(size=(2000, 4)), "b1": rng.normal(size=2000),
@@ -327,16 +328,14 @@ with expect.case("mlp_loss_and_gradients(params, X, y, 0.25, rng), one row, 2000
             (1 / p, "p is swapped: it is the probability of dropping."),
         ],
     )
-    leaf = {k: torch.tensor(v, requires_grad=True) for k, v in net.items()}
-    h = torch.relu(torch.tensor(batch) @ leaf["W1"].T + leaf["b1"])
-    z = (h * torch.tensor(sent != 0) / (1 - p)) @ leaf["W2"].T + leaf["b2"]
-    right = torch.nn.functional.cross_entropy(z, torch.tensor(labels))
-    right.backward()
-    expect.close(loss, right.item(), hint="the loss is not that of the thinned network.")
-    arrived = ((torch.softmax(z, 1).detach().numpy() - np.eye(3)[labels]) @ net["W2"])[0]
     keeps = sent != 0
+    z = h * keeps / (1 - p) @ net["W2"].T + net["b2"]
+    right = oracle.cross_entropy(z[None], labels)
+    expect.close(loss, right, hint="the loss is not that of the thinned network.")
+    at_z = oracle.gradient(lambda z: oracle.cross_entropy(z[:, None], labels), z)
+    arrived = at_z @ net["W2"]
     expect.close(
-        found["b1"], leaf["b1"].grad.numpy(),
+        found["b1"], arrived * keeps / (1 - p),
         hint="b1: go back through dropout, then through the ReLU.",
         suspects=[
             (arrived * on, "b1: the backward pass has no dropout mask. It needs that of forward."),
@@ -346,7 +345,7 @@ with expect.case("mlp_loss_and_gradients(params, X, y, 0.25, rng), one row, 2000
             (arrived * on * (found["b1"] != 0) / (1 - p), "b1: a fresh mask in the backward pass."),
         ],
     )
-    expect.close(found["W1"], leaf["W1"].grad.numpy(),
+    expect.close(found["W1"], np.outer(arrived * keeps / (1 - p), batch),
                  hint="b1's gradient is right, W1's is not. What W1 multiplies is X.")
 
 # %% check="mlp_loss_and_gradients" points=1
@@ -407,8 +406,7 @@ with expect.case("mlp_loss_and_gradients(params, X, y, 0.0, rng) with logits of 
     with np.errstate(all="ignore"):
         given = {k: v.copy() for k, v in net.items()}
         loss, found = mlp_loss_and_gradients(given, batch.copy(), labels.copy(), 0.0, rng)
-    z = torch.tensor(np.maximum(batch @ net["W1"].T, 0) @ net["W2"].T)
-    right = float(torch.nn.functional.cross_entropy(z, torch.tensor(labels)))
+    right = oracle.cross_entropy(oracle.relu(batch @ net["W1"].T) @ net["W2"].T, labels)
     expect.close(
         loss, right, rtol=1e-7,
         hint="a softmax of 0 has lost its logarithm, and clipping invents another. "
@@ -494,6 +492,8 @@ for k in net:
 
 # %% correct="mlp_loss_and_gradients"
 def mlp_loss_and_gradients(params, X, y, p, rng):
+    import torch
+
     leaf = {k: torch.tensor(v, requires_grad=True) for k, v in params.items()}
     h = torch.relu(torch.tensor(X) @ leaf["W1"].T + leaf["b1"])
     s = h * torch.tensor(dropout_factor(h.shape, p, rng))

@@ -1258,14 +1258,14 @@ print("300 steps less 1500, p = 0, learning rate to 0 in each: {:+.2f} points, {
 # al. (2023) found that dropout *early* in training lowers the training loss of vision transformers
 # that under-fit. With our eight units it did not (right panel).
 #
-# ## Explore: budgets
+# ## Explore: training
 #
-# A thin line is a seed; a circle marks the drop rate that your `choose_rate` takes. Below, your
-# `paired_difference`. **Try**: with 4000 images, give the networks more steps. Where does the best
-# drop rate go, with 64 units and with 8?
+# A pair of networks trains here. Bars: your `paired_difference` over twenty such pairs; circle:
+# your `choose_rate`. **Try** more examples, then fewer units: where does dropout begin to hurt? How
+# far is one pair from the mean of twenty?
 
 # %%
-explore.budgets(paired_difference, choose_rate)
+explore.training(paired_difference, choose_rate)
 
 # %% [markdown]
 # ## Two questions

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 3.1 · Images
 #
-# **What should be dropped together, where neighbours say the same?**
+# **What should be dropped together when neighbouring pixels are alike?**
 #
 # *{{minutes}} minutes. Before: {{inverted_dropout}} and {{pytorch}}. After, you will be able to
 # write dropout for maps, blocks and branches, to compare the kinds at equal noise, and to measure
@@ -29,9 +29,9 @@ torch.set_num_threads(1)  # products this small wait for each other's threads
 # %% [markdown]
 # ## A reason to be measured
 #
-# Dropout as you know it gives each number a coin of its own. In an image, the story goes, this
-# does little: a pixel that is dropped can be guessed from its neighbours. So people drop whole
-# maps, blocks of a map, whole branches, or squares of the input.
+# Dropout as you know it gives each number a coin of its own. In an image, the story goes, this does
+# little: a pixel that is dropped can be guessed from its neighbours. So people drop maps, blocks of
+# a map, branches, or squares of the input.
 #
 # The story has a premise, and we can measure it. Three small networks learn 20 kinds of printed
 # characters from 400 images each, without dropout: a convolution that gives 16 maps of 7 × 7
@@ -80,8 +80,8 @@ plot.show(fig, "Six maps with and without half of their pixels; bars: the correl
 
 # %% [markdown]
 # Neighbours are correlated,{{claim:neighbours-are-alike}} but far from being copies of one
-# another.{{claim:but-not-very}} So the premise holds, more or less. Whether it matters is another
-# question, and the rest of this lesson prepares the answer.
+# another.{{claim:but-not-very}} So the premise holds, more or less. Whether it matters is what the
+# rest of this lesson measures.
 #
 # ### One question from {{inverted_dropout}}
 #
@@ -91,8 +91,8 @@ plot.show(fig, "Six maps with and without half of their pixels; bars: the correl
 #
 # <details><summary>Answer</summary>
 #
-# With 49 coins it is $1/\sqrt{49} = 1/7$: the noise averages out. With one coin it is 1. Keep this
-# in mind: it will make "the same $p$" an unfair comparison.
+# With 49 coins it is $1/\sqrt{49} = 1/7$: the noise averages out. With one coin it is 1. This
+# difference will make "the same $p$" an unfair comparison.
 # </details>
 #
 # ### A worked example: a coin for each image and each row
@@ -145,7 +145,7 @@ def spatial_dropout(x, p, generator=None, training=True):
 lines_up = [("must match|expand",
              "coins (N, C) do not line up with (N, C, H, W): two axes are missing.")]
 with expect.case("spatial_dropout(x, p, generator) on 40 × 15 maps of ones", crash=lines_up):
-    ones = torch.ones(40, 15, 3, 4, dtype=torch.float64)
+    ones = torch.ones(40, 15, 3, 4)
     expect.coins(lambda p, generator: spatial_dropout(ones.clone(), p, generator), shared=(2, 3),
                  axes=("image", "map", "row", "column"), scale=lambda p: 1 / (1 - p),
                  source=expect.generator, none=True)
@@ -165,13 +165,20 @@ with expect.case("y = spatial_dropout(x, 0.5); y.sum().backward(); x.grad", cras
     out = spatial_dropout(x, 0.5)
     out.sum().backward()
     expect.close(x.grad, out.detach(), hint="the gradient goes through the same coins and scale.")
+with expect.case("spatial_dropout(x, 0.3, generator, training=False)"):
+    expect.equal(spatial_dropout(maps.clone(), 0.3, expect.generator(), training=False), before,
+                 hint="in evaluation x comes out as it is. The stub brings these lines.")
 
 # %% check="spatial_dropout" points=1
-# Numbers of half precision stay what they are.
+# Numbers of half precision stay what they are, and do not change the rate.
 for dtype in (torch.float16, torch.bfloat16, torch.float32):
     with expect.case(f"spatial_dropout(x, 0.5), {dtype}"):
         expect.tensor(spatial_dropout(torch.ones(2, 3, 4, 4, dtype=dtype), 0.5), (2, 3, 4, 4),
                       dtype, hint="the result has another dtype. A boolean mask keeps it.")
+with expect.case("spatial_dropout(x, 0.01, generator) on a million maps, torch.bfloat16"):
+    fine = torch.ones(1000, 1000, 1, 1, dtype=torch.bfloat16)
+    expect.mean(spatial_dropout(fine, 0.01, expect.generator()) == 0, 0.01, of=(0, 1),
+                hint="another share falls. Are the coins bfloat16, of 8 bits? Draw in float32.")
 
 # %% mistakes="spatial_dropout"
 {
@@ -192,7 +199,15 @@ for dtype in (torch.float16, torch.bfloat16, torch.float32):
     "a survivor is x": ("x * (coins", "torch.ones_like(x) * (coins"),
     "the result has no gradient": ("x * (coins", "x.detach() * (coins"),
     "has another dtype": ("(coins >= p)", "(coins >= p).float()"),
+    "Draw in float32": ("device=x.device", "device=x.device, dtype=x.dtype"),
+    "multiplied by different numbers": (
+        "/ (1 - p)", "/ (coins >= p).double().mean(1, keepdim=True).clamp(0.01)"),
 }
+
+# %% mistake="spatial_dropout" says="in evaluation x comes out as it is"
+def spatial_dropout(x, p, generator=None, training=True):
+    coins = torch.rand(*x.shape[:2], 1, 1, generator=generator)
+    return x * (coins >= p) / (1 - p)
 
 # %% correct="spatial_dropout"
 def spatial_dropout(x, p, generator=None, training=True):
@@ -200,6 +215,13 @@ def spatial_dropout(x, p, generator=None, training=True):
         return x
     keep = torch.bernoulli(torch.full(x.shape[:2], 1.0 - p), generator=generator)
     return torch.einsum("nchw,nc->nchw", x, keep.to(x.dtype)) / (1 - p)
+
+# %% correct="spatial_dropout"
+def spatial_dropout(x, p, generator=None, training=True):
+    if not training:
+        return x
+    scales = (torch.rand(x.shape[:2], generator=generator) >= p).float() / (1 - p)
+    return x * scales[..., None, None].to(x.dtype)
 
 # %% correct="spatial_dropout"
 def spatial_dropout(x, p, generator=None, training=True):
@@ -225,9 +247,8 @@ plot.show(fig, "Your masks: four rows of six maps each; what is dropped is pale.
 # %% [markdown]
 # ## Blocks
 #
-# A whole map is a lot. DropBlock (Ghiasi, Lin and Le 2018) drops squares of $b \times b$ pixels, in
-# each map its own. How often must squares be dropped, so that a *pixel* is dropped with
-# probability $p$?
+# DropBlock (Ghiasi, Lin and Le 2018) drops squares of $b \times b$ pixels, in each map its own. How
+# often must squares be dropped, so that a *pixel* is dropped with probability $p$?
 #
 # A pixel lies in $b^2$ possible squares. If each of them is dropped with probability $\gamma$,
 # independently, then the pixel is kept when none of them is:
@@ -338,6 +359,10 @@ for b in (2, 3):
                                 "of pixels."), (larger, "the squares' side is b + 1.")]
                 expect.mean(both, right, of=(0, 1), suspects=known[step // b :],
                             hint=f"pixels {way}, {step} apart: what falls is no {b} × {b} square.")
+with expect.case("dropblock(x, 0.5, 2) on 20 000 maps: three pixels in a row"):
+    gone = (dropblock(torch.ones(200, 100, 4, 4), 0.5, 2) == 0).double()
+    expect.mean(gone[:, :, 0, :3].prod(-1), 2 * 0.5**1.5 - 0.5, of=(0, 1),
+                hint="the squares of a map do not fall independently: do they lie on a grid?")
 
 # %% check="dropblock" points=1
 # At block_size 1 it is the dropout of single pixels, each with a coin of its own.
@@ -366,6 +391,23 @@ with expect.case("dropblock(x, 0.3, 3, generator) on 60 × 4 maps of 5 × 7"):
         (1 / 0.3, "what is kept is divided by p. Divide it by 1 - p."),
         (0.7, "what is kept is multiplied by 1 - p. Divide it by that."),
     ])
+with expect.case("dropblock(x, 0.3, 3, generator, training=False)"):
+    expect.equal(dropblock(maps.clone(), 0.3, 3, expect.generator(), training=False), before,
+                 hint="in evaluation x comes out as it is. The stub brings these lines.")
+
+# %% check="dropblock" points=1
+# The dtype stays, and the gradient goes the same way.
+for dtype in (torch.float16, torch.bfloat16, torch.float32):
+    with expect.case(f"dropblock(x, 0.5, 3), {dtype}"):
+        expect.tensor(dropblock(torch.ones(2, 3, 4, 4, dtype=dtype), 0.5, 3), (2, 3, 4, 4), dtype,
+                      hint="the result has another dtype. A boolean mask keeps it.")
+x = torch.ones(5, 20, 4, 4, dtype=torch.float64, requires_grad=True)
+with expect.case("y = dropblock(x, 0.5, 2); y.sum().backward(); x.grad", crash=[
+    ("does not require grad", "the result has no gradient: work with x itself, in torch."),
+]):
+    out = dropblock(x, 0.5, 2)
+    out.sum().backward()
+    expect.close(x.grad, out.detach(), hint="the gradient goes through the same mask and scale.")
 
 # %% mistakes="dropblock"
 {
@@ -399,7 +441,26 @@ with expect.case("dropblock(x, 0.3, 3, generator) on 60 × 4 maps of 5 × 7"):
     "what is kept is multiplied by 1 - p": ("keep / (1 - p)", "keep * (1 - p)"),
     "counts the mask's own ones": ("keep / (1 - p)", "keep / keep.double().mean()"),
     "writes into its input": ("x * keep", "x.mul_(keep)"),
+    "has another dtype": ("x * keep", "x * keep.float()"),
+    "the result has no gradient": ("x * keep", "x.detach() * keep"),
+    "the same mask and scale": ("x * keep", "(x - x.detach() + x.detach() * keep)"),
 }
+
+# %% mistake="dropblock" says="do they lie on a grid"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, C, H, W) = block_size, x.shape
+    rows, columns = (
+        (torch.randint(b, (N, C, 1), generator=generator) + torch.arange(size)) // b
+        for size in (H, W))  # the tile of each pixel, on a grid that each map shifts
+    coins = torch.rand(N, C, H, W, generator=generator).flatten(2)
+    tiles = (rows[..., None] * W + columns[..., None, :]).clamp(max=H * W - 1)
+    return x * (coins.gather(2, tiles.flatten(2)) >= p).reshape(x.shape) / (1 - p)
+
+# %% mistake="dropblock" says="in evaluation x comes out as it is"
+def dropblock(x, p, block_size, generator=None, training=True):
+    b, (N, C, H, W) = block_size, x.shape
+    keep = torch.rand(N, C, H + b - 1, W + b - 1, generator=generator) < (1 - p) ** (1 / b**2)
+    return x * keep.unfold(2, b, 1).unfold(3, b, 1).all(-1).all(-1) / (1 - p)
 
 # %% mistake="dropblock" says="neighbours in a column fall independently"
 def dropblock(x, p, block_size, generator=None, training=True):
@@ -467,12 +528,12 @@ plot.show(fig, "16 of your maps, and how often each pixel is kept: with your squ
                f"you said {guess:g}.",
           claims={"every-pixel-alike": bool(np.abs(mine - 0.7).max() < 0.025),
                   "fitting-squares-hit-the-middle":
-                      bool(fitting[3, 3] < 0.58 and fitting[0, 0] > 0.9)})
+                      bool(fitting[3, 3] < 0.58 and abs(15 * (1 - fitting[0, 0]) - 1) < 0.15)})
 
 # %% [markdown]
-# Every pixel of yours is kept with probability 0.7.{{claim:every-pixel-alike}} Squares that fit
-# drop the middle in nearly half of the maps, and a corner in one of
-# fourteen.{{claim:fitting-squares-hit-the-middle}} "$p = 0.3$" is then neither what the middle
+# With your squares every pixel is kept with probability 0.7.{{claim:every-pixel-alike}} Squares
+# that fit drop the middle in nearly half of the maps, and a corner in one of
+# fifteen.{{claim:fitting-squares-hit-the-middle}} "$p = 0.3$" is then neither what the middle
 # loses nor what the map loses on average. On large maps and at small $p$ the two ways agree well.
 #
 # ## Branches
@@ -511,7 +572,7 @@ def drop_path(x, p, generator=None, training=True):
 # %% check="drop_path" points=2
 # A sample falls as a whole, by a coin of its own, fresh at each call and from generator alone.
 with expect.case("drop_path(x, p, generator) on 600 samples of 2 × 2 × 2 ones"):
-    ones = torch.ones(600, 2, 2, 2, dtype=torch.float64)
+    ones = torch.ones(600, 2, 2, 2)
     expect.coins(lambda p, generator: drop_path(ones.clone(), p, generator), shared=(1, 2, 3),
                  scale=lambda p: 1 / (1 - p), source=expect.generator, none=True)
 
@@ -528,6 +589,22 @@ for shape in ((60, 2, 3, 3), (60, 5), (60,)):
         expect.tensor(out, shape, torch.float64,
                       hint="the result has another shape: count x's axes for the coins.")
         expect.only(out / before, (0, 1 / 0.7), rtol=1e-5, hint="a survivor is x / (1 - p).")
+        expect.equal(drop_path(x, 0.3, expect.generator(), training=False), before,
+                     hint="in evaluation x comes out as it is. The stub brings these lines.")
+
+# %% check="drop_path" points=1
+# The dtype stays, and the gradient goes the same way.
+for dtype in (torch.float16, torch.bfloat16, torch.float32):
+    with expect.case(f"drop_path(x, 0.5), {dtype}"):
+        expect.tensor(drop_path(torch.ones(8, 3, dtype=dtype), 0.5), (8, 3), dtype,
+                      hint="the result has another dtype. A boolean mask keeps it.")
+x = torch.ones(60, 3, dtype=torch.float64, requires_grad=True)
+with expect.case("y = drop_path(x, 0.5); y.sum().backward(); x.grad", crash=[
+    ("does not require grad", "the result has no gradient: work with x itself, in torch."),
+]):
+    out = drop_path(x, 0.5)
+    out.sum().backward()
+    expect.close(x.grad, out.detach(), hint="the gradient goes through the same coins and scale.")
 
 # %% mistakes="drop_path"
 {
@@ -542,7 +619,15 @@ for shape in ((60, 2, 3, 3), (60, 5), (60,)):
     "the coins fit one number": ("one_each = ", "N, C, H, W = x.shape\n    one_each = "),
     "writes into its input": ("x * (torch", "x.mul_(torch"),
     "a survivor is x": ("x * (torch", "torch.ones_like(x) * (torch"),
+    "has another dtype": ("device=x.device) >= p)", "device=x.device) >= p).float()"),
+    "the result has no gradient": ("x * (torch", "x.detach() * (torch"),
+    "the same coins and scale": ("x * (torch", "x - x.detach() + x.detach() * (torch"),
 }
+
+# %% mistake="drop_path" says="in evaluation x comes out as it is"
+def drop_path(x, p, generator=None, training=True):
+    one_each = len(x), *[1] * (x.dim() - 1)
+    return x * (torch.rand(one_each, generator=generator) >= p) / (1 - p)
 
 # %% correct="drop_path"
 def drop_path(x, p, generator=None, training=True):
@@ -552,10 +637,10 @@ def drop_path(x, p, generator=None, training=True):
 # %% [markdown]
 # ## Two that change the data
 #
-# Cutout and mixup are not layers. They change the images on their way in; nothing is rescaled.
-# **Cutout** (DeVries and Taylor 2017) blanks one square in each image, at a random place, in all
-# channels alike. Its *centre* is uniform over the pixels, so a square may hang over the border. If
-# it had to fit in, the border would be cut too rarely.
+# Cutout and mixup change the images on their way in; nothing is rescaled. **Cutout** (DeVries and
+# Taylor 2017) blanks one square in each image, at a random place, in all channels alike. Its
+# *centre* is uniform over the pixels, so a square may hang over the border. The authors found this
+# critical: some images then stay nearly whole.
 #
 # ## Exercise: `cutout`
 
@@ -621,25 +706,29 @@ with expect.case("cutout(x, 3, generator) on 3000 images of 2 × 6 × 9"):
         ], hint="a square whose centre is a pixel loses one of its 3 rows at the border, not two.")
 
 # %% check="cutout" points=1
-# The side of a square may be even.
-with expect.case("cutout(x, 4): the largest height and width of what falls"):
-    gone = (cutout(torch.ones(3000, 1, 6, 9), 4) == 0)[:, 0]
-    for side in (gone.any(2), gone.any(1)):
-        expect.equal(int(side.sum(1).max()), 4, hint="an even size has another side than `size`.",
-                     suspects=[(5, "an even size gives a side of size + 1.")])
+# The side of a square may be even, or 1, and the dtype stays.
+for size in (4, 1):
+    with expect.case(f"cutout(x, {size}): the largest height and width of what falls"):
+        out = cutout(torch.ones(3000, 1, 6, 9, dtype=torch.bfloat16), size)
+        expect.tensor(out, (3000, 1, 6, 9), torch.bfloat16, hint="the result has another dtype.")
+        gone = (out == 0)[:, 0]
+        for side in (gone.any(2), gone.any(1)):
+            expect.equal(int(side.sum(1).max()), size,
+                         hint="at this size the square has another side than `size`.",
+                         suspects=[(size + 1, "this size gives a side of size + 1.")])
 
 # %% check="cutout" points=2
 # The centre of the square is uniform over the image.
 with expect.case("cutout(x, 3, generator) on 10 000 images of 6 × 9: which pixels fall"):
     gone = (cutout(torch.ones(10_000, 1, 6, 9), 3, expect.generator()) == 0).double()[:, 0]
-    expect.mean(gone[:, -1, -1], 4 / 54, of=(0, 1), 
-                hint="the lower right corner falls at another rate than its place allows.",
-                suspects=[(1 / 40, "the last row and column are never drawn: `randint` leaves out "
+    expect.mean(gone[:, 0, 0], 4 / 54, of=(0, 1),
+                hint="the upper left corner falls at another rate than its place allows.",
+                suspects=[(4 / 40, "the last row and column are never drawn: `randint` leaves out "
                                    "its upper end.")])
     for i in range(6):
         for j in range(9):
             places = (3 - (i in (0, 5))) * (3 - (j in (0, 8)))
-            expect.mean(gone[:, i, j], places / 54, of=(0, 1), 
+            expect.mean(gone[:, i, j], places / 54, of=(0, 1),
                         hint=f"pixel ({i}, {j}) falls at another rate than its place allows.")
 
 # %% check="cutout" points=1
@@ -662,6 +751,8 @@ with expect.case("cutout(x, 3, generator) with two generators of seed 7"):
     "one pixel too large": ("half + size, max", "half + size + 1, max"),
     "the square is too large": ("i - half) : i - half + size,", "i - size) : i + size,"),
     "a side of size + 1": ("half + size, max", "half + 2 * half + 1, max"),
+    "another side than": ("for image in out:", "for image in out[: len(out) * (size > 1)]:"),
+    "the result has another dtype": ("return out", "return out.float()"),
     "loses one of its 3 rows": (", size // 2", ", 0"),
     "all images lose the same": ("    for image in out:\n        i, j = (int(torch.randint(length, "
                                  "(), generator=generator)) for length in x.shape[2:])",
@@ -684,6 +775,15 @@ def cutout(x, size, generator=None):
         i, j = (int(torch.randint(length, (), generator=generator)) for length in x.shape[2:])
         image[:, max(0, i - half) : i - half + size] = 0
         image[:, :, max(0, j - half) : j - half + size] = 0
+    return out
+
+# %% mistake="cutout" says="the upper left corner falls at another rate"
+def cutout(x, size, generator=None):
+    out, half = x.clone(), size // 2
+    for image in out:
+        i, j = (int((length / 2 + length / 4 * torch.randn((), generator=generator))
+                    .clamp(0, length - 1)) for length in x.shape[2:])
+        image[:, max(0, i - half) : i - half + size, max(0, j - half) : j - half + size] = 0
     return out
 
 # %% correct="cutout"
@@ -735,12 +835,12 @@ explore.maps(spatial_dropout, dropblock, drop_path, cutout)
 # %% [markdown]
 # ## The same p is not the same noise
 #
-# At the same $p$, every kind gives an entry the same variance, $p/(1-p)$. But the next layer sums
-# over entries, and what is dropped together doesn't average out. So we listen where it counts, at
-# the logits. The *loudness* of a kind is the variance of the logits over masks, divided by their
-# variance over images. Your functions act after each block, and `drop_path` on the branches, in the
-# three networks that were trained without dropout. **At $p = 0.2$, how many times as loud as
-# element dropout is spatial dropout?**
+# At the same $p$, every kind gives an entry of 1 the same variance, $p/(1-p)$. But the next layer
+# sums over entries, and what is dropped together doesn't average out. So we measure at the logits.
+# The *loudness* of a kind is the variance of the logits over masks, divided by their variance over
+# images. Your functions act after each block, and `drop_path` on the branches, in the three
+# networks that were trained without dropout. **At $p = 0.2$, how many times as loud as element
+# dropout is spatial dropout?**
 
 # %% guess=true
 my_ratio = 5.0  # loudness of spatial dropout / loudness of element dropout
@@ -768,20 +868,21 @@ ax.set_title(f"At p = 0.2, times as loud as element dropout:\nspatial {times['sp
              f"{guess:g}), DropBlock {times['DropBlock']:.1f}, path {times['path']:.1f}",
              fontsize=10)
 plot.show(fig, "Loudness of four kinds of dropout over p, in three networks trained without it.",
-          claims={"same-p-is-not-the-same-noise": all(gap.sign > 0 for gap in ratio.values())})
+          claims={"same-p-is-not-the-same-noise": all(gap.sign > 0 for gap in ratio.values())
+                                                  and max(ratio, key=times.get) == "path"})
 
 # %% [markdown]
-# At the same $p$, all three are louder than element dropout, and a branch is loudest by
-# far.{{claim:same-p-is-not-the-same-noise}} A comparison at "$p = 0.2$" compares how much is
-# dropped with what is dropped, all in one.
+# At the same $p$, all three are louder than element dropout, and branches are the
+# loudest.{{claim:same-p-is-not-the-same-noise}} (Maps are not 49 times as loud, as in the first
+# question: this network averages over 2 × 2 pixels, not 7 × 7.) A comparison at "$p = 0.2$" mixes
+# how much noise there is with its kind.
 #
 # ## At equal noise
 #
-# Here is the fair comparison. Each kind was tried at four levels of loudness, those of element
-# dropout at $p = 0.1$, 0.2, 0.35 and 0.55. The errors of two networks on 2000 validation images
-# chose the level, then the learning rate. Eight networks of other seeds were tested once. On the
-# left, every kind is as loud as suits *element dropout*; on the right, each as loud as suits
-# itself.
+# Each kind was tried at four levels of loudness, those of element dropout at $p = 0.1$, 0.2, 0.35
+# and 0.55. The level, then the learning rate, was chosen by the errors of two networks on 2000
+# validation images. Eight networks of other seeds were tested once. On the left, every kind has the
+# loudness that was best for *element dropout*; on the right, its own best.
 #
 # Folklore puts element dropout last. **By how many points does DropBlock err less, at equal
 # noise?**
@@ -859,7 +960,8 @@ plot.show(fig, f"The change of the test error in {runs} pairs of networks, by fo
 # Look at the first row. Validation chose the learning rate 0.024 for networks *without* dropout, by
 # a third of a point between two networks. It was the worse one.{{claim:two-networks-chose-badly}}
 # With that baseline every kind of dropout looks two points better than it is. All others chose
-# 0.012, so we draw the differences from networks without dropout at 0.012.
+# 0.012, so we draw the differences from networks without dropout at 0.012. We added this control
+# after we had seen test errors, so it was not chosen blindly. It makes dropout's gain smaller.
 #
 # ## A better start for other classes?
 #
@@ -928,9 +1030,11 @@ def error_of(few, labels, images=test, classes=answers, through=random_body):
     return features_error(through(few), labels, through(images), classes)
 
 
-seeds = [int(seed) for seed in 5 + expect.rng().choice(40, 2, replace=False)]
+tried = {int(seed): error_of(*convnets.labelled(2, int(seed)))
+         for seed in 5 + expect.rng().choice(40, 6, replace=False)}
+seeds = sorted(tried, key=tried.get)[::5]  # two whose errors can be told apart
 few = [convnets.labelled(2, seed) for seed in seeds]
-right = np.array([error_of(*some) for some in few])
+right = np.array([tried[seed] for seed in seeds])
 with expect.case(f"probe_error(body, 2, {seeds}), body: twenty random features", crash=[
     ("must match|shapes cannot|size of tensor|mat1 and mat2|incompatible|mismatch",
      "the classifier was made of features. Hand it the features of the test images."),
@@ -1077,17 +1181,17 @@ plot.show(fig, "The error on unseen letters over k, for bodies trained in severa
           })
 
 # %% [markdown]
-# What was learned of other characters serves the new ones: an untrained body errs far
+# What was learned from other characters helps with the new ones: an untrained body errs far
 # more.{{claim:what-is-learned-transfers}} Beside the baseline that validation chose, a body with
-# dropout saves some three points.{{claim:it-looks-like-a-better-start}} This is what we found
-# first, and nearly wrote down. But even bodies with hardly any dropout saved as much. It is the
-# learning rate: beside a body without dropout at the *same* rate, element dropout saves
+# dropout saves some three points.{{claim:it-looks-like-a-better-start}} We nearly wrote that down.
+# But even bodies with hardly any dropout saved as much. It is the learning rate: beside a body
+# without dropout at the *same* rate, element dropout saves
 # nothing,{{claim:it-is-the-learning-rate}} and at $k = 30$ it costs about a
 # point.{{claim:with-many-labels-it-is-worse}} (The same at a tenth of the classifier's penalty.)
 #
-# So dropout lowered the error on the classes that were learned, and not on others. On large
-# networks, Kornblith et al. (2021) found the same of many regularisers: better on the learned
-# classes, less useful features for others.
+# So dropout lowered the error on the classes that were learned, and not on others. On ImageNet,
+# Kornblith et al. (2021) found the same of many losses and regularisers, dropout among them: better
+# on the learned classes, less useful features for others.
 #
 # ## Three questions
 #

@@ -7,6 +7,7 @@ everything that it depends on.
 from __future__ import annotations
 
 import ast
+import base64
 import hashlib
 import importlib.metadata
 import os
@@ -33,9 +34,26 @@ SECONDS = 600
 
 
 def run(notebook: NotebookNode) -> NotebookNode:
-    """Run a notebook where the lessons lie, in a kernel of its own; it is changed and returned."""
+    """Run a notebook where the lessons lie, in a kernel of its own; it is changed and returned.
+
+    Its metadata have the results of training, see `trained`.
+    """
     folder = {"metadata": {"path": str(LESSONS)}}
-    return NotebookClient(notebook, timeout=SECONDS, resources=folder).execute()
+    with tempfile.TemporaryDirectory() as place:
+        client = NotebookClient(notebook, timeout=SECONDS, resources=folder)
+        client.execute(env={**os.environ, "DROPOUT_KEEP": place})
+        notebook.metadata["trained"] = {
+            path.name: base64.b64encode(path.read_bytes()).decode()
+            for path in sorted(Path(place).iterdir())
+        }
+    return notebook
+
+
+def trained(notebook: NotebookNode) -> dict[str, bytes]:
+    """What functions that train returned while a notebook ran, see `dropoutlab.kept`."""
+    return {
+        name: base64.b64decode(text) for name, text in notebook.metadata.get("trained", {}).items()
+    }
 
 
 def answered(lesson: Lesson) -> NotebookNode:
@@ -62,36 +80,40 @@ def content(lesson: Lesson) -> str:
 def figures(lesson: Lesson) -> str:
     """A digest of what a lesson's figures follow from: its code, answers included, and the data.
 
-    Of `dropoutlab` it holds what that imports, directly or not. What serves checks alone is not
-    in it.
+    Of `dropoutlab` it holds the modules that it imports, directly or not, and the data that these
+    name. What serves checks alone is not in it, nor what a browser draws with.
     """
     cells = [cell for cell in answered(lesson).cells if cell.cell_type == "code"]
     cells = [cell for cell in cells if not cell.id.startswith(("check_", "summary_"))]
     code = [TITLE.sub("", cell.source, count=1) for cell in cells]
     files = [path for path in imported("\n".join(code)) if not {*path.parts} & JUDGES]
-    text = "\n".join(code) + "".join(p.read_text("utf-8") for p in files if p.suffix == ".py")
-    data = [
-        path
-        for path in _below("datasets")
-        if path.parent.name != "studies" or f'"{path.stem}"' in text  # of studies, what it names
-    ]
-    return hashlib.sha256(_digest(files + data) + repr(code).encode()).hexdigest()
+    text = "\n".join(code) + "".join(path.read_text("utf-8") for path in files)
+    return hashlib.sha256(_digest(files + data(text)) + repr(code).encode()).hexdigest()
+
+
+def data(text: str) -> list[Path]:
+    """The files of data that a text names: studies, the folder of the paper's tables, or a file."""
+
+    def named(path: Path) -> bool:
+        folder = path.parent.name
+        name = {"studies": path.stem, "datasets": path.name}.get(folder, folder)
+        return f'"{name}"' in text
+
+    return [path for path in _below("datasets") if named(path)]
 
 
 def imported(source: str) -> list[Path]:
-    """The files of `dropoutlab` that a text of Python imports, directly or through one another.
+    """The modules of `dropoutlab` that a text of Python imports, directly or through one another.
 
-    An explorer counts where it is named, as `explore.scaled`, with its script and style.
+    An explorer counts where it is named, as `explore.scaled`.
     """
     waiting, reached = _named(source), {LESSONS / "dropoutlab" / "__init__.py"}
     while waiting:
         stem = LESSONS.joinpath(*waiting.pop().split("."))
-        for path in (*stem.parent.glob(f"{stem.name}.*"), *stem.glob("__init__.py")):
-            if path not in reached:
+        for path in (stem.with_suffix(".py"), stem / "__init__.py"):
+            if path.is_file() and path not in reached:
                 reached.add(path)
-                waiting |= (
-                    _named(path.read_text(encoding="utf-8")) if path.suffix == ".py" else set()
-                )
+                waiting |= _named(path.read_text(encoding="utf-8"))
     return sorted(reached)
 
 

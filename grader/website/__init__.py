@@ -22,25 +22,36 @@ from grader.authoring import finished
 from grader.authoring.lesson import Lesson
 from grader.errors import CourseError
 from grader.paths import LESSONS, ROOT
-from grader.website import pages
+from grader.website import lite, pages
+from grader.website.lite.pyodide import Pyodide
 
 HERE = Path(__file__).resolve().parent
 AT_ONCE = 2
 """Lessons that run at once: each trains on a core or more."""
 
 
-def build(lessons: list[Lesson], to: Path, console: Console) -> None:
-    """Make the site of some lessons in the folder `to`, in place of an older one."""
+def build(
+    lessons: list[Lesson],
+    to: Path,
+    console: Console,
+    *,
+    pyodide: Pyodide | None = None,
+    self_hosted: bool = False,
+) -> None:
+    """Make the site of some lessons in the folder `to`, in place of an older one.
+
+    self_hosted : whether it brings Pyodide with it, for lessons that run in the browser
+    """
     if to.exists() and not (to.is_dir() and (not any(to.iterdir()) or (to / "_static").is_dir())):
         raise CourseError(f"{to} holds something else than a site: name another folder with --to.")
     finish([lesson for lesson in lessons if not finished.kept(lesson).exists()], console)
     with tempfile.TemporaryDirectory() as folder, console.status("making the pages …"):
         source, made = Path(folder, "source"), Path(folder, "site")
-        pages.write(
-            source,
-            {lesson: nbformat.read(finished.kept(lesson), as_version=4) for lesson in lessons},
-        )
+        ran = {lesson: nbformat.read(finished.kept(lesson), as_version=4) for lesson in lessons}
+        pages.write(source, ran)
         _sphinx(source, made)
+        trained = {lesson: finished.trained(notebook) for lesson, notebook in ran.items()}
+        lite.build(trained, made / lite.FOLDER, pyodide=pyodide, self_hosted=self_hosted)
         if to.exists():
             shutil.rmtree(to)
         shutil.copytree(made, to)

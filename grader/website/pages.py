@@ -29,6 +29,8 @@ from grader.authoring.build import source_notebook, worth
 from grader.authoring.contents import by_part
 from grader.authoring.lesson import HIDE, Lesson
 from grader.paths import ROOT
+from grader.website import lite
+from grader.website.lite import needs
 from grader.website.script import Script
 
 GUIDE = {
@@ -54,9 +56,23 @@ READ = """
 :::{{admonition}} You are reading
 :class: reading
 
-To work on this lesson and have your answers checked, start `python3 grader lab` and open `{name}`
-([how](learn.md)). The figures come from a finished lesson; answers are not shown.
+{work}
+The figures come from a finished lesson; answers are not shown.
 :::
+"""
+HERE = """<a class="work-here" href="{address}">Work here</a>
+
+The lesson then runs in this browser, with nothing to install: write answers and have them checked.
+What you write is kept in this browser only, until you download it. On your own machine, clone the
+course, start `python3 grader lab` and open `{name}` ([how](learn.md)).
+"""
+ELSEWHERE = """This lesson needs {needs}, which a browser does not run. To work on it and have your
+answers checked, clone the course ([how](learn.md)) and open `{name}`:
+
+```
+git clone {repository} dropout && cd dropout
+python3 grader lab
+```
 """
 FENCED = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])+)\]\(([^()\s#]+)(#\S+)?\)")
@@ -177,9 +193,17 @@ def page(
     for cell in cells:
         if cell.cell_type == "markdown":
             cell.source = linked(cell.source, _path(lesson), pages, folder)
-    cells[0].source += READ.format(name=lesson.name)
+    cells[0].source += READ.format(work=_work(lesson))
     notebook.cells = cells
     return notebook
+
+
+def _work(lesson: Lesson) -> str:
+    """How to work on a lesson: with a button, where a browser runs it."""
+    if missing := needs.missing(lesson):
+        words = " and ".join(missing)
+        return ELSEWHERE.format(needs=words, name=lesson.name, repository=lite.REPOSITORY)
+    return HERE.format(address=lite.address(lesson), name=lesson.name)
 
 
 def cleared(lesson: Lesson) -> NotebookNode:
@@ -244,7 +268,7 @@ def _explorer(output: NotebookNode, widgets: Mapping[str, Any]) -> NotebookNode 
         still = f'<img src="data:image/png;base64,{picture}" alt="{html.escape(says)}">'
         return new_output("display_data", {"text/html": hosted(state, still, says)})
     view = SimpleNamespace(**state, table=base64.b64decode(state["bytes"]["table"]))
-    panels, says = Script(view).drawn()
+    panels, says = Script(view).drawn(finished=True)
     return new_output("display_data", {"text/html": hosted(state, "".join(panels), says)})
 
 

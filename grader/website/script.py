@@ -40,12 +40,18 @@ class Script:
         """The value of an expression that sees `table`, `controls` and `chosen.spec`."""
         return json.loads(str(self._context.eval(f"JSON.stringify({expression})", timeout=TIMEOUT)))
 
-    def drawn(self, **at: int) -> tuple[list[str], str]:
-        """The panels' SVG and the sentence, with some controls moved to these places."""
+    def drawn(self, *, finished: bool = False, **at: int) -> tuple[list[str], str]:
+        """The panels' SVG and the sentence, with some controls moved to these places.
+
+        finished : whether what runs on by itself is at its end, not at its beginning
+        """
         places = json.dumps(self.explorer.at | at)
         return self.evaluate(
-            "(({panels, says}) => [panels.map((panel) => panel.svg), says])"
-            f"(drawn(chosen.spec, table, controls, {places}))"
+            f"""((run) => {{
+              while ({json.dumps(finished)} && run && !run.done) run.step();
+              const {{panels, says}} = drawn(chosen.spec, table, controls, {places}, run);
+              return [panels.map((panel) => panel.svg), says];
+            }})(begun(chosen.spec, table, controls, {places}))"""
         )
 
     def tries(self) -> list[tuple[str, dict[str, int]]]:

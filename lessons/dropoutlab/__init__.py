@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # who imports a part of this package need not wait for NumPy
     import numpy as np
+
+BROWSER = sys.platform == "emscripten"
+"""Whether this Python is that of a browser."""
 
 
 def check_probability(p: float, name: str = "p") -> None:

@@ -20,10 +20,13 @@ from urllib.request import urlopen
 
 import numpy as np
 
+from dropoutlab import BROWSER
+
 Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """X_train, y_train, X_test, y_test."""
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[0 if BROWSER else 2]
+"""Where datasets/ lies: in the course's folder; in a browser, the package brings it with it."""
 
 URLS = {
     "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist",

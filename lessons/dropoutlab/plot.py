@@ -19,6 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
+from dropoutlab import student
+
 BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
 INK, GREY, PALE = "#222222", "#707070", "#E6E6E6"
 KEPT, DROPPED = BLUE, PALE
@@ -131,9 +133,7 @@ class Difference(NamedTuple):
     @property
     def sign(self) -> int:
         """+1 or -1 where 0 is outside the mean's 95 % interval (Student's t), else 0."""
-        from scipy.special import stdtrit
-
-        far = stdtrit(self.runs - 1, 0.975) if self.runs > 1 else np.inf
+        far = student.reach(0.95, self.runs - 1) if self.runs > 1 else np.inf
         return int(np.sign(self.mean)) if abs(self.mean) > far * self.error else 0
 
     def __format__(self, spec: str) -> str:

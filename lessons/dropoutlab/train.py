@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+
+from dropoutlab import BROWSER
+from dropoutlab.kept import kept
 
 if TYPE_CHECKING:  # torch is imported where it is used: the NumPy lessons do without
     import torch
 
 Dropout = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 Parameters = dict[str, np.ndarray]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _on_one_thread(train: Callable[P, T]) -> Callable[P, T]:
+    """Have NumPy train on one thread: products this small wait for each other's."""
+    if BROWSER:
+        return train
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits.wrap(limits=1)(train)
 
 
 def two_layer(
@@ -24,7 +37,7 @@ def two_layer(
     return layered(X, y, dropout, seed, hidden=(hidden,), **how)
 
 
-@threadpool_limits.wrap(limits=1)  # products this small wait for each other's threads
+@_on_one_thread
 def layered(
     X: np.ndarray,
     y: np.ndarray,
@@ -124,6 +137,7 @@ class Runs:
 Setting = float | Sequence[float] | np.ndarray
 
 
+@kept
 def many(
     X: np.ndarray,
     y: np.ndarray,
@@ -203,6 +217,14 @@ def many(
         )  # fmt: skip
 
     return _joined(stacked.shared(train, N) if device == "cpu" else [train(np.arange(N))])
+
+
+@kept
+def seen(seed: int, total: int, rows: int) -> np.ndarray:
+    """The `rows` of `total` that a network of `many` with this seed learns from, (rows,)."""
+    from dropoutlab import stacked
+
+    return stacked.Chance(seed).subset(total, rows).numpy()
 
 
 def _joined(parts: Sequence[Runs]) -> Runs:

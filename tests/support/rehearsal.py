@@ -6,7 +6,7 @@ from grader.authoring.trial import execute, ready, shown, stage, verdict
 
 __all__ = ["SECONDS", "TRAINED", "execute", "ready", "shown", "stage", "verdict"]
 
-SECONDS = {  # they train many networks
+SECONDS = {  # they train many networks, or interpret kernels
     "21_overfitting": 180,
     "23_coadaptation": 60,
     "24_regulariser": 60,
@@ -18,6 +18,7 @@ SECONDS = {  # they train many networks
     "34_noise": 90,
     "36_robustness": 120,
     "37_today": 90,
+    "42_kernels": 60,
     "51_capstone": 120,
     "91_frontier": 90,
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -45,11 +47,20 @@ LATER = "new Promise((done) => setTimeout(done, 300))"
 """Timers end in order: the one that writes the address, after 200 ms, is then over."""
 
 
-def _opened(explorer, place: tuple[Path, str], browser: Browser, theme: str, width: int) -> Page:
+def _opened(
+    explorer,
+    place: tuple[Path, str],
+    browser: Browser,
+    theme: str,
+    width: int,
+    motion: Literal["reduce", "no-preference"] = "reduce",
+) -> Page:
     folder, address = place
     name = f"{explorer.script}.html"
     (folder / name).write_text(explorers.page(explorer, theme), encoding="utf-8")
-    page = browser.new_page(viewport={"width": width, "height": 700}, color_scheme=theme)
+    page = browser.new_page(
+        viewport={"width": width, "height": 700}, color_scheme=theme, reduced_motion=motion
+    )
     page.goto(f"{address}/{name}")
     page.wait_for_selector(".panels svg")
     return page
@@ -138,3 +149,104 @@ def test_a_view_can_be_linked(browser: Browser, place: tuple[Path, str]):
     again.wait_for_function(f"document.querySelector('figcaption').textContent !== {says!r}")
     assert again.locator(".controls input").first.input_value() == "0"
     again.close()
+
+
+TRAINING = next(lesson for lesson in LESSONS if explorers.scripted(lesson) == "training")
+FINISHED = """document.querySelector("figcaption").textContent.startsWith("After 1500 of 1500")"""
+WATCHED = """() => {
+  window.took = [], window.told = [];
+  const frame = window.requestAnimationFrame;
+  window.requestAnimationFrame = (run) => frame((now) => {
+    const start = performance.now();
+    run(now);
+    took.push(performance.now() - start);
+  });
+  document.addEventListener("DOMContentLoaded", () => new MutationObserver((all) => {
+    if (all.some(({ target }) => target.closest?.("figcaption"))) told.push(performance.now());
+  }).observe(document.body, { childList: true, subtree: true }));
+}"""
+"""How long each frame's work takes, and when a new sentence is there."""
+SOON = "new Promise((done) => setTimeout(done, 500))"
+
+
+def test_networks_train_in_the_page(browser: Browser, place: tuple[Path, str]):
+    """Do they train by themselves to the end, a frame at a time, without a word too often?"""
+    context = browser.new_context(viewport={"width": 1000, "height": 800})
+    context.add_init_script(f"({WATCHED})()")
+    page = context.new_page()
+    folder, address = place
+    (folder / "training.html").write_text(
+        explorers.page(explorers.made(TRAINING)), encoding="utf-8"
+    )
+    page.goto(f"{address}/training.html")
+    page.wait_for_function(FINISHED)
+    took, told = page.evaluate("[took, told]")
+    assert len(took) >= 1500 / 6 and sorted(took)[len(took) // 2] < 16, "milliseconds a frame"
+    pauses = [b - a for a, b in itertools.pairwise(told)]
+    assert all(pause > 900 for pause in pauses[1:-1]), pauses  # the last is said at once
+    ended = _seen(page)
+    page.get_by_role("button", name="Restart").press("Enter")
+    page.wait_for_function(f"!{FINISHED}")
+    page.wait_for_function(FINISHED)
+    assert _seen(page) == ended, "the same settings give other curves"
+    context.close()
+
+
+def test_training_waits(browser: Browser, place: tuple[Path, str]):
+    """Does it wait for the button where less motion is wanted, pause, and stop out of sight?"""
+    page = _opened(explorers.made(TRAINING), place, browser, "light", 1000)
+    begun = _seen(page)
+    page.evaluate(SOON)
+    assert _seen(page) == begun
+    page.get_by_role("button", name="Train").press("Enter")
+    page.evaluate(SOON)
+    page.get_by_role("button", name="Pause").press("Enter")
+    paused = _seen(page)
+    page.evaluate(SOON)
+    assert _seen(page) == paused != begun
+    page.get_by_role("button", name="Train").press("Enter")
+    page.evaluate("document.querySelector('main').style.marginTop = '3000px'")
+    page.evaluate(SOON)
+    hidden = _seen(page)
+    page.evaluate(SOON)
+    assert _seen(page) == hidden
+    page.evaluate("document.querySelector('main').style.marginTop = 0")
+    page.wait_for_function(FINISHED)
+    page.close()
+
+
+SHEET = next(lesson for lesson in LESSONS if explorers.scripted(lesson) == "closing_gap")
+SEEN = "document.querySelectorAll('.panels svg')[%d].innerHTML"
+
+
+def test_a_digit_can_be_drawn(browser: Browser, place: tuple[Path, str]):
+    """Is a stroke by mouse, finger or keys read at once, kept when p moves, and cleared?"""
+    page = _opened(explorers.made(SHEET), place, browser, "light", 390)
+    sheet, ready = page.locator("[data-pad]"), page.evaluate(SEEN % 0)
+    box = sheet.bounding_box()
+    assert box
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    page.mouse.move(*at(0.5, 0.1))
+    page.mouse.down()
+    page.mouse.move(*at(0.5, 0.9), steps=8)
+    page.mouse.up()
+    stroke, read = page.evaluate(SEEN % 0), page.evaluate(SEEN % 1)
+    assert stroke != ready
+    page.locator(".controls input").first.press("ArrowRight")
+    assert page.evaluate(SEEN % 0) == stroke and page.evaluate(SEEN % 1) != read
+    page.get_by_role("button", name="Clear the sheet").press("Enter")
+    assert "The sheet is empty." in page.inner_text("figcaption")
+    empty = page.evaluate(SEEN % 0)
+    sheet.focus()
+    for key in ("ArrowUp", " ", "ArrowDown", "ArrowDown", " ", "ArrowLeft"):
+        page.keyboard.press(key)
+    keyed = page.evaluate(SEEN % 0)
+    assert keyed != empty and "The network reads" in page.inner_text("figcaption")
+    assert sheet.evaluate("(pad) => pad === document.activeElement")
+    assert sheet.evaluate("(pad) => getComputedStyle(pad).touchAction") == "none"
+    page.get_by_role("button", name="A ready 3").press("Enter")
+    assert page.evaluate(SEEN % 0) == ready, "a ready digit is as it was"
+    page.close()

@@ -219,6 +219,27 @@ def test_each_finding_is_listed_with_what_was_measured(site: Site):
     assert "Of 64 fair coins, exactly half come up heads" in told
 
 
+def test_lessons_that_run_in_a_browser_are_there(site: Site):
+    """Has each of them, and no other, its button; and is it there as it is released?"""
+    from grader.website import lite
+    from grader.website.lite import needs
+
+    able = [lesson for lesson in site.lessons if not needs.missing(lesson)]
+    assert {"00_start_here", "11_bernoulli_masks", "13_inverted_dropout"} <= {x.name for x in able}
+    for lesson in site.lessons:
+        page = (site.folder / f"{lesson.name}.html").read_text(encoding="utf-8")
+        assert (f'class="work-here" href="{lite.address(lesson)}"' in page) == (lesson in able)
+        file = site.folder / lite.FOLDER / "files" / lesson.name / f"{lesson.name}.ipynb"
+        if lesson in able:
+            assert _source(file) == _source(released(lesson.name))
+        else:
+            assert "which a browser does not run" in page
+            assert "git clone https" in re.sub(r"<[^>]*>", "", page)
+            assert "git clone" in _source(file)
+    config = (site.folder / lite.FOLDER / "jupyter-lite.json").read_text(encoding="utf-8")
+    assert '"pyodideUrl": "https://cdn.jsdelivr.net/pyodide/' in config
+
+
 def test_a_folder_with_other_things_is_left_alone(site: Site, tmp_path: Path):
     """Does it refuse, in one sentence, to write where something else lies?"""
     from grader.website import build
@@ -384,6 +405,7 @@ def test_a_word_is_found(site: Site, address: str, page: Page):
 def test_the_keyboard_reaches_everything(address: str, page: Page):
     """Is the skip link first, and every visible control then reached, with its focus to be seen?"""
     _open(page, address + "00_start_here.html")
+    page.locator(".dropoutlab-explorer .panels svg").first.wait_for()  # which brings controls
     wanted = page.evaluate(CONTROLS)
     reached, unseen = set(), []
     page.keyboard.press("Tab")
@@ -403,7 +425,8 @@ def test_the_keyboard_reaches_everything(address: str, page: Page):
 
 
 CONTROLS = """() => {
-  const all = [...document.querySelectorAll("a[href], button, summary, input, select")]
+  const can = "a[href], button, summary, input, select, [tabindex='0']";
+  const all = [...document.querySelectorAll(can)]
     .filter(it => it.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
     .filter(it => !it.closest("#pst-skip-link"));
   all.forEach((it, number) => it.dataset.number = number);

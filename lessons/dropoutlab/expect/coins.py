@@ -96,7 +96,7 @@ def coins(
     masks = {rate: np.stack(arrays) for rate, arrays in drawn.items()}
     _dropping(masks)
     if scale is not None:
-        for rate in p:
+        for rate in sorted(p, reverse=True):  # where scales differ most from one another
             _scaled(draw(rate, source()), rate, scale(rate), masks[rate])
     masks = _own(masks, names, {k % len(shape) for k in shared})
     if (count := min(mask.size for mask in masks.values())) < LEAST:
@@ -149,6 +149,9 @@ def _scaled(found: Any, p: float, scale: float, masks: np.ndarray) -> None:
     ]
     known = [(value, words) for value, words in known if not np.isclose(value, scale)]
     hint = f"at p = {p:g} a survivor of 1 must be {scale:.10g}."
+    values = np.asarray(numpy_of(found), dtype=float)
+    if np.ptp(values[values != 0] if values.any() else values) > 10 * tolerance * scale:
+        known, hint = [], "survivors are multiplied by different numbers. Divide all by 1 - p."
     only(found, (0, scale), hint=hint, suspects=known, rtol=tolerance)
 
 

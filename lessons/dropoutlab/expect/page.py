@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dropoutlab import BROWSER
 from dropoutlab.expect import frame
 from dropoutlab.expect.frame import (
     OVERWRITTEN,
@@ -44,6 +45,16 @@ TITLE = re.compile(r"(?<=\n)#@title .*\n?")
 """The second line of a folded cell, from which Colab takes what it shows of it."""
 DEFINES = re.compile(r"^(?:async +)?(?:def|class) +(\w+)|^(\w+) *(?::[^=\n]+)?=(?!=)", re.MULTILINE)
 """A name that a cell defines at its top level, also where the cell is no Python (yet)."""
+HAND = (
+    "On your own, `python3 grader grade {0}` gives your points and a report. In a "
+    "class, hand in with *Nbgrader → Assignment List* or `python3 grader submit {0}`."
+)
+HERE = (
+    "Download this notebook before you close the page for good: your work is in this browser "
+    "only. In a class, hand that file in. On your own, put it into a clone of the course, in place "
+    "of the file of its name; `python3 grader grade {0}` gives your points and a report."
+)
+"""Where work is handed in and graded; and where it is in a browser."""
 CROSS = "\033[1;38;2;255;255;255;48;2;183;28;28m ✗ \033[0m"
 """White on red, whatever the theme has behind it."""
 GREEN = "color: var(--jp-success-color1, #2e8540)"
@@ -100,6 +111,16 @@ def start() -> None:
         shell = sys.modules["IPython"].get_ipython()
         if hasattr(shell, "kernel"):
             frame.voice = Page(shell)
+        if BROWSER:
+            shell._showtraceback = _printed
+
+
+def _printed(kind: type[Exception], error: Exception, lines: list[str]) -> None:
+    """Show an error in JupyterLite, which forgets all cells that wait behind one that fails.
+
+    JupyterLab goes on after a cell with the tag `raises-exception`.
+    """
+    print("\n".join(lines))
 
 
 @dataclass
@@ -277,10 +298,7 @@ class Page(Voice):
         earned = sum(map(self.earned, exercises))
         following = next((name for name, _, state in rows if state in ("failed", "open")), None)
         on = "Go on with {}." if following else "Every check that runs here passes."
-        hand = (
-            f"On your own, `python3 grader grade {lesson}` gives your points and a report. In a "
-            f"class, hand in with *Nbgrader → Assignment List* or `python3 grader submit {lesson}`."
-        )
+        hand = (HERE if BROWSER else HAND).format(lesson)
         since = f"{_points(earned, total)}, as far as checks ran in this kernel."
         width = max(map(len, exercises))
         plain = [since, *(f"  {n:{width}}  {p}  {s}" for n, p, s in rows)]
@@ -315,8 +333,9 @@ STYLES = {"f": RED, "✓": GREEN}
 
 
 def _driven(info: Any) -> bool:
-    """Whether a front end runs this cell: it says which one it is, or it is Colab's."""
-    return getattr(info, "cell_id", None) is not None or "google.colab" in sys.modules
+    """Whether a front end runs this cell: it says which one, or is Colab's or a browser's own."""
+    cell = getattr(info, "cell_id", None)
+    return BROWSER or "google.colab" in sys.modules or cell is not None
 
 
 def _fault(error: BaseException) -> str:

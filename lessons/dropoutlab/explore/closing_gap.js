@@ -1,6 +1,8 @@
 import {
   Axes, BLUE, GREY, ORANGE, PALE, Panel, deviation, explorer, fixed, key, mean, mixed, range, signed,
 } from "./kit.js";
+import { read, reading, told } from "./reading.js";
+import { Sketch, ready, sheet } from "./sketch.js";
 
 const COLUMNS = 7, CELL = 4, WIDE = 15, HIGH = 9;  // a tile is so many cells: an image, and a digit
 const LARGE = { fontSize: 17, fontWeight: "bold", textAnchor: "middle" };
@@ -59,14 +61,16 @@ function wall(table, { share }, at) {
   return { panel, n, right, repeated };
 }
 
-function draw(table, value, at) {
+function draw(table, value, at, sketch) {
+  const seen = read(table, at, sketch.image, value.p);
   const { panel, n, right, repeated } = wall(table, value, at);
   const [test, plain] = [at.p, 0].map((k) => table.test.at(at.share, k));
-  const change = test.map((v, k) => v - plain[k]), told = (runs) => `± ${fixed(error(runs), 1)}`;
+  const change = test.map((v, k) => v - plain[k]), give = (runs) => `± ${fixed(error(runs), 1)}`;
   return {
-    panels: [curves(table, value, at), panel],
-    says: `At p = ${fixed(value.p, 1)} five networks misread ${fixed(mean(test), 1)} ${told(test)} % of ` +
-      "the new digits" + (at.p ? `, ${signed(mean(change), 1)} ${told(change)} points from p = 0. ` : ". ") +
+    panels: [sheet(table, sketch), reading(seen), curves(table, value, at), panel],
+    says: told(seen, sketch) + `At p = ${fixed(value.p, 1)} five networks misread ` +
+      `${fixed(mean(test), 1)} ${give(test)} % of the new digits` +
+      (at.p ? `, ${signed(mean(change), 1)} ${give(change)} points from p = 0. ` : ". ") +
       (value.share ? `One of them, seen here, repeats ${repeated} of the ${n} wrong labels that it ` +
         `learned from, and reads the true digit in ${right} of these images. Nobody told it which ` +
         "labels were wrong." :
@@ -76,6 +80,14 @@ function draw(table, value, at) {
 
 export default explorer({
   draw,
+  begin({ digit }, before, table) {
+    if (before?.digit === digit) return before;  // a drawing stays when p moves
+    return new Sketch(digit, digit ? ready(table, digit - 1) : null);
+  },
+  pressed(name, value, at, sketch) {
+    if (sketch) sketch.digit = null;
+    return { digit: Number(value) };
+  },
   tries: [["strong dropout", { p: 0.8 }], ["too much", { p: 0.9 }], ["no wrong labels", { share: 0 }]],
   question: "Is the p with the smallest gap also the one with the fewest misread new digits?",
 });

@@ -102,7 +102,7 @@ function render({ model, el }) {
   caption.setAttribute("aria-live", "polite");
   const key = element("p", figure, "", "key");
   key.innerHTML = `A click removes a unit or puts it back (arrow keys and space bar do the same).
-    The first to go has the black frame. Its partners: <b class="leans">leaning: worth less
+    The first to go is framed in the colour of the text. Its partners: <b class="leans">leaning: worth less
     without it</b> <b class="backs">backing up: worth more without it</b>
     <br>Features: takes ink away <canvas></canvas> adds ink`;
   sharp(key.querySelector("canvas"), 90, 12).drawImage(

@@ -25,9 +25,9 @@ SENTENCES = {
     "{back} backs it up most ({backing}).",
     "now": "Unit {unit} costs {now} now, {alone} alone.",
     "short": "whole: {whole}\nnow: {error}\nratio: {ratio}",
-    "free": "Your own choice. In each network, compare what the unit with the black frame costs "
-    "now with what it costs alone. Less now: it leaned on those that are gone. More now: they "
-    "backed it up.",
+    "free": "Your own choice. In each network, compare what the unit framed in the colour of the "
+    "text costs now with what it costs alone. Less now: it leaned on those that are gone. More "
+    "now: they backed it up.",
 }
 """What is said, filled in by Python here and by JavaScript in the browser."""
 LEANS, BACKS, INK = np.array([[213, 94, 0], [0, 114, 178], [20, 20, 20]]) / 255
@@ -89,8 +89,9 @@ def situations(sides: list[_Side], random: list[int]) -> list[dict[str, Any]]:
         steps += [
             {
                 "title": f"a pair that {does}, the first unit gone",
-                "says": f"The unit with the black frame is gone. Look for its thickest {frame} "
-                "frame, the partner that goes next, and remember what the unit costs alone.",
+                "says": "The unit framed in the colour of the text is gone. Look for its thickest "
+                f"{frame} frame, the partner that goes next, and remember what the unit costs "
+                "alone.",
                 "removed": [[unit] for unit in focus],
                 "focus": focus,
             },

@@ -6,6 +6,7 @@ draws with `kit.js`, needs no kernel, and is tested without a browser.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,9 @@ from numpy.typing import ArrayLike
 from dropoutlab import expect
 
 HERE = Path(__file__).parent
-KINDS = {"uint8", "uint16", "int16", "int32", "float32"}
+KINDS = {"int8", "uint8", "uint16", "int16", "int32", "float32"}
 """The dtypes that travel; others become the nearest of them."""
+IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,9 @@ def choice(label: str, value: float | str, options: Sequence[float | str]) -> Co
     return Control(label, list(options), list(options).index(value), words)
 
 
-def again(label: str, draws: int) -> Control:
+def again(label: str, draws: int, start: int = 0) -> Control:
     """A button that shows the next of some draws, and after the last the first."""
-    return Control(label, list(range(draws)), 0, [str(i) for i in range(draws)], "again")
+    return Control(label, list(range(draws)), start, [str(i) for i in range(draws)], "again")
 
 
 class Explorer(anywidget.AnyWidget):
@@ -112,9 +114,17 @@ def packed(values: ArrayLike) -> np.ndarray:
 
 
 def module(script: str) -> str:
-    """One ES module of `kit.js` and an explorer's own script, which imports from it."""
-    own = (HERE / f"{script}.js").read_text(encoding="utf-8")
-    _, found, rest = own.partition('from "./kit.js";\n')
-    if not found:
+    """One ES module of an explorer's script and of those that it imports, `kit.js` before all."""
+    parts: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        text = (HERE / f"{name}.js").read_text(encoding="utf-8")
+        for other in IMPORT.findall(text):
+            if other not in parts:
+                add(other)
+        parts[name] = IMPORT.sub("", text)
+
+    add(script)
+    if next(iter(parts)) != "kit":
         raise ValueError(f'{script}.js must begin with: import {{ … }} from "./kit.js";')
-    return (HERE / "kit.js").read_text(encoding="utf-8") + rest
+    return "".join(parts.values())

@@ -108,6 +108,11 @@ export class Panel {
     const hit = { dataHit: `${name}:${value}`, role: "button", tabindex: 0, ariaLabel: says };
     return this.rect(x, y, width, height, "transparent", hit);
   }
+  /** Where one can draw by hand, finger and keys: `stroke` and `key` of what `spec.begin` gave hear. */
+  pad(says, x, y, size) {
+    const all = { dataPad: "", role: "application", tabindex: 0, ariaLabel: says };
+    return this.rect(x, y, size, size, "transparent", all);
+  }
   get svg() {
     const box = `viewBox="0 0 ${this.width} ${this.height}" width="${this.width}" height="${this.height}"`;
     return `<svg xmlns="http://www.w3.org/2000/svg" ${box} font-size="13" fill="none">${this.parts.join("")}</svg>`;
@@ -117,6 +122,10 @@ export class Panel {
 export const mixed = (share, color = INK) =>
   `color-mix(in srgb, ${color} ${Math.round(100 * share)}%, ${PAPER})`;
 
+const SIDES = [
+  [0, 0.4, SKY], [0.1, 0.25, SKY], [0.3, 0.1, SKY],
+  [0.5, 0.1, ORANGE], [0.7, 0.25, ORANGE], [0.9, 0.4, ORANGE],
+];
 /** Axes inside a panel: margins in pixels, limits in units; `log` names axes with powers of ten. */
 export class Axes {
   constructor(panel, { left = 44, right = 10, top = 28, bottom = 40, xlim, ylim, xlabel = "", ylabel = "",
@@ -214,6 +223,12 @@ export class Axes {
     this.panel.add("path", { d, fill: "none", ...all });
     return this;
   }
+  /** The plane in two classes' colours: where the second's value passes what `of` gives for a share. */
+  sides(values, columns, of) {
+    for (const [share, strength, color] of SIDES)
+      this.contour(values, columns, of(share), { fill: mixed(strength, color) });
+    return this;
+  }
   across(y, color = GREY, all = {}) { return this.rule([[this.x0, this.Y(y)], [this.x1, this.Y(y)]], color, all); }
   upright(x, color = GREY, all = {}) { return this.rule([[this.X(x), this.y0], [this.X(x), this.y1]], color, all); }
   rule(points, color, all) { this.panel.line(points, color, { strokeDasharray: "5 4", ...all }); return this; }
@@ -240,7 +255,9 @@ export function key(panel, x, y, entries, gap = 14) {
   return panel;
 }
 
-const KINDS = { uint8: Uint8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array, float32: Float32Array };
+const KINDS = {
+  int8: Int8Array, uint8: Uint8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array, float32: Float32Array,
+};
 /** Arrays by name out of Python's bytes; `table.name.at(i, j)` is the part, or the number, there. */
 export function unpacked(arrays, bytes) {
   const view = bytes?.buffer ? bytes : new Uint8Array(bytes ?? 0);
@@ -259,11 +276,13 @@ export function unpacked(arrays, bytes) {
   return table;
 }
 
+const valued = (controls, at) =>
+  Object.fromEntries(controls.map(({ name, values }) => [name, values[at[name]]]));
+/** What there is at a place `at` of the controls beyond what they say, and what it was before. */
+export const begun = (spec, table, controls, at, before) => spec.begin?.(valued(controls, at), before, table);
 /** What is drawn for a place `at` of the controls: panels and a sentence. */
-export function drawn(spec, table, controls, at) {
-  const value = {};
-  for (const { name, values } of controls) value[name] = values[at[name]];
-  return spec.draw(table, value, at);
+export function drawn(spec, table, controls, at, run = begun(spec, table, controls, at)) {
+  return spec.draw(table, valued(controls, at), at, run);
 }
 
 /** Show panels in `host`, where others may stand: parts that are as they were are left alone. */
@@ -289,10 +308,15 @@ const make = (kind, parent, all = {}) => {
   return element;
 };
 
+const SLICE = 6, BETWEEN = 1000;  // milliseconds: for the steps in a frame, and from sentence to sentence
 /**
  * An explorer: `spec.draw(table, value, at)` gives `{panels, says}`; `spec.tries` are views to begin
  * with, [words, values by name]; `spec.question` is what only moving it answers;
- * `spec.pressed(name, value, at)` gives the places that a press on the drawing leads to.
+ * `spec.pressed(name, value, at, run)` gives the places that a press on the drawing leads to.
+ * `spec.begin(value, before, table)` gives what there is beyond the controls, which `draw` is handed
+ * as well. Where there is a button to start it, `spec.begins`, it runs on by itself: it has `step()`
+ * and `done`, and takes `spec.pace` steps a frame or as many as fit, while it is in sight. Where a
+ * reader prefers no motion it waits for the button. Where there is a `pad`, it has `stroke` and `key`.
  */
 export function explorer(spec) {
   function render({ model, el }) {
@@ -303,7 +327,9 @@ export function explorer(spec) {
       return () => {};
     }
     const table = unpacked(model.get("arrays"), model.get("table"));
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     let at = { ...model.get("at") }, waiting = false, shown = [];
+    let run, going = false, inSight = false, frame = 0, told = 0;
     const panel = make("div", figure, { className: "controls" });
     const followers = controls.filter((c) => c.kind !== "hidden").map((control) => {
       const { name, label, values, words, kind } = control;
@@ -325,6 +351,20 @@ export function explorer(spec) {
         input.setAttribute("aria-valuetext", words[at[name]]);
       };
     });
+    if (spec.begins) {
+      const button = make("button", panel, { type: "button" });
+      button.addEventListener("click", () => {
+        if (run.done) begin();
+        going = !going || run.steps === 0;
+        paint();
+        next();
+      });
+      make("button", panel, { type: "button", textContent: "Restart" }).addEventListener("click", () => {
+        begin();
+        paint();
+      });
+      followers.push(() => { button.textContent = going ? "Pause" : spec.begins; });
+    }
     if (spec.tries?.length) {
       const tries = make("div", figure, { className: "tries" });
       make("span", tries, { textContent: "Try" });
@@ -337,20 +377,39 @@ export function explorer(spec) {
     const caption = make("figcaption", figure, { "aria-live": "polite" });
     if (spec.question) make("p", figure, { className: "question", textContent: spec.question });
 
-    function paint() {
+    function paint(now = Infinity) {
       waiting = false;
       const focus = document.activeElement?.dataset?.hit;
-      const { panels, says } = drawn(spec, table, controls, at);
+      const { panels, says } = drawn(spec, table, controls, at, run);
       show(pictures, panels, shown);
       shown = panels;
-      caption.textContent = says;
-      if (!spec.pressed) pictures.setAttribute("aria-label", says);
-      else pictures.setAttribute("role", "group");
+      if (now - told > BETWEEN) {  // a reader's voice must come to the end of a sentence
+        told = performance.now();
+        caption.textContent = says;
+        if (!spec.pressed) pictures.setAttribute("aria-label", says);
+      }
+      if (spec.pressed) pictures.setAttribute("role", "group");
       if (focus) pictures.querySelector(`[data-hit="${focus}"]`)?.focus();
       for (const follow of followers) follow();
     }
+    function begin() {
+      run = begun(spec, table, controls, at, run);
+      going = Boolean(spec.begins) && !still;
+      next();
+    }
+    const next = () => { if (going && inSight) frame ||= requestAnimationFrame(runOn); };
+    function runOn(now) {
+      frame = 0;
+      if (!going || !inSight) return;
+      const end = performance.now() + SLICE;
+      for (let k = 0; k < spec.pace && !run.done && performance.now() < end; k++) run.step();
+      going = !run.done;
+      paint(going ? now : Infinity);
+      next();
+    }
     function go(wanted) {
       at = { ...at, ...wanted };
+      begin();
       paint();
       model.set("at", at);
       model.save_changes();
@@ -362,20 +421,53 @@ export function explorer(spec) {
         event.preventDefault();
         event.stopPropagation();
         const [name, value] = hit.dataset.hit.split(":");
-        go(spec.pressed(name, value, at));
+        go(spec.pressed(name, value, at, run));
       };
       pictures.addEventListener("click", press);
       pictures.addEventListener("keydown", press);
     }
+    const pad = (event) => event.target.closest?.("[data-pad]");
+    const stroke = (event, begins) => {
+      const box = pad(event).getBoundingClientRect();
+      run.stroke(begins, clamp((event.clientX - box.left) / box.width, 0, 1),
+                 clamp((event.clientY - box.top) / box.height, 0, 1));
+      paint(performance.now());
+    };
+    pictures.addEventListener("pointerdown", (event) => {
+      if (!pad(event)) return;
+      pad(event).setPointerCapture(event.pointerId);
+      stroke(event, true);
+    });
+    pictures.addEventListener("pointermove", (event) => {
+      if (pad(event)?.hasPointerCapture(event.pointerId)) stroke(event, false);
+    });
+    pictures.addEventListener("pointerup", (event) => { if (pad(event)) paint(); });
+    pictures.addEventListener("keydown", (event) => {
+      if (!pad(event) || !run.key(event.key)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      paint();
+    });
     const follow = () => {
       if (JSON.stringify(at) === JSON.stringify(model.get("at")) || waiting) return;
       at = { ...model.get("at") };
+      begin();
       waiting = true;
       queueMicrotask(paint);
     };
     model.on("change:at", follow);
+    begin();
     paint();
-    return () => model.off("change:at", follow);
+    const sight = new IntersectionObserver(([entry]) => {
+      inSight = entry.isIntersecting;
+      next();
+    });
+    if (spec.begins) sight.observe(figure);
+    return () => {
+      model.off("change:at", follow);
+      sight.disconnect();
+      cancelAnimationFrame(frame);
+    };
   }
   return { render, spec };
 }

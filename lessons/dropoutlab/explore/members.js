@@ -1,13 +1,8 @@
 import {
-  Axes, BLUE, GREEN, GREY, INK, ORANGE, PAPER, PINK, Panel, SKY, explorer, fixed, key, mixed, range,
+  Axes, BLUE, GREEN, GREY, INK, ORANGE, PAPER, PINK, Panel, SKY, explorer, fixed, key, range,
 } from "./kit.js";
 
 const UNITS = 6, SIDE = 28, MIDDLE = 127.5, DRAWN = 16;
-const SHADES = [
-  [-1, 0.4, SKY], [0.1, 0.25, SKY], [0.3, 0.1, SKY],
-  [0.5, 0.1, ORANGE], [0.7, 0.25, ORANGE], [0.9, 0.4, ORANGE],
-];
-
 const size = (gap) => (gap < 5e-4 ? "0.000" : fixed(gap, gap < 0.1 ? 3 : 2));
 
 /** The plane in the colours of a field of probabilities, and the points. */
@@ -16,8 +11,7 @@ function plane(title, field, points, classes) {
   const axes = new Axes(panel, {
     xlim: [-2, 2], ylim: [-1.8, 1.8], left: 1, right: 1, top: 46, bottom: 4, xticks: [], yticks: [],
   });
-  for (const [level, share, color] of SHADES)
-    axes.contour(field, SIDE, 255 * level, { fill: mixed(share, color) });
+  axes.sides(field, SIDE, (share) => 255 * share);
   for (const [kind, color] of [[0, BLUE], [1, ORANGE]]) {
     const own = range(classes.length).filter((i) => classes[i] === kind);
     axes.dots(own.map((i) => points[2 * i]), own.map((i) => points[2 * i + 1]), color, 5);

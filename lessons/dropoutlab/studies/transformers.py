@@ -32,7 +32,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dropoutlab import readers, studies
+from dropoutlab import readers, student, studies
 
 NAME = "transformers"
 PS, RATES = (0.1, 0.05, 0.2), (0.003, 0.008)
@@ -218,9 +218,7 @@ def common(found: dict[str, Any], ways: Sequence[str]) -> list[str]:
 
 def half(runs: np.ndarray) -> float:
     """Half the width of the mean's 95 % interval (Student's t)."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(len(runs) - 1, 0.975) * np.std(runs, ddof=1) / len(runs) ** 0.5)
+    return float(student.reach(0.95, len(runs) - 1) * np.std(runs, ddof=1) / len(runs) ** 0.5)
 
 
 def jobs(found: dict[str, Any]) -> Iterator[tuple[str, str, int, Setting]]:

@@ -1,0 +1,26 @@
+"""What the machine has that a lesson runs on."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import numpy as np
+
+from dropoutlab import BROWSER
+
+
+def show() -> None:
+    """Print what Python, which packages and which processors this is, and where MNIST would lie."""
+    python = f"Python   {platform.python_version()}, NumPy {np.__version__}"
+    if BROWSER:
+        print(f"{python}, all of it in this browser")
+        print("PyTorch  none: lessons that need it run in a clone of the course")
+        return
+    import torch
+
+    cuda = torch.cuda.is_available()
+    print(f"{python}, torch {torch.__version__}")
+    print(f"CPU      {os.cpu_count()} cores; torch uses {torch.get_num_threads()} threads")
+    print(f"GPU      {torch.cuda.get_device_name() if cuda else 'none, and none is needed'}")
+    print(f"MNIST    for later, is looked for in DROPOUT_DATA = {os.environ.get('DROPOUT_DATA')}")
