@@ -1,4 +1,7 @@
-"""The course as nbgrader sees it: its configuration, its folders, its commands."""
+"""The course as nbgrader sees it: its configuration, its folders, its commands.
+
+nbgrader takes seconds to import, so that is done where it is called.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,15 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbgrader.apps import NbGraderAPI
-from nbgrader.utils import temp_attrs
-from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
 from grader.errors import CourseError
+
+if TYPE_CHECKING:
+    from nbgrader.apps import NbGraderAPI
 
 HERE = Path(__file__).resolve().parent
 STAMP, SECRET = "timestamp.txt", "submission_secret.txt"
@@ -48,6 +51,9 @@ def folder(place: Path, url: str = "") -> Config:
 
 def nbgrader(root: Path, config: Config | None = None) -> NbGraderAPI:
     """nbgrader's own interface to the course in `root`, which is made if it is missing."""
+    from nbgrader.apps import NbGraderAPI
+    from sqlalchemy.exc import SAWarning
+
     if config is None:
         (root / ".course" / "exchange").mkdir(parents=True, exist_ok=True)
     logging.getLogger("traitlets").setLevel(logging.ERROR)
@@ -58,6 +64,8 @@ def nbgrader(root: Path, config: Config | None = None) -> NbGraderAPI:
 @contextlib.contextmanager
 def exchange(api: NbGraderAPI, step: str, lesson: str, learner: str = "") -> Iterator[Any]:
     """A step of nbgrader's exchange, such as "Collect", to be started in the `with`."""
+    from nbgrader.utils import temp_attrs
+
     meant = {"assignment_id": lesson} | ({"student_id": learner} if learner else {})
     with temp_attrs(api.coursedir, **meant):
         yield getattr(api.exchange, step)(

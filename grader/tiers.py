@@ -46,7 +46,7 @@ def _pytest(python: str | Path, arguments: list[str]) -> int:
     Half of the time a test waits: for a browser, a hub, or an answer that sleeps. So there are two
     workers more than cores.
     """
-    single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
     workers = ["-n", str((os.cpu_count() or 1) + 2)]
     command = [python, "-m", "pytest", *workers, *SIDE_BY_SIDE, *arguments]
     return subprocess.call(command, cwd=ROOT, env={**os.environ, **single})

@@ -66,41 +66,48 @@ def within(package: dict[str, ast.Module], names: Iterator[str]) -> set[str]:
     return candidates & package.keys()
 
 
-GRADER = modules(ROOT / "grader")
-DROPOUTLAB = modules(LESSONS / "dropoutlab")
+@pytest.fixture(scope="module")
+def grader() -> dict[str, ast.Module]:
+    return modules(ROOT / "grader")
 
 
-def test_every_part_has_its_layer():
+@pytest.fixture(scope="module")
+def dropoutlab() -> dict[str, ast.Module]:
+    return modules(LESSONS / "dropoutlab")
+
+
+def test_every_part_has_its_layer(grader: dict[str, ast.Module]):
     """Does the list name each folder and module of grader/?"""
-    there = {part(module) for module in GRADER} - CONFIGURATION
+    there = {part(module) for module in grader} - CONFIGURATION
     assert there <= set().union(*LAYERS)
 
 
-@pytest.mark.parametrize("module", GRADER)
-def test_nothing_imports_upwards(module: str):
-    """Does a module import from its own layer and those below only?"""
-    height = {name: i for i, layer in enumerate(LAYERS) for name in layer}
-    own = height.get(part(module), -1)
-    above = [
-        name
-        for name in within(GRADER, imported(GRADER[module]))
-        if height.get(part(name), -1) > own
-    ]
+def test_nothing_imports_upwards(grader: dict[str, ast.Module]):
+    """Does each module import from its own layer and those below only?"""
+    layer = {name: i for i, names in enumerate(LAYERS) for name in names}
+    height = {module: layer.get(part(module), -1) for module in grader}
+    above = {
+        f"{module} imports {name}"
+        for module, tree in grader.items()
+        for name in within(grader, imported(tree))
+        if height[name] > height[module]
+    }
     assert not above
 
 
-@pytest.mark.parametrize("package", [GRADER, DROPOUTLAB], ids=["grader", "dropoutlab"])
-def test_no_modules_import_each_other(package: dict[str, ast.Module]):
+@pytest.mark.parametrize("name", ["grader", "dropoutlab"])
+def test_no_modules_import_each_other(name: str, request: pytest.FixtureRequest):
     """Does no module need itself, also where it imports another within a function only?"""
+    package = request.getfixturevalue(name)
     graph = {module: within(package, imported(tree)) - {module} for module, tree in package.items()}
     _assert_no_circle(graph)
 
 
-def test_no_parts_import_each_other():
+def test_no_parts_import_each_other(grader: dict[str, ast.Module]):
     """Can each folder of grader/ be read by itself, after those that it builds on?"""
     graph: dict[str, set[str]] = {}
-    for module, tree in GRADER.items():
-        others = {part(name) for name in within(GRADER, imported(tree))} - {part(module)}
+    for module, tree in grader.items():
+        others = {part(name) for name in within(grader, imported(tree))} - {part(module)}
         graph.setdefault(part(module), set()).update(others)
     _assert_no_circle(graph)
 
@@ -112,9 +119,11 @@ def _assert_no_circle(graph: dict[str, set[str]]) -> None:
         pytest.fail(" is imported by ".join(error.args[1]))
 
 
-def test_lessons_do_not_need_the_grader():
+def test_lessons_do_not_need_the_grader(
+    grader: dict[str, ast.Module], dropoutlab: dict[str, ast.Module]
+):
     """Does `dropoutlab` import nothing of grader/, so that lessons run without it?"""
-    assert not {name for tree in DROPOUTLAB.values() for name in within(GRADER, imported(tree))}
+    assert not {name for tree in dropoutlab.values() for name in within(grader, imported(tree))}
 
 
 @pytest.mark.parametrize("folder", ["grader", "tests/support"])

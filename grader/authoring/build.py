@@ -21,11 +21,11 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from nbgrader.utils import compute_checksum
 
 from dropoutlab.expect import page
 from grader import course
 from grader.authoring import contents, record
+from grader.authoring.checksum import checksum
 from grader.authoring.lesson import GUESS, HIDE, SHOW, Cell, Lesson
 from grader.authoring.reading import read_all
 from grader.errors import LessonError
@@ -240,11 +240,11 @@ def touched(notebook: Path) -> bool:
     except Exception:
         return True  # unreadable: keep it
     for cell in nb.cells:
-        checksum = cell.metadata.get("nbgrader", {}).get("checksum")
-        if checksum is None:  # a story or a demonstration: its id tells what it said
+        released = cell.metadata.get("nbgrader", {}).get("checksum")
+        if released is None:  # a story or a demonstration: its id tells what it said
             same = _digest(page.unmarked(cell.source)) in cell.get("id", "")
         else:
-            same = checksum == compute_checksum(cell)
+            same = released == checksum(cell)
         if cell.get("outputs") or not same:
             return True
     return False

@@ -107,17 +107,24 @@ def imported(source: str) -> list[Path]:
 
     An explorer counts where it is named, as `explore.scaled`.
     """
-    waiting, reached = _named(source), {LESSONS / "dropoutlab" / "__init__.py"}
+    waiting, reached = {*_named(source)}, {LESSONS / "dropoutlab" / "__init__.py"}
     while waiting:
-        stem = LESSONS.joinpath(*waiting.pop().split("."))
-        for path in (stem.with_suffix(".py"), stem / "__init__.py"):
-            if path.is_file() and path not in reached:
-                reached.add(path)
-                waiting |= _named(path.read_text(encoding="utf-8"))
+        path = _file(waiting.pop())
+        if path and path not in reached:
+            reached.add(path)
+            waiting |= _named(path.read_text(encoding="utf-8"))
     return sorted(reached)
 
 
-def _named(source: str) -> set[str]:
+@cache
+def _file(module: str) -> Path | None:
+    """The file of a module below `dropoutlab`; None for a name that is none."""
+    stem = LESSONS.joinpath(*module.split("."))
+    return next(filter(Path.is_file, (stem.with_suffix(".py"), stem / "__init__.py")), None)
+
+
+@cache
+def _named(source: str) -> frozenset[str]:
     """The dotted names below `dropoutlab` that a text of Python imports or may mean."""
     names = set()
     for node in ast.walk(ast.parse(source)):
@@ -127,7 +134,7 @@ def _named(source: str) -> set[str]:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             names.add(f"dropoutlab.{node.value.id}.{node.attr}")
-    return {name for name in names if name.startswith("dropoutlab.")}
+    return frozenset(name for name in names if name.startswith("dropoutlab."))
 
 
 def keep(lesson: Lesson, notebook: NotebookNode) -> None:

@@ -25,18 +25,25 @@ lesson: its number and title, as a link; `{{minutes}}` in the first cell is the 
 from __future__ import annotations
 
 import ast
+import hashlib
+import json
+import os
 import re
+import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import astuple, replace
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import jupytext
-
+from dropoutlab import explore
 from grader.authoring import claims, edits, questions, rules, sitting
 from grader.authoring.lesson import HEADING, Cell, Lesson, number
 from grader.authoring.rules import Fault
 from grader.errors import LessonError
+from grader.paths import ROOT, SOLUTIONS
 
 KEYS = {
     "story": set(),
@@ -61,8 +68,55 @@ MARKDOWN = ("story", "answer", "hint")
 UNNAMED = ("story", "demonstration", "setup", "figure", "guess")
 
 
+KEPT = ROOT / ".cache" / "read"
+"""Lessons of the course as they were read last: reading all of them takes ten seconds."""
+
+
 def read(path: Path) -> Lesson:
-    """Read and check a lesson's text file; raise LessonError with all its faults."""
+    """Read and check a lesson's text file; raise LessonError with all its faults.
+
+    A lesson of the course without faults is kept until something changes of what it follows from.
+    """
+    if path.parent != SOLUTIONS:
+        return _read(path)
+    place, digest = KEPT / f"{path.stem}.json", _digest(path)
+    try:
+        kept = json.loads(place.read_text(encoding="utf-8"))
+        if kept["digest"] == digest:
+            cells = tuple(Cell(*values) for values in kept["cells"])
+            return Lesson(path, kept["title"], cells, kept["claims"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # none yet, or not one of ours
+    lesson = _read(path)
+    keep = {"digest": digest, "title": lesson.title, "claims": dict(lesson.claims)}
+    with suppress(OSError):  # a folder that this user may not write: it is read again next time
+        KEPT.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=KEPT, delete=False, encoding="utf-8") as file:
+            json.dump(keep | {"cells": [astuple(cell) for cell in lesson.cells]}, file)
+        os.replace(file.name, place)
+    return lesson
+
+
+def _digest(path: Path) -> str:
+    """A digest of what a lesson follows from: its text, others' headings, and who reads it."""
+    headings = [(other.stem, _heading(other)) for other in sorted(path.parent.glob("[0-9][0-9]_*"))]
+    rest = repr((_readers(), path.stem, headings, explore.names()))
+    return hashlib.sha256(rest.encode() + path.read_bytes()).hexdigest()
+
+
+@cache
+def _readers() -> str:
+    """A digest of the code that reads lessons."""
+    files = [*Path(__file__).parent.glob("*.py"), Path(questions.parsed.__code__.co_filename)]
+    digest = hashlib.sha256(version("jupytext").encode())
+    for file in sorted(files):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> Lesson:
+    import jupytext  # takes a second, which a lesson that is kept does not cost
+
     text = path.read_text(encoding="utf-8")
     notebook = jupytext.reads(text, fmt=FORMAT)
     lines = [i for i, line in enumerate(text.splitlines(), 1) if re.match(r"#\s*%%(\s|$)", line)]

@@ -14,19 +14,9 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nbformat
-import sqlalchemy
-from nbgrader.api import (
-    Assignment,
-    BaseCell,
-    Comment,
-    Grade,
-    Gradebook,
-    Notebook,
-    SubmittedAssignment,
-    SubmittedNotebook,
-)
 
 from grader import course
 from grader.course import SECRET, STAMP
@@ -34,6 +24,9 @@ from grader.grading import memory, page
 from grader.grading.folders import ClassFolder, write_whole
 from grader.grading.page import Grades
 from grader.grading.result import Graded
+
+if TYPE_CHECKING:
+    from nbgrader.api import Gradebook
 
 SECONDS = 20
 """Time for a page, at most; one takes less than a second."""
@@ -95,6 +88,17 @@ def _write(graded: Graded, notebook: str, marks: Grades, file: Path, address: st
 
 def grades(url: str, lesson: str, learner: str, name: str = "") -> Grades:
     """What the gradebook holds of a learner's notebook (`name`, where it is not the lesson's)."""
+    import sqlalchemy
+    from nbgrader.api import (
+        Assignment,
+        BaseCell,
+        Comment,
+        Grade,
+        Notebook,
+        SubmittedAssignment,
+        SubmittedNotebook,
+    )
+
     with _gradebook(url) as book:
         found = sqlalchemy.select(SubmittedNotebook.id, SubmittedNotebook.late_submission_penalty)
         found = found.join(SubmittedNotebook.notebook).join(Notebook.assignment)
@@ -130,6 +134,8 @@ def _url(place: Path, url: str) -> str:
 @functools.lru_cache(maxsize=4)
 def _gradebook(url: str) -> Gradebook:
     """A gradebook, closed after each use, that keeps what SQLAlchemy has made of its queries."""
+    from nbgrader.api import Gradebook
+
     return Gradebook(url)
 
 

@@ -9,8 +9,6 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbgrader.utils import parse_utc
-
 from grader.authoring.lesson import Lesson
 from grader.course import SECRET, STAMP
 from grader.errors import CourseError
@@ -178,6 +176,8 @@ def is_of(exercises: list[str], text: bytes | None, most: int = LARGEST // 8) ->
 
 def _parsed(time: str) -> datetime.datetime | None:
     """The time of handing in, from nbgrader's timestamp.txt; None where it says none."""
+    from nbgrader.utils import parse_utc
+
     try:
         return parse_utc(time) if time else None
     except Exception:  # whatever such a text makes dateutil raise

@@ -11,7 +11,9 @@ import json
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 REPORTS = LESSONS / "reports"
 """Beside the lessons, where JupyterLab shows it."""
+KEPT = ROOT / ".cache" / "released"
 ME = "learner"
 
 
@@ -112,9 +115,31 @@ class Grading:
         """The released and the source notebook."""
         if isinstance(lesson, Packed):
             return lesson.released, lesson.source or lesson.released
-        from grader.grading.assignment import notebooks
+        return _released(lesson, self.place)
 
-        return notebooks(lesson, self.place)
+
+def _released(lesson: Lesson, place: Path) -> tuple[str, str]:
+    """The notebooks as nbgrader makes them in `place`, kept until a lesson changes: it is slow."""
+    import nbformat
+
+    from grader import course
+    from grader.authoring.build import source_notebook
+    from grader.grading import assignment
+    from grader.grading.folders import write_whole
+
+    source = nbformat.writes(source_notebook(lesson)) + "\n"
+    rules = (Path(course.__file__).with_name("nbgrader_config.py"), Path(assignment.__file__))
+    now = assignment.digest([source, version("nbgrader"), *(file.read_bytes() for file in rules)])
+    kept = KEPT / f"{lesson.name}.json"
+    with suppress(OSError, ValueError, KeyError, TypeError):  # none yet, or not one of ours
+        made = json.loads(kept.read_text(encoding="utf-8"))
+        if made["digest"] == now:
+            return made["released"], source
+    release, _ = assignment.notebooks(lesson, place)
+    with suppress(OSError):  # a folder that this user may not write
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(kept, json.dumps({"digest": now, "released": release}))
+    return release, source
 
 
 def address(path: Path) -> str:

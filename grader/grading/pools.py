@@ -1,4 +1,8 @@
-"""Where submissions are graded: in this process, or in a pool of them on this machine."""
+"""Where submissions are graded: in this process, or in a pool of them on this machine.
+
+The worker, and PyTorch with it, is imported where it works: a process that only hands out does
+without.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,6 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from grader.errors import Unavailable
-from grader.grading import worker
 from grader.grading.result import Graded
 from grader.grading.task import Task
 
@@ -37,6 +40,8 @@ class Here:
     """No pool: one task after the other, in this process."""
 
     def run(self, tasks: Iterator[tuple[Task, Any]]) -> Iterator[tuple[Graded, Any]]:
+        from grader.grading import worker
+
         try:
             for task, extra in tasks:
                 yield worker.work(task), extra
@@ -45,6 +50,8 @@ class Here:
 
     def close(self) -> None:
         """End the process from which players were forked."""
+        from grader.grading import worker
+
         worker.close()
 
     def each(self, call: Callable[[Any], str], items: list[Any]) -> Iterator[str]:
@@ -138,7 +145,7 @@ class Processes:
                     turn, (task, extra), tries = *following, 0
                 else:
                     break
-                running[self._submit(worker.work, turn)] = task, extra, tries + 1
+                running[self._submit(_work, turn)] = task, extra, tries + 1
             if not running:
                 return
             done, _ = wait(running, every, FIRST_COMPLETED)
@@ -154,14 +161,14 @@ class Processes:
                 except (Unavailable, KeyboardInterrupt):
                     raise
                 except BaseException as error:  # whatever it is, it costs no other submission
-                    graded = worker.given_up(task, worker.fault_of(error))
+                    graded = _given_up(task, error)
                 if turns.is_over(task, extra, graded):
                     self.aside(task.learner)
                 else:
                     yield graded, extra
             for item in [item for item in again if item[2] >= TRIES]:
                 again.remove(item)
-                yield worker.given_up(item[0]), item[1]
+                yield _given_up(item[0]), item[1]
 
     def soon(self, call: Callable[[Any], str], item: Any, said: Callable[[str], None]) -> None:
         """Call a function with an item when there is room, and hand on what it says went wrong."""
@@ -190,6 +197,19 @@ class Processes:
                     pass  # the next run does it
         for item in items:
             yield f"{item}: its process ended, twice; try again."
+
+
+def _work(task: Task) -> Graded:
+    from grader.grading import worker
+
+    return worker.work(task)
+
+
+def _given_up(task: Task, error: BaseException | None = None) -> Graded:
+    """What stands for a submission that has brought its process to an end, or raised an error."""
+    from grader.grading import worker
+
+    return worker.given_up(task, *([] if error is None else [worker.fault_of(error)]))
 
 
 def _begin() -> None:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from nbformat import NotebookNode
-from nbgrader.utils import compute_checksum, determine_grade
 
+from grader.authoring.checksum import checksum
 from grader.grading.notebook import Run
 from grader.grading.result import Message, Row
 from grader.grading.submission import TAMPERED
@@ -28,7 +28,7 @@ def rows(notebook: NotebookNode, task: Task, run: Run) -> Iterator[Row]:
                 stopped[name] = Message(f"the cell of `{name}` stopped", found=message.found)
             continue
         exercise = re.sub(r"^check_(.*)_\d+$", r"\1", name)
-        points, most = determine_grade(cell)
+        points, most = grade(cell)
         if cell.cell_type == "markdown":
             message = Message(found="no answer was given")
         if run.outcome == "malformed":
@@ -41,11 +41,30 @@ def rows(notebook: NotebookNode, task: Task, run: Run) -> Iterator[Row]:
         yield Row(task.learner, task.lesson, exercise, name, points, most, outcome, message)
 
 
+def grade(cell: NotebookNode) -> tuple[float | None, float]:
+    """The points of a graded cell, None where a person gives them, and the most that it can have.
+
+    As nbgrader's `determine_grade` counts them; a value that a check shows is left to that.
+    """
+    marks, outputs = cell.metadata["nbgrader"], cell.get("outputs", [])
+    most = float(marks["points"])
+    if marks.get("solution"):
+        return (0 if marks.get("checksum") == checksum(cell) else None), most
+    if cell.cell_type != "code":
+        return None, most
+    if any(output.output_type == "execute_result" for output in outputs):
+        from nbgrader.utils import determine_grade
+
+        return determine_grade(cell)
+    wrong = any(o.output_type == "error" or o.get("name") == "stderr" for o in outputs)
+    return (0 if wrong else most), most
+
+
 def unanswered(notebook: NotebookNode) -> Iterator[str]:
     """The answer cells that are as they were released."""
     for cell in notebook.cells:
         marks = cell.metadata.get("nbgrader", {})
-        if marks.get("solution") and marks.get("checksum") == compute_checksum(cell):
+        if marks.get("solution") and marks.get("checksum") == checksum(cell):
             yield marks["grade_id"]
 
 

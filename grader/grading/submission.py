@@ -18,8 +18,8 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
-from nbgrader.utils import compute_checksum
 
+from grader.authoring.checksum import checksum
 from grader.errors import CourseError
 
 LARGEST = 50 << 20
@@ -169,7 +169,7 @@ def _restore_checks(rebuilt: NotebookNode, source: NotebookNode) -> None:
     for cell in rebuilt.cells:
         if cell.cell_type == "code" and _marks(cell).get("grade"):
             cell.source = whole[cell.id]
-            cell.metadata.nbgrader["checksum"] = compute_checksum(cell)
+            cell.metadata.nbgrader["checksum"] = checksum(cell)
 
 
 def _is_answer(cell: NotebookNode) -> bool:

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from dropoutlab.explore import Explorer
 from dropoutlab.explore.explorer import HERE as EXPLORE
+from dropoutlab.explore.explorer import Explorer
 from grader.authoring import trial
 from grader.authoring.lesson import Lesson
 from grader.authoring.rules import EXPLORER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,14 @@ import torch
 from dropoutlab import regularised, studies
 from dropoutlab.studies import overfitting
 
-X, Y = overfitting.numerals(120, 0)
+
+@cache
+def numerals() -> tuple[np.ndarray, np.ndarray]:
+    return overfitting.numerals(120, 0)
 
 
 def fit(seeds: list[int], **how: Any) -> regularised.Fitted:
-    return regularised.fit(X, Y, (12, 12), seeds=seeds, steps=12, **how)
+    return regularised.fit(*numerals(), (12, 12), seeds=seeds, steps=12, **how)
 
 
 def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
@@ -58,6 +62,7 @@ def test_dropout_outside_its_part_of_training_does_nothing(part: dict[str, float
 def test_batch_norm_evaluates_without_a_batch():
     """Does a network with batch norm judge each image by itself?"""
     how = {"batch_norm": True, "every": 12}
+    X, Y = numerals()
     whole = fit([1], watch={"new": (X, Y)}, **how).loss["new"][0, -1]
     halves = fit([1], watch={"a": (X[:60], Y[:60]), "b": (X[60:], Y[60:])}, **how).loss
     assert np.isclose(whole, (halves["a"][0, -1] + halves["b"][0, -1]) / 2, atol=1e-4)
@@ -77,7 +82,7 @@ def test_weights_are_averaged_over_the_end():
     assert same(one.weights, fit([1]).weights)
     assert one.steps.tolist() == [0, 12, 12]
     assert np.allclose(one.loss["train"][:, 1], one.loss["train"][:, 2])
-    short = regularised.fit(X, Y, (12, 12), seeds=[1], steps=11, falling=False)
+    short = regularised.fit(*numerals(), (12, 12), seeds=[1], steps=11, falling=False)
     last, mean = (fit([1], falling=False, averaged=part).weights for part in (1 / 12, 2 / 12))
     assert same(mean, [(a + b) / 2 for a, b in zip(short.weights, last, strict=True)])
     assert not same(two.weights, one.weights)

@@ -69,12 +69,15 @@ def _through(module: str) -> frozenset[str]:
         seen.add(name)
         if not name.startswith("dropoutlab"):
             found.add(name.split(".")[0])
-        elif file := _file(name):
-            waiting |= set(_modules(ast.parse(file.read_text(encoding="utf-8")), False))
+        else:
+            waiting |= _at_once(name)
     return frozenset(found)
 
 
-def _file(module: str) -> Path | None:
-    """The file of a module of `dropoutlab`; None for what is a name in one."""
-    stem = LESSONS.joinpath(*module.split("."))
-    return next(filter(Path.exists, (stem.with_suffix(".py"), stem / "__init__.py")), None)
+@cache
+def _at_once(name: str) -> frozenset[str]:
+    """What a module of `dropoutlab` imports when it is imported; nothing for a name in one."""
+    stem = LESSONS.joinpath(*name.split("."))
+    file = next(filter(Path.exists, (stem.with_suffix(".py"), stem / "__init__.py")), None)
+    tree = ast.parse(file.read_text(encoding="utf-8") if file else "")
+    return frozenset(_modules(tree, everywhere=False))

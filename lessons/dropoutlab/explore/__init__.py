@@ -1,6 +1,6 @@
 """Explorers, one for each lesson: `explore.NAME(function)` is the function NAME of NAME.py here.
 
-An explorer is imported when it is first asked for: some need torch, which takes seconds.
+An explorer is imported when it is first asked for: widgets, and in some torch, take seconds.
 """
 
 from __future__ import annotations
@@ -8,10 +8,6 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-
-from dropoutlab.explore.explorer import Explorer
-
-__all__ = ["Explorer"]
 
 
 def names() -> list[str]:
@@ -29,4 +25,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, *names()]
+    return names()
