@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from grader import environment, oldest
-from grader.paths import ROOT
+from grader.paths import ROOT, SOLUTIONS
 
 LEAVES_OUT = {
     "quick": ("slow", "browser", "long"),
@@ -34,17 +35,26 @@ def run(tier: str, arguments: list[str]) -> int:
         return _pytest(oldest.ready(), chosen)
     further = () if tier == "quick" else ("hub", "website")
     environment.add("tests", "cluster", "postgresql", *further)  # now: tests run side by side
+    _read_lessons()
     status = _pytest(sys.executable, [f"--tier={tier}", *arguments])
     if tier == "all" and not arguments:
         status = run("oldest", []) or status
     return status
 
 
+def _read_lessons() -> None:
+    """Have each lesson read and kept once, before every worker needs them all."""
+    from grader.authoring.reading import read
+
+    with ProcessPoolExecutor() as pool:
+        list(pool.map(read, sorted(SOLUTIONS.glob("[0-9][0-9]_*.py"))))
+
+
 def _pytest(python: str | Path, arguments: list[str]) -> int:
     """Run pytest side by side, with one thread in each worker: more would wait for one another.
 
     Half of the time a test waits: for a browser, a hub, or an answer that sleeps. So there are two
-    workers more than cores.
+    workers more than cores. What they import is compiled once, whatever the environment says.
     """
     single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
     workers = ["-n", str((os.cpu_count() or 1) + 2)]

@@ -16,7 +16,11 @@ from grader.authoring.lesson import Lesson
 from grader.paths import ROOT
 from grader.website import explorers
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("explorers in a browser")]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow(minutes=3),
+    pytest.mark.xdist_group("explorers in a browser"),
+]
 SCRIPTED = list(filter(explorers.scripted, LESSONS))
 KEPT = ROOT / ".artifacts" / "explorers"
 VIEWS = {"day": ("light", 1000), "night": ("dark", 1000), "phone": ("light", 390)}
