@@ -1064,6 +1064,7 @@ with expect.case(f"probe_error(body, 2, {seeds}), body: twenty random features",
 # Another body, another k, and a range of seeds.
 mix = torch.randn(49, 12, generator=expect.generator())
 test, answers = convnets.unseen("test")
+held, held_answers = convnets.unseen("validation")
 
 
 def coarse(images):
@@ -1073,9 +1074,12 @@ def coarse(images):
 with expect.case("probe_error(body, 4, range(3)), body: the tanh of sums of coarse pixels"):
     by_k = [[features_error(coarse(few), labels, coarse(test), answers)
              for few, labels in (convnets.labelled(k, seed) for seed in range(3))] for k in (4, 2)]
+    of_held = [features_error(coarse(few), labels, coarse(held), held_answers)
+               for few, labels in (convnets.labelled(4, seed) for seed in range(3))]
     expect.close(probe_error(coarse, 4, range(3)), by_k[0], rtol=0, atol=0.2,
                  hint="k images of each class, features of *this* body, and any seeds.",
-                 suspects=[(by_k[1], "k is ignored.")])
+                 suspects=[(by_k[1], "k is ignored."),
+                           (of_held, "those are the validation images. Take the test images.")])
 
 # %% mistakes="probe_error"
 {

@@ -709,10 +709,10 @@ def error(model):
     return 100 * float((model(X_test).argmax(1) != y_test).float().mean())
 
 
-drops, runs = (0.0, 0.1, 0.3), 5
+drops, runs = (0.0, 0.1, 0.3), (5, 5, 16)  # networks at p = 0.3 differ most
 ratios, yours, spoilt, mended = {}, {}, {}, {}
-for p in drops:
-    models = [normed(p, seed) for seed in range(runs)]
+for p, many in zip(drops, runs, strict=True):
+    models = [normed(p, seed) for seed in range(many)]
     pairs = [met(model) for model in models]
     ratios[p] = np.array([[float((a[1] / b[1].clamp_min(1e-6)).median())
                            for a, b in zip(*both, strict=True)] for both in pairs])
@@ -742,7 +742,7 @@ for row, p in enumerate(drops):
                        fmt="o", color=color, capsize=3, label=name if row == 0 else None)
 right.set_yticks(range(3), [f"p = {p:g}" for p in drops])
 right.invert_yaxis()
-right.set_xlabel("test error, % (5 runs ± s.e.)")
+right.set_xlabel(f"test error, % (± s.e., {runs[0]}, {runs[1]} and {runs[2]} runs)")
 right.set_title("New statistics change it by\n"
                 + ", ".join(f"{saved[p]:.1f}" for p in drops), fontsize=10)
 right.legend(fontsize=8)

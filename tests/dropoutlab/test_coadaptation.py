@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 import statistics
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -65,3 +67,37 @@ def test_an_explorer_leaves_a_picture(explorer: Coadaptation):
     assert "application/vnd.jupyter.widget-view+json" in data
     assert data["image/png"].startswith(b"\x89PNG")
     assert more["image/png"]["alt"].endswith(".")
+
+
+def test_the_game_can_be_played(explorer: Coadaptation):
+    """Is each digit readable whole, and not at the end; does care outlast chance, as is said?"""
+    networks = explorer.picture
+    networks.playing = True
+    for digit, lasts in enumerate(networks.lasts):
+        networks.digit = digit
+        assert networks.says.count("0 of 64 units gone. Still readable.") == len(networks.names)
+        for which, (mean, sd, most) in enumerate(lasts):
+            assert 0 < sd < mean < most < networks.units
+            networks.removed = [[*range(networks.units)] if k == which else [] for k in range(3)]
+            (lost,) = re.findall(r"64 of 64 units gone\. No longer readable\. .*", networks.says)
+            assert f"lasts for {mean:.0f} ± {sd:.0f} units" in lost and f"for {most} if" in lost
+        networks.removed = [[] for _ in networks.names]
+    networks.playing, networks.digit = False, 3
+
+
+def test_random_orders_are_as_long_as_is_said(explorer: Coadaptation):
+    """Does removing one unit after the other, drawn anew each time, last as long on average?"""
+    networks, rng = explorer.picture, np.random.default_rng(0)
+    networks.playing = True
+    mean, sd, _ = networks.lasts[networks.digit][0]
+    counts = []
+    for _ in range(40):
+        order = rng.permutation(networks.units).tolist()
+        networks.removed = [order[:0], [], []]
+        while (
+            networks.says.startswith("Without dropout") and "Still" in networks.says.split(". ")[1]
+        ):
+            networks.removed = [order[: len(networks.removed[0]) + 1], [], []]
+        counts.append(len(networks.removed[0]) - 1)
+    networks.removed, networks.playing = [[], [], []], False
+    assert abs(np.mean(counts) - mean) < 5 * sd / 40**0.5

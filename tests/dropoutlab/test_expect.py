@@ -215,6 +215,11 @@ FAILURES = {
         "1",
         "hint:     three",
     ),
+    "close, the nearest suspect": (
+        lambda: expect.close(3, 1, hint="h", atol=0.5, suspects=[(3.3, "near"), (3, "three")]),
+        "1",
+        "hint:     three",
+    ),
     "close, no suspect": (
         lambda: expect.close(4, 1, hint="h", suspects=[(2, "two"), (3, "three")]),
         "1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import re
 import statistics
 import subprocess
@@ -201,8 +202,11 @@ STATIC = """async ({ code, packed, state }) => {
   Object.assign(state, { packed: new DataView(bytes.buffer) });
   window.model = {
     get: (name) => state[name],
-    set: (name, value) => { state[name] = value; heard.forEach((hear) => hear()); },
-    on: (_, hear) => heard.push(hear), save_changes() {}, off() {},
+    set: (name, value) => {
+      state[name] = value;
+      for (const [events, hear] of heard) if (events.split(" ").includes("change:" + name)) hear();
+    },
+    on: (events, hear) => heard.push([events, hear]), save_changes() {}, off() {},
   };
   widget.render({ model, el: document.querySelector("main") });
 }"""
@@ -216,20 +220,20 @@ def test_the_browser_finds_what_python_finds(browser: Browser):
     page = browser.new_page()
     page.set_content("<main></main>")
     names = ("names", "removed", "focus", "step", "situations", "sentences", "digit", "units",
-             "side", "trouble")  # fmt: skip
+             "side", "trouble", "playing", "readable", "lasts")  # fmt: skip
     page.evaluate(STATIC, {
         "code": base64.b64encode(networks._esm.encode()).decode(),
         "packed": base64.b64encode(networks.packed).decode(),
         "state": {name: getattr(networks, name) for name in names},
     })  # fmt: skip
     rng = np.random.default_rng(0)
-    for count in (0, 1, 8, 40, 64):
+    for count, networks.playing in itertools.product((0, 1, 8, 40, 64), (False, True)):
         units = [rng.permutation(networks.units) for _ in networks.names]
         networks.removed = [sorted(some[:count].tolist()) for some in units]
         networks.focus = [int(rng.choice(some)) for some in units]
         page.evaluate(
-            "([removed, focus]) => { model.set('removed', removed); model.set('focus', focus); }",
-            [networks.removed, networks.focus],
+            "state => Object.entries(state).forEach(([name, value]) => model.set(name, value))",
+            {name: getattr(networks, name) for name in ("removed", "focus", "playing")},
         )
         caption = " ".join(page.locator("figcaption").inner_text().split())
         words, numbers = re.compile(r"[^-+\d.]+"), re.compile(r"[-+]?\d+\.?\d*")
@@ -238,9 +242,14 @@ def test_the_browser_finds_what_python_finds(browser: Browser):
             [float(number) for number in numbers.findall(text)] for text in (caption, networks.says)
         )
         assert found == pytest.approx(expected, abs=0.011)  # a last digit may be rounded apart
+    page.get_by_role("button", name="Stop playing").click()
+    page.get_by_role("button", name="Play").click()
     page.locator(UNITS).first.focus()
     page.keyboard.press("Space")
-    expect(page.locator("figcaption")).to_contain_text("63 of 64 units removed")
+    expect(page.locator("figcaption")).to_contain_text("with 1 of 64 units gone")
+    expect(page.locator(".numbers").first).to_contain_text("your best: 1")
+    page.get_by_role("button", name="Stop playing").click()
+    expect(page.locator("figcaption")).to_contain_text("0 of 64 units removed")
     page.close()
 
 

@@ -16,6 +16,7 @@ SECONDS = {  # they train many networks, or interpret kernels
     "32_sequences": 90,
     "33_transformers": 90,
     "34_noise": 90,
+    "35_schedules_and_norms": 60,
     "36_robustness": 120,
     "37_today": 90,
     "42_kernels": 60,

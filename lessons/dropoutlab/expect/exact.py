@@ -77,7 +77,8 @@ def close(
     if isinstance(expected, np.ndarray) and expected.ndim:
         hint = _several(found, hint)
     hint = _digits(found, expected, rtol) or hint
-    hint = next((words for wrong, words in suspects if agree(found, wrong, *wide)), hint)
+    fits = [(wrong, words) for wrong, words in suspects if agree(found, wrong, *wide)]
+    hint = min(fits, key=lambda one: _apart(found, one[0]))[1] if fits else hint
     if np.ndim(found) and np.shape(found) == np.shape(expected):
         a, b = np.asarray(found), np.asarray(expected)
         if is_short(a) and is_short(b):
@@ -94,6 +95,16 @@ def close(
 def _number(value: Any) -> Any:
     """The number in an array of shape (); all else as it is."""
     return value[()] if isinstance(value, np.ndarray) and not value.ndim else value
+
+
+def _apart(found: Any, wrong: Any) -> float:
+    """How far what was found is from what a mistake gives and it agrees with: the nearest is it."""
+    a, b = (np.asarray(numpy_of(value)) for value in (found, wrong))
+    if a.dtype.kind not in "biufc" or b.dtype.kind not in "biufc":
+        return 0.0
+    with np.errstate(invalid="ignore"):  # an infinity, less the same
+        far = np.abs(a.astype(complex) - b.astype(complex))
+    return float(far[np.isfinite(far)].max(initial=0))
 
 
 def _nan(expected: Any) -> bool:

@@ -14,7 +14,7 @@ function unpack(model) {
     c: take(1)[0], g: take(n), Q: take(n * n), effects: take(n), I: take(n * n),
   });
   const nets = model.get("names").map(net);
-  return { n, side, pixels, nets, examples: floats.subarray(at) };
+  return { n, side, pixels, nets, examples: take(10 * pixels), blank: take(pixels) };
 }
 
 // The forward pass: relu(V x + a), some units removed, then W and b.
@@ -38,6 +38,16 @@ function meanError({ n }, net, kept) {
     sum += row;
   }
   return sum;
+}
+
+// The share of an image that a drawing misses, of what the training images' mean misses.
+function missed({ blank }, x, out) {
+  let off = 0, all = 0;
+  for (let q = 0; q < x.length; q++) {
+    off += (x[q] - out[q]) ** 2;
+    all += (x[q] - blank[q]) ** 2;
+  }
+  return off / all;
 }
 
 // What unit i costs as things are: the error without it, less the error with it.
@@ -96,6 +106,7 @@ function render({ model, el }) {
   const tour = element("div", figure, "", "tour");
   const back = element("button", tour, "Back"), next = element("button", tour, "Next");
   const place = element("span", tour), restore = element("button", tour, "Restore all units");
+  const game = element("button", tour, "Play");
   const looked = element("p", figure, "", "look");
   const row = element("div", figure, "", "nets");
   const caption = element("figcaption", figure);
@@ -128,21 +139,23 @@ function render({ model, el }) {
     const track = element("div", section, "", "track");
     const bar = element("div", track, "", "bar");
     const whole = meanError(data, net, new Uint8Array(n).fill(1));
-    element("div", track, "", "whole").style.left = 100 * whole / ceiling + "%";
+    const mark = element("div", track, "", "whole");
     const tiles = Array.from({ length: n }, (_, i) => {
       const feature = net.W.subarray(i * pixels, (i + 1) * pixels);
       const top = Math.max(...feature.map(Math.abs)) || 1;
       return stamp(side, side, (q) => grey(feature[q] / top));
     });
-    return { net, grid, input, output, numbers, bar, tiles, whole, cursor: -1 };
+    return { net, grid, input, output, numbers, bar, mark, tiles, whole, cursor: -1, best: 0 };
   });
 
   function paint() {
     const digit = model.get("digit"), step = model.get("step"), told = [];
     const x = data.examples.subarray(digit * pixels, (digit + 1) * pixels);
     const now = { removed: model.get("removed"), focus: model.get("focus") };
+    const playing = model.get("playing"), readable = model.get("readable");
     const there = same(now.removed, steps[step].removed) && same(now.focus, steps[step].focus);
-    panels.forEach(({ net, grid, input, output, numbers, bar, tiles, whole, cursor }, which) => {
+    panels.forEach((panel, which) => {
+      const { net, grid, input, output, numbers, bar, tiles, whole, cursor } = panel;
       const unit = now.focus[which], kept = new Uint8Array(n).fill(1);
       for (const i of now.removed[which]) kept[i] = 0;
       const context = sharp(grid, across * TILE, across * TILE);
@@ -194,12 +207,27 @@ function render({ model, el }) {
         alone: net.effects[unit].toFixed(3), now: costNow(data, net, kept, unit).toFixed(3),
         leaning: signed(pull[lean]), backing: signed(pull[back]),
       };
-      told.push(filled(say.error, values) + filled(others ? say.now : say.alone, values));
-      numbers.textContent = filled(say.short, values);
-      bar.style.width = Math.min(100, 100 * error / ceiling) + "%";
+      if (playing) {
+        const share = missed(data, x, out), [mean, sd, most] = model.get("lasts")[digit][which];
+        const still = share <= readable;
+        panel.best = still ? Math.max(panel.best, gone) : panel.best;
+        Object.assign(values, { missed: (100 * share).toFixed(0), limit: 100 * readable,
+                                mean: mean.toFixed(0), sd: sd.toFixed(0), most });
+        told.push(filled(still ? say.readable : say.lost, values));
+        numbers.textContent = `missed: ${values.missed} %\ngone: ${gone}\nyour best: ${panel.best}`;
+        bar.style.width = Math.min(100, 60 * share / readable) + "%";
+      } else {
+        told.push(filled(say.error, values) + filled(others ? say.now : say.alone, values));
+        numbers.textContent = filled(say.short, values);
+        bar.style.width = Math.min(100, 100 * error / ceiling) + "%";
+      }
+      panel.mark.style.left = (playing ? 60 : 100 * whole / ceiling) + "%";
     });
-    place.textContent = `${step + 1} of ${steps.length}: ${steps[step].title}`;
-    looked.textContent = there ? steps[step].says : say.free;
+    place.textContent = playing ? say.game : `${step + 1} of ${steps.length}: ${steps[step].title}`;
+    looked.textContent = playing ? filled(say.rules, { limit: 100 * readable, n })
+      : there ? steps[step].says : say.free;
+    game.textContent = playing ? "Stop playing" : "Play";
+    back.hidden = next.hidden = playing;
     caption.replaceChildren();
     for (const words of told) element("div", caption, words);
     back.disabled = step === 0 && there;
@@ -253,6 +281,11 @@ function render({ model, el }) {
   back.addEventListener("click", () => go(model.get("step") - 1));
   next.addEventListener("click", () => go(model.get("step") + 1));
   restore.addEventListener("click", () => go(0));
+  game.addEventListener("click", () => {
+    model.set("playing", !model.get("playing"));
+    go(0);
+  });
+  const anew = () => panels.forEach((panel) => { panel.best = 0; });
 
   let asked = false;
   const soon = () => {  // several changes at once need one repaint
@@ -260,9 +293,13 @@ function render({ model, el }) {
     asked = true;
     queueMicrotask(() => { asked = false; paint(); });
   };
-  const watched = "change:removed change:focus change:digit change:step";
+  const watched = "change:removed change:focus change:digit change:step change:playing";
+  model.on("change:digit change:playing", anew);
   model.on(watched, soon);
   paint();
-  return () => model.off(watched, soon);
+  return () => {
+    model.off("change:digit change:playing", anew);
+    model.off(watched, soon);
+  };
 }
 export default { render };
