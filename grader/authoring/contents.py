@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import groupby
 
 from grader.authoring.lesson import Lesson, number
+from grader.paths import ROOT
 
+GPU = ROOT / "datasets" / "gpu.json"
+KERNELS = "Where the mask lives"
 PARTS = (
     "Start",
     "Building it",
     "Why it works",
     "Variants",
-    "Where the mask lives",
+    KERNELS,
     "On your own",
     "For the curious",
 )
@@ -46,13 +50,23 @@ def _part(lesson: Lesson) -> str:
 
 def _table(lessons: list[Lesson]) -> str:
     """The names of the parts; then a row for each lesson: title, question, minutes."""
-    parts = [f"**{members[0].name[0]}** {part}" for part, members in by_part(lessons).items()]
+    parts = [
+        f"**{members[0].name[0]}** {part}{_measured() if part == KERNELS else ''}"
+        for part, members in by_part(lessons).items()
+    ]
     rows = ["| lesson | question | minutes |", "| --- | --- | --- |"]
     for lesson in lessons:
         link = f"[{lesson.title}](lessons/{lesson.name}/{lesson.name}.ipynb)"
         question = lesson.question.replace("|", r"\|")
         rows.append(f"| {link} | {question} | {lesson.minutes} |")
     return "\n".join([" · ".join(parts), "", *rows, "", *_ways(lessons), ""])
+
+
+def _measured() -> str:
+    """On which GPU its lessons' kernels were measured, as `python3 grader gpu` keeps it."""
+    kept = json.loads(GPU.read_text(encoding="utf-8")) if GPU.exists() else {}
+    device = kept.get("kernels", {}).get("device")
+    return f" (measured on {device})" if device else ""
 
 
 def _ways(lessons: list[Lesson]) -> list[str]:

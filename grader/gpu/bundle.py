@@ -1,4 +1,4 @@
-"""What the run needs that a machine with nothing but a GPU cannot make: lessons read, and MNIST.
+"""What the run needs that a machine with nothing but a GPU cannot make: lessons read, and images.
 
 `python3 grader gpu --bundle` writes both into `.cache`, which travels with the course's folder.
 """
@@ -27,7 +27,7 @@ REMEDY = "run `python3 grader gpu --bundle` where the course runs, and bring {} 
 
 
 def make() -> list[Path]:
-    """Write the lessons and MNIST into `.cache`; return the two folders that must travel."""
+    """Write lessons, MNIST and Fashion-MNIST into `.cache`; return the folders that must travel."""
     from grader.authoring.reading import read_all
 
     lessons = [
@@ -37,16 +37,19 @@ def make() -> list[Path]:
     BUNDLE.parent.mkdir(parents=True, exist_ok=True)
     content = {"of": digest(), "lessons": lessons}
     BUNDLE.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    try:
-        data.mnist()
-    except (FileNotFoundError, ValueError) as error:
-        raise CourseError(str(error)) from None
-    mnist = CACHE / "mnist"
-    mnist.mkdir(exist_ok=True)
-    for file in data.FILES:
-        if not (mnist / file).exists():
-            shutil.copyfile(ROOT / os.environ["DROPOUT_DATA"] / "mnist" / file, mnist / file)
-    return [BUNDLE.parent, mnist]
+    folders = [BUNDLE.parent]
+    for name, load in {"mnist": data.mnist, "fashion-mnist": data.fashion_mnist}.items():
+        try:
+            load()
+        except (FileNotFoundError, ValueError) as error:
+            raise CourseError(str(error)) from None
+        place = CACHE / name
+        place.mkdir(exist_ok=True)
+        for file in data.FILES:
+            if not (place / file).exists():
+                shutil.copyfile(ROOT / os.environ["DROPOUT_DATA"] / name / file, place / file)
+        folders.append(place)
+    return folders
 
 
 @functools.cache
