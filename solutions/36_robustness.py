@@ -130,15 +130,15 @@ def shaken(X, level, rng):
     return copy
 
 
-with expect.case("damage_curve(predict, X, y, damage, [0.5, 3.0, 0.1], 5, rng), 400 rows"):
-    found = damage_curve(classes, X.copy(), y.copy(), shaken, levels, 5, expect.rng())
+with expect.case("damage_curve(predict, X, y, damage, [0.5, 3.0, 0.1], 6, rng), 400 rows"):
+    found = damage_curve(classes, X.copy(), y.copy(), shaken, levels, 6, expect.rng())
     expect.equal(bool(met), True, hint="`damage` was never called.")
     expect.equal(all(met), True,
                  hint="what is damaged is damaged again. Begin each draw with the whole X.")
     expect.equal(set(seen) <= set(levels), True,
                  hint="`damage` gets the level itself, one of `levels`.")
     expect.equal(len(seen), 3, hint="not every level is tried. Does `return` stand in the loop?")
-    expect.equal(min(len(seen[level]) for level in levels), 5,
+    expect.equal(min(len(seen[level]) for level in levels), 6,
                  hint="each draw needs damage of its own: call `damage` `draws` times a level.")
     every, changed = (np.array([kept[level] for level in levels]) for kept in (seen, moved))
     right, sofar = every.mean(1), np.cumsum(every.mean(1))

@@ -9,6 +9,7 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
+import pace
 import rehearsal
 from curriculum import LESSONS, ON_SITE
 from grader.authoring import claims, finished
@@ -20,13 +21,11 @@ STRICT = new_code_cell(
     # ipykernel's own, raised while it shuts down
     "warnings.filterwarnings('ignore', category=PendingDeprecationWarning)"
 )
-CLOCK = """import time
+CLOCK = f"""import time
 begin = time.process_time()
-sum(i * i for i in range(2_000_000))
+{pace.TASK}
 print(begin, time.process_time())"""
 """A first and a last cell: what the kernel has used, before and after a task that is known."""
-TASK = 0.15
-"""Processor time that the task takes where no neighbour shares a core's caches and units."""
 RAN = Path(__file__).parent / "ran"
 """For each lesson, what `finished.figures` was when it ran as asked."""
 SECONDS = "processor_seconds"
@@ -81,7 +80,7 @@ def _ran(lesson: Lesson, strict: bool) -> NotebookNode:
     finished.run(notebook)
     clocks = [notebook.cells[at].outputs[0].text.split() for at in (0, -1)]
     (early, began), (ended, late) = (map(float, clock) for clock in clocks)
-    slow = max(TASK, (began - early + late - ended) / 2) / TASK
+    slow = max(1, (began - early + late - ended) / 2 / pace.USUAL)
     notebook.metadata[SECONDS] = (ended - began) / slow
     notebook.cells = notebook.cells[len(around) : -1]
     return notebook

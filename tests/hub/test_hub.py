@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.xdist_group("hub"),
 ]
 MINUTE = 60_000
-SCALED, MASKS = (read(SOLUTIONS / f"{name}.py") for name in LESSONS)
+START, MASKS = (read(SOLUTIONS / f"{name}.py") for name in LESSONS)
 INBOUND = ".hub/exchange/dropout/inbound"
 
 
@@ -67,7 +67,7 @@ class Work:
 
 
 WORK = {
-    "anna": Work(SCALED, "dropout_train", 0),
+    "anna": Work(START, "scale", 0),
     "ben": Work(MASKS, "bernoulli_mask", 2),
 }
 

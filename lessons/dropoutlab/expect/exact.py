@@ -77,8 +77,11 @@ def close(
     if isinstance(expected, np.ndarray) and expected.ndim:
         hint = _several(found, hint)
     hint = _digits(found, expected, rtol) or hint
-    fits = [(wrong, words) for wrong, words in suspects if agree(found, wrong, *wide)]
-    hint = min(fits, key=lambda one: _apart(found, one[0]))[1] if fits else hint
+    fits = [(_apart(found, wrong), words) for wrong, words in suspects
+            if agree(found, wrong, *wide)]  # fmt: skip
+    if fits:  # the nearest; of those that are as near but for rounding, the first
+        near = min(fits)[0] + wide[1] / 10 + wide[0] / 10 * _apart(found, 0)
+        hint = next(words for far, words in fits if far <= near)
     if np.ndim(found) and np.shape(found) == np.shape(expected):
         a, b = np.asarray(found), np.asarray(expected)
         if is_short(a) and is_short(b):
