@@ -78,8 +78,8 @@ TASK = """new Promise((done) => requestAnimationFrame(() => {
   for (let i = 0; i < 60_000; i++) words.push(`<b x="${(i / 7).toFixed(2)}">${i}</b>`);
   done(words.join("").length);
 }))"""
-USUAL = 20.0
-"""Milliseconds that the task takes where no other program shares the core."""
+USUAL = 30.0
+"""Milliseconds that the task takes, once compiled, where no other program shares the core."""
 
 
 def _processor(page: Page) -> float:
@@ -97,6 +97,8 @@ def _processor(page: Page) -> float:
             metrics["ScriptDuration"] + metrics["LayoutDuration"] + metrics["RecalcStyleDuration"]
         )
 
+    for _ in range(4):
+        page.evaluate(TASK)  # until it is compiled
     rounds = []
     for _ in range(3):
         start = spent()
@@ -127,7 +129,7 @@ def _made(lesson: Lesson) -> Explorer:
     return explorers.made(lesson)
 
 
-@pytest.mark.parametrize(("lesson", "view"), _cases())
+@pytest.mark.parametrize(("lesson", "view"), list(_cases()))
 def test_an_explorer_answers_at_once(
     lesson: Lesson, view: str, browser: Browser, place: tuple[Path, str]
 ):
