@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 TASK = "sum(i * i for i in range(2_000_000))"
 USUAL = 0.15
@@ -14,3 +19,42 @@ def slow() -> float:
     begin = time.process_time()
     eval(TASK)
     return max(1.0, (time.process_time() - begin) / USUAL)
+
+
+IN_PAGE = """new Promise((done) => requestAnimationFrame(() => {
+  const words = [];
+  for (let i = 0; i < 60_000; i++) words.push(`<b x="${(i / 7).toFixed(2)}">${i}</b>`);
+  done(words.join("").length);
+}))"""
+USUAL_IN_PAGE = 30.0
+"""Milliseconds that this task takes, once compiled, where no other program shares the core."""
+
+
+def in_page(page: Page, moves: Callable[[], int], rounds: int = 3) -> float:
+    """Milliseconds of a page's own thread for a move, the best of some rounds.
+
+    A round makes some moves and tells how many. A busy machine makes all slower, so a task that
+    is known is measured beside it, in the same thread.
+    """
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.setTimeDomain", {"timeDomain": "threadTicks"})
+    session.send("Performance.enable")
+
+    def spent() -> float:
+        metrics = {m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]}
+        return 1000 * sum(
+            metrics[f"{kind}Duration"] for kind in ("Script", "Layout", "RecalcStyle")
+        )
+
+    for _ in range(4):
+        page.evaluate(IN_PAGE)  # until it is compiled
+    each = []
+    for _ in range(rounds):
+        start = spent()
+        page.evaluate(IN_PAGE)
+        before = spent()
+        made = moves()
+        taken = spent() - before
+        each.append(taken / made / max(1, (before - start) / USUAL_IN_PAGE))
+    session.detach()
+    return min(each)

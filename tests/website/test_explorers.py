@@ -13,6 +13,7 @@ from _pytest.mark import ParameterSet
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+import pace
 from curriculum import LESSONS
 from dropoutlab.explore.explorer import Explorer
 from grader.authoring.lesson import Lesson
@@ -73,43 +74,6 @@ def _opened(
     return page
 
 
-TASK = """new Promise((done) => requestAnimationFrame(() => {
-  const words = [];
-  for (let i = 0; i < 60_000; i++) words.push(`<b x="${(i / 7).toFixed(2)}">${i}</b>`);
-  done(words.join("").length);
-}))"""
-USUAL = 30.0
-"""Milliseconds that the task takes, once compiled, where no other program shares the core."""
-
-
-def _processor(page: Page) -> float:
-    """Milliseconds of the page's own thread for a move, the best of three rounds.
-
-    A busy machine makes all slower, so a task that is known is measured beside it.
-    """
-    session = page.context.new_cdp_session(page)
-    session.send("Performance.setTimeDomain", {"timeDomain": "threadTicks"})
-    session.send("Performance.enable")
-
-    def spent() -> float:
-        metrics = {m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]}
-        return (
-            metrics["ScriptDuration"] + metrics["LayoutDuration"] + metrics["RecalcStyleDuration"]
-        )
-
-    for _ in range(4):
-        page.evaluate(TASK)  # until it is compiled
-    rounds = []
-    for _ in range(3):
-        start = spent()
-        page.evaluate(TASK)
-        before = spent()
-        moves = len(page.evaluate(explorers.MOVE, explorers.MOVES // 3))
-        slow = max(1, 1000 * (before - start) / USUAL)
-        rounds.append(1000 * (spent() - before) / moves / slow)
-    return min(rounds)
-
-
 def _seen(page: Page) -> tuple[str, str]:
     """What is drawn, and what is said of it."""
     return page.locator(".panels").inner_html(), page.inner_text("figcaption")
@@ -157,14 +121,15 @@ def test_an_explorer_answers_at_once(
         seen.add(_seen(page))
         assert page.evaluate(CUT) == []
     frame = 16  # milliseconds
-    assert _processor(page) < frame
+    moved = pace.in_page(page, lambda: len(page.evaluate(explorers.MOVE, explorers.MOVES // 3)))
+    assert moved < frame
     assert len(seen) > 1, "buttons lead to one view alone"
     assert not faults
-    moved = _seen(page)
+    there = _seen(page)
     page.evaluate(LATER)
     page.reload()
     page.wait_for_selector(".panels svg")
-    same = _seen(page) == moved  # parts that were left alone are as if drawn anew
+    same = _seen(page) == there  # parts that were left alone are as if drawn anew
     assert same, "a view that was moved to differs from the same view opened by its address"
     page.close()
 
