@@ -44,10 +44,11 @@ def run(tier: str, arguments: list[str]) -> int:
 
 def _read_lessons() -> None:
     """Have each lesson read and kept once, before every worker needs them all."""
+    from grader.authoring.lesson import lesson_files
     from grader.authoring.reading import read
 
     with ProcessPoolExecutor() as pool:
-        list(pool.map(read, sorted(SOLUTIONS.glob("[0-9][0-9]_*.py"))))
+        list(pool.map(read, lesson_files(SOLUTIONS)))
 
 
 def _pytest(python: str | Path, arguments: list[str]) -> int:

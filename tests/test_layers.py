@@ -13,7 +13,7 @@ import pytest
 from grader.paths import LESSONS, ROOT
 
 LAYERS = [
-    {"errors", "paths"},
+    {"errors", "paths", "kept"},
     {"environment", "course"},
     {"authoring"},
     {"isolation"},

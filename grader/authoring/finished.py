@@ -26,6 +26,7 @@ from dropoutlab.expect.page import TITLE
 from grader.authoring.build import source_notebook
 from grader.authoring.lesson import Lesson
 from grader.authoring.reading import read
+from grader.kept import write
 from grader.paths import LESSONS, ROOT
 
 KEPT = ROOT / ".cache" / "site"
@@ -109,7 +110,7 @@ def imported(source: str) -> list[Path]:
     """
     waiting, reached = {*_named(source)}, {LESSONS / "dropoutlab" / "__init__.py"}
     while waiting:
-        path = _file(waiting.pop())
+        path = module_file(waiting.pop())
         if path and path not in reached:
             reached.add(path)
             waiting |= _named(path.read_text(encoding="utf-8"))
@@ -117,7 +118,7 @@ def imported(source: str) -> list[Path]:
 
 
 @cache
-def _file(module: str) -> Path | None:
+def module_file(module: str) -> Path | None:
     """The file of a module below `dropoutlab`; None for a name that is none."""
     stem = LESSONS.joinpath(*module.split("."))
     return next(filter(Path.is_file, (stem.with_suffix(".py"), stem / "__init__.py")), None)
@@ -140,10 +141,7 @@ def _named(source: str) -> frozenset[str]:
 def keep(lesson: Lesson, notebook: NotebookNode) -> None:
     """Keep a lesson's finished notebook in place of an older one; never half of it."""
     place = kept(lesson)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=KEPT, delete=False, encoding="utf-8") as file:
-        nbformat.write(notebook, file)
-    os.replace(file.name, place)
+    write(place, nbformat.writes(notebook) + "\n")
     for old in KEPT.glob(f"{lesson.name}-*.ipynb"):
         if old != place:
             old.unlink(missing_ok=True)

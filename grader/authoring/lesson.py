@@ -130,6 +130,11 @@ def is_question(cell: Cell) -> bool:
     return not any(isinstance(n, ast.FunctionDef | ast.ClassDef) for n in tree.body)
 
 
+def lesson_files(folder: Path) -> list[Path]:
+    """The texts of the lessons in a folder, in their order."""
+    return sorted(folder.glob("[0-9][0-9]_*.py"))
+
+
 def number(name: str) -> str:
     """How a lesson is counted, part and place: "1.3" for 13_inverted_dropout, "0" for 00."""
     return name[0] if name.startswith("00") else f"{name[0]}.{name[1]}"

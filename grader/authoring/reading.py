@@ -25,24 +25,18 @@ lesson: its number and title, as a link; `{{minutes}}` in the first cell is the 
 from __future__ import annotations
 
 import ast
-import hashlib
-import json
-import os
 import re
-import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import astuple, replace
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from dropoutlab import explore
-from grader.authoring import claims, edits, questions, rules, sitting
-from grader.authoring.lesson import HEADING, Cell, Lesson, number
+from grader.authoring import claims, edits, questions, record, rules, sitting
+from grader.authoring.lesson import Cell, Lesson, lesson_files, number
 from grader.authoring.rules import Fault
 from grader.errors import LessonError
+from grader.kept import Json, kept
 from grader.paths import ROOT, SOLUTIONS
 
 KEYS = {
@@ -79,39 +73,22 @@ def read(path: Path) -> Lesson:
     """
     if path.parent != SOLUTIONS:
         return _read(path)
-    place, digest = KEPT / f"{path.stem}.json", _digest(path)
-    try:
-        kept = json.loads(place.read_text(encoding="utf-8"))
-        if kept["digest"] == digest:
-            cells = tuple(Cell(*values) for values in kept["cells"])
-            return Lesson(path, kept["title"], cells, kept["claims"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # none yet, or not one of ours
-    lesson = _read(path)
-    keep = {"digest": digest, "title": lesson.title, "claims": dict(lesson.claims)}
-    with suppress(OSError):  # a folder that this user may not write: it is read again next time
-        KEPT.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=KEPT, delete=False, encoding="utf-8") as file:
-            json.dump(keep | {"cells": [astuple(cell) for cell in lesson.cells]}, file)
-        os.replace(file.name, place)
-    return lesson
+
+    def plain() -> Json:
+        lesson = _read(path)
+        cells = [astuple(cell) for cell in lesson.cells]
+        return {"title": lesson.title, "cells": cells, "claims": dict(lesson.claims)}
+
+    made = kept(KEPT / f"{path.stem}.json", _digest(path), plain)
+    cells = tuple(Cell(*values) for values in made["cells"])
+    return Lesson(path, made["title"], cells, made["claims"])
 
 
 def _digest(path: Path) -> str:
-    """A digest of what a lesson follows from: its text, others' headings, and who reads it."""
-    headings = [(other.stem, _heading(other)) for other in sorted(path.parent.glob("[0-9][0-9]_*"))]
-    rest = repr((_readers(), path.stem, headings, explore.names()))
-    return hashlib.sha256(rest.encode() + path.read_bytes()).hexdigest()
-
-
-@cache
-def _readers() -> str:
-    """A digest of the code that reads lessons."""
-    files = [*Path(__file__).parent.glob("*.py"), Path(questions.parsed.__code__.co_filename)]
-    digest = hashlib.sha256(version("jupytext").encode())
-    for file in sorted(files):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+    """A digest of what a lesson follows from: its text, headings that it names, who reads it."""
+    texts = {other.stem: record.plain(other).decode() for other in lesson_files(path.parent)}
+    source = record.source(texts[path.stem], record.headings(texts))
+    return record.digest(path.stem, *source, record.makers(), *explore.names())
 
 
 def _read(path: Path) -> Lesson:
@@ -183,21 +160,16 @@ def _with_references(cell: Cell, folder: Path, faults: list[Fault]) -> Cell:
             line = cell.line + cell.source[: reference.start()].count("\n") + 1
             faults.append((line, f"no lesson's topic is `{reference[1]}`: see the files' names."))
             return reference[0]
-        return f"[{_heading(path)}](../{path.stem}/{path.stem}.ipynb)"
+        title = record.title(path.read_text(encoding="utf-8")) or path.stem
+        return f"[{title}](../{path.stem}/{path.stem}.ipynb)"
 
     return replace(cell, source=re.sub(r"\{\{(\w+)\}\}", link, cell.source))
-
-
-def _heading(path: Path) -> str:
-    """The title of a lesson's text file."""
-    found = HEADING.search(path.read_text(encoding="utf-8"))
-    return found[1].strip() if found else path.stem
 
 
 def read_all(folder: Path) -> list[Lesson]:
     """Read every lesson of a folder, in order; raise LessonError with all faults of all."""
     lessons, faults = [], []
-    for path in sorted(folder.glob("[0-9][0-9]_*.py")):
+    for path in lesson_files(folder):
         try:
             lessons.append(read(path))
         except LessonError as error:

@@ -13,7 +13,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from grader.authoring.lesson import HEADING
+from grader.authoring.lesson import HEADING, lesson_files
 
 GRADER = Path(__file__).resolve().parent.parent
 CODE = (
@@ -66,31 +66,36 @@ def _known(root: Path) -> dict[str, str]:
 
 def _now(root: Path) -> dict[str, str]:
     """For each lesson, and for README.md, a digest of what it is made from and of what is there."""
-    texts = {path.stem: plain(path).decode() for path in _lessons(root)}
-    headings = {
-        name[3:]: f"{name} {found[1] if (found := HEADING.search(text)) else ''}"
-        for name, text in texts.items()
-    }
-    digests = {README: _digest(plain(root / README))}
+    texts = {path.stem: plain(path).decode() for path in lesson_files(root / "solutions")}
+    titles, digests = headings(texts), {README: digest(plain(root / README))}
     for name, text in texts.items():
-        named = (headings.get(topic, "") for topic in re.findall(r"\{\{(\w+)\}\}", text))
         made = (root / folder / name / f"{name}.ipynb" for folder in ("lessons", ".course/source"))
-        digests[name] = _digest(text, "\n".join(named), _makers(), *map(plain, made))
+        digests[name] = digest(*source(text, titles), makers(), *map(plain, made))
     return digests
 
 
-def _lessons(root: Path) -> list[Path]:
-    return sorted((root / "solutions").glob("[0-9][0-9]_*.py"))
+def headings(texts: dict[str, str]) -> dict[str, str]:
+    """The name and the title of each lesson, by its topic."""
+    return {name[3:]: f"{name} {title(text)}" for name, text in texts.items()}
+
+
+def title(text: str) -> str:
+    """The title in a lesson's text; "" where it has none."""
+    return found[1].strip() if (found := HEADING.search(text)) else ""
+
+
+def source(text: str, titles: dict[str, str]) -> list[str]:
+    """What a notebook follows from in solutions/: its text, and the titles of those it names."""
+    return [text, *(titles.get(topic, "") for topic in re.findall(r"\{\{(\w+)\}\}", text))]
 
 
 @cache
-def _makers() -> str:
-    """A digest of the code and of the packages that make notebooks."""
-    versions = "\n".join(map(importlib.metadata.version, PACKAGES))
-    return _digest(versions, *map(plain, CODE))
+def makers() -> str:
+    """A digest of the code and of the packages that read lessons and make notebooks."""
+    return digest(*map(importlib.metadata.version, PACKAGES), *map(plain, CODE))
 
 
-def _digest(*parts: str | bytes) -> str:
+def digest(*parts: str | bytes) -> str:
     """One digest of several parts, wherever one ends and the next begins."""
     whole = hashlib.sha256()
     for part in parts:

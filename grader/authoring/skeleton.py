@@ -6,7 +6,7 @@ import keyword
 import re
 from pathlib import Path
 
-from grader.authoring.lesson import FORMER, number
+from grader.authoring.lesson import FORMER, lesson_files, number
 from grader.errors import CourseError
 
 TAKEN = {"np", "check_probability", "expect", "explore", "plot"}
@@ -24,7 +24,7 @@ def new(name: str, folder: Path) -> Path:
         raise CourseError(f"`{topic}` means something else in a lesson: choose another topic.")
     if name in FORMER:
         raise CourseError(f"{name} is what {FORMER[name]} was called before: choose another name.")
-    others = [path.stem for path in sorted(folder.glob("[0-9][0-9]_*.py"))]
+    others = [path.stem for path in lesson_files(folder)]
     for other in others:
         if other[:2] == digits:
             raise CourseError(f"{digits} is taken by {other}: choose another number.")

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from grader.authoring.lesson import lesson_files
+
 KINDS = {
     "story": ("story", "hint", "answer", "question", "guess"),
     "code": ("setup", "demonstration", "figure"),
@@ -23,7 +25,7 @@ def table(root: Path) -> Iterator[str]:
     kinds = "".join(f"{kind:>10}" for kind in KINDS)
     yield f"{'lesson':24}{'authored':>10}{kinds}{'share':>8}{'page':>8}{'open':>8}"
     total: Counter[str] = Counter()
-    for path in sorted((root / "solutions").glob("[0-9][0-9]_*.py")):
+    for path in lesson_files(root / "solutions"):
         counts = authored(path.read_text(encoding="utf-8"))
         counts["page"], counts["open"] = page(root / "lessons" / path.stem / f"{path.stem}.ipynb")
         total += counts

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dropoutlab import data
-from grader.authoring.lesson import Cell, Lesson
+from grader.authoring.lesson import Cell, Lesson, lesson_files
 from grader.errors import CourseError
 from grader.paths import ROOT, SOLUTIONS
 
@@ -77,7 +77,7 @@ def lessons() -> dict[str, Lesson]:
 
 def digest() -> str:
     """Of the texts of all lessons."""
-    texts = [path.read_bytes() for path in sorted(SOLUTIONS.glob("[0-9][0-9]_*.py"))]
+    texts = [path.read_bytes() for path in lesson_files(SOLUTIONS)]
     return hashlib.sha256(b"\0".join(texts)).hexdigest()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grader.authoring.lesson import FORMER
+from grader.authoring.lesson import FORMER, lesson_files
 from grader.errors import CourseError
 from grader.paths import PACKED, SOLUTIONS, released
 
@@ -76,7 +76,7 @@ def _read(name: str) -> Lesson:
 def _choices(words: list[str], say: Callable[[str], None]) -> Iterator[tuple[str, str]]:
     """Each lesson's name, and its name of the first edition where it was called by that."""
     packed = PACKED.glob("[0-9][0-9]_*")
-    known = sorted(path.stem for path in (*SOLUTIONS.glob("[0-9][0-9]_*.py"), *packed))
+    known = sorted(path.stem for path in (*lesson_files(SOLUTIONS), *packed))
     for word in words:
         wanted = Path(word.rstrip("/")).stem
         today = [name for name in known if wanted in ("all", name, name[:2], name[0])]

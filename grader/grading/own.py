@@ -11,9 +11,7 @@ import json
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -122,24 +120,19 @@ def _released(lesson: Lesson, place: Path) -> tuple[str, str]:
     """The notebooks as nbgrader makes them in `place`, kept until a lesson changes: it is slow."""
     import nbformat
 
-    from grader import course
+    from grader.authoring import record
     from grader.authoring.build import source_notebook
     from grader.grading import assignment
-    from grader.grading.folders import write_whole
+    from grader.kept import kept
 
     source = nbformat.writes(source_notebook(lesson)) + "\n"
-    rules = (Path(course.__file__).with_name("nbgrader_config.py"), Path(assignment.__file__))
-    now = assignment.digest([source, version("nbgrader"), *(file.read_bytes() for file in rules)])
-    kept = KEPT / f"{lesson.name}.json"
-    with suppress(OSError, ValueError, KeyError, TypeError):  # none yet, or not one of ours
-        made = json.loads(kept.read_text(encoding="utf-8"))
-        if made["digest"] == now:
-            return made["released"], source
-    release, _ = assignment.notebooks(lesson, place)
-    with suppress(OSError):  # a folder that this user may not write
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(kept, json.dumps({"digest": now, "released": release}))
-    return release, source
+    now = record.digest(source, record.makers(), record.plain(Path(assignment.__file__)))
+    made = kept(
+        KEPT / f"{lesson.name}.json",
+        now,
+        lambda: {"released": assignment.notebooks(lesson, place)[0]},
+    )
+    return made["released"], source
 
 
 def address(path: Path) -> str:

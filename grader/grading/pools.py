@@ -209,7 +209,7 @@ def _given_up(task: Task, error: BaseException | None = None) -> Graded:
     """What stands for a submission that has brought its process to an end, or raised an error."""
     from grader.grading import worker
 
-    return worker.given_up(task, *([] if error is None else [worker.fault_of(error)]))
+    return worker.given_up(task, error)
 
 
 def _begin() -> None:

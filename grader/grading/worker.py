@@ -77,7 +77,7 @@ def work(task: Task) -> Graded:
                 raise
             except BaseException as error:  # a fault of the grader's costs no other submission
                 close()
-                return given_up(task, fault_of(error))
+                return given_up(task, error)
         return given_up(task)
 
 
@@ -87,14 +87,12 @@ def _turn(task: Task) -> Limits:
     return replace(task.limits, submission=seconds, check=min(task.limits.check, seconds))
 
 
-def fault_of(error: BaseException) -> str:
-    """An error of the grader's own, in a sentence."""
-    return f"the grader failed: {type(error).__name__}: {plain(str(error))}"
-
-
-def given_up(task: Task, reason: str = "the grader's own process ended, twice") -> Graded:
-    """The row for a submission that could not be graded."""
-    return _unread(task, "killed", reason)
+def given_up(task: Task, error: BaseException | None = None) -> Graded:
+    """The row for a submission that ended the grader's own process, or raised an error in it."""
+    if error is None:
+        return _unread(task, "killed", "the grader's own process ended, twice")
+    said = f"the grader failed: {type(error).__name__}: {plain(str(error))}"
+    return _unread(task, "killed", said)
 
 
 def _unread(task: Task, outcome: str, reason: str) -> Graded:

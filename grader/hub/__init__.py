@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from grader.authoring.lesson import lesson_files
 from grader.errors import CourseError
 from grader.hub import accounts
 from grader.paths import COURSE, LESSONS, ROOT, SOLUTIONS
@@ -143,7 +144,7 @@ def _try(name: str) -> None:
 
 def _release(instructor: str) -> None:
     """Let the instructor's account make the notebooks with answers, where some are missing."""
-    if all((COURSE / "source" / path.stem).is_dir() for path in SOLUTIONS.glob("[0-9][0-9]_*.py")):
+    if all((COURSE / "source" / path.stem).is_dir() for path in lesson_files(SOLUTIONS)):
         return
     say("The instructor's notebooks, with answers, are made.")
     command = [sys.executable, str(ROOT / "grader"), "build"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dropoutlab import explore
-from grader.authoring import reading
+from grader.authoring import reading, record
 from grader.authoring.lesson import Lesson
 from grader.paths import SOLUTIONS
 
@@ -45,6 +45,8 @@ def test_a_lesson_comes_back_as_it_was_read(lesson: Path, monkeypatch: pytest.Mo
     assert _is_read_again(lesson, monkeypatch)
     assert not _is_read_again(lesson, monkeypatch)
     assert reading.read(lesson).claims == ANEW(lesson).claims != {}
+    (place,) = reading.KEPT.iterdir()
+    assert place.stat().st_mode & 0o077 == 0, "others can read the answers"
 
 
 @pytest.mark.parametrize("change", ["its text", "another's title", "explorers", "who reads"])
@@ -54,13 +56,14 @@ def test_what_it_follows_from_counts(change: str, lesson: Path, monkeypatch: pyt
     if change == "its text":
         lesson.write_text(lesson.read_text(encoding="utf-8") + "\n# %%\nlast = 1\n", "utf-8")
     elif change == "another's title":
-        other = lesson.with_name("00_start_here.py")
-        other.write_text(other.read_text(encoding="utf-8").replace("# # 0", "# # 0 ·", 1), "utf-8")
+        other = lesson.with_name("14_backward.py")
+        text = other.read_text(encoding="utf-8")
+        other.write_text(text.replace("# # 1.4 · ", "# # 1.4 · Another ", 1), "utf-8")
     elif change == "explorers":
         names = [*explore.names(), "another"]
         monkeypatch.setattr(explore, "names", lambda: names)
     else:
-        monkeypatch.setattr(reading, "_readers", lambda: "changed")
+        monkeypatch.setattr(record, "makers", lambda: "changed")
     assert _is_read_again(lesson, monkeypatch)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
+from grader.authoring.finished import module_file
 from grader.authoring.lesson import Lesson
-from grader.paths import LESSONS
 
 ABSENT = {"torch": "PyTorch", "scipy": "SciPy", "sklearn": "scikit-learn", "triton": "Triton"}
 """Packages that lessons import and the site does not bring, with the names that readers know."""
@@ -77,7 +76,6 @@ def _through(module: str) -> frozenset[str]:
 @cache
 def _at_once(name: str) -> frozenset[str]:
     """What a module of `dropoutlab` imports when it is imported; nothing for a name in one."""
-    stem = LESSONS.joinpath(*name.split("."))
-    file = next(filter(Path.exists, (stem.with_suffix(".py"), stem / "__init__.py")), None)
+    file = module_file(name)
     tree = ast.parse(file.read_text(encoding="utf-8") if file else "")
     return frozenset(_modules(tree, everywhere=False))
