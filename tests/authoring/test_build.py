@@ -19,6 +19,7 @@ from grader.authoring.edits import MARKER
 from grader.authoring.lesson import HIDE, REGION, SHOW, Lesson
 from grader.authoring.reading import read, read_all
 from grader.errors import LessonError
+from grader.gpu.record import Record
 from small_lesson import GOOD, line_of, write
 
 pytestmark = pytest.mark.xdist_group("build")  # all releases are built once
@@ -667,6 +668,24 @@ def test_a_build_lists_the_lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for path in (readme, build.released("98_lesson")):
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert build.build(check=True) == []
+
+
+def test_the_table_says_where_kernels_were_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Is a GPU named once the run on it has kept its kernels, and not before?"""
+    monkeypatch.setattr(contents, "GPU", tmp_path / "gpu.json")
+
+    def told() -> list[str]:
+        readme = contents.with_table(f"{contents.BEGIN}{contents.END}", LESSONS)
+        return re.findall(rf"{contents.KERNELS}( \(.*?\))?(?: ·|$)", readme)
+
+    assert told() == [""]
+    about = {"device": "A GPU", "versions": {}, "date": "2026-01-01"}
+    Record(contents.GPU, "paper", about).keep("table 2", {})
+    assert told() == [""]
+    Record(contents.GPU, "kernels", about).keep("fused", {})
+    assert told() == [" (measured on A GPU)"]
 
 
 def test_a_folder_without_lessons_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
