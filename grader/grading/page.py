@@ -183,12 +183,11 @@ def page(notebook: NotebookNode, lesson: str, grades: Grades, address: str = "")
         *([f"<p class='aside'>{waiting(open_)}.</p>"] if open_ else []),
         *([f"<p class='aside'>{grades.penalty:g} points were taken off, as it came late.</p>"]
           if grades.penalty else []),
-        *([f"<p class='aside'><a href='{html.escape(address, quote=True)}' target='_top'>"
-           "Open the notebook</a></p>"] if address else []),
+        *([f"<p class='aside'>{_link(address, 'Open the notebook')}</p>"] if address else []),
         *(f"<div class='notes'>{inert.prose(cell)}</div>"
           for cell in notebook.cells if cell.id == NOTES),
         _table(parts),
-        *(_section(part, room) for part in parts),
+        *(_section(part, room, address) for part in parts),
     ]  # fmt: skip
     return document(f"{title} · {html.escape(lesson)}", body)
 
@@ -240,15 +239,24 @@ def _state(part: Exercise) -> str:
     return f"<span class='{kind}'>{MARKS[kind]} {words}</span>"
 
 
-def _section(part: Exercise, room: list[int]) -> str:
-    """One exercise: what was said about it, and the learner's own beside it."""
+def _link(address: str, words: str) -> str:
+    return f"<a href='{html.escape(address, quote=True)}' target='_top'>{words}</a>"
+
+
+def _section(part: Exercise, room: list[int], address: str) -> str:
+    """One exercise: what was said about it, and the learner's own beside it.
+
+    JupyterLab shows the cell that an address ends with, and the top where no cell has this id.
+    """
     kind, _ = part.state
     comment = part.comment if part.answered else ""
     opened = " open" if kind == "failed" or comment else ""
     name = part.name
     checks = "".join(_checks(part))
     said = [_comment(comment), f"<ul class='checks'>{checks}</ul>" if checks else ""]
-    own = ["<h3>What you wrote</h3>", *map(_own, part.own), *_figures(part, room)]
+    wrote = "What you wrote"
+    title = _link(f"{address}#cell-id={part.name}", wrote) if address else wrote
+    own = [f"<h3>{title}</h3>", *map(_own, part.own), *_figures(part, room)]
     return (
         f"<details class='exercise is-{kind}' id='{name}'{opened}><summary>"
         f"<span class='points'>{_points(part)}</span><h2><code>{name}</code></h2> {_state(part)}"

@@ -230,7 +230,10 @@ def test_figures_are_kept_as_far_as_there_is_room(monkeypatch: pytest.MonkeyPatc
 def test_it_leads_into_the_notebook_where_that_is_shown():
     """Is there a link to where JupyterLab shows the notebook, else none?"""
     where = "http://localhost:8888/lab/tree/00_x.ipynb"
-    assert f"href='{where}'" in made(*CLASS, address=where, **POINTS)
+    shown = made(*CLASS, address=where, **POINTS)
+    cells = re.findall(rf"href='{re.escape(where)}#cell-id=(\w+)'", shown)
+    assert f"href='{where}'" in shown
+    assert cells == re.findall(r"<details [^>]*id='(\w+)'", shown) != []
     assert "the notebook</a>" not in made(*CLASS, **POINTS)
 
 

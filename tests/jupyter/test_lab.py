@@ -196,6 +196,15 @@ def test_an_untouched_notebook_opens_saved_and_trusted(project: Path, server: Se
 
 
 @in_browser
+def test_an_address_leads_to_an_exercise(server: Server, page: Page):
+    """Is the cell in sight that the link of a report ends with?"""
+    name = named("inverted_dropout").exercises[-1]
+    page.goto(server.url(f"lab/tree/{LESSON}/{LESSON}.ipynb") + f"#cell-id={name}")
+    cell = page.locator(".dropout-exercise", has_text=f"{name}")
+    expect(cell.first).to_be_in_viewport()
+
+
+@in_browser
 def test_a_folded_cell_stays_in_its_frame(server: Server, page: Page):
     """In a narrow window: is the line that a folded cell shows no wider than the cell?"""
     page.set_viewport_size({"width": 1000, "height": 800})
