@@ -140,4 +140,7 @@ def command(lesson: Lesson, only: str, seeds: int) -> int:
             print(f"{place}  # {reason}" if reason else place, flush=True)
     score = f"{made} mutants, {made - survived} noticed, {survived} survive"
     print(f"{lesson.name}: {score}, {new} of them not listed.")
+    if new:
+        where = "tests/authoring/survivors.toml with the reason why nobody could notice"
+        print(f"Mend the check, or list the edit in {where}.")
     return 1 if new else 0

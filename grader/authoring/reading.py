@@ -33,7 +33,7 @@ from typing import Any
 
 from dropoutlab import explore
 from grader.authoring import claims, edits, questions, record, rules, sitting
-from grader.authoring.lesson import Cell, Lesson, lesson_files, number
+from grader.authoring.lesson import Cell, Lesson, is_question, lesson_files, number
 from grader.authoring.rules import Fault
 from grader.errors import LessonError
 from grader.kept import Json, kept
@@ -122,7 +122,7 @@ def _read(path: Path) -> Lesson:
         own = number(path.stem)
         fault = f"the title's number is {told[0]}, and the file's {own}: write `# {own} · Title`."
         faults.append((cells[0].line + 1, fault))
-    faults += rules.faults(cells, unread)
+    faults += [*rules.faults(cells, unread), *_taken(cells, path)]
     if faults or title is None:
         sentences = (f"{path.name}:{line}: {fault}" for line, fault in sorted(faults))
         raise LessonError("\n".join(sentences))
@@ -164,6 +164,17 @@ def _with_references(cell: Cell, folder: Path, faults: list[Fault]) -> Cell:
         return f"[{title}](../{path.stem}/{path.stem}.ipynb)"
 
     return replace(cell, source=re.sub(r"\{\{(\w+)\}\}", link, cell.source))
+
+
+def _taken(cells: list[Cell], path: Path) -> Iterator[Fault]:
+    """No question has the name of one in another lesson: by its name its answer is found."""
+    asked = {c.name: c.line for c in cells if c.kind == "exercise" and is_question(c)}
+    for other in lesson_files(path.parent) if asked else ():
+        if other != path:
+            for name in re.findall(r'^# %% question="(\w+)"', other.read_text("utf-8"), re.M):
+                if name in asked:
+                    taken = f"question `{name}` is also in {other.name}: give it another name."
+                    yield asked[name], taken
 
 
 def read_all(folder: Path) -> list[Lesson]:

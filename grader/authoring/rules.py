@@ -7,6 +7,7 @@ import builtins
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from dropoutlab import explore
 from grader.authoring.lesson import BEGIN, END, GUESS, REGION, Cell, is_question
@@ -27,6 +28,7 @@ def faults(cells: list[Cell], unread: Sequence[Cell] = ()) -> list[Fault]:
     """
     lost = {cell.kind for cell in unread}
     found = [*_of_titles(cells), *_of_opening(cells), *_of_crossing(cells), *_leaks(cells)]
+    found += _of_draws(cells)
     if "unknown" not in lost:
         short = {cell.name for cell in unread}
         found += [*_of_exercises(cells, short), *_of_hints(cells, short)]
@@ -112,6 +114,9 @@ def _of_figures(cells: list[Cell]) -> list[Fault]:
         if name not in explore.names():
             file = f"lessons/dropoutlab/explore/{name}.py"
             faults.append((cell.line + 1, f"no explorer is named `{name}`: write {file}."))
+        elif not Path(explore.__file__).with_name(f"{name}.js").exists():
+            drawn = f"no lessons/dropoutlab/explore/{name}.js: it draws what {name}.py measures."
+            faults.append((cell.line + 1, drawn))
         if written and not used(cell.source) & written:
             faults.append((cell.line + 1, "hand the explorer a function that the learner wrote."))
     return faults
@@ -240,6 +245,21 @@ def _cannot_cross(node: ast.AST, exercises: set[str]) -> str:
             if exercises & {n.id for n in ast.walk(kinds) if isinstance(n, ast.Name)}:
                 return f"`{asks}` asks for the learner's own class"
     return ""
+
+
+def _of_draws(cells: list[Cell]) -> Iterator[Fault]:
+    """A check draws nothing that cannot be drawn again."""
+    for cell in cells:
+        for node in ast.walk(ast.parse(cell.source)) if cell.kind == "check" else ():
+            match node:
+                case ast.Call(func=ast.Attribute(value=source, attr=name), args=seed):
+                    drawn = f"{ast.unparse(source)}.{name}"
+                    fresh = name == "default_rng" and not seed
+                    if fresh or (re.fullmatch(r"(np|numpy)\.random\.[a-z_]+", drawn)
+                                 and name not in ("default_rng", "seed")):  # fmt: skip
+                        said = f"`{drawn}` draws otherwise each time"
+                        remedy = "draw from `expect.rng()`, so that a failure can be repeated"
+                        yield cell.line + node.lineno, f"{said}: {remedy}."
 
 
 def _leaks(cells: list[Cell]) -> list[Fault]:

@@ -64,7 +64,7 @@ from dropoutlab import check_probability, expect, explore, plot
 #
 # Ask for one thing from an earlier lesson that this one needs.
 
-# %% question="recall" points=1
+# %% question="before_TOPIC" points=1
 # Each unit is dropped with probability p = 0.2. What is the probability that it stays?
 #
 # - [ ] 0.2

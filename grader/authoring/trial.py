@@ -391,7 +391,8 @@ class Count:
         if self.others and answer.kind == "mistake":
             yield Finding(answer.line, f"{where} is told instead: {self.others}")
         if self.hidden:
-            yield Finding(answer.line, f"{where}: only a hidden check notices it.")
+            text = f"{where}: only a hidden check notices it"
+            yield Finding(answer.line, f"{text}. Learners lose points unseen: ask a visible one.")
 
 
 def _wrong(answer: Answer, bench: Bench) -> Count:

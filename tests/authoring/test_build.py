@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 
 import rehearsal
 from curriculum import LESSONS, each_lesson
-from dropoutlab import expect
+from dropoutlab import expect, explore
 from grader import paths
 from grader.authoring import build, contents, record, sitting
 from grader.authoring.edits import MARKER
@@ -334,6 +334,12 @@ FAULTS = {
         ("", '\n# %%\nkept = 1\n\n# %% check="double" points=1\n# Of one.\nkept = double(1)\n\n'
              "# %%\nprint(kept + 1)\n"), "print(kept + 1)", "overwritten by the check in line"),
     "a question without a hint": (("# Hint: yes.", "# Yes."), '# %% question="sure"', "no hint"),
+    "a check that cannot be drawn again": (
+        ("np.ones(2)", "np.random.normal(size=2)"), "rows =",
+        "`np.random.normal` draws otherwise each time: draw from `expect.rng()`"),
+    "a generator without a seed": (
+        ("np.ones(2)", "np.random.default_rng().normal(size=2)"), "rows =",
+        "`np.random.default_rng` draws otherwise each time"),
 }  # fmt: skip
 
 
@@ -348,6 +354,27 @@ def test_a_fault_is_refused_by_line(fault: str, tmp_path: Path):
     line = line_of(text, at) + (at == "\n# %% figure=true\n") - at.startswith("print(kept")
     said = [row for row in str(refused.value).splitlines() if words in row]
     assert said and re.match(rf"98_lesson\.py:{line}: .*\.$", said[0]), f"{line}: {refused.value}"
+
+
+def test_a_question_has_its_name_alone(tmp_path: Path):
+    """Is a question refused whose name another lesson's has, which would lend its answer?"""
+    path = write(tmp_path, GOOD)
+    read(path)
+    (tmp_path / "97_other.py").write_text(GOOD, encoding="utf-8")
+    line = line_of(GOOD, '# %% question="sure"')
+    said = f"98_lesson.py:{line}: question `sure` is also in 97_other.py: give it another name."
+    with pytest.raises(LessonError, match=re.escape(said)):
+        read(path)
+
+
+def test_an_explorer_without_its_drawing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Is the file named that is missing, before a page opens with nothing in it?"""
+    monkeypatch.setattr(explore, "names", lambda: ["undrawn"])
+    text = GOOD.replace("explore.scaling", "explore.undrawn")
+    line = line_of(text, "explore.undrawn")
+    said = f"98_lesson.py:{line}: no lessons/dropoutlab/explore/undrawn.js: it draws what undrawn."
+    with pytest.raises(LessonError, match=re.escape(said)):
+        read(write(tmp_path, text))
 
 
 NAMES = {
@@ -438,7 +465,7 @@ def test_all_faults_are_said_at_once(tmp_path: Path):
     for old, new in changes.items():
         text = text.replace(old, new)
     write(tmp_path, text)
-    (tmp_path / "99_other.py").write_text(GOOD.replace("# # 9.8", "# 9.8"))
+    (tmp_path / "99_other.py").write_text(GOOD.replace("# # 9.8", "# 9.8").replace("sure", "safe"))
     with pytest.raises(LessonError) as refused:
         read_all(tmp_path)
     said = str(refused.value).splitlines()
@@ -613,7 +640,8 @@ def test_only_what_changed_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "solutions").mkdir()
     one = write(tmp_path / "solutions", GOOD)
     two = one.with_name("97_other.py")
-    two.write_text(GOOD.replace("# # 9.8 · A", "# # 9.7 · A").replace("Once.", "{{lesson}}."))
+    own = GOOD.replace("# # 9.8 · A", "# # 9.7 · A").replace("sure", "safe")
+    two.write_text(own.replace("Once.", "{{lesson}}."))
     built: list[str] = []
     made = build.generate
 

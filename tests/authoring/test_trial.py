@@ -114,7 +114,7 @@ FAULTS = {
     ),
     "a mistake that a hidden check knows": (
         MARK, MARK + '    "drops everything": (">= p", ">= min(p, 0.9)"),\n',
-        ["mistake 'drops everything': only a hidden check notices it."],
+        ["mistake 'drops everything': only a hidden check notices it. Learners"],
     ),
     "a right answer that is refused": (
         "< p, 0, x)", "< p + 0.2 * (p < 0.4), 0, x)", ["refuses line 68 of `drop` (seed 0)"],
