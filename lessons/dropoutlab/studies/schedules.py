@@ -1,16 +1,17 @@
 """The measurements of lesson 3.5: when to drop, in which layer, and beside which norm.
 
 Printed glyphs of 14 × 14 pixels; Adam with a learning rate that falls to 0. Each way is tuned by
-the mean error of three networks on 1000 validation images; ten networks of new seeds, with what was
-chosen, are tested once on 2000 others. All learn the same images, so what differs between seeds is
-first weights, the order of the images and the noise. Networks of equal seeds share the first two.
-About five minutes of one core.
+the mean error of three networks on 1000 validation images; ten networks of new seeds (of `norms`
+twenty), with what was chosen, are tested once on 2000 others. All learn the same images, so what
+differs between seeds is first weights, the order of the images and the noise. Networks of equal
+seeds share the first two. About six minutes of one core.
 
 `schedules` : four schedules of the drop rate, in networks that overfit (300 images, two layers of
 64 units) and in networks that under-fit (4000 images, two layers of 8 units), 1200 steps.
 `map` : the drop rates of both hidden layers, each pair of them, in the networks that overfit.
 `norms` : batch norm instead of dropout, beside it and behind it: 1000 images, three layers of 64
-units, 1200 steps, each with the best of five learning rates.
+units, 1200 steps, each with the best of five learning rates. And `ALIKE`, the control: batch norm
+alone at the learning rate that was chosen for dropout before each.
 
     python -P -m dropoutlab.studies.schedules
 """
@@ -28,7 +29,7 @@ from torch.nn import functional as F
 
 from dropoutlab import studies, variants
 
-STEPS, TUNING, TESTED = 1200, range(100, 103), range(10)
+STEPS, TUNING, TESTED, NORMED = 1200, range(100, 103), range(10), range(20)
 KINDS: dict[str, Callable[[float], float]] = {
     "constant": lambda t: 1.0,
     "linear": lambda t: t,
@@ -49,6 +50,7 @@ NORMS: dict[str, list[dict[str, float]]] = {
     "dropout before each": [{"norm": 1, "before": p} for p in (0.05, 0.1, 0.2)],
     "dropout behind the last": [{"norm": 1, "after": p} for p in (0.1, 0.2, 0.35)],
 }
+ALIKE = "batch norm, same rate"
 
 
 def scheduled(kind: str, p: float) -> variants.Layer:
@@ -100,9 +102,10 @@ def tested(
     images: int,
     hidden: tuple[int, ...],
     rate: float = 0.003,
+    seeds: range = TESTED,
 ) -> dict[str, Any]:
-    """What was chosen, and the training and test errors of ten networks, in percent."""
-    nets, own = _trained(TESTED, layer, images, hidden, rate)
+    """What was chosen, and the training and test errors of networks of these seeds, in percent."""
+    nets, own = _trained(seeds, layer, images, hidden, rate)
     test = variants.images(2000, seed=2)
     return chosen | {"train": _percent(nets, own), "test": _percent(nets, test)}
 
@@ -132,17 +135,20 @@ def main() -> None:
     size = TASKS["overfits"]["images"], TASKS["overfits"]["hidden"]
     for first, second in product(MAP, MAP):
         keep(f"map {first} {second}", tested, {}, pair(first, second), *size)
+    size = 1000, (64, 64, 64)
     for name, settings in NORMS.items():
         chances = {
-            (k, rate): keep(
-                f"norms {name} {k} {rate}", tuned, normed(**setting), 1000, (64, 64, 64), rate
-            )
+            (k, rate): keep(f"norms {name} {k} {rate}", tuned, normed(**setting), *size, rate)
             for k, setting in enumerate(settings)
             for rate in LEARNING
         }
         k, rate = min(chances, key=lambda at: sum(chances[at]))
         chosen = {"chosen": settings[k] | {"rate": rate}}
-        keep(f"norms {name}", tested, chosen, normed(**settings[k]), 1000, (64, 64, 64), rate)
+        keep(f"norms {name}", tested, chosen, normed(**settings[k]), *size, rate, NORMED)
+    rate = kept["norms dropout before each"]["chosen"]["rate"]
+    alone = {"norm": 1.0}
+    chosen = {"chosen": alone | {"rate": rate}}
+    keep(f"norms {ALIKE}", tested, chosen, normed(**alone), *size, rate, NORMED)
 
 
 if __name__ == "__main__":
