@@ -78,7 +78,8 @@ def _ran(lesson: Lesson, strict: bool) -> NotebookNode:
     around = [new_code_cell(CLOCK), *([STRICT] if strict else [])]
     notebook.cells = [*around, *notebook.cells, new_code_cell(CLOCK)]
     finished.run(notebook)
-    clocks = [notebook.cells[at].outputs[0].text.split() for at in (0, -1)]
+    told = [notebook.cells[at].outputs for at in (0, -1)]
+    clocks = ["".join(output.text for output in outputs).split() for outputs in told]
     (early, began), (ended, late) = (map(float, clock) for clock in clocks)
     slow = max(1, (began - early + late - ended) / 2 / pace.USUAL)
     notebook.metadata[SECONDS] = (ended - began) / slow
