@@ -473,7 +473,8 @@ with expect.case(f"variance_shift(p={p:.3f})"):
 with expect.case("variance_shift(0.5, 0.0, 3.0)"):
     expect.close(variance_shift(0.5, 0.0, 3.0), 2, rtol=1e-6,
                  hint="at mean 0 the variance cancels.",
-                 suspects=[(6, "divide the whole difference, in brackets, by the variance.")])
+                 suspects=[(6, "that is v / (1 - p). Square c alone, and divide the whole "
+                               "difference, in brackets, by v.")])
 
 # %% check="variance_shift" points=1
 # Another mean, and many units at once.
@@ -528,6 +529,8 @@ with expect.case("variance_shift(0.3, mean, variance) for four units", crash=[
     "v is squared": ("return ((variance", "variance = variance**2\n    return ((variance"),
     "c is scaled by 1 / (1 - p) as well": (" - mean**2)", " - (mean / (1 - p)) ** 2)"),
     "divide the whole difference": (" / variance", ""),
+    "Square c alone": ("((variance + mean**2) / (1 - p) - mean**2)",
+                       "((variance + mean) ** 2 / (1 - p) - mean**2)"),
     "difference, in brackets": ("((variance + mean**2) / (1 - p) - mean**2) / variance",
                                 "(variance + mean**2) / (1 - p) - mean**2 / variance"),
 }
