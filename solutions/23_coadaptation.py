@@ -5,7 +5,7 @@
 #
 # *{{minutes}} minutes. Before: {{inverted_dropout}} and {{ensemble}}. After, you will be able to
 # say what a hidden unit is worth, to measure whether two units lean on each other or back each
-# other up, and to find out why a measure fools you.*
+# other up, and to see why a measure fools you.*
 #
 # | symbol | meaning |
 # | --- | --- |
@@ -17,6 +17,8 @@
 # | $q_i$ | ink of unit $i$: $\lVert h_i w_i\rVert^2$, averaged over images |
 
 # %% setup=true
+from math import comb
+
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
@@ -29,7 +31,7 @@ from dropoutlab.studies import coadaptation as study
 # Dropout "prevents complex co-adaptations in which a feature detector is only helpful in the
 # context of several other specific feature detectors". So its authors wrote in 2012.
 #
-# The network is an autoencoder, as in §7 of the paper of 2014. It redraws its own input. Each
+# The network is an autoencoder (§7 of the paper of 2014): it redraws its own input. Each
 # hidden unit adds its feature to the picture, and a mask says which units take part:
 #
 # $$ h = \operatorname{relu}(Vx + a), \qquad \hat x = \sum_i m_i\, h_i\, w_i + b . $$
@@ -62,9 +64,8 @@ for name, errors in undamaged.items():
     print(f"{name:16} error {np.mean(errors):.3f} ± {plot.standard_error(errors):.3f}")
 
 # %% [markdown]
-# (Squared error, summed over an image's pixels; ± one standard error over five networks.) Now an
-# eighth of the units goes, chosen at random. **By what factor does the error grow in a network
-# without dropout?**
+# (Squared error per image; ± one standard error over five networks.) Now a random eighth of the
+# units goes. **By what factor does the error grow in a network without dropout?**
 
 # %% guess=true
 my_guess = 2.0  # error without an eighth of the units / error of the whole network
@@ -102,7 +103,9 @@ right.set_title(f"You said {guess:g}: without dropout it is {told}")
 plot.show(fig, "Six images, redrawn by two networks whole and without 8 units; four bars: the "
                f"error's growth. Without dropout {told}, with dropout {factors[1].mean():.2f}.",
           claims={"dropout-robust": bool(factors[0].min() > 3 and factors[1].max() < 1.4),
-                  "l2-too": bool(factors[2].max() < 1.4)})
+                  "l2-too": bool(factors[2].max() < 1.4),
+                  "whole-worse": bool(min(undamaged["with dropout"])
+                                      > 3 * max(undamaged["without dropout"]))})
 
 # %% [markdown]
 # Without an eighth of its units, the network without dropout falls apart, and the one with
@@ -112,11 +115,12 @@ plot.show(fig, "Six images, redrawn by two networks whole and without 8 units; f
 # ### One question from {{inverted_dropout}}
 #
 # In training, survivors were multiplied by $1/(1-p)$. Should the 56 units that are left here be
-# multiplied by $64/56$? (Think of your answer, then unfold.)
+# multiplied by $64/56$?
 #
 # <details><summary>Answer</summary>
 #
-# No. In training the factor keeps the mean over random masks. Here a finished network is damaged.
+# That depends on the training: only dropout trained thinned networks, with survivors multiplied.
+# Dashed curves below will tell.
 # </details>
 #
 # ## What is a unit worth?
@@ -131,7 +135,7 @@ plot.show(fig, "Six images, redrawn by two networks whole and without 8 units; f
 #
 # ## Exercise: `ablation_effect`
 #
-# Remove unit $i$ only; don't remove all the others. The effect may be negative: some units do harm.
+# Remove unit $i$ only, not all the others. The effect may be negative: some units do harm.
 
 # %% exercise="ablation_effect"
 def ablation_effect(loss, n):
@@ -266,8 +270,7 @@ plot.show(fig, f"Ablation effects by rank, five curves of each kind. {told}.")
 #
 # ## Exercise: `interaction_matrix`
 #
-# Removing two units that do not interact costs the sum of their effects. The rest is their
-# interaction.
+# Two units that do not interact cost the sum of their effects. The rest is their interaction.
 
 # %% exercise="interaction_matrix"
 def interaction_matrix(loss, n):
@@ -309,14 +312,18 @@ without, alone = np.array([f(m) for m in off]), np.array([f(m) for m in one])
 both = np.array([[f(a * b) for b in off] for a in off])
 pair = np.array([[f(a + b) for b in one] for a in one])
 falling = np.array([[f(a * (np.arange(6) > j)) for j in range(6)] for a in off])
-singles = without + without[:, None]
+at = np.arange(6)
+chain = np.array([[f((at < i) | (at > j)) for j in at] for i in at])
+effects, singles = without - L, without + without[:, None]
 right = both - singles + L
-stay = off * (falling - singles + L)
+stay, chain = off * (falling - singles + L), np.triu(chain - singles + L, 1)
 diagonal = "the diagonal is no pair of units. Set it to 0."
 half = "one half is empty. What i does to j, j does to i: fill both."
 kept = "the pair is kept and all others are removed: the masks are inverted."
 stays = "units removed for one pair stay removed. Begin with a new mask each time."
 whole = "the loss of the empty network stands where that of the whole one should."
+single = "single effects stand where pairs should. Measure the loss without i and j."
+missing = "the effect of one of the two units is missing. Subtract both."
 with expect.case("interaction_matrix(loss, 6) with pairs and triples of units in the loss"):
     matrix = interaction_matrix(f, 6)
     expect.array(matrix, (6, 6), hint="return a matrix with a row and a column for each unit.")
@@ -335,6 +342,17 @@ with expect.case("interaction_matrix(loss, 6) with pairs and triples of units in
         (off * (pair - singles + L), kept),
         (stay, stays),
         (np.tril(stay) + np.tril(stay).T, stays),
+        (chain, stays),
+        (chain + chain.T, stays),
+        (off * effects, single),
+        (off * effects[:, None], single),
+        (-off * effects, single),
+        (-off * effects[:, None], single),
+        (off * (effects + effects[:, None]), single),
+        (-off * (effects + effects[:, None]), single),
+        (off * (both - L - effects), missing),
+        (off * (both - L - effects[:, None]), missing),
+        (2 * off * right, "each pair is added twice. Set both entries to I, once."),
         (np.abs(off * right), "the sign is lost. It tells leaning from backing up."),
         (off * right / 2, "the formula is halved."),
         (off * (right - L + empty), whole),
@@ -366,8 +384,22 @@ for team, expected, loss in (
     "stay removed": ("for b in off]", "for b in np.triu(off, 1)]"),
     "the sign is lost": ("return off * (", "return off * np.abs("),
     "halved": ("return off * (", "return off / 2 * ("),
+    "added twice": ("return off * (", "return 2 * off * ("),
+    "one of the two units is missing": (" - effects - effects[:, None]", " - effects"),
+    "single effects stand": ("loss(a * b)", "loss(a)"),
     "loss of the empty network": ("loss(np.ones(n))", "loss(np.zeros(n))"),
 }
+
+# %% mistake="interaction_matrix" says="Begin with a new mask each"
+def interaction_matrix(loss, n):
+    whole, effects, found = loss(np.ones(n)), ablation_effect(loss, n), np.zeros((n, n))
+    for i in range(n):
+        mask = np.ones(n)
+        mask[i] = 0
+        for j in range(i + 1, n):
+            mask[j] = 0
+            found[i, j] = found[j, i] = loss(mask) - whole - effects[i] - effects[j]
+    return found
 
 # %% correct="interaction_matrix"
 def interaction_matrix(loss, n):
@@ -377,9 +409,9 @@ def interaction_matrix(loss, n):
     return off * (both - np.add.outer(single, single) + loss(np.ones(n)))
 
 # %% [markdown]
-# Here are two of your matrices, and two sums over them in the five networks of both kinds:
-# *leaning* is the sum of the negative entries, without their sign, and *backing up* that of the
-# positive ones. Both are divided by the sum of all effects.
+# Here are two of your matrices, and two sums over five of each kind: *leaning* adds up the negative
+# entries, without their sign, and *backing up* the positive ones. Both are divided by the sum of
+# all effects.
 
 # %%
 fig, (left, middle, right) = plot.figure(3, height=3.1, width=9)
@@ -564,6 +596,10 @@ plot.show(fig, "Effects against ink with two lines of your formula; leaning and 
                   "by-ink": bool(left_of["leaning"].min() > by_effect.max() + 0.1
                                  and left_of["backing up"].min() > 1.5),
                   "leaning-share": smallest and beyond[1].sign < 0 < beyond[0].sign,
+                  "fewer-lean-more": bool(
+                      per_ink["leaning"][3].max() < per_ink["leaning"][0].min()
+                      and all(plot.difference(share[3], share[k]).sign > 0 for k in (0, 1, 2))
+                      and beyond[3].sign > 0),
                   "l2-at-chance": abs(beyond[2].mean) < 5})
 
 # %% [markdown]
@@ -571,11 +607,11 @@ plot.show(fig, "Effects against ink with two lines of your formula; leaning and 
 # same rule, for what the others leave to it. So a factor of three in our "eighth" came from $p$
 # alone. By ink, leaning falls far less, and backing up *rises*.
 #
-# The controls show that ink is no fair scale either. With fewer units there is little leaning by
-# ink, but each unit has 15 partners to lean on, not 63. **The share of leaning in all
-# interaction** needs no scale, but a null. Random features, as smooth and as long as the trained
-# ones, lean in half of their interaction (diamonds). So without dropout units lean more than by
-# chance. L2 at the same error brings them to chance, and only dropout below it.
+# Nor is ink a fair scale. With fewer units, leaning by ink is small, but each has 15 partners, not
+# 63. **The share of leaning in all interaction** needs no scale, but a null. Random features, as
+# smooth and as long as the trained ones, lean in half of their interaction (diamonds). So without
+# dropout units lean more than by chance, and fewer units lean most of all.{{claim:fewer-lean-more}}
+# L2 at the same error brings them near chance; only dropout goes far below it.
 #
 # ## Do the units become more different?
 #
@@ -633,6 +669,10 @@ def feature_redundancy(W):
 W = (expect.rng().normal(size=(7, 5)) + 0.7) * np.array([-1, 2, 3, 4, 5, 6, 7])[:, None]
 C = W @ W.T / np.sqrt(np.outer((W**2).sum(1), (W**2).sum(1)))
 V, Z = W / np.sqrt((W**2).sum(0)), W / np.sqrt((W**2).sum())
+lengths = np.sqrt((W**2).sum(1))[:, None]
+sums, tops = np.abs(W).sum(1)[:, None], np.abs(W).max(1)[:, None]
+root = "a feature's length is the root of the sum of its squares."
+once = "only one of the two features is divided by its length. Divide both."
 keep = "each row has its own length: keep the axis, norm(W, axis=1, keepdims=True)."
 
 
@@ -654,6 +694,11 @@ with expect.case("feature_redundancy(W) of 7 features of 5 pixels, sorted",
         (np.sort(1 - pairs(C)), "those are distances, 1 - cosine. Return the cosines."),
         (pairs(W @ W.T), "the features are not divided by their lengths."),
         (pairs(Z @ Z.T), "W is divided by one number. Each row has its length."),
+        (pairs((W / sums) @ (W / sums).T), root),
+        (pairs((W / tops) @ (W / tops).T), root),
+        (pairs((W / lengths**2) @ (W / lengths**2).T), root),
+        (pairs(W @ W.T / lengths), once),
+        (pairs(W @ W.T / lengths.T), once),
         (pairs(V.T @ V), "those are cosines between pixels. A feature is a row."),
         (pairs(np.corrcoef(W)), "those are correlations: the rows are centred."),
         (np.array([pairs(C).mean()]), "that is a mean. Return the cosine of each pair."),
@@ -661,15 +706,15 @@ with expect.case("feature_redundancy(W) of 7 features of 5 pixels, sorted",
     ])
 
 # %% check="feature_redundancy" points=1
-# To measure the features does not change them.
-W = expect.rng().normal(size=(4, 3))
+# Cosine 1 for the same direction, 0 for a right angle, -1 for the opposite; and W stays as it is.
+a, b, c = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1]])
+W = np.array([3 * a, a / 2, 2 * b, -4 * b, c])[expect.rng().permutation(5)]
 before = W.copy()
-with expect.case("feature_redundancy(W) of 4 features, and W after the call"):
+with expect.case("feature_redundancy(W) of features 3a, a/2, 2b, -4b and c, at right angles"):
     found = np.sort(np.asarray(feature_redundancy(W)), axis=None)
     expect.unchanged(W, before)
-    right = [np.dot(W[i], W[j]) / np.hypot.reduce(W[i]) / np.hypot.reduce(W[j])
-             for i in range(4) for j in range(i)]
-    expect.close(found, np.sort(right), rtol=1e-5, atol=1e-6, hint="six cosines are wanted.")
+    expect.close(found, np.array([-1] + [0] * 8 + [1]), rtol=1e-5, atol=1e-6,
+                 hint="ten cosines: once 1, once -1, eight times 0. Lengths do not matter.")
 
 # %% mistakes="feature_redundancy"
 {
@@ -681,6 +726,8 @@ with expect.case("feature_redundancy(W) of 4 features, and W after the call"):
     "those are squares": ("(directions @ directions.T)[", "((directions @ directions.T) ** 2)["),
     "not divided by their lengths": (" / np.linalg.norm(W, axis=1, keepdims=True)", ""),
     "divided by one number": ("(W, axis=1, keepdims=True)", "(W)"),
+    "the root of the sum": ("axis=1, keepdims=True)", "1, axis=1, keepdims=True)"),
+    "only one of the two": ("directions @ directions.T", "directions @ W.T"),
     "between pixels": ("    directions = ", "    W = W.T\n    directions = "),
     "the rows are centred": ("directions @ directions.T", "np.corrcoef(W)"),
     "keep the axis": (", keepdims=True", ""),
@@ -697,7 +744,7 @@ def feature_redundancy(W):
 # %% [markdown]
 # The first edition averaged $|\cos|$: 0.06 without dropout, 0.15 with it. So features become more
 # redundant, it said. **What does random noise give, if it is as smooth as the features with
-# dropout, and as confined to the middle of the page?**
+# dropout, and as confined to the middle?**
 
 # %% guess=true
 my_guess = 0.06  # mean |cos| of two such random features
@@ -741,10 +788,10 @@ plot.show(fig, "Mean |cosine| and mean cosine of two features, for four kinds of
                   "same-way": gap.sign > 0 and beyond.sign > 0})
 
 # %% [markdown]
-# So 0.15 was noise: strokes are smooth, and they share the middle of the page. Without dropout the
-# features are even *less* alike than noise.{{claim:less-than-noise}} The sign
-# tells more. With dropout, features point a little more the same way than noise does; without it, a
-# little more against each other. The algebra agrees. The loss is
+# So 0.15 was noise: strokes are smooth and share the middle of the page. Without dropout the
+# features are even *less* alike than noise.{{claim:less-than-noise}} The sign tells more. With
+# dropout, features point a little more the same way than noise does.{{claim:same-way}} The algebra
+# agrees. The loss is
 # $\lVert x - b - \sum_i m_i h_i w_i \rVert^2$, a quadratic in the mask. Only
 # $2\,m_i m_j\, h_i h_j\; w_i \cdot w_j$ holds both $m_i$ and $m_j$, and $I_{ij}$ picks it out:
 #
@@ -860,29 +907,63 @@ with expect.case("robustness_curve(loss, 40, [20], 8, rng) with two generators o
                    hint="the masks do not come from rng. Use rng's own methods.")
 
 # %% check="robustness_curve" points=1
-# All sets of k units are equally likely.
-masks = []
-alike = "all sets of k units must be equally likely."
-row = "neighbouring units are dropped together. Draw each unit independently."
-with expect.case("robustness_curve(loss, 21, [7], 600, rng): how often 10 and 11 both go"):
-    robustness_curve(lambda m: [0.0, masks.append(np.array(m, float))][0], 21, [7], 600,
+# All sets of k units are equally likely: 3000 trials, beside what 3000 fair draws would give.
+N, masks = int(expect.rng().integers(22, 31)), []
+called = f"robustness_curve(loss, {N}, [7], 3000, rng)"
+alike = "all sets of k units must be equally likely, in each trial anew."
+
+
+def fair(found, ways, hint, of=lambda count: count):
+    """Is the mean of `of(count)` that of fair draws, in which `ways[count]` sets give a count?
+
+    Its distance is beyond Bernstein's bound (1924) once in 1e9 runs.
+    """
+    chance, values = np.array(ways) / sum(ways), of(np.arange(float(len(ways))))
+    mean = values @ chance
+    rare, widest = np.log(2 / expect.ALPHA) / len(found), np.abs(values - mean).max() / 3
+    spread = (values - mean) ** 2 @ chance
+    bound = rare * widest + np.sqrt((rare * widest) ** 2 + 2 * rare * spread)
+    expect.close(of(found).mean(), mean, rtol=0, atol=bound, hint=hint)
+
+
+with expect.case(f"{called}: the masks that loss sees"):
+    robustness_curve(lambda m: [0.0, masks.append(np.array(m, float))][0], N, [7], 3000,
                      expect.rng())
-    fell = 1 - np.array([m for m in masks if not m.all()]).reshape(-1, 21)
-    expect.equal(min(len(fell), 600), 600, hint="`trials` masks are needed, each without 7 units.")
-    few = len(np.unique(fell, axis=0)) < 500  # of 116 280 sets; 598 or 599 by chance
-    beside = (fell != np.roll(fell, 1, axis=1)).sum(1) == 2  # 7 in a row; 1 set in 5538
-    alike = (row if beside.mean() > 0.5 else
-             "a few sets of units serve all trials. Draw anew in each." if few else alike)
-    expect.mean(fell[:, 10] * fell[:, 11], 0.1, of=(0, 1), hint=alike)
-with expect.case("robustness_curve(loss, 21, [7], 600, rng), and what trials have in common"):
-    expect.equal("a few sets" if few else "some 600 sets", "some 600 sets", hint=alike)
-    apart = (fell[:600:2] * fell[1:600:2]).sum(1) == 0
-    expect.mean(apart, 3432 / 116_280, of=(0, 1),
-                hint="what one trial removed, the next one spares. Draw k of all units in each.")
-for unit in range(21):
-    hint = alike if fell[:, unit].any() else "this unit is never removed."
-    with expect.case(f"robustness_curve(loss, 21, [7], 600, rng): how often unit {unit} goes"):
-        expect.mean(fell[:, unit], 1 / 3, of=(0, 1), alpha=expect.ALPHA / 21, hint=hint)
+    fell = 1 - np.array([m for m in masks if np.any(m != 1)]).reshape(-1, N)
+    expect.only(1 - fell, (0, 1), suspects=[
+        (N / (N - 7), "survivors are multiplied. A mask holds zeros and ones."),
+    ], hint="a mask holds 1 for a unit that is there, 0 for one removed.")
+    wanted = "`trials` masks are needed, each without 7 units."
+    expect.equal(min(len(fell), 3000), 3000, hint=wanted)
+    fell = fell[:3000]
+    few = len(np.unique(fell, axis=0)) < 2500  # of 170 544 sets or more; over 2900 by chance
+    again = "a few sets of units serve many trials. Draw anew in each." if few else alike
+with expect.case(f"{called}: how many units never go"):
+    never = "some units are never removed. Draw from all n."
+    expect.equal(int((~fell.any(0)).sum()), 0, hint=again if few else never)
+with expect.case(f"{called}: how many of the removed have their next neighbour removed too"):
+    beside = (fell * np.roll(fell, 1, axis=1)).sum(1)
+    row = "neighbouring units are dropped together. Draw each unit independently."
+    fair(beside, [N * comb(6, b - 1) * comb(N - 8, b - 1) / b for b in range(7, 0, -1)],
+         row if beside.mean() > 4 else again)
+with expect.case(f"{called}: different sets of units"):
+    expect.equal("a few" if few else "almost 3000", "almost 3000", hint=again)
+with expect.case(f"{called}: how many units go in a trial and in the next one too"):
+    both = (fell[::2] * fell[1::2]).sum(1)
+    fair(both, [comb(7, j) * comb(N - 7, 7 - j) for j in range(8)],
+         "what one trial removed, the next one spares. Draw k of all units in each."
+         if both.mean() < 49 / N else
+         "a trial removes nearly what the last one did. Draw k of all units in each.")
+with expect.case(f"{called}: two units of which one goes, and in the next trial the other"):
+    i, j = divmod(int(np.abs(fell[::2].T @ fell[1::2] - 1500 * (7 / N) ** 2).argmax()), N)
+    expect.mean(fell[::2, i] * fell[1::2, j], (7 / N) ** 2, of=(0, 1), alpha=expect.ALPHA / N**2,
+                hint="what a trial removes follows from the last one. Draw k of all units in each.")
+with expect.case(f"{called}: the square of how many of units 0 to 9 go beyond their mean"):
+    fair(fell[:, :10].sum(1), [comb(10, j) * comb(N - 10, 7 - j) for j in range(8)], alike,
+         of=lambda count: (count - 70 / N) ** 2)
+with expect.case(f"{called}: how often each unit goes; the one farthest off"):
+    unit = np.abs(fell.mean(0) - 7 / N).argmax()
+    expect.mean(fell[:, unit], 7 / N, of=(0, 1), alpha=expect.ALPHA / N, hint=alike)
 
 # %% mistakes="robustness_curve"
 {
@@ -917,7 +998,31 @@ for unit in range(21):
         masks = [(o + k * s) % n >= k for o in orders for s in range(parts)][:trials]"""),
     "neighbouring units": ("rng.permutation(n)", "(np.arange(n) - rng.integers(n)) % n"),
     "never removed": ("rng.permutation(n)", "np.r_[rng.permutation(n - 1), n]"),
+    "A mask holds zeros and ones": ("loss(mask) for", "loss(mask * n / max(1, mask.sum())) for"),
+    "1 for a unit that is there": ("loss(mask) for", "loss((2 if k else 1) * mask) for"),
+    "nearly what the last one did": (
+        "masks = [rng.permutation(n) >= k for _ in range(trials)]",
+        """masks, order = [], rng.permutation(n)
+        for _ in range(trials):  # one unit that is gone is exchanged for another
+            masks.append(order >= k)
+            i = rng.permutation(n)
+            i = [i[order[i] < k][:1], i[order[i] >= k][:1]] if 0 < k < n else [0, 0]
+            order[i] = order[i[::-1]]"""),
+    "follows from the last one": (
+        "masks = [rng.permutation(n) >= k for _ in range(trials)]",
+        """masks = [rng.permutation(n) >= k for _ in range(-(-trials // 2))]
+        masks = [np.r_[m[0], np.roll(m[1:], 5 * t)] for m in masks for t in (0, 1)][:trials]"""),
+    "equally likely": ("rng.permutation(n) >= k", """np.argsort(np.argsort(
+            rng.random(n) + 0.6 * rng.random() * (np.arange(n) < 10))) >= k"""),
 }
+
+# %% mistake="robustness_curve" says="Draw from all n"
+def robustness_curve(loss, n, counts, trials, rng):
+    curve = []
+    for k in counts:
+        masks = [np.r_[rng.permutation(min(n, 21)), 21:n] >= k for _ in range(trials)]
+        curve.append(np.mean([loss(mask) for mask in masks]))
+    return np.array(curve)
 
 # %% correct="robustness_curve"
 def robustness_curve(loss, n, counts, trials, rng):
@@ -929,25 +1034,37 @@ def robustness_curve(loss, n, counts, trials, rng):
     return losses.mean(axis=0)
 
 # %% [markdown]
-# Whole, the network without dropout is better. **After how many of 64 removed units does its curve
-# cross the one with dropout?**
+# Whole, the network with dropout is several times *worse*.{{claim:whole-worse}} **After how many of
+# 64 removed units do the two curves cross?**
 
 # %% guess=true
 my_guess = 32  # units removed, where the two curves cross
 
 # %% figure=true
-# Error against the share of removed units, for the four kinds.
-guess, curves = expect.guess(my_guess), {}
+# Error against the share of removed units, survivors as they are (solid) and multiplied (dashed).
+guess, curves, mended = expect.guess(my_guess), {}, {}
 shares = np.arange(0, 17) / 16
+
+
+def multiplied(loss):
+    """The loss with survivors multiplied by n / (n - k) while k of n units are gone."""
+    return lambda mask: loss(mask * (np.size(mask) / max(1, np.sum(mask))))
+
+
 fig, (ax,) = plot.figure(1, height=3.3, width=7.5)
 for name, nets in networks.items():
-    many = units(nets[0])
+    many, runs = units(nets[0]), []
     counts = np.round(shares * many).astype(int)
-    runs = np.array([robustness_curve(net.loss(X_test), many, counts, 50, dice) for net in nets])
-    curves[name] = runs
-    ax.errorbar(n * shares, runs.mean(0), plot.standard_error(runs), color=colors[name],
-                capsize=2, marker=".", label=name)
-ax.axvline(guess, color=plot.GREY, linestyle="--")
+    for net in nets:
+        seed, loss = int(dice.integers(2**32)), net.loss(X_test)  # the same masks for both
+        runs.append([robustness_curve(of, many, counts, 50, np.random.default_rng(seed))
+                     for of in (loss, multiplied(loss))])
+    curves[name], mended[name] = np.moveaxis(runs, 1, 0)
+    ax.errorbar(n * shares, curves[name].mean(0), plot.standard_error(curves[name]),
+                color=colors[name], capsize=2, marker=".", label=name)
+    ax.plot(n * shares[:-1], mended[name].mean(0)[:-1], "--", color=colors[name])
+ax.plot([], "--", color=plot.GREY, label="survivors\nmultiplied")
+ax.axvline(guess, color=plot.GREY, linestyle=":")
 ax.annotate(" your guess", (guess, 0.3), color=plot.GREY)
 ax.set(xlabel="units removed, of 64 (of the 16: four times as many)",
        ylabel="error per test image, 5 runs", ylim=(0, 14))
@@ -963,18 +1080,27 @@ if len(cross) == 5:
 ax.set_title(told)
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 half = np.argmin(np.abs(shares - 0.5))
-plot.show(fig, f"Error against units removed, four curves. {told}.",
-          claims={"whole-worse": bool(min(undamaged["with dropout"])
-                                      > 3 * max(undamaged["without dropout"])),
-                  "worse-than-none": bool(peak.min() > 1.05),
+changes = {name: [plot.difference(mended[name][:, at], curves[name][:, at]) for at in (2, half)]
+           for name in names}
+some, most = zip(*changes.values(), strict=True)  # an eighth and half of the units gone
+plot.show(fig, f"Error against units removed, four curves. {told}. Multiplying survivors changes "
+               "the error, with an eighth and with half of the units gone, by: "
+               + "; ".join(f"{name} {few:.2f}, {many:.2f}" for name, (few, many) in
+                           changes.items()) + ".",
+          claims={"worse-than-none": bool(peak.min() > 1.05),
+                  "only-dropout-is-repaired": [gap.sign for gap in most] == [1, -1, 1, 1],
+                  "an-eighth-is-repaired": [gap.sign for gap in some] == [1, -1, -1, 1],
                   "l2-curve": bool(abs(curves["with L2"][:, half].mean()
                                        / curves["with dropout"][:, half].mean() - 1) < 0.15)})
 
 # %% [markdown]
-# Undamaged, the network with dropout is several times *worse*.{{claim:whole-worse}} See
-# what leaning means: with three quarters of its units gone, the network without dropout is
+# See what leaning means: with three quarters of its units gone, the network without dropout is
 # worse than with *none* left. It corrects strokes that nobody
 # draws.{{claim:worse-than-none}}
+#
+# Now multiply the survivors by $64/(64-k)$ (dashed). With half the units gone, this lowers the
+# error with dropout only;{{claim:only-dropout-is-repaired}} with an eighth gone, with L2
+# too.{{claim:an-eighth-is-repaired}}
 #
 # ## "Several other feature detectors"
 #
@@ -989,7 +1115,7 @@ plot.show(fig, f"Error against units removed, four curves. {told}.",
 # Below are classifiers with three hidden layers of 64 units: five without dropout, five with
 # $p = 0.5$, and five with L2 at equal log loss. They were measured beforehand
 # (`dropoutlab.studies.coadaptation`) in two losses: the log loss, and the *margin*, the right
-# class's logit less the mean of the others. One of them is trained here again, and *your*
+# class's logit less the mean of the others. One is trained here again, and *your*
 # `robustness_curve` takes its second layer apart.
 
 # %% figure=true
@@ -1093,9 +1219,8 @@ for kind in (*study.KINDS, study.HELPED):
 # ## Explore: take the networks apart
 #
 # The units are sorted by *your* `ablation_effect`. Remove one, and *your* `interaction_matrix`
-# frames its partners. Remove a partner too: what is the first unit worth *now*, and what was it
-# worth *alone*? *Next* steps through three situations. Then *Play*: which network stays readable
-# longest in your hands, and which if chance removes the units?
+# frames its partners. Remove a partner too: what is the first unit worth *now*, and what *alone*?
+# *Next* steps through situations. Then *Play*: how many units can each network spare?
 
 # %%
 explore.coadaptation(ablation_effect, interaction_matrix)
@@ -1145,28 +1270,29 @@ explore.coadaptation(ablation_effect, interaction_matrix)
 # ### BEGIN SOLUTION
 # *Marking guide.* One point: borne out is that units lean less on others. The evidence is the share
 # of leaning (about 62 % without, 22 % with dropout) beside its null (noise for features, about 50
-# %) and a control at equal error (L2, about 49 %, so at chance). The classifiers' shares in log
+# %) and a control at equal error (L2, about 49 %, so near chance). The classifiers' shares in log
 # loss earn the point only with those in the margin, where they fall much less. (The autoencoder's
-# robustness is no better than that of L2.) Leaning over effects alone earns no point, as that ratio
-# falls with p by itself. One point: not borne out is "something different" and "independent": mean
-# |cos| is that of smooth noise (about 0.15), and the signed cosine says that features point
-# slightly more the same way; the interaction that is left is mostly backing up. One point: "better"
-# needs its measure: whole, the autoencoder with dropout has more than four times the error, and it
-# is better only once about eight units are gone; at p = 0.5 the classifiers err more than twice as
-# often (16 % against 7 %), and at p = 0.05, where their log loss is lower (0.19 against
-# 0.27), the share of leaning hardly falls.
+# robustness is no better than that of L2, unless survivors are multiplied.) Leaning over effects
+# alone earns no point, as that ratio falls with p by itself. One point: not borne out is "something
+# different" and "independent": mean |cos| is that of smooth noise (about 0.15), and the signed
+# cosine says that features point slightly more the same way; the interaction that is left is mostly
+# backing up. One point: "better" needs its measure: whole, the autoencoder with dropout has more
+# than four times the error, and it is better only once about eight units are gone; at p = 0.5 the
+# classifiers err more than twice as often (16 % against 7 %), and at p = 0.05, where their log loss
+# is lower (0.19 against 0.27), the share of leaning hardly falls.
 # ### END SOLUTION
 
 # %% [markdown]
 # ## What we found
 #
 # - Dropout makes the autoencoder robust to the loss of units.{{claim:dropout-robust}} So does L2
-#   at equal error.{{claim:l2-curve}}
+#   at equal error.{{claim:l2-curve}} With half the units gone, multiplying survivors helps
+#   dropout only.{{claim:only-dropout-is-repaired}}
 # - Divided by effects, leaning falls to an eighth.{{claim:by-effect}} But effect over ink is
 #   $(1+p)/(1-p)$ by training alone;{{claim:ratio-is-of-p}} by ink, leaning falls far less, and
 #   backing up rises.{{claim:by-ink}}
 # - Leaning has more than its chance share of interaction without dropout, less with
-#   it.{{claim:leaning-share}} L2 at equal error brings it to chance.{{claim:l2-at-chance}}
+#   it.{{claim:leaning-share}} L2 at equal error brings it near chance.{{claim:l2-at-chance}}
 # - In a classifier the share falls far by log loss,{{claim:share-by-layer}} less in the
 #   margin,{{claim:margin-share}} where pairs explain nearly all.{{claim:pairs-are-enough}}
 # - Features with dropout are as much alike as smooth noise,{{claim:as-noise}} and point slightly

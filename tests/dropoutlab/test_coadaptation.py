@@ -88,29 +88,70 @@ def test_the_game_can_be_played(explorer: Coadaptation):
     networks.playing = True
     for digit, lasts in enumerate(networks.lasts):
         networks.digit = digit
-        assert networks.says.count("0 of 64 units gone. Still readable.") == len(networks.names)
-        for which, (mean, sd, most) in enumerate(lasts):
-            assert 0 < sd < mean < most < networks.units
+        assert networks.says.count("Still readable.") == len(networks.names)
+        for which, (mean, sd, most, drawing) in enumerate(lasts):
+            assert 0 < sd < mean < most < drawing <= networks.units
+            assert f"with 0 of the {drawing} units gone" in networks.says
             networks.removed = [[*range(networks.units)] if k == which else [] for k in range(3)]
-            (lost,) = re.findall(r"64 of 64 units gone\. No longer readable\. .*", networks.says)
-            assert f"lasts for {mean:.0f} ± {sd:.0f} units" in lost and f"for {most} if" in lost
+            (lost,) = re.findall(r"No longer readable\. .*?missed least", networks.says)
+            assert f"lasts for {mean:.1f} ± {sd:.1f} of them" in lost and f"for {most} if" in lost
+            assert f"with {drawing} of the {drawing} units gone" in networks.says
         networks.removed = [[] for _ in networks.names]
     networks.playing, networks.digit = False, 3
+
+
+def test_silent_units_cost_nothing_and_count_nothing(explorer: Coadaptation):
+    """Is an image drawn as before without all units that are silent on it, and none counted?"""
+    networks = explorer.picture
+    networks.playing = True
+    for digit, x in enumerate(networks._examples):
+        networks.digit = digit
+        whole, silent = networks.says, []
+        for side in networks._sides:
+            drawing = side.drawing_units(x)
+            silent.append(sorted({*range(networks.units)} - {*drawing.tolist()}))
+            assert (side.net.hidden(x[None])[0, silent[-1]] == 0).all()
+            assert (side.net.hidden(x[None])[0, drawing] > 0).all()
+        networks.removed = silent
+        assert len(silent[1]) > 20, "with dropout, every second unit is silent"
+        assert networks.says == whole
+        networks.removed = [[] for _ in networks.names]
+    networks.playing, networks.digit = False, 3
+
+
+def test_an_image_that_is_lost_stays_lost(explorer: Coadaptation):
+    """Does a unit put back help no longer, until all that draw the image are there again?"""
+    networks = explorer.picture
+    networks.playing = True
+    every = [*range(networks.units)]
+    drawing = networks._sides[0].drawing_units(networks._examples[networks.digit]).tolist()
+    for removed, ends in (
+        (drawing[-1:], "Still readable."),
+        (every, "is missed least."),
+        (drawing[-1:], "Restore all units to begin again."),
+        ([], "Still readable."),
+        (drawing[-1:], "Still readable."),
+    ):
+        networks.removed = [removed, [], []]
+        first = networks.says.split(" With dropout: ")[0]
+        assert first.endswith(ends), first
+    networks.removed, networks.playing = [[], [], []], False
 
 
 def test_random_orders_are_as_long_as_is_said(explorer: Coadaptation):
     """Does removing one unit after the other, drawn anew each time, last as long on average?"""
     networks, rng = explorer.picture, np.random.default_rng(0)
     networks.playing = True
-    mean, sd, _ = networks.lasts[networks.digit][0]
+    which = networks.names.index("With dropout")
+    mean, sd, *_ = networks.lasts[networks.digit][which]
+    drawing = networks._sides[which].drawing_units(networks._examples[networks.digit])
     counts = []
     for _ in range(40):
-        order = rng.permutation(networks.units).tolist()
-        networks.removed = [order[:0], [], []]
-        while (
-            networks.says.startswith("Without dropout") and "Still" in networks.says.split(". ")[1]
-        ):
-            networks.removed = [order[: len(networks.removed[0]) + 1], [], []]
-        counts.append(len(networks.removed[0]) - 1)
+        order, gone = rng.permutation(drawing).tolist(), 0
+        networks.removed = [[], [], []]
+        while networks.says.count("Still readable.") == len(networks.names):
+            gone += 1
+            networks.removed = [order[:gone] if k == which else [] for k in range(3)]
+        counts.append(gone - 1)
     networks.removed, networks.playing = [[], [], []], False
     assert abs(np.mean(counts) - mean) < 5 * sd / 40**0.5

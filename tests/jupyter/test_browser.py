@@ -243,9 +243,25 @@ def test_the_browser_finds_what_python_finds(browser: Browser):
     page.get_by_role("button", name="Stop playing").click()
     page.get_by_role("button", name="Play").click()
     page.locator(UNITS).first.focus()
+    networks.removed, networks.playing = [[] for _ in networks.names], True
+    drawing = [lasts[-1] for lasts in networks.lasts[networks.digit]]
+    units = networks._sides[0].drawing_units(networks._examples[networks.digit]).tolist()
+    said, numbers = page.locator("figcaption"), page.locator(".numbers").first
     page.keyboard.press("Space")
-    expect(page.locator("figcaption")).to_contain_text("with 1 of 64 units gone")
-    expect(page.locator(".numbers").first).to_contain_text("your best: 1")
+    expect(said).to_contain_text(f"with 1 of the {drawing[0]} units gone")
+    expect(numbers).to_contain_text(f"gone: 1/{drawing[0]}")
+    expect(numbers).to_contain_text(f"best: 1/{drawing[0]}")
+    for gone, ends in (
+        (units, "missed least."),
+        (units[-1:], "Restore all units to begin again."),  # lost, it stays lost
+        ([], "Still readable."),
+        (units[-1:], "Still readable."),
+    ):
+        networks.removed = [gone, [], []]
+        page.evaluate("removed => model.set('removed', removed)", networks.removed)
+        expect(said.locator("div").first).to_have_text(networks.says.split(" With dropout: ")[0])
+        assert said.locator("div").first.inner_text().endswith(ends)
+    expect(numbers).to_contain_text(f"best: 1/{drawing[0]}")
     page.get_by_role("button", name="Stop playing").click()
     expect(page.locator("figcaption")).to_contain_text("0 of 64 units removed")
     page.close()

@@ -1,5 +1,6 @@
 const LEANS = [213, 94, 0], BACKS = [0, 114, 178], INK = [20, 20, 20];
 const TILE = 30, EDGE = 3, CROP = 2, IMAGE = 62;  // features lose their empty rim
+const PALE = 0.2, LIMIT = 60;  // of the track in percent: where an image is no longer readable
 
 function unpack(model) {
   const n = model.get("units"), side = model.get("side"), pixels = side * side;
@@ -17,15 +18,21 @@ function unpack(model) {
   return { n, side, pixels, nets, examples: take(10 * pixels), blank: take(pixels) };
 }
 
-// The forward pass: relu(V x + a), some units removed, then W and b.
-function forward({ n, pixels }, net, x, kept) {
-  const out = Float32Array.from(net.b);
+// The activations relu(V x + a). A unit whose activation is 0 is silent on this image.
+function hidden({ n, pixels }, net, x) {
+  const h = Float32Array.from(net.a);
   for (let i = 0; i < n; i++) {
-    if (!kept[i]) continue;
-    let h = net.a[i];
-    for (let q = 0, at = i * pixels; q < pixels; q++) h += net.V[at + q] * x[q];
-    if (h > 0) for (let q = 0, at = i * pixels; q < pixels; q++) out[q] += h * net.W[at + q];
+    for (let q = 0, at = i * pixels; q < pixels; q++) h[i] += net.V[at + q] * x[q];
+    h[i] = Math.max(0, h[i]);
   }
+  return h;
+}
+
+// What activations draw, some units removed: W and b.
+function drawn({ n, pixels }, net, h, kept) {
+  const out = Float32Array.from(net.b);
+  for (let i = 0; i < n; i++) if (kept[i] && h[i])
+    for (let q = 0, at = i * pixels; q < pixels; q++) out[q] += h[i] * net.W[at + q];
   return out;
 }
 
@@ -145,7 +152,8 @@ function render({ model, el }) {
       const top = Math.max(...feature.map(Math.abs)) || 1;
       return stamp(side, side, (q) => grey(feature[q] / top));
     });
-    return { net, grid, input, output, numbers, bar, mark, tiles, whole, cursor: -1, best: 0 };
+    return { net, grid, input, output, numbers, bar, mark, tiles, whole, cursor: -1,
+             best: 0, lost: false };
   });
 
   function paint() {
@@ -158,10 +166,11 @@ function render({ model, el }) {
       const { net, grid, input, output, numbers, bar, tiles, whole, cursor } = panel;
       const unit = now.focus[which], kept = new Uint8Array(n).fill(1);
       for (const i of now.removed[which]) kept[i] = 0;
+      const h = hidden(data, net, x);
       const context = sharp(grid, across * TILE, across * TILE);
       for (let i = 0; i < n; i++) {
         const left = TILE * (i % across), top = TILE * Math.floor(i / across);
-        context.globalAlpha = kept[i] ? 1 : 0.2;
+        context.globalAlpha = kept[i] && (h[i] || !playing) ? 1 : PALE;
         context.drawImage(tiles[i], CROP, CROP, side - 2 * CROP, side - 2 * CROP,
                           left + EDGE, top + EDGE, TILE - 2 * EDGE, TILE - 2 * EDGE);
         context.globalAlpha = 1;
@@ -191,7 +200,7 @@ function render({ model, el }) {
           context.setLineDash([]);
         }
       }
-      const out = forward(data, net, x, kept);
+      const out = drawn(data, net, h, kept);
       const ink = (image) => (q) => mix(Math.min(1, Math.max(0, image[q])), INK);
       sharp(input, IMAGE, IMAGE).drawImage(stamp(side, side, ink(x)), 0, 0, IMAGE, IMAGE);
       sharp(output, IMAGE, IMAGE).drawImage(stamp(side, side, ink(out)), 0, 0, IMAGE, IMAGE);
@@ -208,23 +217,26 @@ function render({ model, el }) {
         leaning: signed(pull[lean]), backing: signed(pull[back]),
       };
       if (playing) {
-        const share = missed(data, x, out), [mean, sd, most] = model.get("lasts")[digit][which];
-        const still = share <= readable;
-        panel.best = still ? Math.max(panel.best, gone) : panel.best;
-        Object.assign(values, { missed: (100 * share).toFixed(0), limit: 100 * readable,
-                                mean: mean.toFixed(0), sd: sd.toFixed(0), most });
-        told.push(filled(still ? say.readable : say.lost, values));
-        numbers.textContent = `missed: ${values.missed} %\ngone: ${gone}\nyour best: ${panel.best}`;
-        bar.style.width = Math.min(100, 60 * share / readable) + "%";
+        const [mean, sd, most, drawing] = model.get("lasts")[digit][which];
+        const share = missed(data, x, out), count = h.filter((v, i) => v && !kept[i]).length;
+        panel.lost = count > 0 && (panel.lost || share > readable);
+        if (!panel.lost) panel.best = Math.max(panel.best, count);
+        const sentence = share > readable ? say.lost : panel.lost ? say.again : say.readable;
+        Object.assign(values, { k: count, drawing, missed: (100 * share).toFixed(0), most,
+                                mean: mean.toFixed(1), sd: sd.toFixed(1) });
+        told.push(filled(sentence, values));
+        numbers.textContent = `missed: ${values.missed} %\ngone: ${count}/${drawing}\n` +
+          `best: ${panel.best}/${drawing}`;
+        bar.style.width = Math.min(100, LIMIT * share / readable) + "%";
       } else {
         told.push(filled(say.error, values) + filled(others ? say.now : say.alone, values));
         numbers.textContent = filled(say.short, values);
         bar.style.width = Math.min(100, 100 * error / ceiling) + "%";
       }
-      panel.mark.style.left = (playing ? 60 : 100 * whole / ceiling) + "%";
+      panel.mark.style.left = (playing ? LIMIT : 100 * whole / ceiling) + "%";
     });
     place.textContent = playing ? say.game : `${step + 1} of ${steps.length}: ${steps[step].title}`;
-    looked.textContent = playing ? filled(say.rules, { limit: 100 * readable, n })
+    looked.textContent = playing ? filled(say.rules, { limit: 100 * readable })
       : there ? steps[step].says : say.free;
     game.textContent = playing ? "Stop playing" : "Play";
     back.hidden = next.hidden = playing;
@@ -285,7 +297,7 @@ function render({ model, el }) {
     model.set("playing", !model.get("playing"));
     go(0);
   });
-  const anew = () => panels.forEach((panel) => { panel.best = 0; });
+  const anew = () => panels.forEach((panel) => { panel.best = 0; panel.lost = false; });
 
   let asked = false;
   const soon = () => {  // several changes at once need one repaint

@@ -29,15 +29,19 @@ SENTENCES = {
     "text costs now with what it costs alone. Less now: it leaned on those that are gone. More "
     "now: they backed it up.",
     "game": "Keep the image readable",
-    "rules": "Remove as many of the {n} units as you can, in any order, in each network. An image "
-    "is readable here while at most {limit} % of it is missed; the mean of all training images "
-    "misses 100 %. Guess first: which network lasts longest in your hands, and which if chance "
-    "removes the units?",
-    "readable": "{name}: {missed} % of the image is missed with {k} of {n} units gone. Still "
-    "readable.",
-    "lost": "{name}: {missed} % of the image is missed with {k} of {n} units gone. No longer "
-    "readable. In a random order it lasts for {mean} ± {sd} units (of 200 orders, mean and "
-    "standard deviation), and for {most} if each time the unit goes that is missed least.",
+    "rules": "Remove as many units as you can, in any order, in each network. Only units that draw "
+    "this image count; those that are silent on it are pale. An image is readable here while at "
+    "most {limit} % of it is missed; the mean of all training images misses 100 %. Once lost, it "
+    "stays lost until all units are restored. Guess first: which network can spare the largest "
+    "share of its units in your hands, and which if chance removes them?",
+    "readable": "{name}: {missed} % of the image is missed with {k} of the {drawing} units gone "
+    "that draw this image. Still readable.",
+    "lost": "{name}: {missed} % of the image is missed with {k} of the {drawing} units gone that "
+    "draw this image. No longer readable. In a random order it lasts for {mean} ± {sd} of them "
+    "(mean and standard deviation of 200 orders), and for {most} if each time the unit goes that "
+    "is missed least.",
+    "again": "{name}: {missed} % of the image is missed with {k} of the {drawing} units gone that "
+    "draw this image, but it was lost before. Restore all units to begin again.",
 }
 """What is said, filled in by Python here and by JavaScript in the browser."""
 LEANS, BACKS, INK = np.array([[213, 94, 0], [0, 114, 178], [20, 20, 20]]) / 255
@@ -76,29 +80,39 @@ class _Side:
         """What the network makes of an image without the removed units."""
         return self.net.output(self.net.hidden(x[None]) * kept)[0]
 
-    def lasts(self, x: np.ndarray, blank: np.ndarray, rng: np.random.Generator) -> list[float]:
-        """How many units may go until an image is unreadable.
+    def drawing_units(self, x: np.ndarray) -> np.ndarray:
+        """The numbers of the units that draw an image; the others are silent (ReLU gives 0)."""
+        return np.flatnonzero(self.net.hidden(x[None])[0])
 
-        In `ORDERS` random orders, mean and standard deviation, and where each time the unit goes
-        without which least is missed.
+    def missed(self, x: np.ndarray, blank: np.ndarray, kept: np.ndarray) -> float:
+        """The share of an image that the drawing misses, of what `blank` misses."""
+        return float(((x - self.drawing(x, kept)) ** 2).sum() / ((x - blank) ** 2).sum())
+
+    def lasts(self, x: np.ndarray, blank: np.ndarray, rng: np.random.Generator) -> list[float]:
+        """How many units that draw an image may go until it is unreadable.
+
+        In `ORDERS` random orders, mean and standard deviation; where each time the unit goes
+        without which least is missed; and how many draw it.
         """
-        parts = self.net.hidden(x[None])[0][:, None] * self.net.W
+        drawing = self.drawing_units(x)
+        parts = (self.net.hidden(x[None])[0][:, None] * self.net.W)[drawing]
         whole, bound = self.drawing(x, np.ones(UNITS)), READABLE * ((x - blank) ** 2).sum()
-        orders = np.array([rng.permutation(UNITS) for _ in range(ORDERS)])
+        orders = np.array([rng.permutation(drawing.size) for _ in range(ORDERS)])
         left = x - whole + np.zeros((ORDERS, 1))
         random, alive = np.zeros(ORDERS), np.ones(ORDERS, bool)
         for unit in orders.T:
             left = left + parts[unit]
             alive &= (left**2).sum(1) <= bound
             random += alive
-        rest, left, greedy = [*range(UNITS)], x - whole, 0
+        rest, left, greedy = [*range(drawing.size)], x - whole, 0
         while rest:
             missed = ((left + parts[rest]) ** 2).sum(1)
             if missed.min() > bound:
                 break
             left = left + parts[rest.pop(int(missed.argmin()))]
             greedy += 1
-        return [float(random.mean()), float(random.std()), greedy]
+        mean, sd = (round(float(value), 1) for value in (random.mean(), random.std()))
+        return [mean, sd, greedy, drawing.size]
 
     def pair(self, sign: int) -> list[int]:
         """The two units that lean most (-1) or back each other up most (+1), the costlier first."""
@@ -162,8 +176,8 @@ class Networks(anywidget.AnyWidget):
 
     For each network, `removed` holds the numbers of removed units and `focus` the unit whose
     partners are lit; `digit` is the example, `step` the situation, and `playing` says that units
-    are removed for as long as the digit stays readable. Setting one redraws, and a click or a key
-    sets it.
+    are removed for as long as the digit stays readable; lost, it stays lost until no unit that
+    draws it is gone. Setting one redraws, and a click or a key sets it.
     """
 
     script = traitlets.Unicode("coadaptation").tag(sync=True)
@@ -200,25 +214,49 @@ class Networks(anywidget.AnyWidget):
         self._sides, self._examples, self._blank = sides, examples, blank
         rng = np.random.default_rng(8)
         self.lasts = [[side.lasts(x, blank, rng) for side in sides] for x in examples]
+        self._lost: set[int] = set()  # the networks that have lost the image
+        self.observe(self._anew, names=["digit", "playing"])
+        self.observe(self._lose, names="removed")
 
     @property
     def says(self) -> str:
         """What is seen, in sentences with numbers."""
         if self.trouble:
             return self.trouble
+        if self.playing:
+            return " ".join(self._played(which) for which in range(len(self._sides)))
         each = zip(self._sides, self.names, self.removed, self.focus, strict=True)
-        if not self.playing:
-            return " ".join(describe(*one) for one in each)
-        return " ".join(self._played(which, *one[:3]) for which, one in enumerate(each))
+        return " ".join(describe(*one) for one in each)
 
-    def _played(self, which: int, side: _Side, name: str, removed: list[int]) -> str:
+    def _anew(self, change: dict) -> None:
+        self._lost.clear()
+        self._lose(change)
+
+    def _lose(self, change: dict) -> None:
+        """Keep in mind which networks have lost the image since all their units were there."""
+        for which in range(len(self._sides)):
+            if not self._gone(which):
+                self._lost.discard(which)
+            elif self._missed(which) > READABLE:
+                self._lost.add(which)
+
+    def _gone(self, which: int) -> int:
+        """How many units of a network are removed that draw the image."""
+        drawing = self._sides[which].drawing_units(self._examples[self.digit])
+        return int(np.isin(drawing, self.removed[which]).sum())
+
+    def _missed(self, which: int) -> float:
+        """The share of the image that a network misses without its removed units."""
+        x, kept = self._examples[self.digit], _kept(self.removed[which])
+        return self._sides[which].missed(x, self._blank, kept)
+
+    def _played(self, which: int) -> str:
         """The sentence of the game for one network."""
-        x, (mean, sd, most) = self._examples[self.digit], self.lasts[self.digit][which]
-        off = ((x - side.drawing(x, _kept(removed))) ** 2).sum()
-        share = off / ((x - self._blank) ** 2).sum()
-        return SENTENCES["readable" if share <= READABLE else "lost"].format(
-            name=name, k=len(removed), n=UNITS, missed=f"{100 * share:.0f}", mean=f"{mean:.0f}",
-            sd=f"{sd:.0f}", most=most,
+        share, (mean, sd, most, drawing) = self._missed(which), self.lasts[self.digit][which]
+        known = "again" if which in self._lost else "readable"
+        return SENTENCES["lost" if share > READABLE else known].format(
+            name=self.names[which], k=self._gone(which), drawing=drawing,
+            missed=f"{100 * share:.0f}", mean=f"{mean:.1f}", sd=f"{sd:.1f}", most=most,
         )  # fmt: skip
 
     @property
@@ -227,7 +265,11 @@ class Networks(anywidget.AnyWidget):
         figure = Figure(figsize=(self.width / 96, 4.1))
         for which, side in enumerate(self._sides):
             focus, removed = self.focus[which], self.removed[which]
-            draw(figure, which, side, self._examples[self.digit], removed, focus, self._largest)
+            x, seen = self._examples[self.digit], np.ones(UNITS, bool)
+            if self.playing:
+                seen[:] = False
+                seen[side.drawing_units(x)] = True
+            draw(figure, which, side, x, removed, focus, self._largest, seen)
         return plot.png(figure, dpi=115)
 
     @property
@@ -270,8 +312,12 @@ def draw(
     removed: list[int],
     unit: int,
     largest: float,
+    seen: np.ndarray,
 ) -> None:
-    """A network as the browser draws it: its features in their frames, input and output."""
+    """A network as the browser draws it: its features in their frames, input and output.
+
+    seen : (UNITS,), whether a unit is drawn in full; others are pale
+    """
     kept, across = _kept(removed), int(UNITS**0.5)
     tile, edge, crop = 36, 3, slice(2, -2)
     sheet = np.ones((across * tile, across * tile, 3))
@@ -287,7 +333,7 @@ def draw(
             spot[rim:-rim, rim:-rim] = 1
         v = np.kron((feature / (np.abs(feature).max() or 1))[crop, crop], np.ones((3, 3)))
         grey = (165 - np.where(v > 0, 150, 90) * v)[..., None] / 255
-        spot[edge:-edge, edge:-edge] = 1 - (1 if kept[i] else 0.2) * (1 - grey)
+        spot[edge:-edge, edge:-edge] = 1 - (1 if kept[i] and seen[i] else 0.2) * (1 - grey)
         if not kept[i]:
             cross = np.arange(8, tile - 8)
             for shift in (0, 1):
