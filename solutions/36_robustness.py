@@ -1112,7 +1112,7 @@ right.set_title(f"50 images: {copies.mean():.0f} ± {plot.standard_error(copies)
 right.legend(fontsize=7, loc="upper left", labelspacing=0.2)
 plot.show(fig, "Generated images and their nearest training images; distances; and the share of "
                "generated images that are nearer to a training image than to any of as many "
-               f"others, five generators each. From 50 images, {copies.mean():.0f} %; dropout adds "
+               f"others, five generators each. From 50 images, {copies.mean():.0f} %; p = 0.3 adds "
                f"{less:.0f} points, and {narrow:.2f} to how far apart they are; 400 images in "
                "place of 50 "
                f"add {data:.0f} points, and {wide:.2f}.",
