@@ -113,19 +113,26 @@ def beyond(found: dict[str, Any], way: str, damage: str, rate: float) -> np.ndar
 
     Points of error of each seed, mean over the levels above 0. The plain networks at this learning
     rate draw a line, through their mean clean and damaged errors at each of `SIZES`. A network is
-    compared with the line at its own clean error, and pairs with the plain ones of its seed.
+    compared with the line at its own clean error, and pairs with the plain ones of its seed. NaN
+    where the mean clean error of the way lies beyond the line's ends; a single network there is
+    compared with the last piece of the line, which goes on straight.
     """
     cells = [found["plain"][f"{rate:g} {n}"] for n in SIZES]
     clean = np.array([cell["clean"] for cell in cells])
     hurt = np.array([damaged(cell, damage) for cell in cells])
     order = np.argsort(clean.mean(1))
+    x, y = clean.mean(1)[order], hurt.mean(1)[order]
+    slopes = np.diff(y) / np.diff(x)
 
     def line(errors: np.ndarray) -> np.ndarray:
-        return np.interp(errors, clean.mean(1)[order], hurt.mean(1)[order])
+        piece = np.searchsorted(x[1:-1], errors)
+        return y[piece] + slopes[piece] * (errors - x[piece])
 
     cell = found["tested"].get(way) or found["stronger"][way]
-    own = damaged(cell, damage) - line(np.array(cell["clean"]))
-    return own - (hurt - line(clean)).mean(0)
+    own_clean = np.array(cell["clean"])
+    if not x[0] <= own_clean.mean() <= x[-1]:
+        return np.full(len(own_clean), np.nan)
+    return damaged(cell, damage) - line(own_clean) - (hurt - line(clean)).mean(0)
 
 
 def damaged(cell: dict[str, Any], damage: str) -> np.ndarray:
