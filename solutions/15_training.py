@@ -100,9 +100,12 @@ with expect.case("z, cache = mlp_forward(params, X, 0.0, rng), five rows",
                  crash=[("unpack", "return two things: return z, cache.")]):
     copies = [v.copy() for v in (batch, *net.values())]
     z, cache = mlp_forward(net, batch, 0.0, rng)
+    expect.equal(" ".join(net), "W1 b1 W2 b2", hint="params has other keys now. Leave it as it is: "
+                                                    "what backward needs goes into the cache.")
     for now, before in zip((batch, *net.values()), copies, strict=True):
         expect.unchanged(now, before)
-    expect.array(z, (5, 4), hint="the first of the pair is z: a row of logits for each row of X.")
+    expect.array(z, (5, 4), hint="the first of the pair is z: a row of logits for each row of X. "
+                               "The cache comes second.")
     linear = batch @ net["W1"].T + net["b1"]
     right = oracle.relu(linear) @ net["W2"].T + net["b2"]
     bare = np.maximum(batch @ net["W1"].T, 0)
@@ -146,6 +149,12 @@ with expect.case("mlp_forward(params, X, p, rng), 20 rows, 60 hidden units, 24 t
 # %% mistakes="mlp_forward"
 {
     "return two things": (", (sent, factor)", ""),
+    "the first of the pair is z": ('return sent @ params["W2"].T + params["b2"], (sent, factor)',
+        'return (sent, factor), sent @ params["W2"].T + params["b2"]'),
+    "The cache comes second": ('return sent @ params["W2"].T + params["b2"], (sent, factor)',
+        'return {"sent": sent, "factor": factor}, sent @ params["W2"].T + params["b2"]'),
+    "params has other keys now": ("    return sent",
+                                  '    params["factor"] = factor\n    return sent'),
     "the ReLU is missing": ("np.maximum(X @ params", "(lambda h, _: h)(X @ params"),
     "the logits went through a ReLU": ("return sent @ params", "return np.maximum(0, sent @ params"
         '["W2"].T + params["b2"]), None\n    return sent @ params'),
@@ -253,6 +262,7 @@ with expect.case("loss, gradients = mlp_loss_and_gradients(params, X, y, 0.0, rn
                         ("has no attribute 'keys'", "the gradients are no dictionary.")]):
     copies = [v.copy() for v in (batch, labels, *net.values())]
     loss, found = mlp_loss_and_gradients(net, batch, labels, 0.0, rng)
+    expect.equal(" ".join(net), "W1 b1 W2 b2", hint="params has other keys now. Leave it as it is.")
     for now, before in zip((batch, labels, *net.values()), copies, strict=True):
         expect.unchanged(now, before, hint="the function writes into what it is given. "
                                            "Training steps belong elsewhere.")
@@ -331,7 +341,8 @@ with expect.case("mlp_loss_and_gradients(params, X, y, 0.25, rng), one row, 2000
     keeps = sent != 0
     z = h * keeps / (1 - p) @ net["W2"].T + net["b2"]
     right = oracle.cross_entropy(z[None], labels)
-    expect.close(loss, right, hint="the loss is not that of the thinned network.")
+    expect.close(loss, right, hint="the loss is not that of the thinned network whose mask "
+                                   "W2's gradient shows. One forward pass gives both.")
     at_z = oracle.gradient(lambda z: oracle.cross_entropy(z[:, None], labels), z)
     arrived = at_z @ net["W2"]
     expect.close(
@@ -414,6 +425,7 @@ with expect.case("mlp_loss_and_gradients(params, X, y, 0.0, rng) with logits of 
         suspects=[
             (np.nan, "exp overflows. Subtract each row's largest logit first."),
             (np.inf, "the loss is infinite: an exp has overflowed, or a softmax has become 0."),
+            (-np.inf, "a row's sum of exp is 0. Subtract each row's own largest logit."),
         ],
     )
 
@@ -446,6 +458,8 @@ for k in net:
     "are no dictionary": (
         '{"W1": at_h.T @ X, "b1": at_h.sum(0), "W2": error.T @ sent, "b2": error.sum(0)}',
         "(at_h.T @ X, at_h.sum(0), error.T @ sent, error.sum(0))"),
+    "params has other keys now": ("    return loss", '    params["dW1"] = at_h.T @ X\n'
+                                  "    return loss"),
     "Training steps belong elsewhere": ("return loss, {", """params["b2"] -= error.sum(0)
     return loss, {"""),
     "could not be broadcast": ("np.eye(z.shape[1])", "np.eye(y.max() + 1)"),
@@ -484,6 +498,10 @@ for k in net:
     "do not come from the given generator": ("p, rng)\n", "p, np.random.default_rng())\n"),
     "exp overflows": ("""    z = z - z.max(1, keepdims=True)
     log_q = z - np.log(np.exp(z)""", "    log_q = np.log(np.exp(z) / np.exp(z)"),
+    "each row's own largest": ("z.max(1, keepdims=True)", "z.max()"),
+    "One forward pass gives both": ("    z = z - z.max",
+        "    z = mlp_forward(params, X, p, rng)[0]\n    z = z - z.max"),
+    "or a finite difference": ("error.sum(0)}", "error.sum(0) * (1 + 1e-8)}"),
     "the loss is infinite": ("z - np.log(np.exp(z).sum(1, keepdims=True))",
                              "np.log(train.softmax(z))"),
     "clipping invents another": ("-log_q[np.arange(len(y)), y].mean()",
@@ -664,8 +682,8 @@ def optimizer(gradients):
     moved.append(rng.uniform(0.01, 0.02, size=9) * (1 + idle[-1] + (idle[-1].sum() > 5)))
     directions = rng.normal(size=(9, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    still = {k: np.zeros(np.shape(g)) for k, g in gradients.items()}
-    return still | {"W1": moved[-1][:, None] * directions}
+    others = {k: 0.02 * rng.normal(size=np.shape(g)) for k, g in gradients.items()}
+    return others | {"W1": moved[-1][:, None] * directions}
 
 
 with expect.case("dropped_motion(optimizer, params, X, y, 0.6, rng) on forty images",
@@ -686,7 +704,8 @@ with expect.case("dropped_motion(optimizer, params, X, y, 0.6, rng) on forty ima
                 (right[0] / right[1], "that is the ratio. Return both means."),
                 (float(far[of].sum()), "that is the sum. Take the mean."),
                 (float((far[of] ** 2).mean()), "the lengths are squared."),
-                (float(far.mean()), "that is the mean over all rows. Separate the idle ones."),
+                (float(far.mean()), "that is the mean over all rows. Separate the idle ones: "
+                                     "all of their gradient is 0."),
                 (0.0, "0 is the length of an idle row's gradient. Its change is another matter: "
                       "measure that, and let the gradient tell which rows are idle."),
                 (np.nan, "NaN: no row was idle. Look for rows whose *gradient* is 0."),
@@ -740,6 +759,9 @@ with expect.case("dropped_motion(sgd(), params, X, y, 0.5, rng)"):
     "return two numbers": ("np.mean(idle), np.mean(learning)", "np.mean(idle) / np.mean(learning)"),
     "the two means are swapped": ("np.mean(idle), np.mean(learning)",
                                   "np.mean(learning), np.mean(idle)"),
+    "the mean length of the change of W1's rows": ('np.linalg.norm(changes["W1"], axis=1)',
+        'np.linalg.norm(np.c_[changes["W1"], changes["b1"]], axis=1)'),
+    "all of their gradient is 0": ("== 0).all(1)", "== 0).any(1)"),
     "that is the ratio": ("np.mean(idle), np.mean", "np.mean(idle) / np.mean(learning), np.mean"),
     "that is the sum": ("np.mean(idle), np.mean(learning)", "np.sum(idle), np.sum(learning)"),
     "the lengths are squared": ('np.linalg.norm(changes["W1"], axis=1), ',

@@ -305,6 +305,12 @@ with expect.case("layer = Dropout(0.6); layer.training = False; layer(x)"):
     layer.training = False
     expect.close(layer(x.clone()), x, rtol=1e-6,
                  hint="it drops although its flag `training` is False: keep no flag of your own.")
+with expect.case("Dropout(0.6).eval()(x), and Dropout(0.6).train()(x)",
+                 crash=[("NoneType", "eval() and train() return nothing. nn.Module has both: leave "
+                                     "them to it.")]):
+    expect.close(Dropout(0.6).eval()(x.clone()), x, rtol=1e-6, hint="eval() returns the layer.")
+    expect.varies(Dropout(0.6).train()(x) == 0, chance=1e-9, what="some entries dropped",
+                  hint="train() returns the layer.")
 
 # %% check="Dropout" points=1
 # The gradient is dy times the mask and the scale, also where x is 0.
@@ -335,6 +341,8 @@ with expect.case("len(Dropout(0.3).state_dict())"):
     expect.equal(len(layer.state_dict()), 0,
                  hint="p and the mask are no weights: keep them out of the state_dict, or old "
                       "files no longer load.")
+    expect.equal(len(list(layer.buffers())), 0,
+                 hint="a buffer keeps something between calls. A mask is needed in its call only.")
 with expect.case("copy.deepcopy(layer)(x) after a step of training",
                  crash=[("deepcopy", "a tensor of the last call stays on self. Keep none.")]):
     x = torch.ones(500, requires_grad=True)
@@ -355,7 +363,7 @@ with expect.case("bytes that a layer holds after layer(x), 1000 entries, no grad
 ones = torch.ones(1000)
 with expect.case("repr(Dropout(0.3)) == 'Dropout(p=0.3)'"):
     expect.equal(repr(Dropout(0.3)), "Dropout(p=0.3)", hint="write extra_repr, as `Noise` does.")
-with expect.case("Dropout().p"):
+with expect.case("Dropout().p", crash=[("attribute 'p'", "keep p under its own name: self.p.")]):
     expect.close(Dropout().p, 0.5, hint="without an argument p is 0.5.")
 with expect.case("layer = Dropout(0.1); layer.p = 0.9; layer(x)"):
     layer = Dropout(0.1)
@@ -398,6 +406,8 @@ with expect.case("Dropout(0.0)(x) and Dropout(1.0)(x) on ones"):
     expect.close(Dropout(0.0)(ones.clone()), ones, hint="at p = 0 nothing is dropped.")
     expect.close(Dropout(1.0)(ones.clone()), 0 * ones, hint="at p = 1 every entry is dropped.",
                  suspects=[(0 * ones + float("nan"), "0 / 0 gives NaN at p = 1. Return zeros.")])
+    Dropout(1.0)(given := ones.clone())
+    expect.unchanged(given, ones, hint="at p = 1 the layer writes into its input. Mind `zero_`.")
 
 # %% mistakes="Dropout"
 {
@@ -457,6 +467,13 @@ with expect.case("Dropout(0.0)(x) and Dropout(1.0)(x) on ones"):
 
     def forward(self, x):
         if not self.on:"""),
+    "leave them to it": ("    def extra_repr", """    def eval(self):
+        self.training = False
+
+    def extra_repr"""),
+    "a buffer keeps something": ("return x * kept", 'self.register_buffer("kept", kept, '
+                                 "persistent=False)\n        return x * kept"),
+    "at p = 1 the layer writes": ("else x * 0", "else x.zero_()"),
     "no weights: keep them out of the state_dict": ("self.p, self.generator = p, generator",
         'self.generator = generator\n        self.register_buffer("p", torch.tensor(p).double())'),
     "a tensor of the last call": ("return x * kept / (1 - self.p) if self.p < 1 else x * 0",
@@ -475,6 +492,21 @@ with expect.case("Dropout(0.0)(x) and Dropout(1.0)(x) on ones"):
                                      "torch.where(x * kept == 0, 0, x / (1 - self.p)) if"),
     "0 / 0 gives NaN": (" if self.p < 1 else x * 0", ""),
 }
+
+# %% mistake="Dropout" says="keep p under its own name"
+class Dropout(nn.Module):
+    def __init__(self, p=0.5, generator=None):
+        super().__init__()
+        self.rate, self.generator = p, generator
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        kept = torch.rand(x.shape, generator=self.generator, device=x.device) >= self.rate
+        return x * kept / (1 - self.rate) if self.rate < 1 else x * 0
+
+    def extra_repr(self):
+        return f"p={self.rate}"
 
 # %% correct="Dropout"
 class Dropout(nn.Module):
@@ -654,8 +686,9 @@ with expect.case("DropoutFunction.apply(x, p, generator) on 20 × 60 ones, 24 ti
 # Backward: the same mask, the same scale, also where x itself is 0, and twice in one graph.
 x = torch.randn(500, generator=expect.generator(), dtype=torch.float64, requires_grad=True)
 dy = torch.randn(500, generator=expect.generator(), dtype=torch.float64)
-count = [("number of gradients", "backward returns one gradient for each argument of forward: "
-                                 "three, and None for p and for generator.")]
+count = [("number of gradients|different than None",
+          "backward returns one gradient for each argument of forward, in their order: that of x, "
+          "None for p, None for generator.")]
 with expect.case("out = DropoutFunction.apply(x, 0.4, generator); out.backward(dy); x.grad",
                  crash=count):
     out = DropoutFunction.apply(x, 0.4, expect.generator())
@@ -669,6 +702,8 @@ with expect.case("out = DropoutFunction.apply(x, 0.4, generator); out.backward(d
             (dy / 0.6, "the mask is missing in backward."),
             (dy * kept, "the scale is missing in backward."),
             (dy * kept / 0.36, "the scale enters twice."),
+            (dy * kept / 0.4, "divided by p in backward. Divide by 1 - p."),
+            (dy * ~kept / 0.6, "the mask is inverted in backward: dropped entries have gradients."),
             (dy * (x.grad != 0) / 0.6, "backward draws a mask of its own. Use that of forward."),
         ],
     )
@@ -712,14 +747,15 @@ with expect.case("torch.autograd.gradgradcheck of DropoutFunction, generator of 
     )
 
 # %% check="DropoutFunction" points=1
-# Low precision: the dtype stays, and at a small p the rate is right.
+# Low precision: the dtype stays, and near p = 0 and p = 1 the rate is right.
 for dtype in (torch.bfloat16, torch.float16):
-    with expect.case(f"DropoutFunction.apply(x, 0.001, generator) on a million ones, {dtype}"):
-        x = torch.ones(1_000_000, dtype=dtype)
-        out = DropoutFunction.apply(x, 0.001, expect.generator())
-        expect.tensor(out, 1_000_000, dtype, hint="the result has another dtype than x.")
-        expect.mean(out == 0, 0.001, of=(0, 1),
-                    hint="coins of this dtype are too coarse for this p. Draw float32.")
+    for p in (0.001, 0.999):
+        with expect.case(f"DropoutFunction.apply(x, {p}, generator) on a million ones, {dtype}"):
+            x = torch.ones(1_000_000, dtype=dtype)
+            out = DropoutFunction.apply(x, p, expect.generator())
+            expect.tensor(out, 1_000_000, dtype, hint="the result has another dtype than x.")
+            expect.mean(out == 0, p, of=(0, 1),
+                        hint="coins of this dtype are too coarse for this p. Draw float32.")
 
 # %% check="DropoutFunction" points=1
 # At p = 1 output and gradient are 0, not 0 / 0.
@@ -740,6 +776,11 @@ with expect.case("out = DropoutFunction.apply(x, 1.0, None); out.sum().backward(
     "a seed is set inside": ("kept = ", "generator = generator or torch.manual_seed(0)\n"
                                         "        kept = "),
     "one gradient for each argument": (", None, None", ""),
+    "in their order": ("return dy * kept * ctx.slope, None, None",
+                       "return None, None, dy * kept * ctx.slope"),
+    "divided by p in backward": ("return dy * kept * ctx.slope",
+                                 "return dy * kept / (1 - 1 / ctx.slope)"),
+    "the mask is inverted": ("return dy * kept", "return dy * ~kept"),
     "mask and scale are missing": ("dy * kept * ctx.slope", "dy"),
     "the mask is missing in backward": ("dy * kept", "dy"),
     "the scale is missing in backward": ("kept * ctx.slope, None", "kept, None"),
@@ -830,11 +871,17 @@ print(mlp([64, 128, 10]))
 # In evaluation: linear layers with ReLU between them, and nothing after the last.
 with expect.case("mlp([6, 5, 4, 3]).eval()(X) against its own weights",
                  crash=[("NoneType", "mlp returns nothing. Is there a `return`?")]):
-    net = mlp([6, 5, 4, 3])
+    for sizes, wanted in (([6, 3], "[(3, 6), (3,)]"),
+                          ([6, 5, 4, 3], "[(5, 6), (5,), (4, 5), (4,), (3, 4), (3,)]")):
+        net = mlp(sizes)
+        shapes = [tuple(w.shape) for w in net.parameters()]
+        expect.equal(str(shapes), wanted,
+                     hint=f"one nn.Linear, with bias, from each size to the next: sizes = {sizes}.",
+                     suspects=[("[]", "the network has no weights: a plain list hides its layers. "
+                                      "Use nn.Sequential or nn.ModuleList.")])
+    expect.equal("training" if net.training else "evaluation", "training",
+                 hint="a new network is in training mode: leave eval() to whoever measures.")
     net.eval()
-    shapes = [tuple(w.shape) for w in net.parameters()]
-    expect.equal(str(shapes), "[(5, 6), (5,), (4, 5), (4,), (3, 4), (3,)]",
-                 hint="one nn.Linear, with bias, from each size to the next, in their order.")
     generator = expect.generator()
     with torch.no_grad():
         for w in net.parameters():
@@ -846,9 +893,11 @@ with expect.case("mlp([6, 5, 4, 3]).eval()(X) against its own weights",
     linear = F.linear(F.linear(F.linear(x, a, b), c, d), e, f)
     found, again = (net(x.clone()).detach() for _ in "ab")
     expect.equal("the same" if bool((found == again).all()) else "two answers", "the same",
-                 hint="it drops in evaluation: F.dropout does, unless told `training=False`.")
+                 hint="it drops in evaluation. F.dropout does, unless told `training=False`; and "
+                      "eval() cannot find a layer that is made in forward or kept in a plain list.")
     expect.close(
-        found, logits, rtol=1e-4, atol=1e-5, hint="a ReLU after each hidden layer.",
+        found, logits, rtol=1e-4, atol=1e-5,
+        hint="in evaluation: linear layers, one ReLU between each two of them, and nothing else.",
         suspects=[(logits.relu(), "a ReLU stands after the output layer: logits may be negative."),
                   (linear, "there is no ReLU between the layers."),
                   (logits.softmax(1), "the network ends with a softmax. Return logits."),
@@ -867,6 +916,10 @@ for p_input, p_hidden in ((0.5, 0.0), (0.0, 0.5)):
         if 0 < int((out <= -0.5).sum()) < out.numel():
             expect.varies([out, again], chance=0.5**8000, what="two different masks",
                           hint="the network keeps its masks. Draw new ones in each call.")
+            expect.varies(out, chance=0.5**7600, what="rows with masks of their own",
+                          hint="every row has the same mask. Draw a coin for each row and unit.")
+            expect.varies(out.t(), chance=0.5**7980, what="units with coins of their own",
+                          hint="every unit has the same mask. Draw a coin for each row and unit.")
 for rates in (
     {"p_input": 0.1, "p_hidden": 0.3},
     {},
@@ -889,7 +942,7 @@ for rates in (
         known = [
             (1, "nothing is dropped."),
             (b**2, "the input is not dropped."),
-            (a * b, "only one of two hidden layers is followed by dropout."),
+            (a * b, "only one of two hidden layers is followed by dropout, or both share a mask."),
             (a, "only the input is dropped."),
             (a**3, "the hidden layers drop with p_input."),
             (b**3, "the input drops with p_hidden."),
@@ -902,7 +955,7 @@ for rates in (
         expect.mean(
             out > -0.5, a * b**2, of=(0, 1),
             hint="one dropout on the input with p_input (0.2 if not given), one after each hidden "
-                 "layer with p_hidden (0.5 if not given).",
+                 "layer with p_hidden (0.5 if not given), and coins of its own for each.",
             suspects=[(share, words) for share, words in known if abs(share - a * b**2) > 0.01],
         )
 for layer, kept in ((0, 0.36), (1, 0.6)):
@@ -930,13 +983,30 @@ for what, sizes in (("input", [60, 60]), ("hidden", [60, 60, 60])):
     "Is there a `return`": ("return nn", "nn"),
     "from each size to the next": ("pairwise(sizes)", "pairwise([*sizes[:2], sizes[-1]])"),
     "a ReLU stands after the output layer": ("layers[:-2]", "layers[:-1]"),
+    "sizes = [6, 3]": ("    return", "    if len(sizes) == 2:\n        layers += [nn.Linear("
+                       "sizes[1], sizes[1]), 0, 0]\n    return"),
+    "a plain list hides its layers": ("return nn.Sequential(*layers[:-2])", """net = nn.Identity()
+    net.forward = lambda x, stack=nn.Sequential(*layers[:-2]): stack(x)
+    return net"""),
+    "leave eval() to whoever": ("*layers[:-2])", "*layers[:-2]).eval()"),
+    "made in forward or kept": ("    return nn.Sequential(*layers[:-2])", """
+    net = nn.ModuleList(layer for layer in layers[:-2] if isinstance(layer, nn.Linear))
+    net.forward = lambda x: nn.Sequential(*layers[:-2])(x)
+    return net"""),
+    "and nothing else": ("nn.ReLU()", "nn.LeakyReLU()"),
+    "every row has the same mask": ("    return", '''    for layer in layers:
+        if isinstance(layer, Dropout):
+            layer.forward = lambda x, layer=layer: x * Dropout.forward(
+                layer, torch.ones(x.shape[-1]))
+    return'''),
+    "every unit has the same mask": ("[Dropout(p_input)]", "[nn.Dropout1d(p_input)]"),
     "no ReLU between": ("nn.ReLU()", "nn.Identity()"),
     "ends with a softmax": ("*layers[:-2]", "*layers[:-2], nn.Softmax(1)"),
     "dropout, or a ReLU, stands": ("*layers[:-2]", "*layers[:-2], Dropout(p_hidden)"),
     "nothing is dropped": ("layers = [", "p_input = p_hidden = 0\n    layers = ["),
     "the input is not dropped": ("Dropout(p_input)", ""),
-    "does not stand on the input and after": ("    return", "    layers.insert(1, layers.pop(6))\n"
-                                                          "    return"),
+    "does not stand on the input and after": ("    return", "    if len(layers) > 6:\n        "
+                                               "layers.insert(1, layers.pop(6))\n    return"),
     "only one of two hidden layers": ("    return", "    layers[3] = nn.Identity()\n    return"),
     "only the input is dropped": ("nn.ReLU(), Dropout(p_hidden)", "nn.ReLU(), nn.Identity()"),
     "the hidden layers drop with p_input": ("Dropout(p_hidden)", "Dropout(p_input)"),
@@ -1129,12 +1199,13 @@ with expect.case("out = noise_shape_dropout(x, 0.5, None); out.sum().backward();
                  hint="the gradient is the mask and the scale.")
 
 # %% check="noise_shape_dropout" points=1
-# The rate is right in low precision too, where p is small.
+# The rate is right in low precision too, where p is near to 0 or 1.
 for dtype in (torch.bfloat16, torch.float16):
-    with expect.case(f"noise_shape_dropout(x, 0.001, None) on a million ones, {dtype}"):
-        out = noise_shape_dropout(torch.ones(1_000_000, dtype=dtype), 0.001, None)
-        expect.mean(out == 0, 0.001, of=(0, 1),
-                    hint="coins of this dtype are too coarse for this p. Draw float32.")
+    for p in (0.001, 0.999):
+        with expect.case(f"noise_shape_dropout(x, {p}, None) on a million ones, {dtype}"):
+            out = noise_shape_dropout(torch.ones(1_000_000, dtype=dtype), p, None)
+            expect.mean(out == 0, p, of=(0, 1),
+                        hint="coins of this dtype are too coarse for this p. Draw float32.")
 
 # %% mistakes="noise_shape_dropout"
 {
@@ -1150,6 +1221,8 @@ for dtype in (torch.bfloat16, torch.float16):
                               "x.mul_(F.dropout(x.new_ones(shape), p))"),
     "too coarse for this p": ("x * F.dropout(x.new_ones(shape), p)",
                               "x * (torch.rand(shape, dtype=x.dtype) >= p) / (1 - p)"),
+    "of this dtype are too coarse": ("x * F.dropout(x.new_ones(shape), p)",
+                                     "x * (torch.rand(shape).to(x.dtype) >= p) / (1 - p)"),
 }
 
 # %% correct="noise_shape_dropout"

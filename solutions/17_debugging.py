@@ -271,6 +271,8 @@ with torch.enable_grad(), expect.case("the flags of a model in training mode, af
     expect.equal(str([m.training for m in model.modules()]), str(5 * [True]),
                  hint="the model stays in evaluation mode: whoever trains on, trains without "
                       "dropout. Give the flags back.")
+    expect.equal(str([bool(w.requires_grad) for w in model.parameters()]), str(2 * [True]),
+                 hint="the weights take no gradients any more. Measure under torch.no_grad().")
 with torch.enable_grad(), expect.case("the flags of a model in evaluation mode, afterwards"):
     model.eval()
     evaluate(model, X_1, y_1)
@@ -297,6 +299,8 @@ with torch.enable_grad(), expect.case("the flags of a model with one layer aslee
     "eval() only sets flags": ("torch.inference_mode()", "torch.enable_grad()"),
     "stay off for good": ("    with torch.inference_mode():", "    torch.set_grad_enabled(False)\n"
                           "    if True:"),
+    "take no gradients any more": ("    with torch",
+                                   "    model.requires_grad_(False)\n    with torch"),
     "stays in evaluation mode": ("module.training = flag", "module.eval()"),
     "is now in training mode": ("module.training = flag", "module.train()"),
     "sets all flags alike": ("""for module, flag in flags.items():
@@ -566,7 +570,8 @@ with expect.case("model = Classifier([5, 40, 4, 3]); model.eval(); model(X) twic
     expect.equal(
         "the same answer" if bool((found == second).all()) else "two answers", "the same answer",
         hint="it drops in evaluation. F.dropout drops unless told `training=False`, and a module "
-             "made in forward is always in training mode: eval() cannot find it.",
+             "made in forward, or kept in a plain list, stays in training mode: eval() cannot find "
+             "it.",
     )
 with expect.case("model.eval(); model(X) against its own weights"):
     expect.equal(len(weights), 6, hint="three linear layers: six tensors.")
@@ -579,7 +584,8 @@ with expect.case("model.eval(); model(X) against its own weights"):
                    "the ReLUs between the layers are gone."),
                   (F.linear(F.linear(F.linear(x, a, b).relu() / 2, c, d).relu() / 2, e, f),
                    "evaluation scales by 1 - p. F.dropout has scaled in training."),
-                  (F.linear(hidden, e, f).softmax(1), "that is a softmax. Return logits.")],
+                  (F.linear(hidden, e, f).softmax(1), "that is a softmax. Return logits."),
+                  (F.linear(hidden, e, f).log_softmax(1), "that is a softmax. Return logits.")],
     )
 
 # %% check="Classifier" points=1
@@ -608,6 +614,14 @@ with expect.case("the same network of four times 400, once more"):
                 suspects=[(0.5, "only one of two hidden layers is followed by dropout.")])
     expect.only(out, (0, 4), rtol=1e-5,
                 hint="survivors are scaled by 1 / (1 - p), once at each layer.")
+with expect.case("model = Classifier([5, 40, 4, 3], 0.0); model(X) in training mode, against its "
+                 "own weights"):
+    x, model = torch.randn(50, 5, generator=expect.generator()), Classifier([5, 40, 4, 3], 0.0)
+    a, b, c, d, e, f = (w.detach() for w in model.parameters())
+    hidden = F.linear(F.linear(x, a, b).relu(), c, d).relu()
+    expect.close(model(x.clone()).detach(), F.linear(hidden, e, f), rtol=1e-4, atol=1e-5,
+                 hint="where nothing is dropped, training gives what evaluation does: a ReLU after "
+                      "each hidden layer, in both modes.")
 
 # %% mistakes="Classifier"
 {
@@ -619,6 +633,18 @@ with expect.case("the same network of four times 400, once more"):
     "F.dropout drops unless told": (", training=self.training", ""),
     "eval() cannot find it": ("F.dropout(linear(x).relu(), self.p, training=self.training)",
                               "nn.Dropout(self.p)(linear(x).relu())"),
+    "kept in a plain list": ("""        *hidden, output = self.layers
+        for linear in hidden:
+            x = F.dropout(linear(x).relu(), self.p, training=self.training)""",
+        """        *hidden, output = self.layers
+        if not hasattr(self, "drops"):
+            self.drops = [nn.Dropout(self.p) for _ in hidden]
+        for linear, drop in zip(hidden, self.drops, strict=True):
+            x = drop(linear(x).relu())"""),
+    "that is a softmax. Return logits": ("return output(x)",
+        "return output(x) if self.training else output(x).log_softmax(-1)"),
+    "in both modes": ("F.dropout(linear(x).relu(), self.p, training=self.training)",
+        "F.dropout(linear(x), self.p) if self.training else linear(x).relu()"),
     "that is a softmax": ("return output(x)",
         "return output(x) if self.training else output(x).softmax(-1)"),
     "is p handed on": ("self.p, training", "training"),
@@ -794,8 +820,11 @@ with expect.case("find_dropout_bugs(model, X) on a healthy network",
                  crash=[("NoneType|not iterable", "return a set of strings.")]):
     model = nn.Sequential(nn.Dropout(0.2), nn.Linear(8, 30), nn.ReLU(), nn.Dropout(0.5),
                           nn.Linear(30, 3))
+    found = find_dropout_bugs(model, rows.clone())
+    expect.equal("a string" if isinstance(found, str) else "a set", "a set",
+                 hint="return a set of strings, no text made of them.")
     expect.equal(
-        told(find_dropout_bugs(model, rows.clone())), "nothing",
+        told(found), "nothing",
         hint="the network has no bug.",
         suspects=[("on in evaluation", "dropout in training mode is no bug: put the copy into "
                                        "evaluation mode."),
@@ -968,6 +997,8 @@ for words, model, bugs in (
 {
     "return a set of strings": ("return {bug for bug, there in found.items() if there}",
                                 "print(found)"),
+    "no text made of them": ("return {bug for bug, there in found.items() if there}",
+                             'return ", ".join(bug for bug, there in found.items() if there)'),
     "put the copy into evaluation mode": ("deepcopy(model).eval()", "deepcopy(model)"),
     "neither 0 nor 1": ("p in (0, 1)", "p <= 1"),
     "the order of __init__": ("call_order(model, *inputs)",
@@ -1096,6 +1127,8 @@ crash = [("Unable to call ExportedProgram", "a program isn't callable: return it
          ("to be a tuple", "hand the examples over as a tuple: (example,)."),
          ("Calling eval|Calling train", "an exported module has no modes to be switched. Call "
                                         "eval() on the model, before it is exported."),
+         ("Guard failed", "what is exported serves inputs of its example's shape: hand the example "
+                          "over as it is."),
          ("NoneType", "nothing comes back. Is there a `return`?")]
 for mode in (True, False):
     was = "training" if mode else "evaluation"
@@ -1135,6 +1168,8 @@ with expect.case("export_for_serving(model, example), and the model afterwards")
                       "deep copy.")
     expect.unchanged(norm.running_mean, torch.zeros(30),
                      hint="batch norm has taken up the example: the model ran in training mode.")
+    expect.equal(str([bool(w.requires_grad) for w in model.parameters()]), str(6 * [True]),
+                 hint="the weights of the model take no gradients any more. Leave it as it is.")
 
 # %% check="export_for_serving" points=1
 # A Monte-Carlo model, which drops in evaluation on purpose, goes on dropping.
@@ -1170,6 +1205,8 @@ with expect.case("export_for_serving(model, example), and the classes of all mod
     "p = 0 is not all that eval() does": ("copy.deepcopy(model).eval()", "copy.deepcopy(model)\n"
         '    [setattr(layer, "p", 0.0) for layer in twin.modules()]'),
     "the training flags changed": ("copy.deepcopy(model).eval()", "model.eval()"),
+    "take no gradients any more": ("deepcopy(model)", "deepcopy(model.requires_grad_(False))"),
+    "hand the example over as it is": ("(example,)", "(example[:1],)"),
     "has taken up the example": ("twin = copy", "model(example)\n    twin = copy"),
     "this model must keep dropping": ("return torch", "for layer in twin.modules():\n"
                                       "        layer.p = 0.0\n    return torch"),

@@ -296,6 +296,21 @@ FAILURES = {
         "[0, 0, 0]",
         "2 things come back",
     ),
+    "a dictionary in place of an array": (
+        lambda: expect.array({"mask": np.ones(3)}, 3, hint="the first is y."),
+        "shape (3,)",
+        "the first is y.",
+    ),
+    "an array and a number in place of an array": (
+        lambda: expect.array((np.ones(3), 0.5), 3, hint="the first is y."),
+        "shape (3,)",
+        "2 things stand where one array is wanted: the first is y.",
+    ),
+    "a pair, as an array": (
+        lambda: expect.array((np.zeros(3), np.ones(3)), 3, hint="the first is y."),
+        "shape (3,)",
+        "2 things stand where one array is wanted: the first is y.",
+    ),
     "shape": (lambda: expect.array(np.zeros(3), (3, 1), hint="h"), "(3, 1)", "(3,)"),
     "varies": (
         lambda: expect.varies([1, 1], chance=0, what="other masks", hint="h"),

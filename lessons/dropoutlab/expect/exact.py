@@ -29,9 +29,9 @@ def array(found: Any, shape: int | tuple[int, ...], dtype: Any = None, *, hint: 
     """`found` is a NumPy array of this shape and, where given, this dtype."""
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     expected = f"an array of shape {shape}" + ("" if dtype is None else f", {np.dtype(dtype)}")
-    require_numeric(found, expected)
+    require_numeric(found, expected, hint=_one_of(found, hint))
     if not isinstance(found, np.ndarray):
-        raise Unmet(expected, describe(found), _several(found, hint))
+        raise Unmet(expected, describe(found), _one_of(found, hint))
     if found.shape != shape or (dtype is not None and found.dtype != np.dtype(dtype)):
         raise Unmet(expected, f"an array of shape {found.shape}, {found.dtype}", hint)
 
@@ -43,8 +43,8 @@ def tensor(found: Any, shape: int | tuple[int, ...], dtype: Any = None, *, hint:
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     expected = f"a tensor of shape {shape}" + ("" if dtype is None else f", {dtype_name(dtype)}")
     if not isinstance(found, torch.Tensor):
-        require_numeric(found, expected)
-        raise Unmet(expected, describe(found), _several(found, hint))
+        require_numeric(found, expected, hint=_one_of(found, hint))
+        raise Unmet(expected, describe(found), _one_of(found, hint))
     if tuple(found.shape) != shape or (dtype is not None and found.dtype != dtype):
         raise Unmet(expected, describe(found, 0), hint)
 
@@ -127,14 +127,31 @@ def _digits(found: Any, expected: Any, rtol: float) -> str:
         return ""
     if a.dtype != np.float64:
         return f"right to the digits that {a.dtype} holds. Compute in the dtype of the input."
-    return "right to some six digits. Is something float32 on the way, or a small number added?"
+    return (
+        "right to some six digits. Is something float32 on the way, or a finite difference, or a "
+        "small number added?"
+    )
 
 
 def _several(found: Any, hint: str) -> str:
     """What to say where a tuple of arrays came back in place of one."""
-    if isinstance(found, tuple) and any(np.ndim(numpy_of(part)) for part in found):
+    if _arrays(found):
         return f"{len(found)} things come back, where one array is wanted. Return it alone."
     return hint
+
+
+def _one_of(found: Any, hint: str) -> str:
+    """The same where this may be one of several results, as the cache of a forward pass is."""
+    if _arrays(found):
+        return f"{len(found)} things stand where one array is wanted: {hint}"
+    return hint
+
+
+def _arrays(found: Any) -> bool:
+    """Whether this is a tuple in which there are arrays."""
+    return isinstance(found, tuple) and any(
+        isinstance(part, list) or getattr(part, "ndim", 0) for part in found
+    )
 
 
 def only(

@@ -41,7 +41,13 @@ def dtype_name(dtype: Any) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def require_numeric(found: Any, expected: str, kinds: str = "biufc") -> None:
+def require_numeric(
+    found: Any,
+    expected: str,
+    kinds: str = "biufc",
+    *,
+    hint: str = "return a NumPy array or a number.",
+) -> None:
     """Refuse what is no number and no array of numbers, of NumPy's `kinds`, in words."""
     if found is None:
         raise Unmet(expected, "None", "the function returns nothing. Is there a `return`?")
@@ -49,7 +55,7 @@ def require_numeric(found: Any, expected: str, kinds: str = "biufc") -> None:
         raise Unmet(expected, "not written yet", "put your answer in place of the dots.")
     if isinstance(found, tuple | list):
         for entry in found:
-            require_numeric(entry, expected, kinds)
+            require_numeric(entry, expected, kinds, hint=hint)
         with contextlib.suppress(ValueError):  # rows of different lengths
             np.shape(found)
             return
@@ -57,7 +63,7 @@ def require_numeric(found: Any, expected: str, kinds: str = "biufc") -> None:
         found = numpy_of(found)
     plain = type(found) in (bool, float, complex, str) or isinstance(found, np.ndarray | np.generic)
     if type(found) is not int and not (plain and np.asarray(found).dtype.kind in kinds):
-        raise Unmet(expected, describe(found), "return a NumPy array or a number.")
+        raise Unmet(expected, describe(found), hint)
 
 
 def agree(found: Any, expected: Any, rtol: float, atol: float) -> bool:
