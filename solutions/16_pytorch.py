@@ -15,8 +15,6 @@
 # | mode | a module's `training` flag: `True` in training, `False` in evaluation |
 
 # %% setup=true
-import importlib.util
-import os
 from functools import cache
 from itertools import pairwise
 
@@ -138,7 +136,7 @@ print(f"error rate on test digits: {error_rate(net.eval()):.1f} %")
 # (`network.training = False` does the first of the two and reaches no layer.)
 # </details>
 #
-# Which of the two calls reaches a layer that sits two levels down? Run this:
+# Does `eval()` or `train(False)` reach a layer two levels down? Run this:
 
 # %%
 class Listening(nn.Module):
@@ -191,7 +189,8 @@ class Dropout(nn.Module):
     p : probability of dropping. An attribute: a later `layer.p = 0.1` counts from the next call on.
     generator : torch.Generator, or None for torch's own; the only source of randomness
     x : tensor of any shape and floating dtype, left as it is; y has its shape, dtype and device
-        (where nothing is dropped, y may be x itself)
+        (where nothing is dropped, y may be x itself: PyTorch returns its input there, so we allow
+        it; your NumPy layers returned a copy)
     Nothing is kept between calls, the state_dict is empty, and the repr is `Dropout(p=0.5)`.
     """
 
@@ -397,7 +396,8 @@ for dtype in (torch.bfloat16, torch.float16):
         with expect.case(f"Dropout({p}, generator)(x) on a million ones, {dtype}"):
             out = Dropout(p, expect.generator())(torch.ones(1_000_000, dtype=dtype))
             expect.mean(out == 0, p, of=(0, 1),
-                        hint="coins of this dtype are too coarse for this p. Draw float32.")
+                        hint="coins of this dtype are too coarse for this p. Draw float32.",
+                        suspects=[(1 - p, "a fraction 1 - p is dropped: p is swapped.")])
 
 # %% check="Dropout" points=1
 # At p = 0 nothing is dropped; at p = 1 everything, and 0 / 0 is no 0.
@@ -642,8 +642,12 @@ ax.axvline(guess, color=plot.GREY, linestyle="--", zorder=0)
 ax.set(xlabel="bytes kept for backward, per float32 entry (dashed: your guess)",
        xlim=(0, 1.2 * max(guess, *[row[-1] for row in kept])),
        title=f"On the CPU, nn.Dropout keeps {kept[0][-1]:.3g} bytes per entry")
-plot.show(fig, "Bytes kept for backward by nn.Dropout, your Dropout and your DropoutFunction.",
-          claims={"four-bytes-or-one": (kept[0][-1], kept[2][-1]) == (4, 1)})
+says = "Bytes kept for backward by nn.Dropout, your Dropout and your DropoutFunction."
+if kept[2][-1] > 1:
+    plot.show(fig, says)
+    print("The text below doesn't fit your result yet. Mend DropoutFunction, run this cell again.")
+else:
+    plot.show(fig, says, claims={"four-bytes-or-one": (kept[0][-1], kept[2][-1]) == (4, 1)})
 
 # %% [markdown]
 # Count a mask's bytes: as floats, which `nn.Dropout` keeps on the CPU, it takes four an entry; as
@@ -687,8 +691,8 @@ with expect.case("DropoutFunction.apply(x, p, generator) on 20 × 60 ones, 24 ti
 x = torch.randn(500, generator=expect.generator(), dtype=torch.float64, requires_grad=True)
 dy = torch.randn(500, generator=expect.generator(), dtype=torch.float64)
 count = [("number of gradients|different than None",
-          "backward returns one gradient for each argument of forward, in their order: that of x, "
-          "None for p, None for generator.")]
+          "backward must return three gradients, one for each argument of forward, in their order: "
+          "that of x, None for p, None for generator.")]
 with expect.case("out = DropoutFunction.apply(x, 0.4, generator); out.backward(dy); x.grad",
                  crash=count):
     out = DropoutFunction.apply(x, 0.4, expect.generator())
@@ -711,7 +715,8 @@ with expect.case("the same, where every x is 0, as a blank pixel is", crash=coun
     zeros = torch.zeros(2000, dtype=torch.float64, requires_grad=True)
     DropoutFunction.apply(zeros, 0.4, expect.generator()).backward(torch.ones(2000).double())
     expect.mean(zeros.grad != 0, 0.6, of=(0, 1),
-                hint="the mask is read off the output, where zeros of x look dropped. Save it.")
+                hint="the mask is read off the output, where zeros of x look dropped. Save it."
+                if kept.double().mean() > 0.5 else "p is swapped: mend that first.")
 with expect.case("two calls in one graph, p = 0.4 and 0.5, then backward", crash=count):
     x.grad = None
     first = DropoutFunction.apply(x, 0.4, expect.generator())
@@ -737,14 +742,22 @@ with expect.case("bytes per entry that DropoutFunction.apply(x, 0.5, generator) 
 # Backward can be differentiated too: against finite differences, the mask frozen by the seed.
 x = torch.randn(2, generator=expect.generator(), dtype=torch.float64, requires_grad=True)
 with expect.case("torch.autograd.gradgradcheck of DropoutFunction, generator of seed 7",
-                 crash=[(".", "backward cannot be differentiated: .data, .detach(), NumPy, "
+                 crash=[("number of gradients|different than None",
+                         "backward must return three gradients, one for each argument of forward, "
+                         "in their order: that of x, None for p, None for generator."),
+                        (".", "backward cannot be differentiated: .data, .detach(), NumPy, "
                               "once_differentiable or a write into dy stands in it.")]):
-    expect.equal(
-        torch.autograd.gradgradcheck(
-            lambda x: DropoutFunction.apply(x, 0.5, torch.Generator().manual_seed(7)),
-            (x,),
-        ), True, hint="the second derivative is not that of forward.",
-    )
+    def frozen(x):
+        return DropoutFunction.apply(x, 0.5, torch.Generator().manual_seed(7))
+
+
+    once = torch.autograd.gradcheck(frozen, (x,), raise_exception=False)
+    expect.equal("the first derivative is " + ("right" if once else "wrong"),
+                 "the first derivative is right",
+                 hint="before backward is differentiated, backward itself must be right, and the "
+                      "coins must come from the generator alone: mend that first.")
+    expect.equal(torch.autograd.gradgradcheck(frozen, (x,)), True,
+                 hint="the second derivative is not that of forward.")
 
 # %% check="DropoutFunction" points=1
 # Low precision: the dtype stays, and near p = 0 and p = 1 the rate is right.
@@ -755,11 +768,16 @@ for dtype in (torch.bfloat16, torch.float16):
             out = DropoutFunction.apply(x, p, expect.generator())
             expect.tensor(out, 1_000_000, dtype, hint="the result has another dtype than x.")
             expect.mean(out == 0, p, of=(0, 1),
-                        hint="coins of this dtype are too coarse for this p. Draw float32.")
+                        hint="coins of this dtype are too coarse for this p. Draw float32.",
+                        suspects=[(1 - p, "a fraction 1 - p is dropped: p is swapped.")])
 
 # %% check="DropoutFunction" points=1
 # At p = 1 output and gradient are 0, not 0 / 0.
-with expect.case("out = DropoutFunction.apply(x, 1.0, None); out.sum().backward(); x.grad"):
+count = [("number of gradients|different than None", "backward must return three gradients, "
+          "one for each argument of forward, in their order: that of x, None for p, None for "
+          "generator.")]
+with expect.case("out = DropoutFunction.apply(x, 1.0, None); out.sum().backward(); x.grad",
+                 crash=count):
     x = torch.ones(9, requires_grad=True)
     out = DropoutFunction.apply(x, 1.0, None)
     out.sum().backward()
@@ -775,7 +793,7 @@ with expect.case("out = DropoutFunction.apply(x, 1.0, None); out.sum().backward(
     "do not come from the given generator": ("generator=generator, ", ""),
     "a seed is set inside": ("kept = ", "generator = generator or torch.manual_seed(0)\n"
                                         "        kept = "),
-    "one gradient for each argument": (", None, None", ""),
+    "must return three gradients": (", None, None", ""),
     "in their order": ("return dy * kept * ctx.slope, None, None",
                        "return None, None, dy * kept * ctx.slope"),
     "divided by p in backward": ("return dy * kept * ctx.slope",
@@ -810,23 +828,6 @@ class DropoutFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         return (dy / ctx.keep).masked_fill(ctx.dropped, 0), None, None
-
-# %% [markdown]
-# A shortcut that many try: save no mask, and read it off the output, where a 0 means "dropped". On
-# raw pixels that goes wrong, because a pixel can be 0 by itself. Behind a ReLU it does no harm,
-# because the ReLU's own gate stops the gradient of such a unit anyway:
-
-# %%
-def lost(x, gate):
-    """The share of gradients that reading the mask off the output loses, in percent."""
-    kept = torch.rand(x.shape) >= 0.5
-    read_off = x * kept != 0
-    return 100 * ((kept & gate) != (read_off & gate)).double().sum() / (kept & gate).sum()
-
-
-hidden = nn.Linear(64, 128)(X).detach()
-print(f"raw pixels:     {lost(X, torch.ones_like(X) > 0):.0f} % of the gradients are lost")
-print(f"behind a ReLU:  {lost(hidden.relu(), hidden > 0):.0f} %")
 
 # %% [markdown]
 # ## Where dropout goes in a network
@@ -975,8 +976,16 @@ for what, sizes in (("input", [60, 60]), ("hidden", [60, 60, 60])):
         def net(p, sizes=sizes, what=what):
             return passing_on(mlp(sizes, **{"p_input": 0.0, "p_hidden": 0.0, f"p_{what}": p}))
 
-        expect.coins(lambda p, _: net(p)(ones).detach() + 0.5,
-                     scale=lambda p: 1 / (1 - p), source=lambda: None, axes=("row", "unit"))
+        def draw(p, _, net=net):
+            out = net(p)(ones).detach()
+            expect.equal(f"{(out == 0).sum()} logits exactly 0", "0 logits exactly 0",
+                         hint="the logits pass a ReLU or dropout, which hides what is dropped "
+                              "before: mend that first.")
+            return out + 0.5
+
+        sent = "some 0" if bool((draw(0.5, None) == 0).any()) else "no 0"
+        expect.equal(sent, "some 0", hint=f"p_{what} alone drops nothing. Where is it used?")
+        expect.coins(draw, scale=lambda p: 1 / (1 - p), source=lambda: None, axes=("row", "unit"))
 
 # %% mistakes="mlp"
 {
@@ -1083,8 +1092,8 @@ plot.show(fig, "Error rate on held-out digits against the input's drop rate; poi
                f"0: {told}. Against 0, 0.2 {verdict}.")
 
 # %% [markdown]
-# The paper's images differ (MNIST: 784 pixels), and so does the length of training; this figure
-# cannot tell which matters.
+# The paper's images were larger (MNIST: 784 pixels), and it trained longer. This figure can't tell
+# which of the two matters.
 #
 # ## One coin for many: three frameworks
 #
@@ -1097,8 +1106,9 @@ plot.show(fig, "Error rate on held-out digits against the input's drop rate; poi
 # | where coins come from | one generator | a `seed` for each layer | keys, given as `rngs` |
 # | one coin for many | `Dropout1d`, `2d`, `3d`: channels | `noise_shape` | `broadcast_dims` |
 #
-# Explicit keys invite a mistake of their own: using one twice. In PyTorch you can make it with
-# generators, one for each of two layers:
+# In JAX, on which Flax is built, random numbers come from a *key* that you pass: the same key, the
+# same numbers. That invites a mistake of its own: using one key twice. In PyTorch you can make it
+# with generators, one for each of two layers:
 
 # %%
 ones = torch.ones(10_000)
@@ -1205,7 +1215,9 @@ for dtype in (torch.bfloat16, torch.float16):
         with expect.case(f"noise_shape_dropout(x, {p}, None) on a million ones, {dtype}"):
             out = noise_shape_dropout(torch.ones(1_000_000, dtype=dtype), p, None)
             expect.mean(out == 0, p, of=(0, 1),
-                        hint="coins of this dtype are too coarse for this p. Draw float32.")
+                        hint="coins of this dtype are too coarse for this p. Draw float32.",
+                        suspects=[(1 - p, "p is taken for the probability of keeping throughout: "
+                                          "p drops, and 1 - p keeps.")])
 
 # %% mistakes="noise_shape_dropout"
 {
@@ -1229,23 +1241,6 @@ for dtype in (torch.bfloat16, torch.float16):
 def noise_shape_dropout(x, p, noise_shape):
     dropped = torch.rand(noise_shape or x.shape) < p
     return x.masked_fill(dropped.expand_as(x), 0) / (1 - p)
-
-# %% [markdown]
-# If Keras is installed here, the next cell puts the two side by side.
-
-# %%
-if importlib.util.find_spec("keras") is None:
-    print("Keras is not installed here, so there is nothing to compare with.")
-else:
-    os.environ.setdefault("KERAS_BACKEND", "torch")
-    keras = importlib.import_module("keras")
-    layer, ones = keras.layers.Dropout(0.5, noise_shape=(200, 1, 50)), torch.ones(200, 5, 50)
-    theirs = torch.tensor(keras.ops.convert_to_numpy(layer(ones, training=True)))
-    for name, out in (("Keras", theirs), ("yours", noise_shape_dropout(ones, 0.5, (200, 1, 50)))):
-        shared = bool((out == out[:, :1]).all())
-        print(f"{name}: {100 * (out == 0).double().mean():.0f} % dropped, shared in time: {shared}")
-    untold = torch.tensor(keras.ops.convert_to_numpy(layer(ones)))
-    print("A Keras layer that is not told whether it trains drops:", bool((untold == 0).any()))
 
 # %% [markdown]
 # ## Explore: the same image, many times
