@@ -15,6 +15,8 @@
 # | mode | a module's `training` flag: `True` in training, `False` in evaluation |
 
 # %% setup=true
+import importlib.util
+import os
 from functools import cache
 from itertools import pairwise
 
@@ -1241,6 +1243,24 @@ for dtype in (torch.bfloat16, torch.float16):
 def noise_shape_dropout(x, p, noise_shape):
     dropped = torch.rand(noise_shape or x.shape) < p
     return x.masked_fill(dropped.expand_as(x), 0) / (1 - p)
+
+# %% [markdown]
+# If Keras is installed here, the next cell puts the two side by side. (They agree: half of the
+# units, shared in time. A Keras layer that is not told whether it trains drops nothing.)
+
+# %%
+if importlib.util.find_spec("keras") is None:
+    print("Keras is not installed here, so there is nothing to compare with.")
+else:
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    keras = importlib.import_module("keras")
+    layer, ones = keras.layers.Dropout(0.5, noise_shape=(200, 1, 50)), torch.ones(200, 5, 50)
+    theirs = torch.tensor(keras.ops.convert_to_numpy(layer(ones, training=True)))
+    for name, out in (("Keras", theirs), ("yours", noise_shape_dropout(ones, 0.5, (200, 1, 50)))):
+        shared = bool((out == out[:, :1]).all())
+        print(f"{name}: {100 * (out == 0).double().mean():.0f} % dropped, shared in time: {shared}")
+    untold = torch.tensor(keras.ops.convert_to_numpy(layer(ones)))
+    print("A Keras layer that is not told whether it trains drops:", bool((untold == 0).any()))
 
 # %% [markdown]
 # ## Explore: the same image, many times

@@ -186,6 +186,17 @@ def test_noise_shape(ours: Any, others: Any, noise_shape: tuple[int, ...]):
 
 
 @beside_others
+def test_the_cell_with_keras_runs(ours: Any, others: Any, capsys: pytest.CaptureFixture[str]):
+    """Does the lesson's cell that only runs where Keras is find the two alike?"""
+    cells = read(SOLUTIONS / "16_pytorch.py").of("demonstration")
+    (cell,) = [cell for cell in cells if "import keras" in cell.source]
+    exec(cell.source, vars(ours))
+    keras, yours, untold = capsys.readouterr().out.splitlines()
+    assert keras.endswith("shared in time: True") and yours.endswith("shared in time: True")
+    assert untold.endswith("drops: False")
+
+
+@beside_others
 @pytest.mark.parametrize("p", [0.1, 0.5])
 def test_spatial_dropout(ours: Any, others: Any, p: float):
     x, mine = maps(), partial(ours.spatial_dropout, p=p)
