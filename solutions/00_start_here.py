@@ -76,9 +76,8 @@ fig, (ax,) = plot.figure(1, height=2, width=7)
 plot.bars([own.mean(), new.mean()], ["own images", "new digits"], ax,
           spread=[plot.standard_error(own), plot.standard_error(new)],
           colors=[plot.ORANGE, plot.BLUE])
-ax.plot(guess, 1, "X", color=plot.INK, markeredgecolor="white", markersize=11,
-        label="your guess")
-ax.set(xlabel="error, % (mean of 5 networks ± standard error)")
+ax.plot(guess, 1.55, "^", color=plot.INK, markersize=9, label="your guess")  # below the number
+ax.set(xlabel="error, % (mean of 5 networks ± standard error)", ylim=(1.75, -0.5))
 ax.set(xlim=(0, 1.25 * max(guess, *own, *new)))
 ax.legend(loc="upper right")
 gap = plot.difference(new, own)
@@ -89,7 +88,7 @@ plot.show(fig, f"Two bars: {own.mean():.1f} % error on its own images, {new.mean
                f"digits. New minus own: {gap:.1f} points.")
 
 # %% [markdown]
-# The distance between the two errors is the **gap**, and a network with a wide one is said to
+# The second error minus the first is the **gap**, and a network with a wide one is said to
 # **overfit**: much of what it learned is true of its own images only. (After ± stands a *standard
 # error*: how far the mean of five runs is likely to be off. Where ± is the scatter of single runs,
 # a figure says "sd".)
@@ -107,9 +106,10 @@ plot.show(fig, f"Two bars: {own.mean():.1f} % error on its own images, {new.mean
 # in orange the wrong label, in blue the true digit, which nobody told it.
 #
 # **Try**: draw a digit, then drag the slider for $p$, or click it and press the arrow keys. Is your
-# digit read? What happens to each of the two errors, and to the wrong labels? Is the $p$ with the
-# smallest gap also the one with the fewest misread new digits? Then set the wrong labels to zero:
-# how much does dropout help now?
+# digit read? What happens to each of the two errors, and to the wrong labels? Is the $p$ whose gap
+# is nearest to zero also the one with the fewest misread new digits? (The gap can fall below zero:
+# reading a wrongly labelled image rightly counts as an error there.) Then set the wrong labels to
+# zero: how much does dropout help now?
 
 # %%
 explore.closing_gap(rates, shares, errors, runs, given)
@@ -191,7 +191,7 @@ with expect.case("scale(x, 1)"):
     "returns nothing": ("return factor * x", "print(factor * x)"),
     "writes into its input": ("return factor * x", "x *= factor\n    return x"),
     "returns its input itself": ("factor * x", "x if factor == 1 else factor * x"),
-    "in scale: `return faktor * x`": ("factor * x", "faktor * x"),
+    "`faktor` has no value there": ("factor * x", "faktor * x"),
 }
 
 # %% correct="scale"

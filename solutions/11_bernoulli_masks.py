@@ -221,6 +221,11 @@ with expect.case("bernoulli_mask(3, p=nan, rng)"):
     "p = 0 keeps all units": ("not 0 <= p <= 1", "not 0 <= (p := p or 0.5) <= 1"),
     "unless 0 <= p <= 1": ("not 0 <= p <= 1", "p is None"),
     "NaN slips through": ("not 0 <= p <= 1", "p < 0 or p > 1"),
+    "that is an AssertionError. Raise a ValueError":
+        ("""if not 0 <= p <= 1:
+        raise ValueError(f"p must be a probability in [0, 1], not {p}")""",
+         'assert 0 <= p <= 1, "p is no probability"'),
+    "must have the word 'p'": ('f"p must be a probability in [0, 1], not {p}"', '"out of range"'),
 }
 
 # %% correct="bernoulli_mask"
@@ -328,6 +333,7 @@ with expect.case("apply_mask(x, mask), and x and mask afterwards"):
 for dtype in (np.float32, np.float16):
     with expect.case(f"apply_mask(x, mask) with x in {np.dtype(dtype)} and the mask in float64"):
         out = apply_mask(np.ones(30, dtype), np.ones(30))
+        expect.array(out, 30, hint="return an array of x's shape.")
         expect.array(out, 30, dtype,
                      hint="the result has another dtype than x. Convert the mask to x's.")
 
@@ -357,6 +363,18 @@ for of_x, shape in (((100, 64), (64,)), ((100, 64), (1, 64)), ((100, 64), (100, 
     "written into the mask": ("return x * mask.astype(x.dtype)", "mask *= x\n    return mask"),
     "another dtype than x": (".astype(x.dtype)", ""),
     "NumPy broadcasts this mask": ("mask.shape != x.shape", "mask.size > x.size"),
+    "that is an AssertionError. Raise a ValueError":
+        ("""if mask.shape != x.shape:
+        raise ValueError(f"the mask has shape {mask.shape}, but x has {x.shape}")""",
+         "assert mask.shape == x.shape"),
+    "that is an IndexError. Raise a ValueError":
+        ("""if mask.shape != x.shape:
+        raise ValueError(f"the mask has shape {mask.shape}, but x has {x.shape}")
+    return x * mask.astype(x.dtype)""", """y = x.copy()
+    y[mask == 0] = 0
+    return y"""),
+    "must have the word 'mask'":
+        ('f"the mask has shape {mask.shape}, but x has {x.shape}"', '"these two differ"'),
 }
 
 # %% correct="apply_mask"
@@ -580,7 +598,7 @@ ax.plot(20, guess, "X", color=plot.ORANGE, markersize=10, label="your guess", zo
 ax.set(xlabel="units n", xticks=sizes[::2], ylim=(-4, 108))
 ax.set_ylabel("runs that repeat a mask, %\n(5 × 40 runs: mean ± sd)")
 exact = 1 - np.prod(1 - np.arange(1_000) / 2**20)
-told = f"{at_20.mean():.0f} ± {np.sqrt(at_20.mean() * (100 - at_20.mean()) / 200):.0f} %"
+told = f"{at_20.mean():.0f} ± {np.sqrt(at_20.mean() * (100 - at_20.mean()) / 200):.0f} % (s.e.)"
 told += f" of the runs repeat a mask (exactly: {100 * exact:.0f} %)"
 ax.set_title(f"20 units at p = 0.5: {told}")
 ax.legend()
@@ -658,7 +676,7 @@ ax.set_xticks(sizes, [f"{n}" for n in sizes])
 ax.set_yticks([1, 10, 100], ["1", "10", "100"])
 ax.minorticks_off()
 ax.set(ylabel="standard deviation / mean, %\n(5 runs of 200 masks: mean ± sd)")
-told = f"{at_4096.mean():.1f} ± {at_4096.std(ddof=1):.1f} %"
+told = f"{at_4096.mean():.2f} ± {at_4096.std(ddof=1):.2f} %"
 ax.set_title(f"Number kept of 4 096, p = 0.5: sd is {told} of the mean (you said {guess} %)")
 ax.legend()
 plot.show(fig, "Relative standard deviation against the number of units, both logarithmic, "
@@ -844,8 +862,11 @@ for convention in ("paper-2012", "caffe"):
         ("return value", 'return value if convention == "torch" else 1 - value'),
     "the rate of Flax drops already":
         ("return value", 'return 1 - value if convention == "flax" else value'),
-    "KeyError: 'paper-2012'": ('ValueError(f"unknown convention: {convention}")',
-                               "KeyError(convention)"),
+    "that is a KeyError. Raise a ValueError": ('ValueError(f"unknown convention: {convention}")',
+                                               "KeyError(convention)"),
+    "that is an AssertionError": ('raise ValueError(f"unknown convention: {convention}")',
+                                  'assert convention == "flax", convention'),
+    "must have the word 'paper-2012'": ('f"unknown convention: {convention}"', '"unknown"'),
     "no error; it returned 0.7": ('convention in ("paper-2014", "tf1-keep-prob")',
                                   '"paper" in convention or "keep" in convention'),
     "no error; it returned 0.3": ('raise ValueError(f"unknown convention: {convention}")',
@@ -890,11 +911,12 @@ fig, (ax,) = plot.figure(1, height=2.6, width=7)
 runs = np.array(list(errors.values()))
 plot.bars(runs.mean(1), list(errors), ax, spread=plot.standard_error(runs, 1),
           colors=[plot.BLUE, plot.ORANGE] * 2)
-ax.plot(list(guess.values()), [1, 3], "X", color=plot.GREY, markersize=9, label="your guess")
-ax.set(xlim=(0, 1.25 * max(runs.max(), *guess.values())))
+ax.plot(list(guess.values()), [1.55, 3.55], "^", color=plot.INK, markersize=7, label="your guess")
+ax.set(xlim=(0, 1.25 * max(runs.max(), *guess.values())), ylim=(3.75, -0.5))
 ax.set(xlabel="error rate on test digits, % (mean of 5 runs ± standard error)")
 costs = [plot.difference(runs[i + 1], runs[i]) for i in (0, 2)]
-told = f"The wrong reading of 0.75 costs {costs[0]:.1f} points, that of 0.9 {costs[1]:.1f} points"
+told = (f"The wrong reading of 0.75 costs {costs[0]:.1f} points,\n"
+        f"that of 0.9 {costs[1]:.1f} points")
 ax.set_title(told)
 ax.legend(loc="upper right")
 free = [sum(w <= r for r, w in zip(*runs[i : i + 2], strict=True)) for i in (0, 2)]
@@ -924,7 +946,7 @@ print(f"Pairs in which the wrong reading cost nothing: {free[0]} of 5 with 0.75,
 # Hint: ask your kept_mean_and_std for the standard deviation.
 
 # %% question="hidden" points=1
-# A keep probability is mistaken for a drop probability. The mistake can't be noticed if it is:
+# Mistaking this keep probability for a drop probability changes nothing:
 #
 # - [x] 0.5
 # - [ ] 0.8

@@ -75,7 +75,7 @@ ax.annotate(" your guess", (guessed, 132))
 ax.set(xlabel="sent to the right digit's unit, w · h", ylabel="test digits", xlim=(-20, 80),
        ylim=(0, 145))
 told = (f"The whole network sends {ratio.mean():.2f} ± {plot.standard_error(ratio):.2f} times as "
-        f"much;\n{np.mean(beyond):.0f} ± {plot.standard_error(beyond):.0f} % of its sums are "
+        f"much;\n{np.mean(beyond):.1f} ± {plot.standard_error(beyond):.1f} % of its sums are "
         "larger than 99 % of the thinned networks' sums")
 ax.set_title(told)
 plot.show(fig, "Histograms, for five networks, of what thinned and whole ones send. " + told,
@@ -105,9 +105,10 @@ plot.show(fig, "Histograms, for five networks, of what thinned and whole ones se
 # In the 2014 paper, training drops units and does nothing else: a survivor is passed on as it is.
 # (Frameworks do more. That is {{inverted_dropout}}.)
 #
-# You drew masks yourself in {{bernoulli_masks}}. From now on you may use the course's function:
-# `survivors(x, p, rng)` returns a mask of the shape of `x`: True with probability $1-p$, else
-# False, with a coin for each entry. Use it or draw your own; all randomness comes from `rng`.
+# You have written both parts, the mask and the product, in {{bernoulli_masks}}; now they share a
+# line. From now on you may use the course's function: `survivors(x, p, rng)` returns a mask of the
+# shape of `x`: True with probability $1-p$, else False, with a coin for each entry. Use it or draw
+# your own; all randomness comes from `rng`.
 
 # %% exercise="dropout_train"
 def dropout_train(x, p, rng):
@@ -157,7 +158,8 @@ for shape, dtype in (((40, 3, 50), np.float64), ((3000,), np.float32)):
     x = (expect.rng().choice([-1, 1], shape[::-1]) * expect.rng().uniform(2, 3, shape[::-1])).T
     x = x.astype(dtype)  # numbers whose inverses are no scale that a suspect has
     before = x.copy()
-    with expect.case(f"dropout_train(x, p=0.4, rng) on random numbers {shape}, {x.dtype}"):
+    with expect.case("y / x for y = dropout_train(x, p=0.4, rng), x random numbers "
+                     f"{shape}, {x.dtype}"):
         out = dropout_train(x, 0.4, expect.rng())
         expect.unchanged(x, before)
         expect.array(out, shape, dtype, hint="return an array like x. (A boolean mask keeps the "
@@ -185,6 +187,7 @@ with expect.case("dropout_train(x, p, rng) on 4 × 6 × 50 ones, 24 times for ea
 
 # %% mistakes="dropout_train"
 {
+    "y / x for y = dropout_train": ("p, rng)", "p, rng) / (1 - p / 2)"),
     "That is inverted dropout": ("p, rng)", "p, rng) / (1 - p)"),
     "Scale in the test": ("p, rng)", "p, rng) * (1 - p)"),
     "divided by p. Leave": ("p, rng)", "p, rng) / p"),
@@ -388,7 +391,9 @@ for p in (0.25, 0.8):
 rng = expect.rng()
 W1, b1, W2, b2 = (rng.normal(size=s) for s in ((5, 3), 5, (2, 5), 2))
 before = [a.copy() for a in (W1, b1, W2, b2)]
-with expect.case("scaled_network(W1, b1, W2, b2, p=0.3), and the arrays afterwards"):
+with expect.case("scaled_network(W1, b1, W2, b2, p=0.3), and the arrays afterwards", crash=[
+    ("unpack", "return four arrays: W1, b1, W2, b2, ready for use."),
+]):
     V1, c1, V2, c2 = scaled_network(W1, b1, W2, b2, 0.3)
     for now, then in zip((W1, b1, W2, b2), before, strict=True):
         expect.unchanged(now, then)
@@ -432,8 +437,10 @@ def scaled_network(W1, b1, W2, b2, p):
 # | (0, 0) | 0 | 1/16 |
 #
 # The mean of $z$ over masks is $2 \cdot \frac{9}{16} + 3 \cdot \frac{3}{16} - \frac{3}{16} = 1.5$.
-# With 1000 inputs there are more masks than atoms in the universe, so you need a formula. The
-# checks compare it with the sum over all masks, for a unit that has few.
+# With 1000 inputs there are more masks than atoms in the universe, so you need a formula. For the
+# mean you have one already: $w$ is one row of the $W$ that `scaled_weights` scales. Write it down
+# here; the variance, which comes next, is new. The checks compare both with the sum over all masks,
+# for a unit that has few.
 #
 # ## Exercise: `preactivation_mean`
 
@@ -478,7 +485,7 @@ for p in (0.3, 0.8, 0.0, 1.0):
         for now, before in zip(given, (w, x), strict=True):
             expect.unchanged(now, before)
         expect.close(found, chance @ (masks * x @ w), rtol=1e-7, atol=1e-9, suspects=wrong,
-                     hint="average w · (m * x) exactly, over all masks. The result is one number.")
+                     hint="add the means of the terms: E[c m] = c E[m], with c = w_i x_i.")
 
 # %% mistakes="preactivation_mean"
 {
@@ -488,7 +495,7 @@ for p in (0.3, 0.8, 0.0, 1.0):
     "does not average them": ("np.dot(w, x)", "np.mean(w * x)"),
     "gets less, not more": ("(1 - p) * np.dot(w, x)", "np.dot(w, x) / (1 - p)"),
     "writes into its input": ("np.dot(w, x)", "np.sum(np.multiply(w, x, out=w))"),
-    "exactly, over all masks": ("(1 - p) * np.dot(w, x)",
+    "add the means of the terms": ("(1 - p) * np.dot(w, x)",
         "np.dot(w, dropout_train(np.tile(x, (999, 1)), p, np.random.default_rng()).mean(0))"),
 }
 
@@ -557,7 +564,7 @@ for p in (0.3, 0.8, 0.0, 1.0):
         for now, before in zip(given, (w, x), strict=True):
             expect.unchanged(now, before)
         expect.close(found, variance, rtol=1e-7, atol=1e-9,
-                     hint="average (z - mean)² exactly, over all masks. The result is one number.",
+                     hint="add the variances of the terms: Var[c m] = c² Var[m], with c = w_i x_i.",
                      suspects=wrong)
 
 # %% mistakes="preactivation_variance"
@@ -574,7 +581,7 @@ for p in (0.3, 0.8, 0.0, 1.0):
     "the n variances": ("np.sum((w * x) ** 2)", "(w * x) ** 2"),
     "writes into its input": ("(w * x) ** 2", "np.multiply(w, x, out=w) ** 2"),
     "that is for survivors scaled by": ("p * (1 - p)", "p / (1 - p)"),
-    "exactly, over all masks": ("p * (1 - p) * np.sum((w * x) ** 2)",
+    "add the variances of the terms": ("p * (1 - p) * np.sum((w * x) ** 2)",
         "np.var(dropout_train(np.tile(x, (999, 1)), p, np.random.default_rng()) @ w)"),
 }
 
@@ -639,9 +646,9 @@ for ax, n in zip(axes, (3, 12, 128), strict=True):
     ax.stairs(*np.histogram(z, 40, density=True), fill=True, color=plot.SKY)
     ax.plot(grid, [NormalDist(mean, spread).pdf(at) for at in grid], color=plot.INK)
     ax.set(xlabel="pre-activation z", yticks=[])
-    named = f"{n} inputs" if n < 128 else f"trained, {np.mean(on):.0f} of 128 inputs on"
+    named = f"{n} inputs" if n < 128 else f"trained, {np.mean(on):.0f} of 128 inputs ≠ 0"
     said = f" (you: {guess})" if n == 12 else ""
-    ax.set_title(f"{named}:\noff by {np.mean(far):.2f} ± {np.std(far, ddof=1):.2f}{said}")
+    ax.set_title(f"{named}:\noff by {np.mean(far):.3f} ± {np.std(far, ddof=1):.3f}{said}")
 axes[0].set_ylabel("density over masks")
 plot.show(fig, "Histograms of z over masks for 3, 12 and 128 inputs, each with your normal curve.",
           claims={"many-alike-are-normal": distances[12] < min(0.1, distances[3] / 2)})
@@ -777,7 +784,7 @@ explore.preactivation(dropout_train, preactivation_mean, preactivation_variance)
 # - [ ] never less
 # - [ ] sometimes more, sometimes less
 #
-# Hint: look at the sign in the figure of the ReLU.
+# Hint: the share missed is positive in the figure. Which of the two sends more?
 
 # %% question="normal_answer" points=1
 # Three units have terms w x as listed below, at p = 0.5. Which pre-activation is farthest from
@@ -811,7 +818,7 @@ explore.preactivation(dropout_train, preactivation_mean, preactivation_variance)
 #
 # - When a network that was trained with dropout is used whole, the next layer receives about
 #   $1/(1-p)$ times as much as in training.{{claim:whole-sends-more}} Multiplying the weights behind
-#   the mask by $1-p$ corrects this. Biases are not scaled.
+#   the mask by $1-p$ corrects this.
 # - Over masks $z$ has mean $(1-p)\,w\cdot x$ and variance $p(1-p)\sum_i (w_i x_i)^2$, and it is
 #   nearly normal if many inputs contribute alike.{{claim:many-alike-are-normal}} Scaling gives the
 #   mean, not the variance.

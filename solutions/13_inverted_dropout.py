@@ -94,7 +94,8 @@ for ax, measure, (label, spec, unit) in zip(axes, (0, 1), units, strict=True):
     ax.minorticks_off()
     ax.set_title("What forgetting costs at the end:\n" + "\n".join(said))
 axes[0].plot(epochs, guess, "X", color=plot.GREY, markersize=9, label="your guess", zorder=3)
-axes[0].legend()
+axes[0].set_ylim(top=max(2 * cost[3][:, :, 0].mean(0).max() + 8, 1.1 * guess))
+axes[0].legend(loc="upper left")  # above the curves
 first = [plot.difference(cost[depth][:, 0, 1]) for depth in (1, 3)]
 last = {depth: [plot.difference(runs[:, -1, i]) for i in (0, 1)] for depth, runs in cost.items()}
 plot.show(fig, "Forgotten minus scaled against the epochs of training, for one and three hidden "
@@ -125,13 +126,12 @@ plot.show(fig, "Forgotten minus scaled against the epochs of training, for one a
 #
 # ### One question from {{weight_scaling}}
 #
-# In {{weight_scaling}} you scaled one of a network's four arrays. Which one, and why not its bias?
-# (Think of your answer, then unfold.)
+# In it you scaled one of a network's four arrays. Which one, and by what factor where three hidden
+# units in four were dropped? (Think of your answer, then unfold.)
 #
 # <details><summary>Answer</summary>
 #
-# The weights that lead *out* of the dropped units. The bias is added under every mask, so nothing
-# about it was ever dropped.
+# $W_2$, the weights that lead *out* of the hidden units, by $1-p = \frac14$.
 # </details>
 #
 # ## Exercise: `inverted_dropout`
@@ -219,7 +219,8 @@ with expect.case("inverted_dropout(x, p, rng) on 4 × 6 × 50 ones, 24 times for
 for p, shape, dtype in ((0.25, (4, 3, 500), np.float64), (0.999, (90_000,), np.float32)):
     x = expect.rng().normal(size=shape[::-1]).astype(dtype).T
     before = x.copy()
-    with expect.case(f"inverted_dropout(x, p={p}, rng) on normal numbers {shape}, {x.dtype}"):
+    with expect.case(f"y / x for y = inverted_dropout(x, p={p}, rng), x normal numbers {shape}, "
+                     f"{x.dtype}"):
         out = inverted_dropout(x, p, expect.rng())
         expect.unchanged(x, before)
         expect.array(out, shape, dtype, hint="return an array like x. (A boolean mask keeps the "
@@ -440,8 +441,8 @@ def convert_scheme(layers, rates, to):
 
     layers : list of pairs (W, b), from first to last; W is (outputs, inputs)
     rates : for each layer the probability, below 1, with which its inputs were dropped
-    to : "inverted", where the network was trained with standard dropout, or "standard",
-        where it was trained with inverted dropout
+    to : the scheme you want. "inverted": `layers` come from standard dropout; "standard": from
+        inverted
     Returns a new list of pairs (W, b), which computes under every mask what `layers` computed.
     The arrays that are given are left as they are.
     """
@@ -503,6 +504,10 @@ with expect.case("convert_scheme(layers, [0.2, 0.6], 'inverted'): its outputs in
             (times(1 - a, 1 - b), "the weights are multiplied by p. Multiply by 1 - p."),
             (times(b, a), "the rates are in the wrong order: the first is for what enters the "
                           "first layer."),
+            (times(a, a), "one layer's rate is used for every layer. Go through layers and rates "
+                          "together."),
+            (times(b, b), "one layer's rate is used for every layer. Go through layers and rates "
+                          "together."),
             (times(b, 1), "each rate belongs to the layer whose *inputs* were dropped, not to the "
                           "layer before."),
             (times(1, b), "the first layer is left out: its inputs were dropped too."),
@@ -518,16 +523,20 @@ with expect.case("convert_scheme(layers, [0.2, 0.6], 'inverted'): its outputs in
 rng = expect.rng()
 layers = [(rng.normal(size=s), rng.normal(size=s[0])) for s in ((4, 3), (5, 4), (2, 5))]
 rates = [0.2, 0.4, float(rng.uniform(0.6, 0.9))]
-with expect.case("convert_scheme(layers, rates, 'standard') of three layers",
+with expect.case("convert_scheme(layers, rates, 'standard') of three layers: each layer's output",
                  crash=[("unpack", "return a list of pairs (W, b).")]):
     new = convert_scheme([(V.copy(), b.copy()) for V, b in layers], rates, "standard")
     for (V, b), (W, c), p in zip(layers, new, rates, strict=True):
         sent = rng.uniform(0.5, 1.5, V.shape[1]) * (np.arange(V.shape[1]) > 0)  # m * x
+        others = [(V @ sent / (1 - q) + b, "this layer grows by another layer's rate. Go through "
+                                           "layers and rates together.") for q in rates if q != p]
         expect.close(W @ sent + c, V @ sent / (1 - p) + b, rtol=1e-7, atol=1e-9, suspects=[
-            (V @ sent + b, "to 'standard' the weights stay as they were. They must grow."),
-            ((1 - p) * V @ sent + b, "to 'standard' the weights shrink. In this direction they "
-                                     "grow: solve W (m * x) = V (m * x) / (1 - p) for W."),
+            (V @ sent + b, "this layer's weights stay as they were. They must grow."),
+            ((1 - p) * V @ sent + b, "this layer's weights shrink. To 'standard' they grow: solve "
+                                     "W (m * x) = V (m * x) / (1 - p) for W."),
             ((V @ sent + b) / (1 - p), "the biases grow as well. No mask ever met them."),
+            (V @ sent / p + b, "the weights are divided by p. Divide by 1 - p."),
+            *others,
         ], hint="W (m * x) + b is not V (m * x) / (1 - p) + b.")
 
 # %% check="convert_scheme" points=1
@@ -552,7 +561,12 @@ with expect.case("convert_scheme(layers, [0.3, 0.4], 'inverted'), and layers aft
     "the last layer is left out": ("(layers, rates", "(layers, [*rates[:-1], 0]"),
     "not by those before": ("(layers, rates", "(layers, 1 - np.cumprod(1 - np.array(rates))"),
     "Solve W": ("W * (1 - p) ** power", "np.sqrt(1 - p) ** power * W"),
-    "In this direction they grow": ('"standard": -1', '"standard": 1'),
+    "one layer's rate is used for every layer":
+        ("(layers, rates", "(layers, rates[:1] * len(layers)"),
+    "this layer grows by another layer's rate": ("zip(layers, rates, strict=True)",
+        "zip(layers, rates if power > 0 else rates[:1] * 3, strict=True)"),
+    "the weights are divided by p": ("(1 - p) ** power", "(1 - p if power > 0 else p) ** power"),
+    "To 'standard' they grow": ('"standard": -1', '"standard": 1'),
     "They must grow": ('"standard": -1', '"standard": 0'),
     "biases are scaled too": ("power, b)", "power, (1 - p) ** power * b)"),
     "No mask ever met them": ("power, b)", "power, b if power > 0 else b / (1 - p))"),
@@ -607,7 +621,7 @@ plot.show(fig, f"Log loss of five networks as they came and converted. {told}.")
 # | --- | --- | --- |
 # | units of a layer | $n$ | at least $n/(1-p)$ |
 # | learning rate | the best one | 10 to 100 times as high |
-# | momentum (each step repeats that share of the one before) | 0.9 | 0.95 to 0.99 |
+# | momentum (share of the previous step that is added to this one) | 0.9 | 0.95 to 0.99 |
 # | norm of a hidden unit's incoming weights | free | bounded, typically by 3 to 4 |
 #
 # Dropout, it explains, makes the gradients so noisy that many cancel one another; larger steps make
@@ -617,7 +631,8 @@ plot.show(fig, f"Log loss of five networks as they came and converted. {told}.")
 # Take a layer behind a mask, once with weights $W$ and standard dropout, once with $V = (1-p)\,W$
 # and inverted dropout. They compute the same $z$. Each now takes a step against its own gradient,
 # $W - \eta\,\partial L/\partial W$ and $V - \eta'\,\partial L/\partial V$. For which $\eta'$ do
-# they still compute the same $z$ afterwards?
+# they still compute the same $z$ afterwards? All that you need to know of gradients: in
+# $z = A\,u$, $\partial L/\partial A = (\partial L/\partial z)\,u^\top$.
 #
 # ## Exercise: `matched_rate`
 
@@ -748,7 +763,9 @@ for kind, (dropout, factor, color) in kinds.items():
                 label=kind)
 without = 2 ** best["no dropout"].mean()
 ax.axvline(guess * without, color=plot.ORANGE, linestyle="--", linewidth=0.8)
-ax.annotate(" your guess", (guess * without, 0.21), color=plot.ORANGE)
+side = "right" if guess * without > 0.6 else "left"
+ax.annotate(" your guess × best rate \n without dropout ", (guess * without, 0.21), ha=side,
+            color=plot.ORANGE)
 
 
 def times(first, second):
@@ -774,11 +791,12 @@ print("Best at an end of the range of rates, where a better one may lie outside:
       + ", ".join(f"{kind} {n} of 4" for kind, n in zip(best, ends, strict=True)))
 
 # %% [markdown]
-# (In brackets: one standard error down and up, over four networks. With more than 30 epochs, lower
-# rates would do better.) Compare the first number with the paper's 10 to 100. The paper used other
-# networks and other data, and where a curve has a flat bottom, its best rate is not a sharp number.
-# For the last number you have shown: with $V = (1-p)\,W$ it would be 4 at $p=0.5$ if only the
-# weights behind the mask mattered, and 1 if only those in front of it did.
+# (A best rate is the bottom of a parabola through the lowest point and its neighbours, so it may
+# lie between those tried. In brackets: one standard error down and up, over four networks. With
+# more than 30 epochs, lower rates would do better.) Compare the first number with the paper's 10 to
+# 100. The paper used other networks and other data, and where a curve has a flat bottom, its best
+# rate is not a sharp number. For the last number you have shown: with $V = (1-p)\,W$ it would be 4
+# at $p=0.5$ if only the weights behind the mask mattered, and 1 if only those in front of it did.
 #
 # So take from the recipe its direction and its reason, and tune the rate of every network that you
 # compare. {{overfitting}} does so in earnest, with the width and the bound on the norm.
@@ -866,8 +884,9 @@ explore.scaling(inverted_dropout)
 # scaling by $1/p$ in training (their $p$ is the probability of keeping) with scaling by $p$ at test
 # time; appendix A is the recipe. The documentation of `torch.nn.Dropout`: its formula is yours.
 #
-# **Stretch.** The mean is right after *one* dropout layer. Put a ReLU behind a weighted sum of
-# dropped inputs and measure the mean again: is $\mathbb E[\operatorname{relu}(W y)]$ still
-# $\operatorname{relu}(W x)$? What is the sign of the difference, and whose inequality says so?
+# **Stretch.** `matched_rate` holds for plain gradient descent. What must become of momentum, of the
+# strength of weight decay, of the bound on the norm, and of the learning rate of Adam, which
+# divides each gradient by its own size (Kingma and Ba, *Adam*, arXiv:1412.6980, §2.1)? Train both
+# layers under the same masks: $V$ must stay $(1-p)\,W$ to rounding.
 #
 # **Still open.** The output's mean is right. Is its *gradient*? That is {{backward}}.

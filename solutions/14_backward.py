@@ -80,8 +80,8 @@ COLORS = [plot.BLUE, *4 * [plot.ORANGE], plot.GREY]
 fig, (ax,) = plot.figure(1, height=2.8)
 spread = plot.standard_error(error_rates, 1)
 plot.bars(error_rates.mean(1), names, ax, spread=spread, colors=COLORS)
-ax.axvline(guess, color=plot.GREY, linestyle="--")
-ax.annotate("your guess ", (guess, 3.5), ha="right", va="center", color=plot.GREY)
+ax.plot(guess, 1.5, "^", color=plot.INK, markersize=7, label="your guess for a fresh mask")
+ax.legend(loc="upper right")
 costs = [plot.difference(runs, error_rates[0]) for runs in error_rates]
 ax.set_yticks(range(len(names)), [names[0], *(f"{name} ({cost:.1f})" for name, cost in
                                                zip(names[1:], costs[1:], strict=True))])
@@ -138,8 +138,8 @@ print("backward", relu_backward(np.array([10.0, 10.0, -4.0]), cache))
 # %% [markdown]
 # ## Exercise: `dropout_forward`
 #
-# This is the function of {{inverted_dropout}}, and one thing more: it leaves a cache. What goes
-# into it is your choice. (`survivors(x, p, rng)` draws the mask, if you like.)
+# This is the function of {{inverted_dropout}}, and one thing more: it leaves a cache. Copy yours,
+# and decide what goes into the cache. (`survivors(x, p, rng)` draws the mask, if you like.)
 
 # %% exercise="dropout_forward"
 def dropout_forward(x, p, rng, training):
@@ -171,12 +171,13 @@ def dropout_forward(x, p, rng, training):
 # Evaluation needs a cache as well: what would have to lie in it, so that the backward pass need not
 # ask whether it was training?
 
-# %% check="dropout_forward" points=1
-# Each entry is 0 or x / (1 - p), a fraction p of them is 0, and x is left alone.
-x = expect.rng().normal(size=20_000)
+# %% check="dropout_forward" points=2
+# y is what inverted dropout gives, in training, in evaluation and at p = 1, and comes with a cache.
+two = [("unpack", "return two things: return y, cache.")]
+x = expect.rng().normal(size=20_000).astype(np.float32)
 before = x.copy()
-with expect.case("y, cache = dropout_forward(x, 0.3, rng, True) on 20 000 normal numbers",
-                 crash=[("unpack", "return two things: return y, cache.")]):
+with expect.case("y / x for y, cache = dropout_forward(x, 0.3, rng, True), x 20 000 normal numbers "
+                 "in float32", crash=two):
     out, cache = dropout_forward(x, 0.3, expect.rng(), True)
     expect.unchanged(x, before)
     expect.array(out, 20_000, hint="the first of the pair is y, an array of x's shape.")
@@ -185,6 +186,7 @@ with expect.case("y, cache = dropout_forward(x, 0.3, rng, True) on 20 000 normal
     expect.only(
         out / x,
         (0, 1 / 0.7),
+        rtol=1e-5,
         hint="a survivor must be x / (1 - p).",
         suspects=[
             (1, "the survivors are not scaled. Divide them by 1 - p."),
@@ -192,44 +194,39 @@ with expect.case("y, cache = dropout_forward(x, 0.3, rng, True) on 20 000 normal
             (0.7, "the survivors are multiplied by 1 - p. Divide them by it."),
         ],
     )
+    expect.array(out, 20_000, np.float32,
+                 hint="the result has another dtype than x. A boolean mask keeps it.")
+x = x[:150].reshape(5, 30)
+with expect.case("dropout_forward(x, 0.6, rng, False) on float32", crash=two):
+    out, cache = dropout_forward(x.copy(), 0.6, expect.rng(), False)
+    expect.array(out, (5, 30), hint="the first of the pair is y, an array of x's shape.")
+    expect.close(out, x, rtol=1e-6, hint="in evaluation nothing is dropped: y is x.",
+                 suspects=[(x / 0.4, "evaluation scales too. Scale in training only."),
+                           (x * 0.4, "evaluation multiplies by 1 - p. Leave x as it is.")])
+    expect.array(out, (5, 30), np.float32, hint="the result has another dtype than x.")
+    expect.copied(dropout_forward, x, 0.6, expect.rng(), False)
+with expect.case("dropout_forward(x, 1.0, rng, True)", crash=two):
+    out, cache = dropout_forward(x.copy(), 1.0, expect.rng(), True)
+    expect.close(out, 0 * x, hint="at p = 1 every entry is dropped: return zeros.",
+                 suspects=[(np.nan * x, "0 / 0 gives NaN at p = 1. Return zeros there.")])
 
 # %% check="dropout_forward" points=1
 # Every entry has a coin of its own, fresh at each call, and from rng alone.
-with expect.case("dropout_forward(x, p, rng, True) on 20 × 60 ones, 24 times for each of four p"):
-    expect.coins(lambda p, rng: dropout_forward(np.ones((20, 60)), p, rng, True)[0],
-                 scale=lambda p: 1 / (1 - p))
-with expect.case("dropout_forward(x, p, rng, True) on 4 × 6 × 50 ones, 24 times for four p"):
-    expect.coins(lambda p, rng: dropout_forward(np.ones((4, 6, 50)), p, rng, True)[0])
-with expect.case("dropout_forward(x, 0.999, rng, True) on 90 000 ones"):
-    out = dropout_forward(np.ones(90_000), 0.999, expect.rng(), True)[0]
-    expect.only(out, (0, 1 / (1 - 0.999)), rtol=1e-6, hint="a survivor must be x / (1 - p).")
+def sent(shape, p, rng):
+    y, _ = dropout_forward(np.ones(shape), p, rng, True)
+    return y
 
-# %% check="dropout_forward" points=1
-# In evaluation the output is x.
-x = expect.rng().normal(size=(5, 30))
-with expect.case("dropout_forward(x, 0.6, rng, False)"):
-    out, cache = dropout_forward(x.copy(), 0.6, expect.rng(), False)
-    expect.array(out, (5, 30), hint="the first of the pair is y, an array of x's shape.")
-    expect.close(out, x, hint="in evaluation nothing is dropped: y is x.",
-                 suspects=[(x / 0.4, "evaluation scales too. Scale in training only."),
-                           (x * 0.4, "evaluation multiplies by 1 - p. Leave x as it is.")])
-    expect.copied(dropout_forward, x, 0.6, expect.rng(), False)
 
-# %% check="dropout_forward" points=1
-# What goes in as float32 comes out as float32.
-for p, training in ((0.5, True), (0.5, False)):
-    with expect.case(f"dropout_forward(x, {p}, rng, {training}) on float32"):
-        out, cache = dropout_forward(np.ones(8, np.float32), p, expect.rng(), training)
-        expect.array(out, 8, np.float32,
-                     hint="the result has another dtype. A boolean mask keeps it.")
-
-# %% check="dropout_forward" points=1
-# At p = 1 everything is dropped: the output is 0, not 0 / 0.
-with expect.case("dropout_forward(x, 1.0, rng, True)"):
-    x = expect.rng().normal(size=30)
-    out, cache = dropout_forward(x, 1.0, expect.rng(), True)
-    expect.close(out, 0 * x, hint="at p = 1 every entry is dropped: return zeros.",
-                 suspects=[(np.nan * x, "0 / 0 gives NaN at p = 1. Return zeros there.")])
+two = [("unpack", "return two things: return y, cache.")]
+with expect.case("dropout_forward(x, p, rng, True) on 20 × 60 ones, 24 times for each of four p",
+                 crash=two):
+    expect.coins(lambda p, rng: sent((20, 60), p, rng), scale=lambda p: 1 / (1 - p))
+with expect.case("dropout_forward(x, p, rng, True) on 4 × 6 × 50 ones, 24 times for four p",
+                 crash=two):
+    expect.coins(lambda p, rng: sent((4, 6, 50), p, rng))
+with expect.case("dropout_forward(x, 0.999, rng, True) on 90 000 ones", crash=two):
+    expect.only(sent(90_000, 0.999, expect.rng()), (0, 1 / (1 - 0.999)), rtol=1e-6,
+                hint="a survivor must be x / (1 - p).")
 
 # %% mistakes="dropout_forward"
 {
@@ -303,6 +300,21 @@ for ax, values, what in ((above, out, "your y, for x = 1"),
 above.set_ylabel("value")
 plot.show(fig, "Forty outputs and forty gradients, with the dropped units marked in both.")
 
+# %% setup=true
+# What wrong backward passes give, and the words for each: the checks below use it.
+def wrong_passes(dy, dx, kept, scale):
+    """Pairs (a wrong gradient, its cause); dx was found, and dy * kept * scale is right."""
+    return [
+        (dy, "the mask is missing: dropped entries get a gradient, and no scale is there."),
+        (dy * scale, "the mask is missing: dropped entries get a gradient."),
+        (dy * kept, "the mask is right; the scale 1 / (1 - p) is missing."),
+        (dy * kept * scale**2, "scaled twice: the factor 1 / (1 - p) enters once."),
+        (dy * kept / scale, "divided by the scale: the slope of a survivor is 1 / (1 - p)."),
+        (dy * ~kept * scale, "the mask is turned over: the dropped entries get it all."),
+        (dy * (dx != 0) * scale, "another mask: it was drawn anew in the backward pass."),
+        (dy * (dx != 0), "another mask: it was drawn anew in the backward pass."),
+    ]
+
 # %% check="dropout_backward" points=2
 # The gradient is dy times the slope of your own forward pass, entry by entry.
 rng = expect.rng()
@@ -319,17 +331,8 @@ with expect.case("dx = dropout_backward(dy, cache) after dropout_forward(x, 0.4,
         dx,
         dy * slope,
         hint="multiply dy by the slope of y: 1 / (1 - p) for survivors, 0 for dropped entries.",
-        suspects=[
-            (dy, "the mask is missing: dropped entries get a gradient, and no scale is there."),
-            (dy * scale, "the mask is missing: dropped entries get a gradient."),
-            (dy * kept, "the scale is missing: the slope of a survivor is 1 / (1 - p)."),
-            (dy * kept * scale**2, "scaled twice: the factor 1 / (1 - p) enters once."),
-            (dy * kept / scale, "divided by the scale: the slope of a survivor is 1 / (1 - p)."),
-            (dy * ~kept * scale, "the mask is turned over: the dropped entries get it all."),
-            (dy * out, "that is dy times the output y. The slope does not depend on x."),
-            (dy * (dx != 0) * scale, "another mask: it was drawn anew in the backward pass."),
-            (dy * (dx != 0), "another mask: it was drawn anew in the backward pass."),
-        ],
+        suspects=[(dy * out, "that is dy times the output y. The slope does not depend on x."),
+                  *wrong_passes(dy, dx, kept, scale)],
     )
     expect.unchanged(given, dy)
 
@@ -340,16 +343,20 @@ x, dy = rng.normal(size=(2, 100))
 with expect.case("two calls of dropout_forward, then dropout_backward with either cache"):
     (first, cache_1), (second, cache_2) = (dropout_forward(x, 0.5, rng, True) for _ in "ab")
     on_first, on_second = dy * (first / x), dy * (second / x)
+    dx = dropout_backward(dy.copy(), cache_1)
     expect.close(
-        dropout_backward(dy, cache_1), on_first, hint="this is not the gradient of the first call.",
-        suspects=[(on_second, "that is the mask of the latest call. Use the cache, no global.")],
+        dx, on_first, hint="this is not the gradient of the first call.",
+        suspects=[(on_second, "that is the mask of the latest call. Use the cache, no global."),
+                  (dy * first, "that is dy times the output y. The slope does not depend on x."),
+                  *wrong_passes(dy, dx, first != 0, 2)],
     )
     expect.close(
-        dropout_backward(dy, cache_2), on_second, hint="this is not the gradient of the second.",
+        dropout_backward(dy.copy(), cache_2), on_second,
+        hint="this is not the gradient of the second call.",
         suspects=[(on_first, "that is the mask of an earlier call. Use the cache that is given.")],
     )
     expect.close(
-        dropout_backward(dy, cache_1), on_first,
+        dropout_backward(dy.copy(), cache_1), on_first,
         hint="the second use of a cache gives another result: the first has changed it.",
     )
 
@@ -377,23 +384,32 @@ dy = expect.rng().normal(size=200)
 with expect.case("dropout_backward(dy, cache) after dropout_forward(x, 0.5, rng, True), x = 0"):
     like, _ = dropout_forward(np.ones(200), 0.5, np.random.default_rng(7), True)
     out, cache = dropout_forward(np.zeros(200), 0.5, np.random.default_rng(7), True)
-    expect.close(dropout_backward(dy.copy(), cache), dy * like,
-                 hint="the mask is read off y or x, and is lost where x is 0, as behind a ReLU. "
-                      "Keep the mask itself.")
+    dx, lost = dropout_backward(dy.copy(), cache), "and is lost where x is 0, as behind a ReLU."
+    expect.close(
+        dx, dy * like,
+        hint="the slope does not depend on x: it is the one that x = 1 has under the same mask.",
+        suspects=[
+            (0 * dy, f"the mask is read off y or x, {lost} Keep the mask itself."),
+            (np.nan * dy, f"the slope is computed as y / x, {lost} Keep the slope itself."),
+            *wrong_passes(dy, dx, like != 0, 2),
+        ],
+    )
 
 # %% check="dropout_backward" points=1
 # At p = 1 no gradient passes.
 dy = expect.rng().normal(size=50)
 with expect.case("dropout_backward(dy, cache) after dropout_forward(x, 1.0, rng, True)"):
     out, cache = dropout_forward(np.ones(50), 1.0, expect.rng(), True)
-    expect.close(dropout_backward(dy, cache), 0 * dy, hint="at p = 1 y is 0 whatever x is.",
+    expect.close(dropout_backward(dy.copy(), cache), 0 * dy, hint="at p = 1 y is 0 whatever x is.",
                  suspects=[(np.nan * dy, "0 / 0 gives NaN at p = 1. No gradient passes there.")])
 
 # %% check="dropout_backward" points=1
 # A gradient in float32 stays in float32.
 with expect.case("dropout_backward(dy, cache) in float32"):
     out, cache = dropout_forward(np.ones(8, np.float32), 0.5, expect.rng(), True)
-    expect.array(dropout_backward(np.ones(8, np.float32), cache), 8, np.float32,
+    dx = dropout_backward(np.ones(8, np.float32), cache)
+    expect.array(dx, 8, hint="return an array of dy's shape.")
+    expect.array(dx, 8, np.float32,
                  hint="the gradient has another dtype than dy. A boolean mask keeps it.")
 
 # %% check="dropout_backward" points=1 hidden=true
@@ -404,7 +420,9 @@ x, dy = rng.normal(size=(2, *shape))
 with expect.case(f"dropout_backward(dy, cache) after dropout_forward(x, {p:.2f}, rng, True)"):
     out, cache = dropout_forward(x.copy(), p, np.random.default_rng(5), True)
     right, _ = dropout_forward(x + 1, p, np.random.default_rng(5), True)
-    expect.close(dropout_backward(dy.copy(), cache), dy * (right - out), rtol=1e-7, atol=1e-9,
+    dx = dropout_backward(dy.copy(), cache)
+    expect.close(dx, dy * (right - out), rtol=1e-7, atol=1e-9,
+                 suspects=wrong_passes(dy, dx, np.abs(right - out) > 0.5, 1 / (1 - p)),
                  hint="multiply dy by the slope of y: 1 / (1 - p) for survivors, else 0.")
 
 # %% mistakes="dropout_backward"
@@ -413,7 +431,7 @@ with expect.case(f"dropout_backward(dy, cache) after dropout_forward(x, {p:.2f},
     "the mask is missing: dropped entries get a gradient.": ("dy * kept *", "dy *"),
     "drawn anew": ("kept, scale = cache", "kept, scale = cache\n    "
                    "kept = np.random.default_rng().random(dy.shape) >= 1 - 1 / scale"),
-    "the scale is missing": (" * scale", ""),
+    "the mask is right; the scale 1 / (1 - p) is missing": (" * scale", ""),
     "scaled twice": ("* scale", "* scale**2"),
     "divided by the scale": ("* scale", "/ scale"),
     "turned over": ("dy * kept", "dy * ~kept"),
@@ -436,6 +454,16 @@ def dropout_forward(x, p, rng, training):
 def dropout_backward(dy, cache):
     sent, scale = cache
     return dy * (sent != 0) * scale
+
+# %% mistake="dropout_backward" says="computed as y / x"
+def dropout_forward(x, p, rng, training):
+    kept = rng.random(x.shape) >= (p if training else 0)
+    out = x * kept / (1 - p if training and p < 1 else 1)
+    return out, (x.copy(), out)
+
+def dropout_backward(dy, cache):
+    x, out = cache
+    return dy * (out / x)
 
 # %% mistake="dropout_backward" says="times the output"
 def dropout_forward(x, p, rng, training):
@@ -487,9 +515,9 @@ def dropout_backward(dy, cache):
 # A small network, with your two functions between its layers. Blue weights get a gradient. On the
 # right is each example's mask, one column each.
 #
-# **Try**: with one example in the step, press a dropped unit. Which of its weights learn: those
-# *to* it, those *from* it, both or neither? At $p=0.5$, how many examples does it take until every
-# unit learns? What is left to learn at $p = 0.9$?
+# **Try**: with one example in the step, press a dropped unit, and look at the weights *to* it and
+# *from* it. Then add examples: at $p=0.5$, how many does it take until every unit learns? What is
+# left to learn at $p = 0.9$?
 
 # %%
 explore.learning_weights(dropout_forward, dropout_backward)
@@ -576,16 +604,19 @@ ax.loglog(steps, running.T, color=plot.ORANGE, alpha=0.5)
 usual, tiny = (np.abs(np.log10(steps) - power).argmin() for power in (-5, -10))
 ax.plot(steps[tiny], guess * frozen[:, usual].mean(), "x", color=plot.INK, markersize=9,
         markeredgewidth=2, zorder=3)
-ax.annotate(" your guess", (steps[tiny], guess * frozen[:, usual].mean()))
+ax.annotate("your guess", (steps[tiny], guess * frozen[:, usual].mean()), (steps[tiny], 1e2),
+            ha="center", arrowprops={"arrowstyle": "-", "color": plot.INK, "linewidth": 0.8})
 ax.annotate("a new mask in each call", (1e-5, 1e8), color=plot.ORANGE)
 ax.annotate("mask frozen", (1e-6, 1e-3), color=plot.BLUE)
-ax.annotate("rounding, ~ 1 / ε", (1.5e-12, 1e-9))
+ax.annotate("rounding, ~ 1 / ε", (6e-10, 1e-5))
 ax.annotate("truncation, ~ ε²", (1e-3, 1e-8))
 best = np.log10(steps[frozen.argmin(1)])
-times = frozen[:, tiny] / frozen[:, usual]
-told = (f"at ε = 10 to the power {best.mean():.1f} ± {best.std(ddof=1):.1f};\n"
-        f"at 1e-10 it is {times.mean():.3g} times that at 1e-5 (you said {guess:g}); "
-        f"with new masks never below {running.min():.1g}")
+low, high = (f"{10**power:.0e}".replace("e-0", "e-") for power in (best.min(), best.max()))
+about = f"at about ε = {low}" if low == high else f"between ε = {low} and {high}"
+times = float(f"{np.mean(frozen[:, tiny] / frozen[:, usual]):.2g}")
+told = (f"{about};\n"
+        f"at 1e-10 it is {times:g} times that at 1e-5 (you said {guess:g});\n"
+        f"with new masks it is never below {running.min():.1g}")
 ax.set(xlabel="ε", ylabel="relative error")
 ax.set_title(f"The error is least {told}")
 plot.show(fig, f"Relative error against epsilon: with frozen masks it is least {told}.",
@@ -594,6 +625,26 @@ plot.show(fig, f"Relative error against epsilon: with frozen masks it is least {
 # %% [markdown]
 # Freeze the mask, and a random network can be checked. A smaller $\epsilon$ is not always a better
 # one: to the left of the V's bottom, the rounding of $f$ is divided by an ever smaller number.
+
+# %% setup=true
+# What wrong differences give, and the words for each: the checks below use it.
+def wrong_differences(right, second, eps=1e-5):
+    """Pairs (a wrong result, its cause) for the gradient `right` and the second derivatives."""
+    wide = "one-sided: it is {}. Shift to both sides."
+    return [
+        (right + second * eps / 2, wide.format("f(x + eps) - f(x)")),
+        (right - second * eps / 2, wide.format("f(x) - f(x - eps)")),
+        (right / 2 + second * eps / 4, "one-sided, and the points lie eps apart, not 2 * eps."),
+        (2 * right, "divided by eps: the two points lie 2 * eps apart."),
+        (2 * right * eps, "the difference is not divided by 2 * eps."),
+        (-right, "the sign: f(x + eps) comes first, f(x - eps) is subtracted."),
+        (np.full(right.shape, right.sum()), "all entries are shifted at once. Shift one by one."),
+        (right.sum(), "one number: all entries are shifted at once. Shift one by one."),
+    ]
+
+
+wrong_shifts = [(0, "no entry is shifted alone. Shift one by one."),
+                (2e-5, "two entries are shifted at once. Undo each shift.")]
 
 # %% check="numerical_gradient" points=2
 # A quadratic, for which central differences are exact but for rounding.
@@ -607,16 +658,7 @@ with expect.case("numerical_gradient(lambda z: np.sum(c * z**2), x) on five numb
         2 * c * at,
         rtol=1e-7,
         hint="shift one entry by eps to either side; divide the difference by 2 * eps.",
-        suspects=[
-            (2 * c * at + c * 1e-5, "one-sided: it is f(x + eps) - f(x). Shift to both sides."),
-            (2 * c * at - c * 1e-5, "one-sided: it is f(x) - f(x - eps). Shift to both sides."),
-            (c * at + c * 0.5e-5, "one-sided, and the points lie eps apart, not 2 * eps."),
-            (4 * c * at, "divided by eps: the two points lie 2 * eps apart."),
-            (4 * c * at * 1e-5, "the difference is not divided by 2 * eps."),
-            (-2 * c * at, "the sign: f(x + eps) comes first, f(x - eps) is subtracted."),
-            (np.full(5, np.sum(2 * c * at)), "all entries are shifted at once. Shift one by one."),
-            (np.sum(2 * c * at), "one number: all entries are shifted at once. Shift one by one."),
-        ],
+        suspects=wrong_differences(2 * c * at, 2 * c),
     )
     expect.array(found, 5, float, hint="return a float64 array of x's shape.")
 
@@ -630,24 +672,31 @@ with expect.case("numerical_gradient(np.prod, x), and x afterwards"):
                  hint="x comes back shifted. Work on a copy, and undo each shift.")
     expect.unchanged(x, before, hint="x comes back changed by rounding. Put the old value back, "
                                      "or work on a copy.")
+    left = [[np.prod(x[:i] + by) * np.prod(x[i + 1 :]) for i in range(6)] for by in (-1e-5, 1e-5)]
+    still = "an entry is still shifted while the next one is tried. Undo each shift."
     expect.close(found, np.prod(x) / x, rtol=1e-7,
-                 hint="an entry is still shifted while the next one is tried. Undo each shift.")
+                 hint="shift one entry by eps to either side; divide the difference by 2 * eps.",
+                 suspects=[*((np.array(wrong), still) for wrong in left),
+                           *wrong_differences(np.prod(x) / x, 0 * x)])
 
 # %% check="numerical_gradient" points=1
 # It works for any shape, and uses the eps that is given, or 1e-5.
 x, shifts = expect.rng().uniform(1, 2, size=(2, 3)), []
 with expect.case("numerical_gradient(f, x), and the places where it asks f"):
     numerical_gradient(lambda z: shifts.append(np.ptp(z - x.reshape(z.shape))) or 0.0, x.copy())
-    expect.close(max(shifts, default=0), 1e-5, rtol=1e-4, hint="eps is 1e-5 if it is not given.")
+    expect.close(max(shifts, default=0), 1e-5, rtol=1e-4, hint="eps is 1e-5 if it is not given.",
+                 suspects=wrong_shifts)
 rows = np.repeat(3 * np.sum(x**2, axis=1, keepdims=True), 3, axis=1)
 with expect.case("numerical_gradient(lambda z: np.sum(z**3), x) on 2 × 3 numbers"):
     found = numerical_gradient(
         lambda z: float(np.sum(z**3)) if z.shape == (2, 3) else np.nan, x.copy()
     )
     expect.array(found, (2, 3), hint="the gradient has x's shape.")
-    expect.close(found, 3 * x**2, rtol=1e-7, hint="each entry of each row has its own shift.",
+    expect.close(found, 3 * x**2, rtol=1e-7,
+                 hint="shift one entry by eps to either side; divide the difference by 2 * eps.",
                  suspects=[(rows, "each row is shifted as a whole. Walk over single entries."),
-                           (np.nan * x, "f is called with another shape than x's.")])
+                           (np.nan * x, "f is called with another shape than x's."),
+                           *wrong_differences(3 * x**2, 6 * x)])
 with expect.case("numerical_gradient(lambda z: np.sum(z**3), x, eps=0.1)"):
     found = numerical_gradient(lambda z: float(np.sum(z**3)), x.copy(), 0.1)
     expect.close(found, 3 * x**2 + 0.01, rtol=1e-7, hint="use the eps that is given.",
@@ -658,10 +707,15 @@ with expect.case("numerical_gradient(lambda z: np.sum(z**3), x, eps=0.1)"):
 x = expect.rng().integers(1, 9, size=4)
 with expect.case("numerical_gradient(lambda z: np.sum(0.3 * z**2), x) on whole numbers"):
     found = numerical_gradient(lambda z: float(np.sum(0.3 * z**2)), x.copy())
+    floats = numerical_gradient(lambda z: float(np.sum(0.3 * z**2)), x.astype(float))
+    same = np.shape(floats) == x.shape and np.allclose(floats, 0.6 * x, rtol=1e-7, atol=0)
     whole = "an integer array cannot hold x + eps, nor a gradient. Use float arrays."
-    expect.close(found, 0.6 * x, rtol=1e-7, hint="the same numbers as floats come out right.",
+    expect.close(found, 0.6 * x, rtol=1e-7,
+                 hint="the same numbers as floats come out right." if same else
+                      "shift one entry by eps to either side; divide the difference by 2 * eps.",
                  suspects=[(0 * x, whole), (np.trunc(0.6 * x), whole),
-                           (0.3 * (x**2 - (x - 1.0) ** 2) / 2e-5, whole)])
+                           (0.3 * (x**2 - (x - 1.0) ** 2) / 2e-5, whole),
+                           *wrong_differences(0.6 * x, 0.6 + 0 * x)])
 with expect.case("numerical_gradient(lambda z: np.sum(0.3 * z**2), x) on float32"):
     found = numerical_gradient(lambda z: float(np.sum(0.3 * z**2)), x.astype(np.float32))
     expect.close(found, 0.6 * x, rtol=1e-7,
@@ -673,7 +727,9 @@ rng = expect.rng()
 x, form = rng.normal(size=(2, 3, 2)), rng.normal(size=(12, 12))
 with expect.case("numerical_gradient(f, x) of a quadratic form, x of shape (2, 3, 2)"):
     found = numerical_gradient(lambda z: float(z.ravel() @ form @ z.ravel()), x.copy())
-    expect.close(found, ((form + form.T) @ x.ravel()).reshape(2, 3, 2), rtol=1e-6, atol=1e-7,
+    right = ((form + form.T) @ x.ravel()).reshape(2, 3, 2)
+    expect.close(found, right, rtol=1e-6, atol=1e-7,
+                 suspects=wrong_differences(right, 2 * np.diag(form).reshape(2, 3, 2)),
                  hint="each entry has its own shift, and is put back before the next.")
 
 # %% mistakes="numerical_gradient"
@@ -871,12 +927,7 @@ with expect.case("layer = Dropout(0.4, rng); layer.forward(x); layer.backward(dy
     expect.array(dx, (6, 50), hint="backward returns an array of dy's shape.")
     expect.close(
         dx, dy * kept / 0.6, hint="backward: dy times the mask and the scale of forward.",
-        suspects=[
-            (dy, "the mask is missing in backward."),
-            (dy / 0.6, "the mask is missing in backward."),
-            (dy * kept, "the scale is missing in backward."),
-            (dy * (dx != 0) / 0.6, "backward draws a mask of its own. Use that of forward."),
-        ],
+        suspects=wrong_passes(dy, dx, kept, 1 / 0.6),
     )
 
 # %% check="Dropout" points=1
@@ -886,12 +937,17 @@ x, dy = rng.normal(size=(2, 200))
 with expect.case("layer.forward(x) twice, then layer.backward(dy)"):
     layer = Dropout(0.5, rng)
     first, second = layer.forward(x), layer.forward(x)
+    expect.array(second, 200, hint="forward returns an array of x's shape.")
+    expect.varies(second != 0, chance=0.5**200, what="some entries dropped, some kept",
+                  hint="all entries are kept, or all are dropped. A new layer is in training.")
     expect.varies([first, second], chance=0.5**200, what="two different masks",
                   hint="the mask is drawn once and kept. Draw a new one in each forward.")
+    dx = layer.backward(dy.copy())
     expect.close(
-        layer.backward(dy.copy()), 2 * dy * (second != 0),
+        dx, 2 * dy * (second != 0),
         hint="use the mask of the latest forward.",
-        suspects=[(2 * dy * (first != 0), "backward uses the mask of an earlier forward.")],
+        suspects=[(2 * dy * (first != 0), "backward uses the mask of an earlier forward."),
+                  *wrong_passes(dy, dx, second != 0, 2)],
     )
 with expect.case("two layers that share rng: a.forward(x), b.forward(x), a.backward(dy)"):
     a, b = Dropout(0.5, rng), Dropout(0.5, rng)
@@ -912,7 +968,11 @@ lacks = [("no attribute '(train|eval|forward|backward)'", "the class lacks this 
 with expect.case("layer.forward(x); layer.eval(); layer.forward(x); layer.backward(dy)",
                  crash=lacks):
     layer = Dropout(0.4, rng)
-    kept = layer.forward(x) != 0
+    out = layer.forward(x)
+    expect.array(out, (20, 20), hint="forward returns an array of x's shape.")
+    kept = out != 0
+    expect.varies(kept.ravel(), chance=0.6**400, what="some entries dropped, some kept",
+                  hint="all entries are kept, or all are dropped. A new layer is in training.")
     layer.eval()
     out = layer.forward(x.copy())
     expect.array(out, (20, 20), hint="forward returns an array of x's shape.")
@@ -974,9 +1034,9 @@ with expect.case("Dropout(p, rng).forward(x) on 20 × 60 ones, 24 times for each
     "does not drop, or does not scale": ("p, rng, True", "p, rng, False"),
     "the cache stays on self": ("out, self.cache = dropout_forward(x, self.p, self.rng, "
         "self.training)\n        return out", "return dropout_forward(x, self.p, self.rng, True)"),
-    "the mask is missing in backward": ("dropout_backward(dy, self.cache)", "dy / (1 - self.p)"),
-    "the scale is missing in backward": ("self.cache)\n", "self.cache) * (1 - self.p)\n"),
-    "a mask of its own": ("dropout_backward(dy, self.cache)", "self.forward(dy)"),
+    "the mask is missing: dropped": ("dropout_backward(dy, self.cache)", "dy / (1 - self.p)"),
+    "the mask is right; the scale": ("self.cache)\n", "self.cache) * (1 - self.p)\n"),
+    "drawn anew in the backward": ("dropout_backward(dy, self.cache)", "self.forward(dy)"),
     "drawn once and kept": ("out, self.cache = dropout_forward(", """if hasattr(self, "cache"):
             return dropout_backward(x, self.cache)
         out, self.cache = dropout_forward("""),
@@ -1114,9 +1174,9 @@ plot.show(fig, "Angles between gradients against p. At p = 0.5 the average over 
               angles[:, rates.index(0.5), 1], angles[:, rates.index(0.5), 2]).sign > 0})
 
 # %% [markdown]
-# The grey line is for comparison: two averages of 150 masks lie this far apart by noise alone, and
-# noise would keep an average of 300 only half as far from its limit. Where the blue line is well
-# above, the gap is not noise, and more masks will not close it. The average of the thinned
+# The grey line shows noise: the angle between two averages of 150 masks. An average of 300 is only
+# about half that far from its limit. Where the blue line is well above, the gap is not noise, and
+# more masks will not close it. The average of the thinned
 # networks' gradients is the gradient of their average loss. Dropout follows the gradient of *that*
 # loss without bias, and that loss is not the whole network's. What it is made of is the subject of
 # {{regulariser}}.
@@ -1126,13 +1186,14 @@ plot.show(fig, "Angles between gradients against p. At p = 0.5 the average over 
 # Put one of the strings in place of each `...`.
 
 # %% question="dropped_answer" points=1
-# The step sees one image, and a hidden unit is dropped. Which weights get no gradient?
+# The step sees four images, and a hidden unit is dropped for three of them. The gradients of its
+# weights, those to it and those from it, come from:
 #
-# - [ ] to the unit
-# - [ ] from the unit
-# - [x] to and from the unit
+# - [ ] no image
+# - [x] one image
+# - [ ] four images
 #
-# Hint: W2's gradient holds what the unit sent; W1's, what came back.
+# Hint: of each image, W2's gradient holds what the unit sent; W1's, what came back.
 
 # %% question="frozen_mask" points=1
 # You compare a dropout network's gradient with central differences. For that, dropout must be …

@@ -21,6 +21,13 @@ def show() -> None:
 
     cuda = torch.cuda.is_available()
     print(f"{python}, torch {torch.__version__}")
-    print(f"CPU      {os.cpu_count()} cores; torch uses {torch.get_num_threads()} threads")
+    cores, threads = os.cpu_count() or 1, torch.get_num_threads()
+    print(f"CPU      {_many(cores, 'core')}; torch uses {_many(threads, 'thread')}")
     print(f"GPU      {torch.cuda.get_device_name() if cuda else 'none, and none is needed'}")
-    print(f"MNIST    for later, is looked for in DROPOUT_DATA = {os.environ.get('DROPOUT_DATA')}")
+    folder = os.environ.get("DROPOUT_DATA", "not set")
+    print(f"MNIST    not needed yet; later lessons look in DROPOUT_DATA ({folder})")
+
+
+def _many(count: int, what: str) -> str:
+    """A number and its noun."""
+    return f"{count} {what}{'s' * (count != 1)}"

@@ -327,12 +327,17 @@ FAILURES = {
     "another error": (
         lambda: expect.raises(ValueError, lambda: {}["p"], mentions="p", hint="h"),
         "ValueError",
-        "KeyError",
+        "that is a KeyError. Raise a ValueError instead.",
     ),
     "no word": (
         lambda: expect.raises(ValueError, lambda: float("x"), mentions="p", hint="h"),
-        "'p' in its message",
         "could not convert",
+        "its message must have the word 'p'.",
+    ),
+    "a misspelt name": (
+        lambda: expect.raises(ValueError, lambda: faktor, mentions="p", hint="h"),  # noqa: F821
+        "NameError",
+        "before it raises an error of its own",
     ),
     "right": (
         lambda: expect.right("a", "b", hint="h"),

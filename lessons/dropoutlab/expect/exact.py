@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dropoutlab.expect.frame import Unmet, ask, message_of
+from dropoutlab.expect.frame import Unmet, ask, learners_line, message_of
 from dropoutlab.expect.words import (
     agree,
     describe,
@@ -200,7 +200,11 @@ def raises(
     mentions: str | Sequence[str],
     hint: str,
 ) -> None:
-    """`call()` raises `kind` with `mentions`, or one of them, as a word of its message."""
+    """`call()` raises `kind` with `mentions`, or one of them, as a word of its message.
+
+    `hint` is said where nothing is raised. Another error, or a message without the word, has words
+    of its own.
+    """
     words = (mentions,) if isinstance(mentions, str) else tuple(mentions)
     expected = f"{kind.__name__} with {words[0]!r} in its message"
     try:
@@ -210,9 +214,18 @@ def raises(
     except kind as error:
         if any(re.search(rf"\b{re.escape(word)}\b", str(error)) for word in words):
             return
-        found = message_of(error)
+        found, hint = message_of(error), f"its message must have the word {words[0]!r}."
     except Exception as error:
-        found = message_of(error)
+        found = message_of(error) + learners_line(error)
+        if isinstance(error, NameError | AttributeError):
+            hint = "the function fails there, before it raises an error of its own."
+        else:
+            hint = f"that is {_one(type(error))}. Raise {_one(kind)} instead."
     else:
         found = f"no error; it returned {describe(result)}"
     raise Unmet(expected, found, hint)
+
+
+def _one(kind: type[BaseException]) -> str:
+    """The name of an error with its article."""
+    return f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}"

@@ -111,7 +111,9 @@ def _crashed(error: BaseException, what: str, crash: Iterable[tuple[str, str]]) 
     if not where and (name := overwritten(error)):
         found = f"something else ({message})"
         return Unmet(f"`{name}` to be the module", found, OVERWRITTEN.format(name), what)
-    if where:
+    if isinstance(error, NameError):
+        hint = f"`{missing(error)}` has no value there. Is it spelled as where it was set?"
+    elif where:
         hint = "read that line with the values of this case in mind."
     elif isinstance(error, TypeError) and re.search(r"\bargument", message):
         hint = "the call itself fails: are the arguments those of the given signature?"

@@ -89,5 +89,5 @@ export default explorer({
     return { digit: Number(value) };
   },
   tries: [["strong dropout", { p: 0.8 }], ["too much", { p: 0.9 }], ["no wrong labels", { share: 0 }]],
-  question: "Is the p with the smallest gap also the one with the fewest misread new digits?",
+  question: "Is the p whose gap is nearest to zero also the one with the fewest misread new digits?",
 });
