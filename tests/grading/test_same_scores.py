@@ -51,9 +51,10 @@ QUICK = {"11_bernoulli_masks", "13_inverted_dropout", "14_backward", "24_regular
 def every_answer(lesson: Lesson) -> tuple[Lesson, dict[str, Cell]]:
     """The lesson with a copy of each exercise for each answer; the answers by their copies' names.
 
-    Right answers come first: a mistake may leave something behind. So after an exercise's
-    mistakes all solutions so far stand once more, and after an answer that writes earlier
-    exercises anew, such as a forward pass that fits its backward pass, the solutions of those.
+    What serves an exercise's checks stands before them, as in the lesson. Right answers come
+    first: a mistake may leave something behind. So after an exercise's mistakes all solutions so
+    far stand once more, and after an answer that writes earlier exercises anew, such as a forward
+    pass that fits its backward pass, the solutions of those.
     """
     cells, answers, solutions = [], {}, []
 
@@ -62,10 +63,12 @@ def every_answer(lesson: Lesson) -> tuple[Lesson, dict[str, Cell]]:
         cells.append(replace(known, name=name))
         answers[name] = known
 
+    waiting = lesson.of("setup")
     for cell in lesson.cells:
-        if cell.kind == "setup":
-            cells.append(cell)
-        elif cell.kind == "exercise":
+        if cell.kind == "exercise":
+            last = lesson.of("check", cell.name)[-1].line
+            cells += [setup for setup in waiting if setup.line < last]
+            waiting = [setup for setup in waiting if setup.line > last]
             right, wrong = lesson.of("correct", cell.name), lesson.of("mistake", cell.name)
             for k, answer in enumerate([cell, cell, *right, *wrong]):
                 name = f"{cell.name}_copy{k}"
