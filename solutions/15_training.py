@@ -909,15 +909,18 @@ guess = expect.guess(my_guess)
 
 
 def milliseconds(cases, rows, runs=5, steps=40):
-    """Time of a step for each case (units, p): the quickest of some, in each run."""
+    """Time of a step for each case (units, p, L2): the quickest of some, in each run."""
     took, rng = np.empty((len(cases), runs, steps)), np.random.default_rng()
     optimizers = [momentum() for _ in cases]
     for run, step, i in np.ndindex(runs, steps, len(cases)):
-        hidden, p = cases[i]
+        hidden, p, decay = cases[i]
         net = {"W1": np.full((hidden, 64), 0.01), "b1": np.zeros(hidden),
                "W2": np.full((10, hidden), 0.01), "b2": np.zeros(10)}
         start = perf_counter()
-        changes = optimizers[i](mlp_loss_and_gradients(net, X[:rows], y[:rows], p, rng)[1])
+        found = mlp_loss_and_gradients(net, X[:rows], y[:rows], p, rng)[1]
+        if decay:
+            found |= {k: found[k] + decay * net[k] for k in ("W1", "W2")}
+        changes = optimizers[i](found)
         net = {k: net[k] + changes[k] for k in net}
         took[i, run, step] = 1000 * (perf_counter() - start)
     return took.min(2)  # what else runs here disturbs the quickest least
@@ -925,11 +928,13 @@ def milliseconds(cases, rows, runs=5, steps=40):
 
 def to_its_error(mean, error):
     """Mean ± standard error, both to the second digit of the error."""
-    digits = max(1 - int(np.floor(np.log10(error or 1))), 0)
+    if not error:  # all counts alike
+        return f"{mean:g}"
+    digits = max(1 - int(np.floor(np.log10(error))), 0)
     return f"{mean:.{digits}f} ± {error:.{digits}f}"
 
 
-took = milliseconds([(512, 0), (512, 0.5), (512, 0.9), (256, 0)], rows=64)
+took = milliseconds([(512, 0, 0), (512, 0.5, 0), (512, 0.9, 0), (256, 0, 0)], rows=64)
 fig, (ax,) = plot.figure(1, width=7, height=2.3)
 plot.bars(took.mean(1), ["no coins", "p = 0.5", "p = 0.9", "no coins, half the width"], ax,
           spread=plot.standard_error(took, 1), colors=[plot.GREY, *2 * [plot.BLUE], plot.GREEN])
@@ -1044,7 +1049,8 @@ def steps_to_reach(curve, steps, target):
 # %% [markdown]
 # ## What dropout costs
 #
-# A network of 128 hidden units learns 400 digits at four values of $p$. We count the steps until
+# A network of 128 hidden units learns 400 digits at four values of $p$, and once without dropout
+# but with weight decay (L2: each step also shrinks the weights a little). We count the steps until
 # the loss on unseen digits is down to a target. On the left all use the learning rate that is best
 # for the *plain* network, $p = 0$; on the right each uses its own best. "Best" means soonest at
 # that target, on other seeds and digits than those shown.
@@ -1058,17 +1064,20 @@ my_guess = 2.5  # times as many steps as the plain network, p = 0.5, each at its
 # %% figure=true
 # Steps to reach a loss, at the plain network's learning rate and at each network's own.
 guess = expect.guess(my_guess)
-rates, drops = (0.025, 0.05, 0.1, 0.2, 0.4), (0, 0.25, 0.5, 0.75)
+rates, strengths = (0.025, 0.05, 0.1, 0.2, 0.4), (0.0001, 0.001, 0.003, 0.01)
 targets, every = np.geomspace(0.6, 0.09, 20), np.arange(20)
-tries = [(i, p, rate) for i, p in enumerate(drops) for rate in rates]
-kind, p, rate = np.transpose(tries)
+kinds = {"p = 0": (0, [0]), "p = 0.25": (0.25, [0]), "p = 0.5": (0.5, [0]), "p = 0.75": (0.75, [0]),
+         "L2": (0, strengths)}  # drop probability, strengths of L2 to try
+tries = [(i, p, decay, rate) for i, (p, decays) in enumerate(kinds.values())
+         for decay in decays for rate in rates]
+kind, p, decay, rate = np.transpose(tries)
 order = np.random.default_rng(0).permutation(len(X))
 pool, tuning, judged = np.split(order, [787, 1037])  # each network learns its own 400 of the pool
 
 
 def steps_taken(of, seeds, unseen):
     """For these tries, each target and seed, the steps until the loss on `unseen` is there."""
-    setting = {"p": p, "rate": rate}
+    setting = {"p": p, "weight_decay": decay, "rate": rate}
     runs = train.many(X[pool], y[pool], (128,), seeds=np.tile(seeds, len(of)), rows=400,
                       batch=32, steps=200, every=2, watch={"unseen": (X[unseen], y[unseen])},
                       **{k: v[of].repeat(len(seeds)) for k, v in setting.items()})
@@ -1083,9 +1092,9 @@ def quickest(allowed):
 
 
 tuned = steps_taken(np.arange(len(tries)), range(3), tuning)  # (try, target, seed)
-own = np.array([quickest((kind == i)[:, None]) for i in range(len(drops))])  # (kind, target)
+own = np.array([quickest((kind == i)[:, None]) for i in range(len(kinds))])  # (kind, target)
 alike = rate[:, None] == rate[own[0]]
-shared = np.array([quickest(alike & (kind == i)[:, None]) for i in range(len(drops))])
+shared = np.array([quickest(alike & (kind == i)[:, None]) for i in range(len(kinds))])
 last = np.flatnonzero(np.isfinite(tuned[own[0], every]).all(1))[-1]
 chosen, took = np.unique([own, shared]), np.empty((len(tries), len(targets), 6))
 took[chosen] = steps_taken(chosen, range(3, 9), judged)
@@ -1105,14 +1114,15 @@ def times(i, target, longer=(1, 1)):
 
 
 fig, axes = plot.figure(2, width=9, height=3.2)
-colors = plot.INK, plot.SKY, plot.BLUE, plot.PINK
+colors = plot.INK, plot.SKY, plot.BLUE, plot.PINK, plot.ORANGE
 titles = "all at the plain network's rate", "each at its own rate"
 for ax, title, which in zip(axes, titles, (shared, own), strict=True):
-    for drop, of, color in zip(drops, took[which, every], colors, strict=True):
+    for name, of, color in zip(kinds, took[which, every], colors, strict=True):
         mean, error = np.full((2, len(targets)), np.nan)  # a gap, where not all arrive
         ends = np.isfinite(of).all(1)
         mean[ends], error[ends] = of[ends].mean(1), plot.standard_error(of[ends], 1)
-        ax.errorbar(targets, mean, error, color=color, label=f"p = {drop}", marker=".")
+        ax.errorbar(targets, mean, error, color=color, label=name, marker=".",
+                    linestyle="--" if name == "L2" else "-")
     ax.set(xscale="log", yscale="log", xlim=(0.62, 0.085), ylim=(8, 400), title=title,
            xlabel="target: loss on unseen digits, nats")
     ax.set_xticks([0.5, 0.3, 0.2, 0.1], ["0.5", "0.3", "0.2", "0.1"])
@@ -1124,7 +1134,7 @@ axes[0].set_ylabel("steps (6 networks ± s.e.)")
 axes[0].legend(loc="lower right", fontsize=9)
 told = f"steps to {targets[last]:.2f} nats, p = 0.5 over p = 0: {times(2, last)}"
 fig.suptitle(f"Each at its own rate, {told} (×: your guess)", x=0.01, ha="left", fontsize=11)
-plot.show(fig, f"Steps against the target for four values of p; {told}.")
+plot.show(fig, f"Steps against the target for five kinds of training; {told}.")
 
 # %% [markdown]
 # A line has a point for each target that all networks reach in 200 steps. The plain network's best
@@ -1138,17 +1148,17 @@ plot.show(fig, f"Steps against the target for four values of p; {told}.")
 # batches of 32 in this smaller network, so its factor for a step differs from the figure's above.)
 
 # %%
-per_step = milliseconds([(128, drop) for drop in drops], rows=32)
+per_step = milliseconds([(128, p, decays[0]) for p, decays in kinds.values()], rows=32)
 longer = per_step / per_step[0]
 easy = np.abs(targets - 0.3).argmin()
 
 
-def marked(i, target):
-    """The rate that was chosen, and whether a better one may lie beyond the end of the grid."""
-    value = rate[own[i, target]]
+def marked(values, grid, i, target):
+    """What was chosen, and whether a better value may lie beyond the end of the grid."""
+    value = values[own[i, target]]
     if np.isinf(tuned[own[i, target], target]).any():
         return "none"
-    return f"{'≥' if value == max(rates) else '≤' if value == min(rates) else ''}{value:g}"
+    return f"{'≥' if value == max(grid) else '≤' if value == min(grid) else ''}{value:g}"
 
 
 print("Steps and times as multiples of the plain network's; mean of 6 networks ± standard error.")
@@ -1156,11 +1166,13 @@ print("Seconds are those of your NumPy code. ≥ or ≤: the quickest is at an e
 print(f"{'':8}{'a step':>16}" + "".join(
     f"{'rate':>8}{f'steps to {targets[of]:.2f}':>15}" for of in (easy, last))
     + f"{f'seconds to {targets[last]:.2f}':>17}")
-for i, drop in enumerate(drops):
+for i, name in enumerate(kinds):
     step = to_its_error(longer[i].mean(), plot.standard_error(longer[i])) if i else "1"
-    print(f"{f'p = {drop}':8}{step:>16}" + "".join(
-        f"{marked(i, of):>8}{times(i, of):>15}" for of in (easy, last))
+    print(f"{name:8}{step:>16}" + "".join(
+        f"{marked(rate, rates, i, of):>8}{times(i, of):>15}" for of in (easy, last))
         + f"{times(i, last, longer[i]):>17}")
+print("\nL2's strength: " + ", ".join(
+    f"{marked(decay, strengths, -1, of)} for {targets[of]:.2f}" for of in (easy, last)))
 
 # %% [markdown]
 # So the three claims answer three questions, at least for this small network. That dropout costs
@@ -1168,6 +1180,8 @@ for i, drop in enumerate(drops):
 # about many steps, and depends on $p$ and on whose learning rate is used. Faster convergence is
 # about targets at the end of the plain network's line: see in the figure which lines go on beyond
 # it. Before you believe any of the three, ask for the target and for the learning rate.
+# (L2 is the control: a regulariser without coins. It costs few steps because it may be as weak as
+# you like. Look at the strengths that were quickest.)
 #
 # ## Back to the overfit network
 #

@@ -832,6 +832,22 @@ class DropoutFunction(torch.autograd.Function):
         return (dy / ctx.keep).masked_fill(ctx.dropped, 0), None, None
 
 # %% [markdown]
+# A shortcut that many try is to read the mask off the output. On raw pixels, which can be 0 by
+# themselves, that loses gradients. Behind a ReLU it loses none, as the ReLU's own gate stops them:
+
+# %%
+def lost(x, gate):
+    """The share of gradients that reading the mask off the output loses, in percent."""
+    kept = torch.rand(x.shape) >= 0.5
+    read_off = x * kept != 0
+    return 100 * ((kept & gate) != (read_off & gate)).double().sum() / (kept & gate).sum()
+
+
+hidden = nn.Linear(64, 128)(X).detach()
+print(f"raw pixels:     {lost(X, torch.ones_like(X) > 0):.0f} % of the gradients are lost")
+print(f"behind a ReLU:  {lost(hidden.relu(), hidden > 0):.0f} %")
+
+# %% [markdown]
 # ## Where dropout goes in a network
 #
 # Srivastava et al. (2014) drop at the input and after each hidden layer, with a smaller rate at
@@ -1245,8 +1261,8 @@ def noise_shape_dropout(x, p, noise_shape):
     return x.masked_fill(dropped.expand_as(x), 0) / (1 - p)
 
 # %% [markdown]
-# If Keras is installed here, the next cell puts the two side by side. (They agree: half of the
-# units, shared in time. A Keras layer that is not told whether it trains drops nothing.)
+# Where Keras is installed, the next cell compares them. (They agree. A Keras layer that is not told
+# whether it trains drops nothing.)
 
 # %%
 if importlib.util.find_spec("keras") is None:
