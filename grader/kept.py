@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from grader.files import write_whole
 
 Json = dict[str, Any]
 
@@ -25,18 +25,5 @@ def kept(place: Path, digest: str, make: Callable[[], Json]) -> Json:
             return found["made"]
     made = make()
     with suppress(OSError):
-        write(place, json.dumps({"digest": digest, "made": made}))
+        write_whole(place, json.dumps({"digest": digest, "made": made}), private=True)
     return made
-
-
-def write(place: Path, text: str) -> None:
-    """Put a file in place of an older one: whole or not at all, and for its owner's eyes."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=place.parent)  # 0600
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(name, place)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -13,7 +13,8 @@ import pytest
 from grader.paths import LESSONS, ROOT
 
 LAYERS = [
-    {"errors", "paths", "kept"},
+    {"errors", "paths", "files"},
+    {"kept"},
     {"environment", "course"},
     {"authoring"},
     {"isolation"},

@@ -26,7 +26,7 @@ from dropoutlab.expect.page import TITLE
 from grader.authoring.build import source_notebook
 from grader.authoring.lesson import Lesson
 from grader.authoring.reading import read
-from grader.kept import write
+from grader.files import write_whole
 from grader.paths import LESSONS, ROOT
 
 KEPT = ROOT / ".cache" / "site"
@@ -141,7 +141,7 @@ def _named(source: str) -> frozenset[str]:
 def keep(lesson: Lesson, notebook: NotebookNode) -> None:
     """Keep a lesson's finished notebook in place of an older one; never half of it."""
     place = kept(lesson)
-    write(place, nbformat.writes(notebook) + "\n")
+    write_whole(place, nbformat.writes(notebook) + "\n", private=True)
     for old in KEPT.glob(f"{lesson.name}-*.ipynb"):
         if old != place:
             old.unlink(missing_ok=True)

@@ -17,7 +17,8 @@ from grader.classes import download
 from grader.classes.download import Participant, Unread, Upload
 from grader.course import STAMP
 from grader.errors import CourseError
-from grader.grading.folders import ClassFolder, is_of, write_whole
+from grader.files import write_whole
+from grader.grading.folders import ClassFolder, is_of
 from grader.grading.gradebook import Writer
 from grader.isolation.text import plain
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from grader.files import write_whole
 from grader.paths import ROOT
 
 KEPT = ROOT / "datasets" / "gpu.json"
@@ -50,7 +51,4 @@ class Record:
     def _write(self) -> None:
         own = self._about | {"parts": self.parts, "left out": self.left_out}
         text = json.dumps(read(self.path) | {self.step: own}, indent=1, ensure_ascii=False)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        whole = self.path.with_suffix(".part")
-        whole.write_text(text + "\n", encoding="utf-8")
-        whole.replace(self.path)
+        write_whole(self.path, text + "\n")

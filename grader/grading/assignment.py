@@ -12,7 +12,8 @@ import nbformat
 from grader import course
 from grader.authoring.build import source_notebook
 from grader.authoring.lesson import Lesson
-from grader.grading.folders import ClassFolder, write_whole
+from grader.files import write_whole
+from grader.grading.folders import ClassFolder
 
 
 def assign(lesson: Lesson, place: Path, config: Any) -> tuple[str, str]:

@@ -20,8 +20,9 @@ import nbformat
 
 from grader import course
 from grader.course import SECRET, STAMP
+from grader.files import write_whole
 from grader.grading import memory, page
-from grader.grading.folders import ClassFolder, write_whole
+from grader.grading.folders import ClassFolder
 from grader.grading.page import Grades
 from grader.grading.result import Graded
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from grader.authoring.lesson import Lesson
 from grader.course import SECRET, STAMP
 from grader.errors import CourseError
+from grader.files import write_whole
 from grader.grading.result import Graded
 from grader.grading.submission import LARGEST
 from grader.isolation.text import plain
@@ -128,14 +129,6 @@ def read_plain(path: Path) -> tuple[bytes | None, str]:
     if len(text) > LARGEST:
         return None, f"{path.name} has more than {LARGEST >> 20} MB."
     return text, ""
-
-
-def write_whole(path: Path, text: str | bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    new.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
-    os.replace(new, path)
 
 
 def notebook_in(

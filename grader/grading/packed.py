@@ -40,7 +40,7 @@ class Packed:
 
     def write(self, folder: Path) -> None:
         """Leave it in a folder of its name."""
-        from grader.grading.folders import write_whole
+        from grader.files import write_whole
 
         write_whole(folder / self.name / RELEASED, self.released)
         if self.source:
