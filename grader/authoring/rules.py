@@ -252,9 +252,11 @@ def _of_draws(cells: list[Cell]) -> Iterator[Fault]:
     for cell in cells:
         for node in ast.walk(ast.parse(cell.source)) if cell.kind == "check" else ():
             match node:
-                case ast.Call(func=ast.Attribute(value=source, attr=name), args=seed):
+                case ast.Call(
+                    func=ast.Attribute(value=source, attr=name), args=seed, keywords=more
+                ):
                     drawn = f"{ast.unparse(source)}.{name}"
-                    fresh = name == "default_rng" and not seed
+                    fresh = name == "default_rng" and not seed + more
                     if fresh or (re.fullmatch(r"(np|numpy)\.random\.[a-z_]+", drawn)
                                  and name not in ("default_rng", "seed")):  # fmt: skip
                         said = f"`{drawn}` draws otherwise each time"

@@ -356,6 +356,13 @@ def test_a_fault_is_refused_by_line(fault: str, tmp_path: Path):
     assert said and re.match(rf"98_lesson\.py:{line}: .*\.$", said[0]), f"{line}: {refused.value}"
 
 
+@pytest.mark.parametrize("seed", ["3", "seed=3"])
+def test_a_seed_makes_a_draw_repeatable(seed: str, tmp_path: Path):
+    """Is a generator with a seed, given either way, no fault?"""
+    drawn = f"np.random.default_rng({seed}).normal(size=2)"
+    assert read(write(tmp_path, GOOD.replace("np.ones(2)", drawn))).points
+
+
 def test_a_question_has_its_name_alone(tmp_path: Path):
     """Is a question refused whose name another lesson's has, which would lend its answer?"""
     path = write(tmp_path, GOOD)
