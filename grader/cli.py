@@ -446,7 +446,7 @@ def _bench(args: argparse.Namespace) -> int:
         from grader.authoring.reading import read_all
 
         environment.add("tests", "website")
-        from grader.website import explorers
+        from grader.bench import explorers
 
         for row in explorers.table(read_all(SOLUTIONS)):
             print(row, flush=True)
@@ -475,7 +475,7 @@ def _paper(args: argparse.Namespace) -> int:
     names = list(tables.TABLES) if args.table == "all" else [args.table]
     try:
         for name in names:
-            terminal.command(name, args.data, args.device, args.quick, args.seeds, args.updates)
+            terminal.command(name, args.data, args.device, args.size, args.seeds, args.updates)
     except KeyboardInterrupt:
         print(
             "stopped. The same command goes on from here: what is finished is kept, and at most "

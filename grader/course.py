@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 STAMP, SECRET = "timestamp.txt", "submission_secret.txt"
 """What nbgrader keeps beside a notebook; it returns feedback only where the second lies."""
+CHANGED = "changed.txt"
+"""What we keep there of a submission that was changed after the time in its name."""
 
 
 def configuration(root: Path) -> Config:

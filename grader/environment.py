@@ -39,6 +39,12 @@ PYTHON = VENV / ("bin/python" if POSIX else "Scripts/python.exe")
 STAMP = VENV / "course-stamp"
 LOCK = ROOT / ".course" / "environment.lock"
 FOLDERS = [ROOT, ROOT / "lessons"]  # they hold the packages `grader` and `dropoutlab`
+# Of the file that puts both on the path of `.venv`. On a hub, lessons/ is the instructor's, and
+# what root runs there (this command, pip, JupyterHub) must import nothing that they write.
+LESSONS_LINE = (
+    "import os, sys; p = os.path.join(os.path.dirname(sys.prefix), 'lessons'); "
+    "sys.path += [p] if os.path.isdir(p) and (os.stat(p).st_uid == 0 or os.geteuid()) else []"
+)
 KIND = sys.implementation.cache_tag  # such as cpython-312: packages fit no other kind
 GIGABYTES = 3  # of disk, measured with a CPU build of torch
 
@@ -227,13 +233,12 @@ def install() -> None:
 
     finish = stamp(kind)  # of the requirements before pip reads them, so that no edit is missed
     STAMP.write_bytes(place)
-    if run(PYTHON, "-I", "-m", "pip", "install", *PIP, "-r", REQUIREMENTS):
-        sys.exit(f"The packages could not all be installed; pip says why above.{room()} {AGAIN}")
-
     # For `.venv/bin/jupyter` and the like by hand. Relative, because site.py of Python 3.12 and
     # older reads the file in the encoding of the locale.
-    lines = [os.path.relpath(folder, packages) + "\n" for folder in FOLDERS]
-    Path(packages, "dropout_from_scratch.pth").write_text("".join(lines), encoding="utf-8")
+    lines = f"{os.path.relpath(ROOT, packages)}\n{LESSONS_LINE}\n"
+    Path(packages, "dropout_from_scratch.pth").write_text(lines, encoding="utf-8")
+    if run(PYTHON, "-I", "-m", "pip", "install", *PIP, "-r", REQUIREMENTS):
+        sys.exit(f"The packages could not all be installed; pip says why above.{room()} {AGAIN}")
     STAMP.write_bytes(finish)
 
 
@@ -278,7 +283,7 @@ def run(*command: str | Path) -> int:
 def alone() -> Iterator[None]:
     """Let one start at a time in here; the lock of a killed one is released by the system."""
     LOCK.parent.mkdir(exist_ok=True)
-    with LOCK.open("a") as file:
+    with open(LOCK, "a", opener=no_link) as file:
         if fcntl:
             os.set_inheritable(file.fileno(), True)
             try:
@@ -289,6 +294,11 @@ def alone() -> Iterator[None]:
             except OSError:
                 pass  # a file system without locks
         yield
+
+
+def no_link(path: str, flags: int) -> int:
+    """Open a file; root does so in .course, where on a hub the instructor could lay a link."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o644)
 
 
 def room() -> str:

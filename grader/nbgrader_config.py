@@ -45,5 +45,6 @@ c.Autograde.autograde_preprocessors = [
 # A page of our own tells a learner what became of a notebook. What a learner wrote cannot act,
 # neither there nor in Formgrader.
 c.HTMLExporter.filters = {"markdown2html": "grader.grading.inert.markdown"}
+c.HTMLExporter.preprocessors = ["grader.jupyter.guide.Guide"]  # Formgrader's pages alone
 c.GenerateFeedback.exporter_class = "grader.jupyter.feedback.Feedback"
 c.GenerateFeedback.preprocessors = []

@@ -3,11 +3,11 @@
 #
 # **What is dropout good for?**
 #
-# *{{minutes}} minutes. Before: a little Python and NumPy. After, you will have seen what dropout
-# does for a network that learns its examples by heart, and you will know how to work in these
-# notebooks, how to read what a check says, and how to hand in.*
+# *{{minutes}} minutes. Before: a little Python and NumPy, and what a neural network is. After, you
+# will have seen what dropout does for a network that learns its examples by heart, and you will
+# know how to work in these notebooks, how to read what a check says, and how to hand in.*
 #
-# In this course you build dropout, from a coin flip for each neuron to GPU programs that never
+# In this course you build dropout, from a coin flip for each unit to GPU programs that never
 # store a mask. Before you build it, see what it does.
 #
 # Press **Shift + Enter** to run a cell, and go from top to bottom. Begin with the cell below, which
@@ -52,7 +52,7 @@ share, p, seed = (a.ravel() for a in np.meshgrid(shares, rates, range(5), indexi
 given = np.where(careless < share[:, None] / 100, other, labels)
 runs = train.many(
     images.reshape(-1, 64), given, [128], seeds=seed, p=p, rows=200, rate=0.04, batch=25, steps=400,
-    watch={"test": (test_images.reshape(-1, 64), test_labels)},
+    watch={"train": None, "test": (test_images.reshape(-1, 64), test_labels)},
 )
 errors = {name: 100 * runs.error[name][:, -1].reshape(3, 10, 5) for name in ("train", "test")}
 
@@ -89,9 +89,9 @@ plot.show(fig, f"Two bars: {own.mean():.1f} % error on its own images, {new.mean
 
 # %% [markdown]
 # The second error minus the first is the **gap**, and a network with a wide one is said to
-# **overfit**: much of what it learned is true of its own images only. (After ± stands a *standard
-# error*: how far the mean of five runs is likely to be off. Where ± is the scatter of single runs,
-# a figure says "sd".)
+# **overfit**: much of what it learned is true of its own images only. (The number after ± is a
+# *standard error*: how far the mean of five runs is likely to be off. Where it is the scatter of
+# single runs, a figure says "sd".)
 #
 # ## Close the gap
 #
@@ -100,16 +100,17 @@ plot.show(fig, f"Two bars: {own.mean():.1f} % error on its own images, {new.mean
 #
 # Draw a digit on the sheet, with mouse or finger, or with the arrow keys and the space bar. One
 # network says what it reads. So do 25 *thinned* ones: the same network with units switched off,
-# each time by other coins. (It learned from other hands than yours, so it may misread you.)
+# each time by fresh coin flips. (It learned from other people's handwriting, so it may misread
+# yours.)
 #
 # Below on the right are those of its own images whose labels were wrong, and what it reads in each:
 # in orange the wrong label, in blue the true digit, which nobody told it.
 #
-# **Try**: draw a digit, then drag the slider for $p$, or click it and press the arrow keys. Is your
-# digit read? What happens to each of the two errors, and to the wrong labels? Is the $p$ whose gap
-# is nearest to zero also the one with the fewest misread new digits? (The gap can fall below zero:
-# reading a wrongly labelled image rightly counts as an error there.) Then set the wrong labels to
-# zero: how much does dropout help now?
+# **Try**: draw a digit, then drag the slider for $p$, or click it and press the arrow keys. Does
+# the network read your digit correctly? What happens to each of the two errors, and to the wrong
+# labels? Is the $p$ whose gap is nearest to zero also the one with the fewest misread new digits?
+# (The gap can fall below zero: reading a wrongly labelled image rightly counts as an error there.)
+# Then set the wrong labels to zero: how much does dropout help now?
 
 # %%
 explore.closing_gap(rates, shares, errors, runs, given)

@@ -180,6 +180,13 @@ with expect.case("bernoulli_mask((20, 60), p, rng), 24 times for each of four p"
     expect.coins(lambda p, rng: bernoulli_mask((20, 60), p, rng), axes=("row", "column"))
 with expect.case("bernoulli_mask((4, 6, 50), p, rng), 24 times for each of four p"):
     expect.coins(lambda p, rng: bernoulli_mask((4, 6, 50), p, rng))
+with expect.case("bernoulli_mask(400_000, p=0.0003, rng)"):
+    expect.mean(bernoulli_mask(400_000, 0.0003, expect.rng()) == 0, 0.0003, of=(0, 1),
+                hint="at so small a p the share is not p. Compare with numbers fine enough.")
+with expect.case("bernoulli_mask(2, p=0.9, rng), 400 times"):
+    rng = expect.rng()
+    expect.mean(np.array([bernoulli_mask(2, 0.9, rng) for _ in range(400)]), 0.1, of=(0, 1),
+                hint="in masks this small the share is not p. All units of a mask may be dropped.")
 
 # %% check="bernoulli_mask" points=1
 # Both ends are allowed; anything that isn't a probability raises an error.
@@ -220,6 +227,14 @@ with expect.case("bernoulli_mask(3, p=nan, rng)"):
     "Allow both ends": ("0 <= p <= 1", "0 <= p < 1"),
     "p = 0 keeps all units": ("not 0 <= p <= 1", "not 0 <= (p := p or 0.5) <= 1"),
     "unless 0 <= p <= 1": ("not 0 <= p <= 1", "p is None"),
+    "at so small a p the share is not p":
+        ("rng.random(shape) >= p", "rng.integers(0, 1000, shape) >= 1000 * p"),
+    "All units of a mask may be dropped":
+        ("    return (rng.random(shape) >= p).astype(float)", """    mask = np.zeros(shape)
+    while True:
+        mask = (rng.random(shape) >= p) * 1.0
+        if p == 1 or mask.any():
+            return mask"""),
     "NaN slips through": ("not 0 <= p <= 1", "p < 0 or p > 1"),
     "that is an AssertionError. Raise a ValueError":
         ("""if not 0 <= p <= 1:
@@ -557,7 +572,7 @@ def mask_probability(mask, p):
 # (If your first answer had a binomial coefficient: that counts the masks with the same number of
 # units kept. Here only one mask is asked for.)
 #
-# Real layers have hundreds of units, and then a probability that is not zero may print as zero:
+# Wide layers have thousands of units, and then a probability that is not zero may print as zero:
 
 # %%
 for n in (10, 100, 1_000, 2_000):
@@ -687,7 +702,7 @@ plot.show(fig, "Relative standard deviation against the number of units, both lo
 # The mean is exact.
 for n, p, exact in ((100, 0.2, 80), (10, 0.25, 7.5), (64, 0.5, 32)):
     with expect.case(f"kept_mean_and_std({n}, p={p}), the mean",
-                     crash=[("unpack", "return two numbers, the mean and then the other.")]):
+                     crash=[("back: unpack", "return two numbers, the mean and then the other.")]):
         average, std = kept_mean_and_std(n, p)
         expect.close(
             average,
@@ -698,6 +713,7 @@ for n, p, exact in ((100, 0.2, 80), (10, 0.25, 7.5), (64, 0.5, 32)):
                 (7, "the mean is rounded. It need not be a whole number."),
                 (8, "the mean is rounded. It need not be a whole number."),
                 (1 - p, "that is the share kept, not the number."),
+                (np.sqrt(exact * p), "the two are swapped: the mean comes first."),
             ],
         )
 with expect.case("kept_mean_and_std(n, p) for a random n and p, the mean"):
@@ -708,7 +724,7 @@ with expect.case("kept_mean_and_std(n, p) for a random n and p, the mean"):
 # The standard deviation is exact.
 for n, p, exact in ((100, 0.2, 4), (400, 0.1, 6), (64, 0.5, 4)):
     with expect.case(f"kept_mean_and_std({n}, p={p}), the standard deviation",
-                     crash=[("unpack", "return two numbers, the mean and then the other.")]):
+                     crash=[("back: unpack", "return two numbers, the mean and then the other.")]):
         average, std = kept_mean_and_std(n, p)
         expect.close(
             std,
@@ -730,6 +746,10 @@ with expect.case("kept_mean_and_std(n, p) for a random n and p, the standard dev
     n, p = int(expect.rng().integers(200, 900)), expect.rng().random()
     expect.close(kept_mean_and_std(n, p)[1] ** 2, n * (p - p**2),
                  hint="add up n variances of one coin each, then take the root.")
+for p in (0.0, 1.0):
+    with expect.case(f"kept_mean_and_std(50, p={p}), the standard deviation"):
+        expect.close(kept_mean_and_std(50, p)[1], 0,
+                     hint="add up n variances of one coin each, then take the root.")
 
 # %% mistakes="kept_mean_and_std"
 {
@@ -743,6 +763,9 @@ with expect.case("kept_mean_and_std(n, p) for a random n and p, the standard dev
     "one unit's scatter": ("np.sqrt(n * p", "np.sqrt(p"),
     "standard deviations are added": ("np.sqrt(n * p", "n * np.sqrt(p"),
     "scatter of the share kept": ("np.sqrt(n * p * (1 - p))", "np.sqrt(p * (1 - p) / n)"),
+    "the two are swapped": ("n * (1 - p), np.sqrt(n * p * (1 - p))",
+                            "np.sqrt(n * p * (1 - p)), n * (1 - p)"),
+    "division by zero": ("np.sqrt(n * p * (1 - p))", "n * (1 - p) * (p / (n * (1 - p))) ** 0.5"),
     "relative to the mean": ("np.sqrt(n * p * (1 - p))", "np.sqrt(p / ((1 - p) * n))"),
     "always kept": ("n * p * (1", "n * (1"),
     "always dropped": ("n * p * (1 - p)", "n * p"),
@@ -842,7 +865,7 @@ for convention, value, drops, meaning in (
 
 # %% check="to_drop_probability" points=1
 # An unknown convention raises a ValueError.
-for convention in ("paper-2012", "caffe"):
+for convention in ("paper-2012", "caffe", "Keras", "pytorch", "flax-nnx", "tf", "ax"):
     with expect.case(f"to_drop_probability(0.3, {convention!r})"):
         expect.raises(ValueError, lambda c=convention: to_drop_probability(0.3, c),
                       mentions=convention,
@@ -978,9 +1001,9 @@ print(f"Pairs in which the wrong reading cost nothing: {free[0]} of 5 with 0.75,
 #   in about one mask of ten.{{claim:exactly-half-is-rare}}
 # - The number kept is $(1-p)\,n \pm \sqrt{n\,p\,(1-p)}$. Relative to the mean, its standard
 #   deviation falls as $1/\sqrt n$.{{claim:scatter-falls-with-width}}
-# - A thinned network with $k$ survivors has probability $(1-p)^k\,p^{\,n-k}$. At $p = 0.5$, a
-#   layer of a few hundred units practically never repeats one.
-#   {{claim:wide-layers-repeat-no-mask}}
+# - A thinned network with $k$ survivors has probability $(1-p)^k\,p^{\,n-k}$. At $p = 0.5$, no
+#   run with 48 units repeated one;{{claim:wide-layers-repeat-no-mask}} with hundreds, practically
+#   none will.
 # - Papers and frameworks disagree about what the number is, and a mix-up may go unnoticed.
 #   {{claim:mix-up-goes-unnoticed}}
 #

@@ -166,6 +166,8 @@ for shape, dtype in (((40, 3, 50), np.float64), ((3000,), np.float32)):
                      "dtype of what it multiplies.)")
         expect.varies((out == 0).ravel(), chance=0.6**3000, what="some dropped, some kept",
                       hint="all entries are kept, or all are dropped.")
+        expect.varies(out[before < 0] == 0, chance=0.6**900, what="some negative ones dropped",
+                      hint="the sign decides what is dropped. Let a coin decide, for each entry.")
         expect.only(
             out / before,
             (0, 1),
@@ -177,6 +179,14 @@ for shape, dtype in (((40, 3, 50), np.float64), ((3000,), np.float32)):
                 (1 / 0.4, "the survivors are divided by p. Leave them as they are."),
             ],
         )
+    for p in (0.0, 1.0):
+        with expect.case(f"dropout_train(x, p={p}, rng), x random numbers {shape}, {x.dtype}"):
+            out = dropout_train(x, p, expect.rng())
+            expect.array(out, shape, dtype, hint="return an array like x, at either end of p too.")
+            expect.close(out, x * (p == 0), hint="p = 0 keeps every entry, and p = 1 drops it.",
+                         suspects=[(x * p, "p is swapped: it is the probability of dropping.")])
+with expect.case("dropout_train(x, p=0.0, rng)"):
+    expect.copied(dropout_train, x, 0.0, expect.rng())
 
 # %% check="dropout_train" points=2
 # Every entry has a coin of its own, fresh at each call, and from rng alone.
@@ -194,6 +204,8 @@ with expect.case("dropout_train(x, p, rng) on 4 × 6 × 50 ones, 24 times for ea
     "neither 0 nor x as it was": ("x * survivors", "1.0 * survivors"),
     "p is swapped": ("* survivors", "* ~survivors"),
     "all entries are kept, or all": ("x, p, rng", "x, 0, rng"),
+    "the sign decides what is dropped": ("x * survivors", "np.maximum(x, 0) * survivors"),
+    "returns its input itself": ("return x *", "return x if p == 0 else x *"),
     "every row has the same mask": ("survivors(x,", "survivors(x[(0,) * (x.ndim - 1)],"),
     "every column has the same mask":
         ("survivors(x,", "survivors(x[(slice(None), *[slice(1)] * (x.ndim - 1))],"),
@@ -366,7 +378,7 @@ for p in (0.25, 0.8):
     h, keep = W1 @ x + b1, 1 - p  # all positive here, so that the ReLU lets them pass
     h_less = keep * W1 @ x + b1
     with expect.case(f"scaled_network(W1, b1, W2, b2, p={p})", crash=[
-        ("unpack", "return four arrays: W1, b1, W2, b2, ready for use."),
+        ("back: unpack", "return four arrays: W1, b1, W2, b2, ready for use."),
     ]):
         V1, c1, V2, c2 = scaled_network(W1, b1, W2, b2, p)
         expect.unchanged(W2, before)
@@ -392,7 +404,7 @@ rng = expect.rng()
 W1, b1, W2, b2 = (rng.normal(size=s) for s in ((5, 3), 5, (2, 5), 2))
 before = [a.copy() for a in (W1, b1, W2, b2)]
 with expect.case("scaled_network(W1, b1, W2, b2, p=0.3), and the arrays afterwards", crash=[
-    ("unpack", "return four arrays: W1, b1, W2, b2, ready for use."),
+    ("back: unpack", "return four arrays: W1, b1, W2, b2, ready for use."),
 ]):
     V1, c1, V2, c2 = scaled_network(W1, b1, W2, b2, 0.3)
     for now, then in zip((W1, b1, W2, b2), before, strict=True):
@@ -427,7 +439,7 @@ def scaled_network(W1, b1, W2, b2, p):
 # ## One unit, under every mask
 #
 # In what sense does the scaled network do what the thinned ones did? Take one unit of the next
-# layer with two inputs, $w_1 x_1 = 3$ and $w_2 x_2 = -1$, at $p = \frac14$. It has four masks:
+# layer with two inputs, $w_1 x_1 = 3$ and $w_2 x_2 = -1$, at $p = \frac14$. There are four masks:
 #
 # | mask | $z$ | probability |
 # | --- | --- | --- |
@@ -486,9 +498,20 @@ for p in (0.3, 0.8, 0.0, 1.0):
             expect.unchanged(now, before)
         expect.close(found, chance @ (masks * x @ w), rtol=1e-7, atol=1e-9, suspects=wrong,
                      hint="add the means of the terms: E[c m] = c E[m], with c = w_i x_i.")
+w, x = rng.normal(size=(2, 1000))
+w *= -np.sign(w @ x)  # a negative mean
+with expect.case("preactivation_mean(w, x, p=0.3) of 1000 inputs", crash=[
+    ("OverflowError|MemoryError|[Mm]aximum (allowed|supported)", "1000 inputs have 2**1000 masks: "
+     "no list of them fits. Go term by term."),
+]):
+    expect.close(preactivation_mean(w, x, 0.3), float(0.7 * w @ x), atol=1e-9,
+                 hint="with 1000 inputs it is wrong. Is a 7 written where len(w) belongs?")
 
 # %% mistakes="preactivation_mean"
 {
+    "1000 inputs have 2**1000 masks": ("(1 - p) * np.dot(w, x)", "float(sum("
+        "(masks * x @ w) * np.where(masks, 1 - p, p).prod(1) for masks in "
+        "[np.arange(2 ** len(w))[:, None] >> np.arange(len(w)) & 1]).sum())"),
     "without any mask": ("(1 - p) * np", "np"),
     "mean of a mask": ("(1 - p)", "p"),
     "Add them up": ("np.dot(w, x)", "w * x"),
@@ -566,6 +589,13 @@ for p in (0.3, 0.8, 0.0, 1.0):
         expect.close(found, variance, rtol=1e-7, atol=1e-9,
                      hint="add the variances of the terms: Var[c m] = c² Var[m], with c = w_i x_i.",
                      suspects=wrong)
+w, x = rng.normal(size=(2, 1000))
+with expect.case("preactivation_variance(w, x, p=0.3) of 1000 inputs", crash=[
+    ("OverflowError|MemoryError|[Mm]aximum (allowed|supported)", "1000 inputs have 2**1000 masks: "
+     "no list of them fits. Go term by term."),
+]):
+    expect.close(preactivation_variance(w, x, 0.3), float(0.21 * (w**2 @ x**2)),
+                 hint="with 1000 inputs it is wrong. Is a 7 written where len(w) belongs?")
 
 # %% mistakes="preactivation_variance"
 {
@@ -577,6 +607,9 @@ for p in (0.3, 0.8, 0.0, 1.0):
     "a coin's variance": ("p * (1 - p)", "(1 - p) ** 2"),
     "inputs x are missing": ("(w * x) ** 2", "w**2"),
     "weights w are missing": ("(w * x) ** 2", "x**2"),
+    "1000 inputs have 2**1000 masks": ("p * (1 - p) * np.sum((w * x) ** 2)", "float(sum("
+        "(masks * x @ w - (1 - p) * (w @ x)) ** 2 @ np.where(masks, 1 - p, p).prod(1) for masks in "
+        "[np.arange(2 ** len(w))[:, None] >> np.arange(len(w)) & 1]))"),
     "not averaged": ("np.sum", "np.mean"),
     "the n variances": ("np.sum((w * x) ** 2)", "(w * x) ** 2"),
     "writes into its input": ("(w * x) ** 2", "np.multiply(w, x, out=w) ** 2"),

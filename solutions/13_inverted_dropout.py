@@ -33,7 +33,8 @@ from dropoutlab import check_probability, data, expect, explore, plot, survivors
 # dropout at $p = 0.5$, five of each. After every epoch they are tested twice: with their weights
 # scaled, and as they are. Two numbers are looked at: the error rate, and the *log loss*, the mean
 # of $-\log$ of the probability that the network gives to the right class, in *nats*, the unit of
-# the natural logarithm. (A network that is sure and wrong pays much. The outputs before the softmax
+# the natural logarithm. (A network that is sure and wrong pays a high price. The outputs before the
+# softmax
 # are called *logits*.) **Commit yourself first. Take the network with one hidden layer at the end
 # of its training: by how many percentage points does its error rate rise if nobody scales?**
 
@@ -226,6 +227,8 @@ for p, shape, dtype in ((0.25, (4, 3, 500), np.float64), (0.999, (90_000,), np.f
         expect.array(out, shape, dtype, hint="return an array like x. (A boolean mask keeps the "
                      "dtype of what it multiplies.)")
         expect.only(out / before, (0, 1 / (1 - p)), rtol=1e-5, hint="a survivor is x / (1 - p).")
+        expect.varies(out[before < 0] == 0, chance=0.999**40_000, what="some negative ones dropped",
+                      hint="the sign decides what is dropped. Let a coin decide, for each entry.")
 
 # %% check="inverted_dropout" points=1
 # In evaluation, and at p = 0, the output is a copy of x.
@@ -272,6 +275,7 @@ with expect.case("inverted_dropout(x, p=1.0, rng) on 20 ones, float32"):
     "writes into its input": ("return x * keep /", "x *= keep\n    return x /"),
     "keeps the dtype": ("survivors(x, p, rng)", "survivors(x, p, rng) * 1.0"),
     "0 / 0 gives NaN": (" if p < 1 else np.zeros_like(x)", ""),
+    "the sign decides what is dropped": ("return x * keep", "return np.maximum(x, 0) * keep"),
     "a survivor is x / (1 - p)": ("x * keep / (1 - p) if", "keep / (1 - p) if"),
 }
 
@@ -317,7 +321,7 @@ def output_mean_and_variance(x, p):
 
 # %% check="output_mean_and_variance" points=2
 # Mean and variance agree with those of the two outcomes and their probabilities.
-x = np.array([-2.0, 0.0, 0.5, 3.0])
+x = np.array([[-2.0, 0.0], [0.5, 3.0]])
 for p in (0.0, 0.3, round(0.7 + 0.2 * expect.rng().random(), 3)):
     with expect.case(f"output_mean_and_variance(x, p={p}), the mean"):
         given = x.copy()
@@ -350,8 +354,8 @@ for p in (0.0, 0.3, round(0.7 + 0.2 * expect.rng().random(), 3)):
 # %% check="output_mean_and_variance" points=1
 # At p = 1 the output is always 0.
 with expect.case("output_mean_and_variance(x, p=1.0)"):
-    both = output_mean_and_variance(np.array([-2.0, 0.0, 0.5, 3.0]), 1.0)
-    expect.close(np.array(both), np.zeros((2, 4)),
+    both = output_mean_and_variance(np.array([[-2.0, 0.0], [0.5, 3.0]]), 1.0)
+    expect.close(np.array(both), np.zeros((2, 2, 2)),
                  hint="at p = 1 the output is always 0: so are its mean and variance.")
 
 # %% mistakes="output_mean_and_variance"
@@ -485,7 +489,7 @@ def times(first, second, *, biases=(1, 1)):
 inverted = [1 / (1 - p) for p in rates]
 a, b = (1 - p for p in rates)
 with expect.case("convert_scheme(layers, [0.2, 0.6], 'inverted'): its outputs in training",
-                 crash=[("unpack", "return a list of pairs (W, b).")]):
+                 crash=[("back: unpack", "return a list of pairs (W, b), a pair for each layer.")]):
     new = convert_scheme([(W.copy(), c.copy()) for W, c in layers], rates, "inverted")
     (W1, b1), (W2, b2) = new
     expect.array(W1, (4, 3), hint="return a list of pairs (W, b), with the shapes of those given.")
@@ -524,7 +528,7 @@ rng = expect.rng()
 layers = [(rng.normal(size=s), rng.normal(size=s[0])) for s in ((4, 3), (5, 4), (2, 5))]
 rates = [0.2, 0.4, float(rng.uniform(0.6, 0.9))]
 with expect.case("convert_scheme(layers, rates, 'standard') of three layers: each layer's output",
-                 crash=[("unpack", "return a list of pairs (W, b).")]):
+                 crash=[("back: unpack", "return a list of pairs (W, b), a pair for each layer.")]):
     new = convert_scheme([(V.copy(), b.copy()) for V, b in layers], rates, "standard")
     for (V, b), (W, c), p in zip(layers, new, rates, strict=True):
         sent = rng.uniform(0.5, 1.5, V.shape[1]) * (np.arange(V.shape[1]) > 0)  # m * x
@@ -805,7 +809,7 @@ print("Best at an end of the range of rates, where a better one may lie outside:
 # ## Explore: what each scaling bug does to the mean
 #
 # On the left is your own `inverted_dropout` on 30 units. On the right is the mean of a signal that
-# goes through several dropout layers in a row, in training divided by evaluation. A right scheme
+# goes through several dropout layers in a row, in training divided by evaluation. A correct scheme
 # stays at 1 however deep the network is.
 #
 # **Try**: which two schemes are right at every $p$? At which $p$ is "divided by p" invisible?
@@ -880,9 +884,10 @@ explore.scaling(inverted_dropout)
 #   inverted dropout. Multiply their learning rate by $(1-p)^2$ to take the same steps.
 #
 # **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov,
-# *Dropout: a simple way to prevent neural networks from overfitting*, JMLR 15 (2014): §10 compares
-# scaling by $1/p$ in training (their $p$ is the probability of keeping) with scaling by $p$ at test
-# time; appendix A is the recipe. The documentation of `torch.nn.Dropout`: its formula is yours.
+# *Dropout: a simple way to prevent neural networks from overfitting*, JMLR 15 (2014): §10 says that
+# scaling by $1/p$ in training (their $p$ is the probability of keeping) is equivalent to scaling by
+# $p$ at test time, if learning rates and initial weights are scaled to match; appendix A is the
+# recipe. The documentation of `torch.nn.Dropout`: its formula is yours.
 #
 # **Stretch.** `matched_rate` holds for plain gradient descent. What must become of momentum, of the
 # strength of weight decay, of the bound on the norm, and of the learning rate of Adam, which

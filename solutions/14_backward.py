@@ -138,7 +138,7 @@ print("backward", relu_backward(np.array([10.0, 10.0, -4.0]), cache))
 # %% [markdown]
 # ## Exercise: `dropout_forward`
 #
-# This is the function of {{inverted_dropout}}, and one thing more: it leaves a cache. Copy yours,
+# This is the function of {{inverted_dropout}} with one addition: it leaves a cache. Copy yours,
 # and decide what goes into the cache. (`survivors(x, p, rng)` draws the mask, if you like.)
 
 # %% exercise="dropout_forward"
@@ -168,12 +168,12 @@ def dropout_forward(x, p, rng, training):
 # A mask is drawn from `rng` once, and is needed twice: for the output, and in the cache.
 
 # %% [markdown] hint="dropout_forward"
-# Evaluation needs a cache as well: what would have to lie in it, so that the backward pass need not
-# ask whether it was training?
+# Evaluation needs a cache as well: what must it hold, so that the backward pass need not ask
+# whether the layer was training?
 
 # %% check="dropout_forward" points=2
 # y is what inverted dropout gives, in training, in evaluation and at p = 1, and comes with a cache.
-two = [("unpack", "return two things: return y, cache.")]
+two = [("back: unpack", "return two things: return y, cache.")]
 x = expect.rng().normal(size=20_000).astype(np.float32)
 before = x.copy()
 with expect.case("y / x for y, cache = dropout_forward(x, 0.3, rng, True), x 20 000 normal numbers "
@@ -197,16 +197,19 @@ with expect.case("y / x for y, cache = dropout_forward(x, 0.3, rng, True), x 20 
     expect.array(out, 20_000, np.float32,
                  hint="the result has another dtype than x. A boolean mask keeps it.")
 x = x[:150].reshape(5, 30)
-with expect.case("dropout_forward(x, 0.6, rng, False) on float32", crash=two):
-    out, cache = dropout_forward(x.copy(), 0.6, expect.rng(), False)
-    expect.array(out, (5, 30), hint="the first of the pair is y, an array of x's shape.")
-    expect.close(out, x, rtol=1e-6, hint="in evaluation nothing is dropped: y is x.",
-                 suspects=[(x / 0.4, "evaluation scales too. Scale in training only."),
-                           (x * 0.4, "evaluation multiplies by 1 - p. Leave x as it is.")])
-    expect.array(out, (5, 30), np.float32, hint="the result has another dtype than x.")
-    expect.copied(dropout_forward, x, 0.6, expect.rng(), False)
-with expect.case("dropout_forward(x, 1.0, rng, True)", crash=two):
+for p, training in ((0.6, False), (1.0, False), (0.0, True)):
+    with expect.case(f"dropout_forward(x, {p}, rng, {training}) on float32", crash=two):
+        out, cache = dropout_forward(x.copy(), p, expect.rng(), training)
+        expect.array(out, (5, 30), hint="the first of the pair is y, an array of x's shape.")
+        expect.close(out, x, rtol=1e-6, hint="in evaluation, and at p = 0, nothing is dropped: y "
+                     "is x.", suspects=[] if p in (0, 1) else [
+                         (x / (1 - p), "evaluation scales too. Scale in training only."),
+                         (x * (1 - p), "evaluation multiplies by 1 - p. Leave x as it is.")])
+        expect.array(out, (5, 30), np.float32, hint="the result has another dtype than x.")
+        expect.copied(dropout_forward, x, p, expect.rng(), training)
+with expect.case("dropout_forward(x, 1.0, rng, True) on float32", crash=two):
     out, cache = dropout_forward(x.copy(), 1.0, expect.rng(), True)
+    expect.array(out, (5, 30), np.float32, hint="return zeros of x's shape and dtype at p = 1.")
     expect.close(out, 0 * x, hint="at p = 1 every entry is dropped: return zeros.",
                  suspects=[(np.nan * x, "0 / 0 gives NaN at p = 1. Return zeros there.")])
 
@@ -217,7 +220,7 @@ def sent(shape, p, rng):
     return y
 
 
-two = [("unpack", "return two things: return y, cache.")]
+two = [("back: unpack", "return two things: return y, cache.")]
 with expect.case("dropout_forward(x, p, rng, True) on 20 × 60 ones, 24 times for each of four p",
                  crash=two):
     expect.coins(lambda p, rng: sent((20, 60), p, rng), scale=lambda p: 1 / (1 - p))
@@ -241,7 +244,7 @@ with expect.case("dropout_forward(x, 0.999, rng, True) on 90 000 ones", crash=tw
     "do not come from the given generator": ("rng.random(x.shape)", "np.random.rand(*x.shape)"),
     "evaluation scales too": ("p = 0", "x, p = x / (1 - p), 0"),
     "evaluation multiplies by 1 - p": ("p = 0", "x, p = x * (1 - p), 0"),
-    "nothing is dropped: y is x": ("if not training", "if training is None"),
+    "and at p = 0, nothing is dropped": ("if not training", "if training is None"),
     "Return a copy": ("return x * kept * scale,", "return x * kept * scale if training else x,"),
     "another dtype": ("rng.random(x.shape) >= p", "1.0 * (rng.random(x.shape) >= p)"),
     "0 / 0 gives NaN": ("1 / (1 - p) if p < 1 else 0.0", "float(np.divide(1, 1 - p))"),
@@ -340,13 +343,18 @@ with expect.case("dx = dropout_backward(dy, cache) after dropout_forward(x, 0.4,
 # Each cache stands for its own call, and can be used again.
 rng = expect.rng()
 x, dy = rng.normal(size=(2, 100))
-with expect.case("two calls of dropout_forward, then dropout_backward with either cache"):
-    (first, cache_1), (second, cache_2) = (dropout_forward(x, 0.5, rng, True) for _ in "ab")
+with expect.case("two calls of dropout_forward, p = 0.5 and 0.2, then dropout_backward with either "
+                 "cache"):
+    (first, cache_1), (second, cache_2) = (dropout_forward(x, p, rng, True) for p in (0.5, 0.2))
+    expect.varies(first != 0, chance=0.5**99, what="some entries dropped, some kept",
+                  hint="dropout_forward drops nothing, or everything. Mend it first.")
     on_first, on_second = dy * (first / x), dy * (second / x)
     dx = dropout_backward(dy.copy(), cache_1)
     expect.close(
         dx, on_first, hint="this is not the gradient of the first call.",
         suspects=[(on_second, "that is the mask of the latest call. Use the cache, no global."),
+                  (on_first * 0.5 / 0.8, "the scale is that of the latest call. Keep it in the "
+                                         "cache, beside the mask."),
                   (dy * first, "that is dy times the output y. The slope does not depend on x."),
                   *wrong_passes(dy, dx, first != 0, 2)],
     )
@@ -355,9 +363,11 @@ with expect.case("two calls of dropout_forward, then dropout_backward with eithe
         hint="this is not the gradient of the second call.",
         suspects=[(on_first, "that is the mask of an earlier call. Use the cache that is given.")],
     )
+    dropout_forward(x, 0.5, rng, False)
     expect.close(
         dropout_backward(dy.copy(), cache_1), on_first,
-        hint="the second use of a cache gives another result: the first has changed it.",
+        hint="the second use of a cache gives another result: the first has changed it, or the "
+             "call in evaluation that came between counts.",
     )
 
 # %% check="dropout_backward" points=1
@@ -383,6 +393,8 @@ for p, training in ((0.4, False), (1.0, False), (0.0, True)):
 dy = expect.rng().normal(size=200)
 with expect.case("dropout_backward(dy, cache) after dropout_forward(x, 0.5, rng, True), x = 0"):
     like, _ = dropout_forward(np.ones(200), 0.5, np.random.default_rng(7), True)
+    expect.varies(like, chance=0.5**199, what="some entries dropped, some kept",
+                  hint="dropout_forward drops nothing, or everything. Mend it first.")
     out, cache = dropout_forward(np.zeros(200), 0.5, np.random.default_rng(7), True)
     dx, lost = dropout_backward(dy.copy(), cache), "and is lost where x is 0, as behind a ReLU."
     expect.close(
@@ -405,21 +417,25 @@ with expect.case("dropout_backward(dy, cache) after dropout_forward(x, 1.0, rng,
 
 # %% check="dropout_backward" points=1
 # A gradient in float32 stays in float32.
-with expect.case("dropout_backward(dy, cache) in float32"):
-    out, cache = dropout_forward(np.ones(8, np.float32), 0.5, expect.rng(), True)
-    dx = dropout_backward(np.ones(8, np.float32), cache)
-    expect.array(dx, 8, hint="return an array of dy's shape.")
-    expect.array(dx, 8, np.float32,
-                 hint="the gradient has another dtype than dy. A boolean mask keeps it.")
+for dtype in (np.float32, np.float64):
+    with expect.case(f"dropout_backward(dy, cache) in float32, after x in {np.dtype(dtype)}"):
+        out, cache = dropout_forward(np.ones(8, dtype), 0.5, expect.rng(), True)
+        dx = dropout_backward(np.ones(8, np.float32), cache)
+        expect.array(dx, 8, hint="return an array of dy's shape.")
+        expect.array(dx, 8, np.float32,
+                     hint="the gradient has another dtype than dy. A boolean mask keeps it.")
 
 # %% check="dropout_backward" points=1 hidden=true
 # At any rate and of any shape: the slope is what one step to the right adds to your output.
 rng = expect.rng()
-p, shape = float(rng.uniform(0.1, 0.9)), tuple(rng.integers(2, 7, size=3))
+p, shape = float(rng.uniform(0.1, 0.9)), tuple(rng.integers(6, 9, size=3))
 x, dy = rng.normal(size=(2, *shape))
 with expect.case(f"dropout_backward(dy, cache) after dropout_forward(x, {p:.2f}, rng, True)"):
     out, cache = dropout_forward(x.copy(), p, np.random.default_rng(5), True)
     right, _ = dropout_forward(x + 1, p, np.random.default_rng(5), True)
+    expect.varies(np.abs(right - out) > 0.5, chance=2 * 0.9**216,
+                  what="some entries dropped, some kept",
+                  hint="dropout_forward drops nothing, or everything. Mend it first.")
     dx = dropout_backward(dy.copy(), cache)
     expect.close(dx, dy * (right - out), rtol=1e-7, atol=1e-9,
                  suspects=wrong_passes(dy, dx, np.abs(right - out) > 0.5, 1 / (1 - p)),
@@ -481,6 +497,26 @@ def dropout_backward(dy, cache):
     seen.append(cache)
     kept, scale = next(c for c in seen[-2:] if c[0].shape == dy.shape)
     return dy * kept * scale
+
+# %% mistake="dropout_backward" says="the scale is that of the latest call"
+latest = {}
+
+def dropout_forward(x, p, rng, training):
+    latest["keep"] = 1 - p if training and p < 1 else 1
+    kept = rng.random(x.shape) >= (p if training else 0)
+    return x * kept / latest["keep"], kept
+
+def dropout_backward(dy, cache):
+    return dy * cache / latest["keep"]
+
+# %% mistake="dropout_backward" says="another dtype than dy"
+def dropout_forward(x, p, rng, training):
+    p = p if training else 0
+    slope = survivors(x, p, rng).astype(x.dtype) / (1 - p if p < 1 else 1)
+    return x * slope, slope
+
+def dropout_backward(dy, cache):
+    return dy * cache
 
 # %% mistake="dropout_backward" says="the mask of the latest call"
 latest = {}
@@ -644,7 +680,8 @@ def wrong_differences(right, second, eps=1e-5):
 
 
 wrong_shifts = [(0, "no entry is shifted alone. Shift one by one."),
-                (2e-5, "two entries are shifted at once. Undo each shift.")]
+                (2e-5, "an entry is shifted by 2 * eps, or two are shifted at once. Shift one by "
+                       "eps, and undo it.")]
 
 # %% check="numerical_gradient" points=2
 # A quadratic, for which central differences are exact but for rounding.
@@ -681,15 +718,15 @@ with expect.case("numerical_gradient(np.prod, x), and x afterwards"):
 
 # %% check="numerical_gradient" points=1
 # It works for any shape, and uses the eps that is given, or 1e-5.
-x, shifts = expect.rng().uniform(1, 2, size=(2, 3)), []
+x, shifts = expect.rng().uniform(1, 2, size=(3, 2)).T, []  # in memory, column by column
 with expect.case("numerical_gradient(f, x), and the places where it asks f"):
-    numerical_gradient(lambda z: shifts.append(np.ptp(z - x.reshape(z.shape))) or 0.0, x.copy())
-    expect.close(max(shifts, default=0), 1e-5, rtol=1e-4, hint="eps is 1e-5 if it is not given.",
-                 suspects=wrong_shifts)
+    numerical_gradient(lambda z: shifts.append(np.ptp(z - x.reshape(z.shape))) or 0.0, x.copy("K"))
+    expect.close(max(shifts, default=0), 1e-5, rtol=1e-4, suspects=wrong_shifts,
+                 hint="shift by eps, which is 1e-5 if it is not given.")
 rows = np.repeat(3 * np.sum(x**2, axis=1, keepdims=True), 3, axis=1)
 with expect.case("numerical_gradient(lambda z: np.sum(z**3), x) on 2 × 3 numbers"):
     found = numerical_gradient(
-        lambda z: float(np.sum(z**3)) if z.shape == (2, 3) else np.nan, x.copy()
+        lambda z: float(np.sum(z**3)) if z.shape == (2, 3) else np.nan, x.copy("K")
     )
     expect.array(found, (2, 3), hint="the gradient has x's shape.")
     expect.close(found, 3 * x**2, rtol=1e-7,
@@ -698,7 +735,7 @@ with expect.case("numerical_gradient(lambda z: np.sum(z**3), x) on 2 × 3 number
                            (np.nan * x, "f is called with another shape than x's."),
                            *wrong_differences(3 * x**2, 6 * x)])
 with expect.case("numerical_gradient(lambda z: np.sum(z**3), x, eps=0.1)"):
-    found = numerical_gradient(lambda z: float(np.sum(z**3)), x.copy(), 0.1)
+    found = numerical_gradient(lambda z: float(np.sum(z**3)), x.copy("K"), 0.1)
     expect.close(found, 3 * x**2 + 0.01, rtol=1e-7, hint="use the eps that is given.",
                  suspects=[(3 * x**2 + 1e-10, "eps is ignored: 1e-5 is written inside.")])
 
@@ -758,7 +795,7 @@ with expect.case("numerical_gradient(f, x) of a quadratic form, x of shape (2, 3
     "each row is shifted as a whole": ("""np.ndindex(x.shape):
         middle = x[i]""", """range(len(x)):
         middle = x[i].copy()"""),
-    "eps is 1e-5 if it is not given": ("eps=1e-5", "eps=1e-8"),
+    "1e-5 if it is not given": ("eps=1e-5", "eps=1e-8"),
     "the same numbers as floats": ("np.array(x, dtype=float)", "np.array(x, dtype=float) + "
                                    "(np.asarray(x).dtype.kind == 'i')"),
     "eps is ignored": ("x = np.array", "eps = 1e-5\n    x = np.array"),
@@ -907,10 +944,11 @@ plot.show(fig, "Which units send and which get a gradient, in six calls, two of 
 # Forward and backward use one mask.
 rng = expect.rng()
 x, dy = rng.normal(size=(2, 6, 50))
-lacks = [("no attribute '(train|eval|forward|backward)'", "the class lacks this method."),
-         ("not callable", "an attribute hides the method of the same name. Rename the attribute."),
-         ("'tuple'", "forward returns y alone; the cache stays on self."),
-         ("'NoneType'", "forward returns nothing. Is there a `return`?")]
+lacks = [("back: no attribute '(train|eval|forward|backward)'", "the class lacks this method."),
+         ("back: not callable",
+          "an attribute hides the method of the same name. Rename the attribute."),
+         ("back: 'tuple'", "forward returns y alone; the cache stays on self."),
+         ("back: 'NoneType'", "forward returns nothing. Is there a `return`?")]
 with expect.case("layer = Dropout(0.4, rng); layer.forward(x); layer.backward(dy)", crash=lacks):
     layer = Dropout(0.4, rng)
     before = x.copy()
@@ -929,6 +967,15 @@ with expect.case("layer = Dropout(0.4, rng); layer.forward(x); layer.backward(dy
         dx, dy * kept / 0.6, hint="backward: dy times the mask and the scale of forward.",
         suspects=wrong_passes(dy, dx, kept, 1 / 0.6),
     )
+with expect.case("layer = Dropout(0.5, rng); layer.forward(x); layer.backward(dy), where x is 0"):
+    layer = Dropout(0.5, rng)
+    layer.forward(np.zeros(2000))
+    expect.mean(layer.backward(np.ones(2000)) != 0, 0.5, of=(0, 1),
+                hint="where x is 0 the slope is lost. Keep the mask itself, as in your cache.")
+with expect.case("layer = Dropout(1.0, rng); layer.forward(x); layer.backward(dy)"):
+    layer = Dropout(1.0, rng)
+    expect.close(layer.forward(x.copy()), 0 * x, hint="at p = 1 all of y is 0, and not 0 / 0.")
+    expect.close(layer.backward(dy.copy()), 0 * dy, hint="at p = 1 no gradient passes.")
 
 # %% check="Dropout" points=1
 # Each forward draws a mask, and backward belongs to the latest one.
@@ -963,8 +1010,9 @@ with expect.case("two layers that share rng: a.forward(x), b.forward(x), a.backw
 # eval() and train() switch, and backward follows.
 rng = expect.rng()
 x, dy = rng.normal(size=(2, 20, 20))
-lacks = [("no attribute '(train|eval|forward|backward)'", "the class lacks this method."),
-         ("not callable", "an attribute hides the method of the same name. Rename the attribute.")]
+lacks = [("back: no attribute '(train|eval|forward|backward)'", "the class lacks this method."),
+         ("back: not callable",
+          "an attribute hides the method of the same name. Rename the attribute.")]
 with expect.case("layer.forward(x); layer.eval(); layer.forward(x); layer.backward(dy)",
                  crash=lacks):
     layer = Dropout(0.4, rng)
@@ -1037,6 +1085,8 @@ with expect.case("Dropout(p, rng).forward(x) on 20 × 60 ones, 24 times for each
     "the mask is missing: dropped": ("dropout_backward(dy, self.cache)", "dy / (1 - self.p)"),
     "the mask is right; the scale": ("self.cache)\n", "self.cache) * (1 - self.p)\n"),
     "drawn anew in the backward": ("dropout_backward(dy, self.cache)", "self.forward(dy)"),
+    "where x is 0 the slope is lost": ("        return out", "        kept, scale = self.cache\n"
+        "        self.cache = (kept & (x != 0)) | (not self.training), scale\n        return out"),
     "drawn once and kept": ("out, self.cache = dropout_forward(", """if hasattr(self, "cache"):
             return dropout_backward(x, self.cache)
         out, self.cache = dropout_forward("""),

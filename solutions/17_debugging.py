@@ -34,7 +34,7 @@ from dropoutlab.modules import AlwaysDropout, passing_on
 # In {{pytorch}} you wrote a dropout layer that is right. Networks that *use* a right layer can
 # still be wrong, and nothing tells you. Below, a network with two hidden layers learns the digits:
 # without a bug, with one of four silent bugs, and without dropout. (*One mask for ever* draws its
-# mask once, when the layer is made.) One pass over the training data is always the same:
+# mask once, when the layer is made.) One pass over the training data is the same for all of them:
 
 # %% setup=true
 def one_epoch(model, X, y, optimizer, generator=None):
@@ -130,8 +130,9 @@ plot.show(fig, "Error rates of a network without a bug, with four bugs, and with
 #
 # ## Four broken scripts
 #
-# Each of these came with one or two complaints, and has as many bugs; none of them stops it from
-# running. You fix three, one in each exercise; the fourth is a question near the end. Take out the
+# Each of these came with one or two complaints, and has one bug for each. None of the bugs stops
+# its script from running. You fix three, one in each exercise; the fourth is a question near the
+# end. Take out the
 # line `raise NotImplementedError(…)`, run the cell and the one below the hints, which shows the
 # symptom, and fix the code in place, changing as little as you can.
 #
@@ -260,7 +261,8 @@ with torch.enable_grad(), expect.case("evaluate(model, X, y) on a network with d
     wrong = 20 + int(expect.rng().integers(100))
     labels[:wrong] = (labels[:wrong] + 1) % 5
     expect.close(float(evaluate(model.train(), x, labels)), 1 - wrong / 300, rtol=1e-5,
-                 hint="this network answers at random while it drops: it was in training mode.")
+                 hint="that is not the share of rows in which model.eval()(X) is right. (While it "
+                      "drops, this network answers at random.)")
 
 # %% check="evaluate" points=2
 # Every flag comes back, also those that were not as the model's own.
@@ -631,6 +633,18 @@ with expect.case("model = Classifier([5, 40, 4, 3], 0.0); model(X) in training m
     expect.close(model(x.clone()).detach(), F.linear(hidden, e, f), rtol=1e-4, atol=1e-5,
                  hint="where nothing is dropped, training gives what evaluation does: a ReLU after "
                       "each hidden layer, in both modes.")
+with expect.case("network = nn.Sequential(nn.Sequential(Classifier([5, 40, 40, 3]))); "
+                 "network.eval(); network(X) twice; the same after network.train()"):
+    network = expect.ask("nested", Classifier([5, 40, 40, 3]))
+    network.eval()
+    once, again = (network(x.clone()).detach() for _ in "ab")
+    expect.equal("the same answer" if bool((once == again).all()) else "two answers",
+                 "the same answer", hint="it drops after eval() of a network that holds it. Keep "
+                                         "no flag of your own: ask self.training.")
+    network.train()
+    expect.varies([network(x.clone()).detach(), network(x.clone()).detach()], chance=0.5**2000,
+                  what="two different masks",
+                  hint="it does not drop after train() of a network that holds it.")
 
 # %% mistakes="Classifier"
 {
@@ -669,6 +683,27 @@ with expect.case("model = Classifier([5, 40, 4, 3], 0.0); model(X) in training m
                            "self.training else x)"),
     "every unit has the same mask": ("F.dropout(", "F.dropout1d("),
 }
+
+# %% mistake="Classifier" says="Keep no flag of your own"
+class Classifier(nn.Module):
+    def __init__(self, sizes, p=0.5):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.p, self.drops = p, True
+
+    def train(self, mode=True):
+        self.drops = True
+        return super().train(mode)
+
+    def eval(self):
+        super().eval()
+        self.drops = False
+        return self
+
+    def forward(self, x):
+        for layer in self.layers[:-1]:
+            x = F.dropout(layer(x).relu(), self.p, self.drops)
+        return self.layers[-1](x)
 
 # %% correct="Classifier"
 class Classifier(nn.Module):
@@ -825,12 +860,12 @@ plot.show(fig, "For five networks, which of three bugs your tool reports.")
 # %% check="find_dropout_bugs" points=1
 # Healthy networks get no report.
 rows = torch.ones(20, 8)
-with expect.case("find_dropout_bugs(model, X) on a healthy network",
-                 crash=[("NoneType|not iterable", "return a set of strings.")]):
+with expect.case("find_dropout_bugs(model, X) on a healthy network"):
     model = nn.Sequential(nn.Dropout(0.2), nn.Linear(8, 30), nn.ReLU(), nn.Dropout(0.5),
                           nn.Linear(30, 3))
     found = find_dropout_bugs(model, rows.clone())
-    expect.equal("a string" if isinstance(found, str) else "a set", "a set",
+    kind = "a string" if isinstance(found, str) else "None" if found is None else "a set"
+    expect.equal(kind, "a set",
                  hint="return a set of strings, no text made of them.")
     expect.equal(
         told(found), "nothing",
@@ -967,6 +1002,15 @@ with expect.case("find_dropout_bugs(model, X), and flags and batch statistics af
     expect.unchanged(norm.running_mean, torch.zeros(30),
                      hint="batch norm has taken up X: the model itself ran in training mode. Work "
                           "on a deep copy.")
+    expect.equal(str([bool(w.requires_grad) for w in model.parameters()]), str(6 * [True]),
+                 hint="the weights take no gradients any more. Work on a deep copy.")
+    model.eval()
+    model[2].train()
+    find_dropout_bugs(model, torch.randn(20, 8, generator=expect.generator()))
+    expect.equal(str([m.training for m in model.modules()]),
+                 str([False, False, False, True, False]),
+                 hint="the training flags of a model in evaluation mode changed. Work on a deep "
+                      "copy.")
 
 # %% check="find_dropout_bugs" points=1 hidden=true
 # A hidden check: networks that you have not seen.
@@ -1069,8 +1113,7 @@ def find_dropout_bugs(model, *inputs):
 # - `iamtrask/Grokking-Deep-Learning`, chapter 8, multiplies by the mask and by 2 in the forward
 #   pass, and by the mask alone in the backward pass.
 # - `ddbourgin/numpy-ml`, `neural_nets/wrappers/wrappers.py`, scales the gradient in the backward
-#   pass and forgets the mask (and applies the scale after the bias and
-# the activation).
+#   pass and forgets the mask (and applies the scale after the bias and the activation).
 #
 # Your tool sees modules that run, so it can find the first:
 
@@ -1139,7 +1182,7 @@ crash = [("Unable to call ExportedProgram", "a program isn't callable: return it
                                         "eval() on the model, before it is exported."),
          ("Guard failed", "what is exported serves inputs of its example's shape: hand the example "
                           "over as it is."),
-         ("NoneType", "nothing comes back. Is there a `return`?")]
+         ("back: NoneType", "nothing comes back. Is there a `return`?")]
 for mode in (True, False):
     was = "training" if mode else "evaluation"
     model = nn.Sequential(nn.Linear(8, 30), nn.BatchNorm1d(30), nn.Dropout(0.5), nn.Linear(30, 3))
@@ -1324,7 +1367,8 @@ plot.show(fig, "For six ways of saving, whether the loaded network drops: "
           claims={"some-files-keep-the-mode": 0 < helped < 5})
 
 # %% [markdown]
-# Read it row by row. A `state_dict` holds weights and no mode, and a new network begins in training
+# Read it row by row. A `state_dict` holds weights and buffers, but no mode, and a new network
+# begins in training
 # mode, whatever the old one was in. `torch.save(network)` keeps flags. A script keeps the code,
 # with its `if self.training`, so `eval()` still works. A trace and an export keep the operations of
 # one run, and no `if` is left for `eval()` to act on. The exported module at least says so, by an
@@ -1350,7 +1394,7 @@ explore.serving(export_for_serving)
 #
 # The course began with 200 digits, of which one label in five was wrong, a network wide enough to
 # learn them all by heart, and the gap between its own images and new ones ({{start_here}}). Here is
-# the same task, sixteen times, with three things that you wrote or fixed: `Classifier` drops,
+# the same task, run sixteen times, with three things that you wrote or fixed: `Classifier` drops,
 # `train_and_watch` trains, `evaluate` measures. Which of the two panels says that dropout *helped*?
 
 # %% figure=true
@@ -1458,7 +1502,7 @@ plot.show(fig, "Error on new digits against epochs, and the gap, for a network o
 # - `eval()` and `no_grad()` are two switches, and a measurement gives back what it switched.
 # - `F.dropout` knows no mode unless it is told, and logits are not to be dropped.
 # - A trace and an export keep the operations of one run; a script keeps the code and the flag; a
-#   `state_dict` keeps only the weights.{{claim:some-files-keep-the-mode}}
+#   `state_dict` keeps weights and buffers, but no mode.{{claim:some-files-keep-the-mode}}
 #
 # **Keep.** `dropoutlab.bugs.find_dropout_bugs(model, X)` is this lesson's tool for everyday use. It
 # also names the modules in which a bug shows.

@@ -17,8 +17,6 @@
 from time import perf_counter
 
 import numpy as np
-from sklearn.datasets import make_moons
-from sklearn.ensemble import RandomForestClassifier
 
 from dropoutlab import check_probability, data, expect, explore, plot, reproduced, studies, train
 
@@ -30,7 +28,7 @@ from dropoutlab import check_probability, data, expect, explore, plot, reproduce
 # you get $2^n$ networks for the price of one?
 #
 # Below, twenty networks learn digits with half of their 64 hidden units dropped, and twenty
-# without dropout. Each is then thinned for good, by 128 masks, into 128 *halves*.
+# without dropout. Then 128 masks thin each of them for good, into 128 *halves*.
 
 # %%
 def thin(h, rng, p=0.5):
@@ -135,8 +133,8 @@ def all_masks(n):
 
 
 # %% [markdown] hint="all_masks"
-# `itertools.product` with `repeat=n` draws a digit for each unit, and `np.array`
-# makes a table of what it gives.
+# `itertools.product` with `repeat=n` combines the digits 0 and 1 of all units in every way, and
+# `np.array` makes a table of what it gives.
 
 # %% check="all_masks" points=1
 # Each mask of five units is there: 32 rows of 5, in any order.
@@ -259,7 +257,7 @@ logits["the weights are halved: that is weight scaling, on top of the masks."] =
 )
 tables = {words: train.softmax(rows) for words, rows in logits.items()}
 tables["these are the logits: the softmax is missing."] = logits["right"]
-tables["the softmax goes over the masks. Over the classes: each row sums to 1."] = train.softmax(
+tables["the softmax goes over the masks, not the classes: each row sums to 1."] = train.softmax(
     logits["right"].T
 ).T
 tables = {words: table[np.argsort(table[:, 0])] for words, table in tables.items()}
@@ -282,7 +280,7 @@ with expect.case("subnetwork_outputs(W1, b1, W2, b2, x), 3 inputs, 4 hidden unit
     )
     out = np.asarray(out)
     expect.close(out[np.argsort(out[:, 0])], right, rtol=1e-5, atol=1e-7,
-                 hint="the rows, sorted here, are not those of the 16 networks, each once.",
+                 hint="the rows, sorted here, must be those of the 16 networks, each once.",
                  suspects=[(table, words) for words, table in tables.items()])
 
 
@@ -309,6 +307,11 @@ with expect.case("subnetwork_outputs(W1, b1, W2, b2, batch) on a batch of 6"):
                  hint="row k must hold what the network of `all_masks(n)[k]` says of the batch.",
                  suspects=[(right[::-1], "row k is not that of mask k: the order is reversed, "
                    "or 1 and 0 are exchanged.")])
+for rows, hint in ((1, "a batch of one is a batch too: return (2ⁿ, 1, classes)."),
+                   (2, "as many rows as inputs are a batch too. Ask x.ndim, not the length.")):
+    with expect.case(f"subnetwork_outputs(W1, b1, W2, b2, batch) on a batch of {rows}, 2 inputs"):
+        expect.equal(np.shape(subnetwork_outputs(W1, b1, W2, b2, batch[:rows])), (8, rows, 4),
+                     hint=hint)
 
 
 # %% mistakes="subnetwork_outputs"
@@ -329,8 +332,10 @@ with expect.case("subnetwork_outputs(W1, b1, W2, b2, batch) on a batch of 6"):
     "share an axis": ("survivors, -2, 0)", "survivors, -2, 0).reshape(-1, len(b1))"),
     "order is reversed": ("len(b1))", "len(b1))[::-1]"),
     "writes into its input": ("return", "W2 += 0.5\n    return"),
+    "a batch of one is a batch": ("+ b2)", "+ b2).squeeze()"),
+    "as many rows as inputs": ("    return", "    if len(x) == W1.shape[1] and x.ndim > 1:\n"
+                               "        survivors = survivors[0]\n    return"),
 }
-
 
 # %% correct="subnetwork_outputs"
 def subnetwork_outputs(W1, b1, W2, b2, x):
@@ -434,6 +439,8 @@ with expect.case("geometric_mean(probs) of shape (3, 5, 4)"):
              "that is a square root. With k members it is the k-th root."),
         ],
     )
+    expect.equal(np.shape(geometric_mean(probs[:, :1])), (1, 4),
+                 hint="a batch of one is a batch too: return (1, classes).")
 
 
 # %% check="geometric_mean" points=1
@@ -455,14 +462,21 @@ with expect.case("geometric_mean(probs) of 20 000 members"):
 # A probability of 0 is a veto, against one other member and against 999.
 probs = np.array([[0.8, 0.2, 0.0], [0.2, 0.2, 0.6]])
 with expect.case("geometric_mean([[0.8, 0.2, 0], [0.2, 0.2, 0.6]])"):
+    given = probs.copy()
+    found = geometric_mean(given)
+    expect.unchanged(given, probs, hint="the function writes into its input, at the zeros.")
     expect.close(
-        geometric_mean(probs),
+        found,
         np.array([2 / 3, 1 / 3, 0]),
         rtol=1e-5,
         hint="one factor is 0, so the product is 0: not NaN, and not some small number either.",
         suspects=[(np.array([0.4, 0.2, 0.6]) / 1.2, "zeros are left out of the mean. A zero rules "
                    "the class out.")],
     )
+probs = np.array([[[0.8, 0.2, 0.0], [0.5, 0.2, 0.3]], [[0.2, 0.2, 0.6], [0.5, 0.2, 0.3]]])
+with expect.case("geometric_mean(probs), a batch of two inputs, one with a zero"):
+    expect.close(geometric_mean(probs.copy()), [[2 / 3, 1 / 3, 0], [0.5, 0.2, 0.3]], rtol=1e-5,
+                 hint="a zero rules a class out for its own input only.")
 probs = np.array([[0.0, 0.5, 0.5]] + 999 * [[0.98, 0.01, 0.01]])
 with expect.case("geometric_mean(probs), 999 members for a class, and one that gives it 0"):
     expect.close(geometric_mean(probs), np.array([0, 0.5, 0.5]), rtol=1e-5,
@@ -487,6 +501,12 @@ with expect.case("geometric_mean(probs), 999 members for a class, and one that g
     "not some small number": ("np.log(probs)", "np.log(probs + 1e-9)"),
     "zeros are left out": ("np.log(probs).mean(axis=0)", "np.log(probs).mean(0, where=probs > 0)"),
     "after the thousandth root": ("np.log(probs)", "np.log(probs + 1e-300)"),
+    "for its own input only": (
+        "train.softmax(logs)",
+        "train.softmax(np.where((probs == 0).any(tuple(range(probs.ndim - 1))), -np.inf, logs))"),
+    "at the zeros": ("train.softmax(logs)",
+                     "probs.__setitem__(probs == 0, 1) or train.softmax(logs)"),
+    "a batch of one is a batch": ("train.softmax(logs)", "train.softmax(logs).squeeze()"),
 }
 
 
@@ -553,7 +573,7 @@ with expect.case("weight_scaled(W1, b1, W2, b2, x), called 20 times"):
     expect.unchanged(W2, before)
     expect.close(calls, 20 * calls[:1], hint="the calls differ: draw no mask. The whole network "
                  "answers.")
-for p in (0.2, 0.7):
+for p in (0.2, 0.7, 0):
     q = 1 - p
     wrong = {
         "multiplied by p. Multiply by 1 - p.": p * W2 @ h + b2,
@@ -600,6 +620,8 @@ for p in (0.5, float(rng.uniform(0.1, 0.9))):
                      "given.",
                      suspects=[(together / together.sum(), "normalised over the whole batch. Each "
                                 "input sums to 1.")])
+        expect.equal(np.shape(weight_scaled(W1, b1, W2, b2, batch[:1])), (1, 5),
+                     hint="a batch of one is a batch too: return (1, classes).")
 
 # %% mistakes="weight_scaled"
 {
@@ -619,6 +641,8 @@ for p in (0.5, float(rng.uniform(0.1, 0.9))):
     "writes into its input": ("return", "W2 *= 1 - p\n    return"),
     "over the whole batch": ("train.softmax", "(lambda z: np.exp(z) / np.exp(z).sum())"),
     "p is 0.5 unless given": ("p=0.5", "p=0"),
+    "whatever p is": ("(1 - p)", "(1 - (p or 0.5))"),
+    "a batch of one is a batch": ("+ b2)", "+ b2).squeeze()"),
 }
 
 
@@ -632,10 +656,9 @@ def weight_scaled(W1, b1, W2, b2, x, p=0.5):
 # ## Where it is exact, and where not
 #
 # Now compare your functions on random networks with one hidden layer, and on networks with up to
-# three, trained with dropout on two interleaved half-circles of points (`make_moons`). There a ReLU
-# follows all masks but the last. The
-# distance of two answers is half the sum of $|P(c) - Q(c)|$. **With three hidden layers, how far is
-# weight scaling off the geometric mean?**
+# three, trained with dropout on two interleaved half-circles of points. There a ReLU follows all
+# masks but the last. The distance of two answers is half the sum of $|P(c) - Q(c)|$. **With three
+# hidden layers, how far is weight scaling off the geometric mean?**
 
 # %% guess=true
 my_guess = 10  # distance in percentage points, three hidden layers
@@ -661,8 +684,7 @@ def distance(P, Q):
     return 100 * np.abs(P - Q).sum(-1).mean() / 2  # percentage points
 
 
-points, kinds = make_moons(200, noise=0.2)
-points -= points.mean(0)
+points, kinds = data.moons(200, np.random.default_rng())
 MEANS = {"arithmetic": lambda probs: probs.mean(0), "geometric": geometric_mean}
 COLORS = {"arithmetic": plot.GREEN, "geometric": plot.PINK}
 units, depths, rng = range(2, 15, 2), (1, 2, 3), np.random.default_rng()
@@ -728,8 +750,8 @@ def monte_carlo_average(predict, k):
 
 
 # %% [markdown]
-# **How many halves must you average until their error rate is within half a percentage point of the
-# scaled network's?**
+# **How many halves must you average for an error rate within half a percentage point of the scaled
+# network's?**
 
 # %% guess=true
 my_guess = 1000  # halves in the average
@@ -760,6 +782,7 @@ for ax, runs, label in zip(axes, excess, ("error rate, points", "log loss, nats"
            xlim=(0.8, max(guess, 100) * 1.5))
 axes[0].axvline(guess, color=plot.GREY, linestyle=":")
 axes[0].annotate("your guess ", (guess, 1), ha="right", color=plot.GREY)
+more = dict(zip(counts, excess[0].mean(0), strict=True))
 near = np.flatnonzero(excess[0].mean(0) > 0.5)
 met = [*counts, "more than 100"][near.max(initial=-1) + 1]
 late, loss_late = [plot.difference(runs[:, -1]) for runs in excess]
@@ -772,7 +795,7 @@ axes[1].set_title(f"At k = 100: {loss_late:.3f} nats over networks\n"
 plot.show(fig, "By how much the average of k halves exceeds weight scaling in error rate and log "
           f"loss, against k, with standard errors over twenty networks. From k = {met} on, the "
           "mean error rate is within half a point.",
-          claims={"tens-of-halves": met in (10, 20, 50),
+          claims={"tens-of-halves": bool(more[20] < 0.5 < more[2]),
                   "no-fewer-errors": bool(late.mean - 2.1 * late.error > -0.3),  # 95 % interval
                   "lower-loss": loss_late.sign < 0})
 
@@ -783,7 +806,7 @@ plot.show(fig, "By how much the average of k halves exceeds weight scaling in er
 reproduced.show("figure11")
 
 # %% [markdown]
-# However many halves you average, their error rate comes down to that of the scaled network and no
+# Up to a hundred halves, the average's error rate comes down to that of the scaled network and no
 # further. The log loss goes below the dashed line: that line is the geometric mean of all halves,
 # and the curve tends to their arithmetic mean, which is less sure. A network that is sure and wrong
 # pays much. (± is over networks. They are all tested on the same 510 digits; the standard error
@@ -791,7 +814,7 @@ reproduced.show("figure11")
 #
 # ## How much do they share?
 #
-# If the answers of $k$ members have variance $\sigma^2$, and each two of them correlation $\rho$,
+# If each answer of $k$ members has variance $\sigma^2$, and any two of them correlation $\rho$,
 # their mean has variance (Hastie et al. 2009, eq. 15.1)
 #
 # $$ \rho\,\sigma^2 + \frac{1-\rho}{k}\,\sigma^2. $$
@@ -940,7 +963,8 @@ swapped = correlations(centred.swapaxes(0, 1))
 rows = centred.reshape(12, 50)
 covariance = np.cov(rows)
 everything = (np.corrcoef(rows).sum() - 12) / 132
-block = np.kron(np.eye(3), np.ones((4, 4))) - np.eye(12)
+far = np.kron(np.eye(3), np.ones((4, 4))) == 0
+block = 1.0 - far - np.eye(12)
 with expect.case("member_correlation(answers), 3 networks, 4 halves of each, 50 images",
                  crash=[("unpack|subscriptable|not iterable", "return two numbers.")]):
     before = answers.copy()
@@ -954,7 +978,7 @@ with expect.case("member_correlation(answers), 3 networks, 4 halves of each, 50 
             (raw[0], "the images' own part is still in it. Subtract each image's mean."),
             (with_itself, "each half's correlation with itself is averaged in."),
             (inner[0], "each network's own mean is subtracted, and with it what its halves share."),
-            (by_half[0], "the mean over networks only: subtract that over halves too."),
+            (by_half[0], "the mean is over networks only: take it over halves too."),
             (swapped[0], "networks and halves are exchanged."),
             (swapped[1], "networks and halves are exchanged."),
             (everything, "that is the mean over all pairs, of the same network or not."),
@@ -969,6 +993,7 @@ with expect.case("member_correlation(answers), 3 networks, 4 halves of each, 50 
         suspects=[
             (raw[1], "the images' own part is still in it. Subtract each image's mean."),
             (everything, "that is the mean over all pairs, of the same network or not."),
+            (float(np.abs(np.corrcoef(rows))[far].mean()), "the signs are lost."),
             ((12 + 36 * same + 96 * other) / 144, "that is the mean of the whole matrix."),
             (float(np.mean([unit[i, k] @ unit[j, k] for i in range(3) for j in range(i)
                             for k in range(4)])),
@@ -988,13 +1013,17 @@ for shape in ((2, 2, 30), (6, 3, 40), (2, 5, 25)):
             if (i, j) < (k, n):
                 r = np.corrcoef(centred[i, j], centred[k, n])[0, 1]
                 pairs[i == k].append(float(r))
-    with expect.case(f"member_correlation(answers), answers of shape {shape}",
-                     crash=[("unpack|subscriptable|not iterable", "return two numbers.")]):
+    with expect.case(f"member_correlation(answers), answers of shape {shape}", crash=[
+        ("unpack|subscriptable|not iterable", "return two numbers."),
+        ("out of bounds", "take the numbers of networks and halves from answers.shape."),
+    ]):
         first, second = member_correlation(answers.copy())
         expect.close(first, float(np.mean(pairs[True])), rtol=1e-5, atol=1e-6,
-                     hint="the first number, for other numbers of networks and halves.")
+                     hint="the first number: take the numbers of networks and halves from "
+                          "answers.shape.")
         expect.close(second, float(np.mean(pairs[False])), rtol=1e-5, atol=1e-6,
-                     hint="the second number, for other numbers of networks and halves.")
+                     hint="the second number: take the numbers of networks and halves from "
+                          "answers.shape.")
 
 # %% mistakes="member_correlation"
 {
@@ -1005,7 +1034,7 @@ for shape in ((2, 2, 30), (6, 3, 40), (2, 5, 25)):
     "own part is still in it": (" - answers.mean((0, 1))", ""),
     "with itself is averaged in": (" & ~np.eye(len(C), dtype=bool)", ""),
     "each network's own mean": ("answers.mean((0, 1))", "answers.mean(1, keepdims=True)"),
-    "the mean over networks only": ("answers.mean((0, 1))", "answers.mean(0)"),
+    "over networks only": ("answers.mean((0, 1))", "answers.mean(0)"),
     "are exchanged": ("    residuals =", "    answers = answers.swapaxes(0, 1)\n    residuals ="),
     "the mean over all pairs": ("C[same & ~", "C[~"),
     "that is the covariance": ("corrcoef", "cov"),
@@ -1020,7 +1049,7 @@ for shape in ((2, 2, 30), (6, 3, 40), (2, 5, 25)):
         " % answers.shape[1] == 0)]"),
     "writes into its input": ("residuals = (answers - answers.mean((0, 1)))",
         "answers -= answers.mean((0, 1))\n    residuals = answers"),
-    "for other numbers of networks and halves": ("// answers.shape[1]", "// 4"),
+    "networks and halves from answers.shape": ("// answers.shape[1]", "// 4"),
 }
 
 # %% correct="member_correlation"
@@ -1045,7 +1074,7 @@ def member_correlation(answers):
 # %% figure=true
 # Four ensembles: what their average keeps and what it removes, and what it gains.
 rng = np.random.default_rng()
-sets = np.array_split(rng.permutation(len(X)), 8)
+sets = np.array_split(np.random.default_rng(0).permutation(len(X)), 8)
 how = {"hidden": 64, "epochs": 150, "falling": True}
 some_masks = thin(np.ones((24, 1, 64)), rng)
 kinds_of = {"halves of one network": [], "whole networks": [], "bagged networks": [],
@@ -1056,11 +1085,10 @@ for g, rows in enumerate(sets):
     without = [train.two_layer(X[sample], y[sample], lambda h, rng: h, 10 * g + i, rate=0.1,
                                **how)
                for i, sample in enumerate(samples)]
-    forest = RandomForestClassifier(50, random_state=g).fit(X[rows], y[rows])
     alone = [thinned(net, X_test, 1) for net in without]
     for members, found in zip(kinds_of.values(), (
         thinned(with_dropout, X_test, some_masks), alone[:3], alone[3:],
-        [tree.predict_proba(X_test) for tree in forest],
+        train.forest(X[rows], y[rows], X_test, trees=50, seed=g),
     ), strict=True):
         members.append(np.array(found))
 
@@ -1227,9 +1255,9 @@ print(f"Measured once in {study['seconds'] / 60:.0f} minutes by dropoutlab.studi
 
 # %% [markdown]
 # Eight masks gain little. A hundred gain almost as much log loss as eight trained networks do, and
-# a run costs far less than a training. What masks never lower is the error rate. There one wide
-# network does best, and its log loss is the higher. (In error rate all gains are less than a point,
-# a few of 510 digits.)
+# a run costs far less than a training. What masks did not lower is the error rate. There one wide
+# network does best, but eight networks have a lower log loss. (In error rate all gains are less
+# than a point, a few of 510 digits.)
 #
 # But the log loss also asks how *sure* an answer is. Ashukha et al. (2020) compare it at each way's
 # best *temperature* $T$, with probabilities softmax$(\log P / T)$: one half of the test digits
@@ -1310,7 +1338,7 @@ explore.members(all_masks, subnetwork_outputs, geometric_mean, weight_scaled)
 # - If only a softmax layer follows the mask, weight scaling is the normalised geometric mean of all
 #   thinned networks {{claim:exact-geometric}}. In deeper networks it is near that mean, and further
 #   from the arithmetic one {{claim:deep-approximate}}.
-# - Some tens of halves err about as little as one scaled run {{claim:tens-of-halves}}, a hundred no
+# - Twenty halves err about as little as one scaled run {{claim:tens-of-halves}}, a hundred no
 #   less {{claim:no-fewer-errors}}, with a lower log loss {{claim:lower-loss}}.
 # - On a given image, the variance due to masks averages away {{claim:no-floor}}; that between
 #   networks stays {{claim:network-floor}}.
@@ -1321,7 +1349,7 @@ explore.members(all_masks, subnetwork_outputs, geometric_mean, weight_scaled)
 # - Eight halves err no less than one scaled run {{claim:no-gain-by-masks}}. What a hundred gain in
 #   log loss, the right temperature gains too {{claim:temperature-gains-more}}, and beyond it halves
 #   gain nothing {{claim:halves-gain-no-more}}. Several networks do {{claim:networks-gain-more}}.
-# - One network eight times as wide errs less than eight networks, and has the higher log loss
+# - One network eight times as wide errs less than eight networks, but has a higher log loss
 #   {{claim:wider-errs-least}}.
 #
 # **Read.** Hinton et al., arXiv:1207.0580. Baldi and Sadowski, *Understanding dropout*, NIPS 2013.

@@ -31,11 +31,10 @@ from dropoutlab import expect, explore, forecasters, plot, studies
 #
 # A network that reads digits answers with ten probabilities.
 #
-# The next cell trains five networks without dropout, and five times five with it. Their $p$,
-# learning rate and weight decay were chosen, for one evaluation, on two of the ten sheets of
-# handwriting that the training digits come from. Five of those with dropout are then shown printed
-# *letters*. **Guess: for how many letters in a hundred is a network
-# more than 90 % sure of some digit?**
+# The next cell trains five networks without dropout, and five times five with it. The log loss in
+# evaluation, on two of the ten sheets of training digits, chose their $p$, learning rate and weight
+# decay. Five of those with dropout are then shown printed *letters*. **Guess: for how many letters
+# in a hundred is a network more than 90 % sure of some digit?**
 
 # %%
 torch.set_num_threads(1)  # products this small wait for each other's threads
@@ -99,8 +98,9 @@ plot.show(fig, "Six letters that are called digits, and how sure five networks a
 #
 # ## The Bayesian reading
 #
-# Bayesian statistics keeps all weights, each with a probability that says how plausible it is:
-# before any data the *prior* $P(w)$, and afterwards the *posterior*, by Bayes' rule:
+# Bayesian statistics keeps every setting $w$ of the weights, with a probability that says how
+# plausible it is: before any data the *prior* $P(w)$, and afterwards the *posterior*, by Bayes'
+# rule:
 #
 # $$ P(w \mid D) = \frac{P(D \mid w)\,P(w)}{P(D)}, \qquad
 #    P(y \mid x, D) = \int P(y \mid x, w)\,P(w \mid D)\,dw . $$
@@ -113,7 +113,7 @@ plot.show(fig, "Six letters that are called digits, and how sure five networks a
 #
 # The integral is out of reach. *Variational inference* takes a distribution $q(w)$ that can be
 # drawn from, and brings it near to the posterior, measured by the Kullback–Leibler divergence.
-# Three small steps, with means $\mathbb E$ over $w \sim q$:
+# With means $\mathbb E$ over $w \sim q$:
 #
 # $$ \begin{aligned}
 # \mathrm{KL}\bigl(q \,\|\, P(\cdot \mid D)\bigr)
@@ -135,7 +135,8 @@ plot.show(fig, "Six letters that are called digits, and how sure five networks a
 # mask for each row, is minus the training loss with dropout. The second, for a normal prior, is
 # approximately weight decay and a term that depends on $p$ alone. This is the reading of Gal and
 # Ghahramani (2016): training with dropout and weight decay raises an ELBO, and a network that drops
-# while it *predicts* draws from $q$. Their recipe, *MC dropout*, is to leave dropout on.
+# while it *predicts* draws from $q$. Their recipe, *MC* (Monte Carlo) *dropout*, is to leave
+# dropout on.
 #
 # Its critics have answered:
 #
@@ -146,14 +147,15 @@ plot.show(fig, "Six letters that are called digits, and how sure five networks a
 #   another one.)
 # - Foong et al. (2020): with one hidden layer it cannot be much less sure between two groups of
 #   data than on them.
-# - Le Folgoc et al. (2021): dropout changes the model, and where the posterior is known, gives the
-#   true one probability 0.
+# - Le Folgoc et al. (2021): dropout changes the model, and where the posterior is known, it gives
+#   the true model probability 0.
 #
 # ### A worked example: change something, and give it back
 #
-# `model.train()` would switch on batch norm, too: each prediction would depend on the other rows of
-# its batch. So dropout must be switched on alone, by a context manager. What stands before `yield`
-# is done on entering `with`; what stands in `finally` on leaving it, even after an error.
+# `model.train()` would put batch norm into training mode, too: each prediction would depend on the
+# other rows of its batch. So dropout must be switched on alone, by a context manager. What stands
+# before `yield` is done on entering `with`; what stands in `finally`, on leaving it, even after an
+# error.
 
 # %% setup=true
 @contextmanager
@@ -169,7 +171,7 @@ def kept_modes(model):
 # %% [markdown]
 # ## Exercise: `enable_dropout`
 #
-# Write it yourself. It may use `kept_modes`.
+# It may use `kept_modes`.
 
 # %% exercise="enable_dropout"
 @contextmanager
@@ -177,8 +179,9 @@ def enable_dropout(model):
     """Inside `with enable_dropout(model):` each dropout layer is in training mode.
 
     Dropout layers, however deep in `model`, are torch's nn.Dropout, nn.Dropout1d, 2d and 3d,
-    nn.AlphaDropout and nn.FeatureAlphaDropout. All other modules stay as they are. Afterwards each
-    dropout layer has its own mode again, also when the body raises, and the error goes on.
+    nn.AlphaDropout and nn.FeatureAlphaDropout. All other modules stay as they are. Afterwards,
+    whatever the body does, each dropout layer has the mode again that it had before; also when the
+    body raises, and the error goes on.
     """
     ### BEGIN SOLUTION
     with kept_modes(model):
@@ -193,8 +196,8 @@ def enable_dropout(model):
 # `kept_modes` does the first and the last.
 
 # %% [markdown] hint="enable_dropout"
-# `model.modules()` visits everything however deep. A tuple of classes as the second argument of
-# `isinstance`, or a look at `type(module).__name__`, tells a dropout layer.
+# `model.modules()` visits every module, however deep. `isinstance` takes a tuple of classes as its
+# second argument.
 
 # %% [markdown] hint="enable_dropout"
 # The modes are given back when the `with` of `kept_modes` ends. On which side of that end does
@@ -228,19 +231,25 @@ for mode in (False, True):
 # %% check="enable_dropout" points=1
 # Afterwards each layer has its own mode again, also when the body raises; and the error comes out.
 model = nn.Sequential(nn.Dropout(0.1), nn.Linear(4, 4), nn.Dropout(0.2)).eval()
-for first, second in ((False, False), (True, True), (True, False)):
+for first, second, body in ((False, False, ""), (True, True, ""), (True, False, ""),
+                            (True, True, " model.eval()")):
     model[0].train(first)
     model[2].train(second)
-    with expect.case(f"modes {first} and {second}, after `with enable_dropout(model):`", crash=[
+    with expect.case(f"modes {first} and {second}, after `with enable_dropout(model):{body}`",
+                     crash=[
         ("context manager", "enable_dropout(model) gives no context manager."),
     ]):
         with enable_dropout(model):
             inside = [model[0].training, model[2].training]
+            if body:
+                model.eval()
         expect.equal(inside, [True, True], hint="inside, both layers must be in training mode.")
         expect.equal([model[0].training, model[2].training], [first, second],
                      hint="give each layer the mode that it had, not one mode to all.",
                      suspects=[([True, True], "the modes are not given back."),
-                               ([False, False], "all go to evaluation. Give each its own mode.")])
+                               ([False, False], "the model.eval() of the body is still in "
+                                                "force. Give back all modes." if body else
+                                "all go to evaluation. Give each its own mode.")])
 model.eval()
 with expect.case("with enable_dropout(model): a KeyError in the body", crash=[
     ("context manager", "enable_dropout(model) gives no context manager."),
@@ -276,6 +285,26 @@ with expect.case("with enable_dropout(layer): of a bare nn.Dropout(0.5).eval()",
     expect.equal(mode, True, hint="here the model is itself a dropout layer. model.modules() "
                                   "begins with the model.")
 
+
+class DropoutNet(nn.Module):
+    """No dropout layer, for all its name: it holds one, and a batch norm."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.drop = nn.BatchNorm1d(3), nn.Dropout(0.5)
+
+
+model = nn.ModuleList([DropoutNet(), nn.MultiMarginLoss(p=1)]).eval()
+with expect.case("with enable_dropout(model): of a DropoutNet with a batch norm, and of a loss "
+                 "that has a p"):
+    with enable_dropout(model):
+        modes = [layer.training for layer in (model[0], model[0].norm, model[1])]
+    by_name = "a module with Dropout in its name need not be a dropout layer. Ask for the classes."
+    expect.equal(modes, [False, False, False], hint="what is no dropout layer changed its mode.",
+                 suspects=[([True, True, False], by_name), ([True, False, False], by_name),
+                           ([False, False, True], "a module with a p need not be a dropout layer. "
+                                                  "Ask for the classes.")])
+
 # %% mistakes="enable_dropout"
 {
     "batch norm too": ("isinstance(m, nn.modules.dropout._DropoutNd)", "True"),
@@ -288,6 +317,9 @@ with expect.case("with enable_dropout(layer): of a bare nn.Dropout(0.5).eval()",
     "modes are not given back": ("with kept_modes(model):", "if True:"),
     "error is swallowed": ("        yield", "        with suppress(Exception):\n            yield"),
     "a kind of dropout layer": ("nn.modules.dropout._DropoutNd", "nn.Dropout"),
+    "with Dropout in its name": ("isinstance(m, nn.modules.dropout._DropoutNd)",
+                                 '"dropout" in type(m).__name__.lower()'),
+    "with a p need not": ("isinstance(m, nn.modules.dropout._DropoutNd)", 'hasattr(m, "p")'),
 }
 
 # %% mistake="enable_dropout" says="all go to evaluation"
@@ -298,6 +330,19 @@ def enable_dropout(model):
             m.train()
     yield
     model.eval()
+
+# %% mistake="enable_dropout" says="still in force"
+@contextmanager
+def enable_dropout(model):
+    kinds = nn.modules.dropout._DropoutNd
+    switched = [m for m in model.modules() if isinstance(m, kinds) and not m.training]
+    for m in switched:
+        m.train()
+    try:
+        yield
+    finally:
+        for m in switched:
+            m.eval()
 
 # %% mistake="enable_dropout" says="when the body raises"
 @contextmanager
@@ -401,6 +446,8 @@ with expect.case("mc_predict(nn.Dropout(0.5).eval(), torch.ones(50), k=40), the 
     counts = mean * k / 2
     expect.close(counts, counts.round(), atol=1e-4, hint="this cannot be the mean of 40 passes.")
     expect.mean(mean, 1, of=(0, 2), hint="the passes are added up, but not divided by k.")
+    expect.varies(counts.round() % 2, chance=0.5**49, what="survivors in odd and in even numbers",
+                  hint="every mask seems to count twice: make as many passes as k says.")
     expect.varies([mean, mc_predict(layer, torch.ones(50), k)[0]], chance=0.13**50,
                   what="other masks at the next call",
                   hint="the next call draws the same masks: a seed is set inside.")
@@ -413,26 +460,64 @@ with expect.case("mc_predict(nn.Dropout(0.5).eval(), torch.ones(50), k=40), the 
                                                 "mean."),
                            ((right / k).float(), "that is the variance of the mean, not of a pass."
                             )])
+with expect.case("mc_predict(model, X, k=40), outputs of 3001 and 3003, the variance"):
+    far = nn.Sequential(nn.Dropout(0.5), nn.Linear(50, 50)).eval()
+    far[1].weight, far[1].bias = nn.Parameter(torch.eye(50)), nn.Parameter(torch.full((50,), 3001.))
+    mean, variance = mc_predict(far, torch.ones(1, 50), k)
+    over = mean.double() - 3001
+    expect.close(variance, over * (2 - over), rtol=0.01, atol=0.01,
+                 hint="the squares of such outputs lose their digits in float32. Average "
+                      "(pass - mean)².",
+                 suspects=[(torch.zeros(1, 50), "all passes agree: inside the model, dropout is "
+                                                "off. A container's eval() reaches its layers.")])
 
 # %% check="mc_predict" points=1
 # Batch norm works as in evaluation, its statistics stay, and no gradient is recorded.
-model = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.0), nn.Linear(3, 2))
+from weakref import ref
+
+
+class Telltale(nn.Module):
+    """Adds 100 in training mode, and 10 000 where two passes before left their graphs."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.inputs = nn.Parameter(torch.ones(())), []
+        self.register_buffer("rows", torch.zeros(()))
+
+    def forward(self, x):
+        graphs = sum(earlier() is not None for earlier in self.inputs)
+        x = x + 0  # a tensor that nothing but a graph will hold
+        self.inputs.append(ref(x))
+        self.rows += len(x)
+        return self.one * x + 100 * self.training + 10_000 * (graphs > 1)
+
+
+model = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.0), nn.Linear(3, 2), Telltale())
 X = 5 + torch.randn(6, 3, generator=expect.generator())
 for mode, k in ((True, 3), (False, 1)):
     model.train(mode)
     with expect.case(f"mc_predict(model, X, k={k}), a model with batch norm, train({mode})", crash=[
         ("unpack", "return two things: the mean, the variance."),
     ]):
+        model[3].rows.zero_()
         mean, variance = mc_predict(model, X.clone(), k)
         expect.close(model[0].running_mean, torch.zeros(3),
                      hint="batch norm's statistics changed: it was in training mode.")
-        scaled = X / math.sqrt(1 + model[0].eps)
-        expect.close(mean, scaled @ model[2].weight.T + model[2].bias, rtol=1e-4, atol=1e-5,
-                     hint="with nothing dropped the mean must be the output in evaluation.")
-        expect.close(variance, torch.zeros(6, 2), atol=1e-5, hint="where all passes agree, and so "
-                     "of a single pass, the variance is 0.")
         expect.equal(mean.requires_grad or variance.requires_grad, False,
                      hint="a gradient is recorded. Use torch.no_grad().")
+        scaled = X / math.sqrt(1 + model[0].eps)
+        right = (scaled @ model[2].weight.T + model[2].bias).detach()
+        expect.close(mean, right, rtol=1e-4, atol=1e-5,
+                     hint="with nothing dropped the mean must be the output in evaluation.",
+                     suspects=[(right + 100, "a layer that is no dropout was in training mode. "
+                                             "Call model.eval(), then enable_dropout."),
+                               (right + 10_000 / k, "the graphs of all passes are kept until the "
+                                                    "end. Make the passes under no_grad().")])
+        expect.close(variance, torch.zeros(6, 2), atol=1e-5, hint="where all passes agree, and so "
+                     "of a single pass, the variance is 0.")
+        times = max(k, int(model[3].rows) / 6)  # a copy of the model counts for itself, and vmap 1
+        expect.equal(times, float(k),
+                     hint="that is how often X goes through the model. Make k passes, no more.")
         expect.equal(model[2].weight.requires_grad, True,
                      hint="the weights learn no more: requires_grad is off. Leave it as it was.")
         expect.equal("on" if expect.ask("records_gradients") else "off", "on",
@@ -451,7 +536,8 @@ for wrong in (False, True):
         what, hint = "X of a wrong shape", " when the model raises. Use kept_modes."
     else:
         what, hint = "only the linear layer in evaluation", "."
-    with expect.case(f"the modes after mc_predict(model, X, k=2), {what}", crash=[
+    with torch.enable_grad(), expect.case(f"the modes after mc_predict(model, X, k=2), {what}",
+                                          crash=[
         ("unpack", "return two things: the mean, the variance."),
     ]):
         if wrong:
@@ -463,6 +549,9 @@ for wrong in (False, True):
         expect.equal([m.training for m in model.modules()], modes,
                      hint=f"not every module got its own mode back{hint}",
                      suspects=[([False] * 3, "all is left in evaluation.")] if not wrong else [])
+        expect.equal("on" if expect.ask("records_gradients") else "off", "on",
+                     hint="gradients stay off after an error. `with torch.no_grad():` ends by "
+                          "itself.")
 
 # %% mistakes="mc_predict"
 {
@@ -481,7 +570,38 @@ for wrong in (False, True):
     "statistics changed": ("model.eval()", "model.train()"),
     "gradient is recorded": (", torch.no_grad()", ""),
     "left in evaluation": ("with kept_modes(model):", "if True:"),
+    "no dropout was in training mode": (
+        "        model.eval()\n", "        model.train()\n        for m in model.modules():\n"
+        "            m.train(not isinstance(m, nn.BatchNorm1d))\n"),
+    "graphs of all passes": (
+        """torch.no_grad():
+            passes = torch.stack([model(X) for _ in range(k)])""", """suppress():
+            passes = torch.stack([model(X) for _ in range(k)]).detach()"""),
+    "lose their digits": ("passes.var(0, correction=0)",
+                          "(passes**2).mean(0) - passes.mean(0) ** 2"),
+    "squares of such outputs": ("passes.var(0, correction=0)",
+                                "((passes**2).mean(0) - passes.mean(0) ** 2).clamp(min=0)"),
+    "every mask seems to count twice": ("[model(X) for _ in range(k)]",
+                          "[model(X) for _ in range(k // 2)] * 2 + [model(X)] * (k % 2)"),
+    "goes through the model. Make": ("passes = torch", "model(X)\n            passes = torch"),
+    "off after an error": (
+        """enable_dropout(model), torch.no_grad():
+            passes = torch.stack([model(X) for _ in range(k)])""",
+        """enable_dropout(model):
+            torch.set_grad_enabled(False)
+            passes = torch.stack([model(X) for _ in range(k)])
+            torch.set_grad_enabled(True)"""),
 }
+
+# %% mistake="mc_predict" says="reaches its layers"
+def mc_predict(model, X, k):
+    with kept_modes(model), torch.no_grad():
+        model.train()
+        for m in model.modules():
+            if not isinstance(m, nn.modules.dropout._DropoutNd):
+                m.eval()
+        passes = torch.stack([model(X) for _ in range(k)])
+    return passes.mean(0), passes.var(0, correction=0)
 
 # %% mistake="mc_predict" says="got its own mode back"
 def mc_predict(model, X, k):
@@ -517,8 +637,8 @@ def mc_predict(model, X, k):
 # Osband's objection can be measured. Networks learn $\sin 4x$ from noisy points, none of them
 # between −0.4 and 0.4 or beyond ±1, and maximise the ELBO above at $p=0.1$. Two other bands are the
 # controls: that of five networks without dropout, each started from different weights, and an
-# *exact* posterior (with fixed random hidden units it has a closed form). **Guess: with a hundred
-# times the data, how wide is the dropout band where data lie, in percent of what it was?**
+# *exact* posterior (with fixed random hidden units it has a closed form). **Guess: with 3000
+# points, how wide is the dropout band where data lie, in percent of its width with 30?**
 
 # %% guess=true
 my_guess = 50  # width with 3000 points, in percent of the width with 30
@@ -574,7 +694,7 @@ stays = plot.difference(remains["MC dropout"], remains["exact posterior"])
 plot.show(fig, "The mean of your passes with its band, and the standard deviation where data lie "
                "against training points for three kinds of band. Percent left, dropout less exact: "
                f"{stays:.0f}.",
-          claims={"dropout-band-stays": stays.sign > 0 and remains["MC dropout"].mean() > 50,
+          claims={"dropout-band-stays": stays.sign > 0 and remains["MC dropout"].mean() > 75,
                   "far-outside-too-narrow": plot.difference(times["MC dropout"], 2).sign > 0
                  and times["5 networks"].mean() > times["MC dropout"].mean()})
 
@@ -598,7 +718,7 @@ plot.show(fig, "The mean of your passes with its band, and the standard deviatio
 def predictive_log_likelihood(samples, y, tau):
     """The mean over i of log (1/k) Σ_t N(y_i; samples_ti, 1/tau), a number in nats.
 
-    samples : (k, n) tensor of predictions; y : (n,) tensor of targets
+    samples : (k, n) tensor of predictions; y : (n,) tensor of targets; left as they are
     tau : precision of the noise, one over its variance, above 0
     Finite also where all samples are far from y.
     """
@@ -632,8 +752,9 @@ double = 0.5 * np.log(tau / 2 / np.pi) - tau * (y - samples) ** 2
 for dtype in (torch.float64, torch.float32):
     with expect.case("predictive_log_likelihood(samples, y, tau=1.7) on 6 samples of 9 targets, "
                      f"{str(dtype)[6:]}"):
-        found = predictive_log_likelihood(torch.tensor(samples, dtype=dtype),
-                                          torch.tensor(y, dtype=dtype), tau)
+        given = torch.tensor(samples, dtype=dtype), torch.tensor(y, dtype=dtype)
+        before = [part.clone() for part in given]
+        found = predictive_log_likelihood(*given, tau)
         expect.close(found, mixture.mean(), rtol=1e-5, atol=1e-5,
                      hint="compare each term with the formula.", suspects=[
             (mixture.sum(), "that is the sum over the targets. Average over them."),
@@ -652,17 +773,26 @@ for dtype in (torch.float64, torch.float32):
                                                            "missing."),
             (density.mean(), "that is a density. Where is its logarithm?"),
         ])
+        for now, then in zip(given, before, strict=True):
+            expect.unchanged(now, then, hint="samples or y itself is changed. Only read them.")
 
 # %% check="predictive_log_likelihood" points=1
 # Samples far away give a small likelihood, not minus infinity.
 far = 100 + torch.rand(3, 4, generator=expect.generator(), dtype=torch.float64)
-with expect.case("predictive_log_likelihood(samples, y, tau=4), samples near 100, y = 0"):
-    found = predictive_log_likelihood(far.clone(), torch.zeros(4, dtype=torch.float64), 4.0)
-    largest = -2 * far.square().min(0).values
-    right = largest + (-2 * far.square() - largest).exp().sum(0).log() - math.log(3)
-    expect.close(found, right.mean() + 0.5 * math.log(4 / 2 / math.pi), rtol=1e-5,
-                 hint="compare each term with the formula.",
-                 suspects=[(-math.inf, "the densities round to 0. Use torch.logsumexp.")])
+for targets, words in (
+    ([0, 0, 0, 0], "the densities round to 0. Use torch.logsumexp."),
+    ([0, 100, 101, 70], "beside those of near targets, densities of far ones round to 0. Subtract "
+                        "each target's own largest exponent."),
+):
+    y = torch.tensor(targets, dtype=torch.float64)
+    with expect.case(f"predictive_log_likelihood(samples, y, tau=4), samples near 100, "
+                     f"y = {targets}"):
+        found = predictive_log_likelihood(far.clone(), y.clone(), 4.0)
+        exponents = -2 * (far - y).square()
+        largest = exponents.max(0).values
+        right = largest + (exponents - largest).exp().sum(0).log() - math.log(3)
+        expect.close(found, right.mean() + 0.5 * math.log(4 / 2 / math.pi), rtol=1e-5,
+                     hint="compare each term with the formula.", suspects=[(-math.inf, words)])
 
 # %% mistakes="predictive_log_likelihood"
 {
@@ -684,6 +814,9 @@ with expect.case("predictive_log_likelihood(samples, y, tau=4), samples near 100
     "factor is missing": ("0.5 * math.log(tau / (2 * math.pi)) -", "-"),
     "that is a density": ("(torch.logsumexp(logs, 0) - math.log(len(samples)))", "logs.exp()"),
     "Use torch.logsumexp": ("torch.logsumexp(logs, 0)", "logs.exp().sum(0).log()"),
+    "each target's own largest": ("torch.logsumexp(logs, 0)",
+                                     "(logs.max() + (logs - logs.max()).exp().sum(0).log())"),
+    "samples or y itself is changed": ("(y - samples) ** 2", "samples.sub_(y) ** 2"),
 }
 
 # %% correct="predictive_log_likelihood"
@@ -749,8 +882,7 @@ plot.show(fig, "Log likelihood of new points where data lie and in the gap, for 
 # ## Explore: a regression and its functions
 #
 # Each thin line is one pass through your `enable_dropout`, the band is from your `mc_predict`; data
-# lie on grey. **Try**: where does the band grow with $p$? Widen the gap: does the band in it tell
-# that data are gone?
+# lie on grey. **Try**: where does the band grow with $p$? Widen the gap: does the band show it?
 
 # %%
 explore.sampled_functions(enable_dropout, mc_predict)
@@ -770,7 +902,7 @@ explore.sampled_functions(enable_dropout, mc_predict)
 def predictive_entropy(probs):
     """The entropy of the mean prediction, H(q̄) with q̄ = (1/k) Σ_t q_t, in nats.
 
-    probs : (k, n, c) tensor, the probabilities of c classes for n inputs in k passes
+    probs : (k, n, c) tensor, probabilities of c classes for n inputs in k passes; left as it is
     Returns (n,); a class of probability 0 adds 0.
     """
     ### BEGIN SOLUTION
@@ -781,7 +913,7 @@ def predictive_entropy(probs):
 def mutual_information(probs):
     """I = H(q̄) - (1/k) Σ_t H(q_t): how much the passes disagree, in nats.
 
-    probs : as for `predictive_entropy`
+    probs : as for `predictive_entropy`, and zeros count as there
     Returns (n,); 0 where all passes say the same.
     """
     ### BEGIN SOLUTION
@@ -818,6 +950,11 @@ with expect.case("predictive_entropy(probs) of 5 passes, 3 inputs, 4 classes"):
         (-np.log(middle.max(-1)), "that is -log of the largest probability, not the entropy."),
         (right / np.log(4), "that is divided by its largest value. Return nats."),
     ])
+with expect.case("predictive_entropy(probs) of 5 passes, one input, 4 classes"):
+    expect.close(predictive_entropy(torch.tensor(probs[:, :1])), right[:1], rtol=1e-5, atol=1e-5,
+                 hint="average over the passes, then -Σ q log q over classes.", suspects=[
+        (right[0], "one input's entropy has lost its axis. Return shape (1,): is a squeeze there?"),
+    ])
 
 # %% check="mutual_information" points=1
 # mutual_information against the formula.
@@ -840,17 +977,29 @@ with expect.case("mutual_information(probs) of 5 passes, 3 inputs, 4 classes"):
         ((total - inside).sum(), "that is one value for all. Return one for each input."),
         ((total - inside) / np.log(2), "I is in bits. Use the natural logarithm."),
     ])
+with expect.case("mutual_information(probs) of 5 passes, one input, 4 classes"):
+    expect.close(mutual_information(torch.tensor(probs[:, :1])), (total - inside)[:1], rtol=1e-4,
+                 atol=1e-5, hint="subtract the mean entropy from the entropy of the mean.",
+                 suspects=[((total - inside)[0], "one input's I has lost its axis. Return shape "
+                                                 "(1,): is a squeeze there?")])
 
 # %% check="mutual_information" points=1
 # Sure passes: those that agree have I = 0, those that contradict each other log 2.
-sure = torch.tensor([[[1.0, 0], [0.5, 0.5]], [[0, 1.0], [0.5, 0.5]]])
+sure = torch.tensor([[[1.0, 0, 0], [0.5, 0.5, 0]], [[0, 1.0, 0], [0.5, 0.5, 0]]])
 with expect.case("predictive_entropy(probs): two sure passes that differ; two unsure alike"):
-    expect.close(predictive_entropy(sure), [math.log(2)] * 2, rtol=1e-4,
-                 hint="the mean prediction is (½, ½) for both inputs, of entropy log 2.")
+    given = sure.clone()
+    expect.close(predictive_entropy(given), [math.log(2)] * 2, rtol=1e-4,
+                 hint="the mean prediction is (½, ½, 0) for both inputs, of entropy log 2.",
+                 suspects=[([math.nan] * 2, "0 log 0 is NaN. A class of probability 0 adds 0.")])
+    expect.unchanged(given, sure, hint="probs itself is changed. Only read it.")
 with expect.case("mutual_information(probs): two sure passes that differ; two unsure alike"):
-    expect.close(mutual_information(sure), [math.log(2), 0], rtol=1e-4, atol=1e-5,
+    given = sure.clone()
+    expect.close(mutual_information(given), [math.log(2), 0], rtol=1e-4, atol=1e-5,
                  hint="the first input's passes contradict each other, the second's agree.",
-                 suspects=[([math.nan, 0], "0 log 0 gives NaN. It must count as 0.")])
+                 suspects=[([math.nan, math.nan], "0 log 0 gives NaN. It must count as 0."),
+                           ([math.log(2)] * 2, "passes that hold a zero are left out. A zero adds "
+                                               "0, and the rest counts.")])
+    expect.unchanged(given, sure, hint="the zeros in probs are written over. Only read probs.")
 
 # %% mistakes="mutual_information"
 {
@@ -879,6 +1028,21 @@ with expect.case("mutual_information(probs): two sure passes that differ; two un
         "(predictive_entropy(probs) - torch.special.entr(probs).sum(-1).mean(0)) / math.log(2)",
     ),
     "gives NaN": ("torch.special.entr(probs).sum", "(-probs * probs.log()).sum"),
+    "0 log 0 is NaN": ("torch.special.entr(probs.mean(0))",
+                       "(-probs.mean(0) * probs.mean(0).log())"),
+    "passes that hold a zero": ("torch.special.entr(probs).sum(-1)",
+                                "(torch.special.entr(probs).sum(-1) * (probs > 0).all(-1))"),
+    "entropy has lost its axis": (".mean(0)).sum(-1)", ".mean(0)).sum(-1).squeeze()"),
+    "I has lost its axis": (
+        "predictive_entropy(probs) - torch.special.entr(probs).sum(-1).mean(0)",
+        "(predictive_entropy(probs) - torch.special.entr(probs).sum(-1).mean(0)).squeeze()",
+    ),
+    "probs itself is changed": ("    return torch.special.entr(probs.mean(0))",
+                                "    probs[probs == 0] = 1e-12\n"
+                                "    return torch.special.entr(probs.mean(0))"),
+    "zeros in probs are written over": ("return predictive_entropy(probs) -",
+                                        "probs.clamp_(min=1e-12)\n"
+                                        "    return predictive_entropy(probs) -"),
 }
 
 # %% correct="mutual_information"
@@ -897,8 +1061,7 @@ def mutual_information(probs):
 #
 # A score is measured by its AUROC: the probability that a letter scores higher than a digit, 0.5
 # for a coin. Is it the *letter* that is noticed, or merely the print? Printed digits are the
-# control. **Guess: what is the AUROC of the entropy of 50 passes, letters against
-# handwriting?**
+# control. **Guess: what is the AUROC of the entropy of 50 passes, letters against handwriting?**
 
 # %% guess=true
 my_guess = 0.99  # AUROC of letters against digits, predictive entropy of 50 passes
@@ -1012,8 +1175,16 @@ confidence = probs.max(1).astype(float)
 hit = rng.random(80) < np.where(confidence < 0.65, 0.95, 0.15)  # too timid, then too sure
 y = (probs.argmax(1) + ~hit) % 3
 right = {}
+
+
+def cut(into, count):
+    """What `count` bins give, of edges that cut 0 … 1 into so many parts."""
+    surplus = [(hit - confidence)[np.ceil(confidence * into) == b + 1] for b in range(count)]
+    return sum(abs(part.sum()) for part in surplus) / 80
+
+
 for bins, dtype in ((10, torch.float64), (4, torch.float64), (1, torch.float64),
-                    (10, torch.float32)):
+                    (20, torch.float64), (10, torch.float32)):
     place = np.ceil(confidence * bins)
     held = [place == b for b in range(1, bins + 1) if (place == b).any()]
     gaps = np.array([hit[b].mean() - confidence[b].mean() for b in held])
@@ -1021,9 +1192,10 @@ for bins, dtype in ((10, torch.float64), (4, torch.float64), (1, torch.float64),
     centers = np.array([(place[b][0] - 0.5) / bins for b in held])
     means = np.array([hit[b].mean() for b in held])
     right[bins] = share @ abs(gaps)
-    with expect.case(f"calibration_error(probs, y, bins={bins}) on 80 forecasts, "
-                     f"{str(dtype)[6:]}"):
-        found = calibration_error(torch.tensor(probs, dtype=dtype), torch.tensor(y), bins)
+    said = [bins] * (dtype == torch.float64)  # else it is 10 by itself
+    with expect.case("calibration_error(probs, y" + f", bins={bins}" * len(said)
+                     + f") on 80 forecasts, {str(dtype)[6:]}"):
+        found = calibration_error(torch.tensor(probs, dtype=dtype), torch.tensor(y), *said)
         expect.close(found, right[bins], rtol=1e-5, atol=2e-6,
                      hint="compare each bin with the formula.", suspects=[
             (math.nan, "the mean of an empty bin is NaN. Such a bin adds nothing."),
@@ -1039,6 +1211,8 @@ for bins, dtype in ((10, torch.float64), (4, torch.float64), (1, torch.float64),
             (np.sqrt(share @ gaps**2), "the gaps are squared. Take absolute values."),
             (100 * right[bins], "that is in percent. Return a fraction."),
             (right.get(10), "bins is ignored."),
+            (cut(10, bins), "the edges ignore bins. They lie at multiples of 1 / bins."),
+            (cut(bins, 10), "always ten are looked at, whatever `bins` says."),
         ])
 
 # %% check="calibration_error" points=1
@@ -1075,6 +1249,8 @@ with expect.case("calibration_error(probs, y, bins=2): a 0.5 that is right, a 0.
                          "((inside @ surplus) ** 2 / inside.sum(1).clamp(min=1)).sum()"),
     "in percent": ("/ len(y)", "/ len(y) * 100"),
     "bins is ignored": ("    confidence, chosen", "    bins = 10\n    confidence, chosen"),
+    "edges ignore bins": ("confidence * bins", "confidence * 10"),
+    "always ten are looked at": ("torch.arange(bins)", "torch.arange(10)"),
     "belongs to the lower one": (".ceil() - 1", ".floor().clamp(max=bins - 1)"),
     "It is in the last bin": (".ceil() - 1", ".floor()"),
 }
@@ -1161,7 +1337,7 @@ plot.show(fig, "Reliability of four ways to ask; their calibration errors beside
 
 # %% [markdown]
 # A calibration error means nothing without this floor (Bröcker and Smith 2007): each bin's absolute
-# value counts chance as error. Inside its band, miscalibration is not shown.
+# value counts chance as error. An error inside the band shows no miscalibration.
 #
 # Averaging passes makes forecasts *softer*. That mends a network that is too sure, and spoils one
 # that is not.
@@ -1173,8 +1349,8 @@ plot.show(fig, "Reliability of four ways to ask; their calibration errors beside
 # compared both under *shift*: images turned, blurred or speckled, step by step. A kept study did so
 # for the digits; the circles are computed now. The same networks with dropout
 # are asked once, 50 times, or five of them once each. Five networks take five trainings and five
-# passes for an answer, MC dropout one training and 50 passes. **Guess: who has the lowest log loss
-# on digits turned by 30°?**
+# passes for an answer, MC dropout one training and 50 passes. **Guess: which way has the lowest log
+# loss on digits turned by 30°?**
 
 # %% guess=true
 my_guess = "5 networks"  # "no dropout", "evaluation", "50 passes" or "5 networks"
@@ -1290,13 +1466,13 @@ plot.show(fig, "Log loss against the angle and the noise, and calibration error 
 # - A network that reads digits is sure of more than one letter in ten.
 #   {{claim:letters-called-digits}}
 # - At a fixed $p$ the band hardly narrows where data lie, and an exact posterior does.
-#   {{claim:dropout-band-stays}} Far outside, the truth is several of its standard deviations away,
-#   and more of five networks'. {{claim:far-outside-too-narrow}}
+#   {{claim:dropout-band-stays}} Far outside, the truth is more than two of its standard deviations
+#   away, and still more of those of five networks. {{claim:far-outside-too-narrow}}
 # - What 50 passes notice of letters, one evaluation notices as well.
 #   {{claim:evaluation-as-good}} Much of it is the print. {{claim:mostly-the-print}} Disagreement
 #   tells less than entropy. {{claim:disagreement-tells-less}}
 # - A perfect forecaster of 510 digits has a calibration error above 1 %.
-#   {{claim:a-perfect-forecaster-errs}} Passes soften: at $p=0.5$ that made a fair forecaster timid.
+#   {{claim:a-perfect-forecaster-errs}} At $p=0.5$, averaging passes raised the calibration error.
 #   {{claim:passes-spoil-at-large-p}}
 # - Five networks, with dropout in training, beat 50 passes, and 5 passes at equal cost of an
 #   answer, on digits like those of training {{claim:ensemble-leads-at-home}} and on noisy ones.

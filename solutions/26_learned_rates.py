@@ -29,7 +29,7 @@ from dropoutlab import expect, explore, forecasters, learned, plot
 #
 # ### One question from {{uncertainty}}
 #
-# The band of MC dropout stayed as wide with 3000 points as it was with 30. Why?
+# The band of MC dropout was hardly narrower with 3000 points than with 30. Why?
 #
 # <details><summary>Answer</summary>
 #
@@ -47,7 +47,8 @@ from dropoutlab import expect, explore, forecasters, learned, plot
 #
 # ## Exercise: `score_gradient`
 #
-# Here is a way that is always right. In the mean over masks only their probabilities depend on $p$:
+# Here is a way that is always right on average. In $L(p)$, only the masks' probabilities depend on
+# $p$:
 #
 # $$ \frac{dL}{dp} = \sum_m f(m)\,\frac{dP(m)}{dp} = \sum_m f(m)\,P(m)\,\frac{d \log P(m)}{dp}
 # = \mathbb E_m\Bigl[f(m)\,\frac{d \log P(m)}{dp}\Bigr] . $$
@@ -61,7 +62,8 @@ def score_gradient(losses, masks, p):
 
     losses : (k,) tensor, f of each mask
     masks : (k, n) tensor of 0 and 1, each entry 0 with probability p
-    p : probability of dropping, above 0 and below 1. Returns a number.
+    p : probability of dropping, above 0 and below 1. Returns a number; losses and masks are left
+    as they are.
     """
     ### BEGIN SOLUTION
     gone = (1 - masks).sum(1)
@@ -92,8 +94,11 @@ for dtype in (torch.float64, torch.float32):
     gone, kept = (1 - masks).sum(1), masks.sum(1)
     with expect.case("score_gradient(losses, masks, p=0.3) on 7 masks of 5 units, "
                      f"{str(dtype)[6:]}"):
-        found = score_gradient(torch.tensor(losses, dtype=dtype),
-                               torch.tensor(masks, dtype=dtype), p)
+        given = [torch.tensor(part, dtype=dtype) for part in (losses, masks)]
+        before = [part.clone() for part in given]
+        found = score_gradient(*given, p)
+        for now, then in zip(given, before, strict=True):
+            expect.unchanged(now, then)
         expect.close(found, (losses * slope).mean(), rtol=1e-5, atol=1e-5,
                      hint="the mean over masks of loss · (dropped / p - kept / (1 - p)).",
                      suspects=[
@@ -120,6 +125,8 @@ for dtype in (torch.float64, torch.float32):
     "one number per mask": (".mean()", ""),
     "losses are missing": ("losses * (", "(0 * losses + 1) * ("),
     "two means are multiplied": ("(losses * (", "(losses.mean() * ("),
+    "writes into its input": ("return (losses * (gone / p - kept / (1 - p)))",
+                              "losses *= gone / p - kept / (1 - p)\n    return losses"),
     "sign is wrong": ("return (", "return -("),
     "p is swapped": ("gone / p - kept / (1 - p)", "kept / p - gone / (1 - p)"),
     "derivative of log(1 - p)": ("p - kept", "p + kept"),
@@ -181,12 +188,16 @@ def concrete_mask(p, shape, temperature, generator):
 # %% check="concrete_mask" points=2
 # Whether z is below ½ is a coin for each entry, with probability p, from the generator alone.
 def kept(p, generator):
-    z = concrete_mask(p, (20, 60), 0.4, generator)
-    expect.tensor(z, (20, 60), hint="return a tensor of the given shape.")
-    return z >= 0.5
+    halves = [concrete_mask(q, (10, 60), 0.4, generator) for q in (p, torch.full((10, 1), p))]
+    for z in halves:
+        expect.tensor(z, (10, 60), hint="return a tensor of the given shape.")
+    return torch.cat(halves) >= 0.5
 
 
-with expect.case("concrete_mask(p, (20, 60), 0.4, generator), z >= ½, 24 times for each p"):
+with expect.case("concrete_mask(p, (10, 60), 0.4, generator), z >= ½, p a number in the first "
+                 "10 rows, a tensor (10, 1) in 10 more", crash=[
+    ("Boolean value of Tensor", "p may be a tensor: `0 < p < 1` then has no single truth value."),
+]):
     expect.coins(kept, source=expect.generator, none=True, suspects=[
         (lambda p: 1 - p, "a share 1 - p is below ½: 1 minus is missing, or p is swapped."),
     ])
@@ -210,31 +221,50 @@ for p, t in ((0.2, 0.1), (0.3, 0.5)):
 
 # %% check="concrete_mask" points=1
 # The gradient with respect to p, which follows from z itself: dz/dp = -z (1 - z) / (t p (1 - p)).
-p = torch.tensor([[0.2], [0.6]], dtype=torch.float64, requires_grad=True)
-with expect.case("concrete_mask(p, (2, 50), 0.7, generator).sum(), its gradient at p", crash=[
-    ("Boolean value of Tensor", "p may be a tensor: `0 < p < 1` then has no single truth value."),
-    ("does not require grad|grad_fn", "the mask has no gradient: p was copied, or compared."),
-]):
-    z = concrete_mask(p, (2, 50), 0.7, expect.generator())
-    expect.tensor(z, (2, 50), torch.float64, hint="return the given shape, in p's dtype.")
+for rate, shape, of in (([[[0.2]], [[0.6]]], (2, 5, 10), "(2, 1, 1)"), (0.4, (50,), "()")):
+    p = torch.tensor(rate, dtype=torch.float64, requires_grad=True)
+    with expect.case(f"concrete_mask(p, {shape}, 0.7, generator).sum(), p a tensor of shape {of}, "
+                     "its gradient at p", crash=[
+        ("does not require grad|grad_fn", "the mask has no gradient: p was copied, or compared."),
+    ]):
+        z = concrete_mask(p, shape, 0.7, expect.generator())
+        expect.tensor(z, shape, torch.float64, hint="return the given shape, in p's dtype.")
+        z.sum().backward()
+        given = torch.tensor(rate, dtype=torch.float64)
+        right = (-z * (1 - z) / (0.7 * given * (1 - given))).sum_to_size(given.shape)
+        expect.close(p.grad, right, rtol=1e-3, hint="the gradient does not fit the formula.")
+cold = torch.full((100, 1), 0.3, requires_grad=True)
+with expect.case("concrete_mask(p, (100, 100), 0.02, generator), with its gradient"):
+    z = concrete_mask(cold, (100, 100), 0.02, expect.generator())
     z.sum().backward()
-    given = torch.tensor([[0.2], [0.6]])
-    right = (-z * (1 - z)).sum(1, keepdim=True) / (0.7 * given * (1 - given))
-    expect.close(p.grad, right, rtol=1e-3, hint="the gradient does not fit the formula.")
+    finite = "finite" if (z + cold.grad).isfinite().all() else "with nan or inf"
+    expect.equal(finite, "finite", hint="e^x, or a power, overflows where the bracket is far "
+                                        "from 0. torch.sigmoid does not.")
 
 # %% mistakes="concrete_mask"
 {
     "1 minus is missing": ("sigmoid(-", "sigmoid("),
     "one coin decides": ("torch.logit(u)", "0 * u"),
-    "every row has the same": ("torch.rand(shape, generator=generator, dtype=p.dtype)",
+    "a row and": ("torch.rand(shape, generator=generator, dtype=p.dtype)",
                                "torch.rand(shape[-1:], generator=generator).expand(shape)"),
     "a seed is set inside": ("generator=generator", "generator=torch.Generator().manual_seed(0)"),
     "do not come from the given": ("torch.rand(shape, generator=generator, dtype=p.dtype)",
                                    "torch.rand(shape)"),
+    "come from the given generator": ("torch.rand(shape, generator=generator, dtype=p.dtype)",
+                                      "(torch.rand_like(p.expand(shape)) if p.dim() else\n"
+                                      "         torch.rand(shape, generator=generator))"),
+    "a column and": (
+        "rand(shape, generator=generator, dtype=p.dtype)",
+        "rand(p.shape or shape, generator=generator, dtype=p.dtype).expand(shape)"),
+    "overflows where the bracket": (
+        "torch.sigmoid(-(torch.logit(p) + torch.logit(u)) / temperature)",
+        "1 / (1 + (p / (1 - p) * u / (1 - u)) ** (1 / temperature))"),
     "given shape": ("rand(shape,", "rand(p.shape,"),
     "in a lower precision": ("dtype=p.dtype)", "dtype=torch.float16).to(p.dtype)"),
     "float32 where p is a number": ("torch.as_tensor(p)", "torch.as_tensor(p).double()"),
     "in p's dtype": (") / temperature)", ") / temperature).float()"),
+    "p a tensor of shape ()": ("torch.as_tensor(p)",
+                               "p if torch.is_tensor(p) and p.dim() else torch.tensor(float(p))"),
     "the mask is hard": ("torch.sigmoid(-(torch.logit(p) + torch.logit(u)) / temperature)",
                          "(u >= p).float()"),
     "temperature is ignored": (" / temperature", ""),
@@ -357,7 +387,7 @@ explore.soft_coin(concrete_mask)
 # The entropy pays for each uncertain coin. Look at what divides the KL. **Guess: which way does
 # the learned $p$ go as $n$ grows?** The regressions of {{uncertainty}} show it, with your mask.
 # Each network is trained twice, from $p = 0.05$ and from 0.5. As a control, others have a fixed $p$
-# (0, 0.02, 0.1), and the best of these is chosen on validation points.
+# (0, 0.02, 0.05, 0.1 or 0.2), and the best of these is chosen on validation points.
 
 # %% guess=true
 my_guess = "down"  # "up", "down" or "stays"
@@ -445,20 +475,20 @@ plot.show(fig, "Learned rates, the standard deviation of the passes, and the log
 
 # %% [markdown]
 # As data come in, $p$ and the band shrink, since the entropy pays once, and the fit counts for each
-# of the $n$ points. But $p$ moves slowly. From 300 points on it ends where its start left it: near
-# 0 from 0.05, and above that from 0.5 (dotted). So the width of the band still depends on where $p$
-# began. (A common error is to take such an unfinished $p$ for the final one.) The right panel
-# compares with the plain search: above 0, learning $p$ predicted new points better than the best
-# fixed $p$. It hardly did: where the best fixed $p$ is 0, it could only find that out.
+# of the $n$ points. But $p$ moves slowly. From 300 points on, where it ends depends on its start:
+# near 0 from 0.05, and above that from 0.5 (dotted). So the width of the band still depends on
+# where $p$ began. (A common error is to take such an unfinished $p$ for the final one.) The right
+# panel compares with the plain search: above 0, learning $p$ predicted new points better than the
+# best fixed $p$. It hardly did: where the best fixed $p$ is 0, it could only find that out.
 #
 # ## Exercise: `variational_kl`
 #
 # The last step gives every *weight* a noise of its own: $w = \theta\,(1 +
-# \sqrt\alpha\,\varepsilon)$ with $\varepsilon$ standard normal. Its variance $\alpha$ is that of an
-# inverted mask with $p/(1-p) = \alpha$, so $p = \alpha/(1+\alpha)$. (Such noise is called Gaussian
-# dropout: {{noise}}.) Kingma, Salimans and Welling (2015) chose a log-uniform prior, $P(w) \propto
-# 1/|w|$, under which the divergence depends on $\alpha$ alone. It has no closed form. Molchanov,
-# Ashukha and Vetrov (2017, eq. 14) fitted one:
+# \sqrt\alpha\,\varepsilon)$ with $\varepsilon$ standard normal. The variance $\alpha$ of this
+# factor is that of an inverted mask with $p/(1-p) = \alpha$, so $p = \alpha/(1+\alpha)$. (Such
+# noise is called Gaussian dropout: {{noise}}.) Kingma, Salimans and Welling (2015) chose a
+# log-uniform prior, $P(w) \propto 1/|w|$, under which the divergence depends on $\alpha$ alone. It
+# has no closed form. Molchanov, Ashukha and Vetrov (2017, eq. 14) fitted one:
 #
 # $$ \mathrm{KL} \approx k_1 - k_1\,\sigma(k_2 + k_3 \log\alpha) + \tfrac12 \log(1 + \alpha^{-1}),
 # $$
@@ -630,25 +660,36 @@ def magnitude_prune(weights, keep):
 # The largest magnitudes stay as they are, whatever their sign, in a new tensor.
 for shape, keep, dtype in (((4, 5), 7, torch.float64), ((30,), 1, torch.float32),
                            ((2, 3, 4), 24, torch.float64)):
-    x = torch.tensor(expect.rng().normal(size=shape), dtype=dtype)
+    x = torch.tensor(expect.rng().normal(0.3, size=shape), dtype=dtype)
+    x = -x.flatten()[x.abs().argmax()].sign() * x  # so that the largest is negative
     flat = x.flatten().numpy()
     order = np.argsort(-np.abs(flat))
-    right, smallest, signed, ones = (np.zeros(flat.size) for _ in range(4))
+    right, smallest, signed, ones, off = (np.zeros(flat.size) for _ in range(5))
     right[order[:keep]], ones[order[:keep]] = flat[order[:keep]], 1
     smallest[order[-keep:]] = flat[order[-keep:]]
     by_sign = np.argsort(-flat)[:keep]
     signed[by_sign] = flat[by_sign]
+    from_mean = np.argsort(-np.abs(flat - flat.mean()))[:keep]
+    off[from_mean] = flat[from_mean]
     less = np.where(ones > 0, 0, flat)
-    with expect.case(f"magnitude_prune(weights, {keep}) on normal numbers {shape}"):
-        given = x.clone()
+    none = ("all are 0. Was a copy written into, as `flatten()` may give one?" if keep < flat.size
+            else "`keep` may be all: then nothing becomes 0. Does an index wrap to -1?")
+    lies = ", the last axis not the last in memory" if x.dim() > 1 else ""
+    with expect.case(f"magnitude_prune(weights, {keep}) on normal numbers {shape}{lies}", crash=[
+        ("view size is not compatible", "`view` cannot flatten such a tensor. `flatten` can."),
+        ("out of (bounds|range)", "`keep` may be all: no index may run past the end then."),
+    ]):
+        given = x.mT.contiguous().mT if x.dim() > 1 else x.clone()
         found = magnitude_prune(given, keep)
         expect.unchanged(given, x)
         expect.tensor(found, shape, dtype, hint="return a tensor like weights.")
         expect.copied(magnitude_prune, x.clone(), keep)
         expect.close(found, right.reshape(shape), hint="the largest magnitudes stay as they are.",
                      suspects=[
-            (signed.reshape(shape), "the most positive stay. It is the magnitude that counts."),
+            (0 * right.reshape(shape), none),
             (less.reshape(shape), "the wrong ones became 0: those are the largest."),
+            (off.reshape(shape), "the mean is subtracted first. Magnitude is the distance from 0."),
+            (signed.reshape(shape), "the most positive stay. It is the magnitude that counts."),
             (smallest.reshape(shape), "the smallest stay. Keep the largest."),
             (ones.reshape(shape), "that is the mask. Return the weights where it is 1."),
             (np.abs(right).reshape(shape), "the signs are lost."),
@@ -656,24 +697,69 @@ for shape, keep, dtype in (((4, 5), 7, torch.float64), ((30,), 1, torch.float32)
 
 # %% check="magnitude_prune" points=1
 # Exactly `keep` stay where magnitudes tie; 0 keeps none.
-for keep in (0, 3, 10):
+out_of_range = ("out of (bounds|range)",
+                "`keep` may be 0 or all, and zeros are weights too: no index may run past the end.")
+for keep in (3, 10, 0):
     x = torch.tensor([0.5, -0.5] * 6)
-    with expect.case(f"magnitude_prune(weights, {keep}), twelve weights of ½ and -½"):
+    with expect.case(f"magnitude_prune(weights, {keep}), twelve weights of ½ and -½",
+                     crash=[out_of_range]):
         found = magnitude_prune(x.clone(), keep)
         ties = [(12, "a threshold keeps all that tie. Choose places instead."),
                 (0, "a threshold drops all that tie. Choose places instead.")]
         expect.equal(int((found != 0).sum()), keep, hint="that many must stay, no more, no fewer.",
                      suspects=ties if keep else [(12, "none may stay. The slice [-0:] holds all.")])
 
+for keep, words in ((8, "six are not 0, and all of them stay."), (4, "the four largest stay.")):
+    x = expect.rng().permutation([0.0] * 6 + [1, -2, 3, -4, 5, -6])
+    with expect.case(f"magnitude_prune(weights, {keep}), twelve weights, six of them 0 already",
+                     crash=[out_of_range]):
+        expect.close(magnitude_prune(torch.tensor(x), keep), np.where(abs(x) > 6 - keep, x, 0),
+                     hint=words + " Zeros are weights too, the smallest.")
+
+for _ in range(4):
+    x = expect.rng().permutation([0.5, 1, 3, 2, -2, 2, -2, -3, 1, 0.5])
+    with expect.case("magnitude_prune(weights, 4), ten weights, of which four of ±2 tie"):
+        found = magnitude_prune(torch.tensor(x), 4)
+        there = np.sort(np.abs(np.asarray(found)))
+        expect.equal(there.tolist(), [0.0] * 6 + [2, 2, 3, 3], hint="only those that tie with the "
+                     "last place may give way: a larger one is gone, or a smaller one stays.")
+        expect.close(found, np.where(np.asarray(found) != 0, x, 0),
+                     hint="what stays, stays in its place.")
+
+x = 1 + 1e-5 * expect.rng().permutation(12)
+off = np.argsort(-np.abs(x - x.mean()))[:5]
+with expect.case("magnitude_prune(weights, 5), twelve weights from 1 to 1.00011"):
+    expect.close(magnitude_prune(torch.tensor(x), 5), np.where(x > 1 + 6.5e-5, x, 0), rtol=1e-7,
+                 hint="magnitudes that differ a little were confused: rank them as they are.",
+                 suspects=[(np.where(np.isin(np.arange(12), off), x, 0), "the mean is subtracted "
+                            "first. Magnitude is the distance from 0.")])
+
 # %% mistakes="magnitude_prune"
 {
     "most positive stay": (".abs()", ""),
+    "the mean is subtracted first": ("weights.abs()", "(weights - weights.mean()).abs()"),
+    "rank them as they are": ("weights.abs()", "(10_000 * weights.abs()).int()"),
+    "Does an index wrap": (
+        "    places =",
+        "    if keep == weights.numel():\n        return 0 * weights\n    places ="),
+    "a smaller one stays": ("    places = weights.abs().flatten().topk(keep).indices",
+        "    f = weights.abs().flatten()\n"
+        "    last = f.sort(descending=True).values[keep] if keep < len(f) else -1\n"
+        "    m = f > last\n"
+        "    for i in range(len(f)):\n        m[i] = m[i] or int(m.sum()) < keep\n"
+        "    places = m.nonzero().flatten()"),
+    "Zeros are weights too": (
+        "    places =", "    keep = max(keep - int((weights == 0).sum()), 0)\n    places ="),
     "smallest stay": ("topk(keep)", "topk(keep, largest=False)"),
     "the wrong ones became 0": (
         "torch.zeros_like(weights).flatten()\n    new[places] = weights.flatten()[places]",
         "weights.clone().flatten()\n    new[places] = 0"),
     "that is the mask": ("= weights.flatten()[places]", "= 1"),
     "signs are lost": ("= weights.flatten()[places]", "= weights.abs().flatten()[places]"),
+    "cannot flatten such a tensor": ("weights.abs().flatten()", "weights.view(-1).abs()"),
+    "Was a copy written into": (
+        "torch.zeros_like(weights).flatten()\n    new[places] = weights.flatten()[places]",
+        "torch.zeros_like(weights)\n    new.flatten()[places] = weights.flatten()[places]"),
     "writes into its input": ("    places =", "    weights *= 1 + 1e-9\n    places ="),
     "returns its input itself": ("    places =", "    if keep == weights.numel():\n"
                                  "        return weights\n    places ="),
@@ -791,12 +877,12 @@ plot.show(fig, "Test error against the weights left, and at equal numbers of wei
                   "random-is-worse": luck.sign > 0 and once.sign > 0})
 
 # %% [markdown]
-# Most weights can go, for a point or two of error. But you need neither a prior nor noise to find
-# out which: pruning by magnitude *while the network trains* ends with no more errors at the same
-# number of weights. Chance does badly. So does pruning once, at the end, and as the only control it
-# would have made variational dropout look good. Gale, Elsen and Hooker (2019) found magnitude
-# pruning as good on large networks. Without these controls, the noise would seem to have found the
-# weights.
+# Most weights can go, for a few points of error at most. But you need neither a prior nor noise to
+# find out which: pruning by magnitude *while the network trains* ends with no more errors at the
+# same number of weights. Chance does badly. So does pruning once, at the end, and as the only
+# control it would have made variational dropout look good. Gale, Elsen and Hooker (2019) found
+# magnitude pruning as good on large networks. Without these controls, the noise would seem to have
+# found the weights.
 #
 # ## Three questions
 #
@@ -851,21 +937,21 @@ plot.show(fig, "Test error against the weights left, and at equal numbers of wei
 # ## What we found
 #
 # - The score gradient is right on average {{claim:score-is-right}} and noisier than that of a soft
-#   mask {{claim:score-is-noisier}}, less so with a baseline. {{claim:baseline-helps}} At a low
-#   temperature a soft mask's bias is small {{claim:soft-bias-is-small}}, and its noise
-#   large. {{claim:cold-masks-are-noisy}}
+#   mask {{claim:score-is-noisier}}, less so with a baseline. {{claim:baseline-helps}} At $t = 0.1$
+#   a soft mask's bias is small {{claim:soft-bias-is-small}}; at $t = 0.02$ its noise is much
+#   larger. {{claim:cold-masks-are-noisy}}
 # - With the entropy of its coins as a reward, a network learns its own $p$, which falls as data
 #   come in. {{claim:learned-rate-falls}} The band then narrows more than at a fixed $p$.
 #   {{claim:learned-band-narrows}} But it moves slowly: after 2000 steps its start still matters.
 #   {{claim:start-matters}} A search over a few fixed $p$ predicted as well.
 #   {{claim:search-does-as-well}}
 # - The fitted formula of the divergence is close to the integral. {{claim:formula-fits-integral}}
-#   Its prior is improper: a posterior near it forgets the data. {{claim:log-uniform-eats-the-data}}
-# - More than four in five weights could go, for a point or two of error.
-#   {{claim:most-weights-can-go}} Pruning by
-#   magnitude during training finds them as well as variational dropout.
-#   {{claim:magnitude-does-as-well}} Chance does not, nor does pruning once at the end.
-#   {{claim:random-is-worse}}
+#   Its prior is improper: as a proper prior comes near it, the posterior forgets the data.
+#   {{claim:log-uniform-eats-the-data}}
+# - More than four in five weights could go, for a few points of error at most.
+#   {{claim:most-weights-can-go}} Pruning by magnitude during training finds them as well as
+#   variational dropout. {{claim:magnitude-does-as-well}} Chance does not, nor does pruning once at
+#   the end. {{claim:random-is-worse}}
 #
 # **Read.** Gal, Hron and Kendall, *Concrete dropout*, NIPS 2017 (arXiv:1705.07832). Maddison, Mnih
 # and Teh, *The concrete distribution*, and Jang, Gu and Poole, *Categorical reparameterization with

@@ -36,18 +36,20 @@ torch.set_num_threads(1)  # products this small wait for each other's threads
 # PyTorch does the attention in one fast call, and offers dropout with it:
 # `F.scaled_dot_product_attention(q, k, v, dropout_p=0.2)`. Below, three networks were trained with
 # that call. Each is put into evaluation mode and shown every test image *twice*.
-# **Before you run the cell, guess: how many images in a hundred get two different answers?**
+# **Guess: how many images in a hundred get two different answers?**
 
 # %% guess=true
 my_guess = 0  # images in a hundred with two different answers
 
 # %% figure=true
 # The places where dropout can sit; and images with two answers in evaluation mode.
+from dropoutlab import own as reference
+
 guess = expect.guess(my_guess)
 X_test, y_test = readers.numerals(3000, 3)
 
 
-class Forgetful(study.Block):
+class Forgetful(reference.Block):
     """The study's block, but it hands on its rate whatever the mode."""
 
     def look(self, x):
@@ -67,7 +69,7 @@ trained = [study.trained({"attention": 0.2, "rate": 0.003}, seed) for seed in ra
 twice = [(answers(net, Forgetful), answers(net, Forgetful)) for net in trained]
 differ = np.array([100 * float((a != b).float().mean()) for a, b in twice])
 left_on = [100 * float((a != y_test).float().mean()) for a, _ in twice]
-off = [100 * float((answers(net, study.Block) != y_test).float().mean()) for net in trained]
+off = [100 * float((answers(net, reference.Block) != y_test).float().mean()) for net in trained]
 costs = plot.difference(left_on, off)
 
 fig, (left, middle, right) = plot.figure(3, width=10, height=3)
@@ -194,7 +196,7 @@ for p in (0.0, 0.4):
                      hint="two calls differ. Dropout must end with training.")
         expect.close(
             out, right, rtol=1e-6, atol=1e-9,
-            hint="nothing may fall here: the output is softmax(q kᵀ / √D) v.",
+            hint="nothing may be dropped here: the output is softmax(q kᵀ / √D) v.",
             suspects=[
                 (products.softmax(-1) @ v, "the scores are not divided by √D."),
                 ((products / 4).softmax(-1) @ v, "the scores are divided by D, not by its root."),
@@ -207,6 +209,12 @@ for p in (0.0, 0.4):
                 (right * 0.6, "evaluation multiplies by 1 - p. Leave the weights alone."),
             ] if p else []),
         )
+with expect.case("attention(1000 q, k, v, training=False)"):
+    out = attention(1000 * q, k.clone(), v.clone(), training=False)
+    expect.equal(bool(out.isfinite().all()), True,
+                 hint="a large score overflows in exp. Take softmax, or subtract the largest.")
+    expect.close(out, F.scaled_dot_product_attention(1000 * q, k, v), rtol=1e-6, atol=1e-9,
+                 hint="for large scores the value is off. Is something clipped?")
 
 # %% check="attention" points=2
 # The weights are what is dropped: each is 0 or w / (1 - p).
@@ -222,7 +230,7 @@ with expect.case("attention(q, k, v, p=0.3): v is the identity, so that the weig
         words = "nothing is dropped."
     elif not (ratio == 0).any():
         words = ("no weight is 0. Are the scores dropped? A score of 0 is not a weight of 0: drop "
-                 "behind the softmax.")
+                 "after the softmax.")
     elif abs(weights.sum(-1) - 1).max() < 1e-9:
         words = ("each row sums to 1. Divide the survivors by 1 - p, whatever the row's sum, and "
                  "do not normalise again.")
@@ -235,8 +243,8 @@ with expect.case("attention(q, k, v, p=0.3): v is the identity, so that the weig
                     (0.7, "the survivors are multiplied by 1 - p. Divide them by it.")])
     expect.equal(bool((ratio != 0).any()), True, hint="no weight is left.")
     expect.close(out[..., 30], weights.sum(-1), rtol=1e-6, atol=1e-9,
-                 hint="a token's outputs fall one by one, so they are dropped. Drop the weights, "
-                      "before the product with v.")
+                 hint="a token's outputs are dropped one by one. Drop the weights, before the "
+                      "product with v.")
 
 # %% check="attention" points=2
 # Each weight has a coin of its own, from the generator.
@@ -274,29 +282,32 @@ q, k = torch.randn(2, 2, 3, 20, 20, generator=expect.generator(), dtype=torch.fl
 plain = (q @ k.mT / 20**0.5).masked_fill(torch.ones(20, 20).triu(1) > 0, -torch.inf).softmax(-1)
 with expect.case("attention(q, k, v, p=0.4, causal=True) with v the identity"):
     out = attention(q, k, torch.eye(20).double().expand(2, 3, 20, 20), 0.4, causal=True)
-    expect.equal(out.triu(1), 0 * out, hint="in training a token reads later ones.")
+    later = out.triu(1).nan_to_num()
+    expect.equal(later, torch.zeros_like(out), hint="in training a token reads later ones.")
     expect.only((out / plain)[plain > 0], (0, 1 / 0.6), rtol=1e-6,
                 hint="in training too, a weight is 0 or that of the causal softmax over 1 - p.")
 
 # %% check="attention" points=1
 # The dtype stays, and the gradient passes the mask and the scale.
 coarse = "the weights get another dtype than v has. A boolean mask keeps theirs."
-for dtype in (torch.float32, torch.float64):
+for dtype in (torch.float32, torch.float64, torch.bfloat16):
     with expect.case(f"attention(q, k, v, p=0.5), {dtype}", crash=[("dtype|scalar type", coarse)]):
         q = torch.randn(2, 2, 3, 4, generator=expect.generator(), dtype=dtype)
         expect.tensor(attention(q, q, q, 0.5), (2, 2, 3, 4), dtype,
                       hint="the result has another dtype.")
-lost = "q does not get its gradient. Is something detached?"
+lost = "q or k does not get the gradient of the dropped weights. Is something detached?"
 with expect.case("attention(q, k, v, p=0.5).square().sum().backward(), v the identity",
                  crash=[("does not require grad", lost)]):
     q, k = torch.randn(2, 2, 2, 4, 4, generator=expect.generator(), dtype=torch.float64)
-    ours, theirs, v = (z.clone().requires_grad_() for z in (q, q, torch.eye(4).double() + 0 * q))
-    out = attention(ours, k, v, 0.5)
+    ours, theirs = ([z.clone().requires_grad_() for z in (q, k)] for _ in range(2))
+    v = (torch.eye(4).double() + 0 * q).requires_grad_()
+    out = attention(*ours, v, 0.5)
     out.square().sum().backward()
-    weights = (theirs @ k.mT / 2).softmax(-1) * (out.detach() != 0) * 2
+    weights = (theirs[0] @ theirs[1].mT / 2).softmax(-1) * (out.detach() != 0) * 2
     weights.square().sum().backward()
-    expect.equal("none" if ours.grad is None else "there", "there", hint=lost)
-    expect.close(ours.grad, theirs.grad, rtol=1e-6, atol=1e-9, hint=lost)
+    for mine, right in zip(ours, theirs, strict=True):
+        expect.equal("none" if mine.grad is None else "there", "there", hint=lost)
+        expect.close(mine.grad, right.grad, rtol=1e-6, atol=1e-9, hint=lost)
     expect.close(v.grad, (2 * weights.mT @ weights).detach(), rtol=1e-6, atol=1e-9,
                  hint="v's gradient is not that of the dropped and scaled weights.")
 
@@ -348,7 +359,11 @@ with expect.case("attention(q, k, v, p=0.5).square().sum().backward(), v the ide
                                         "        coins ="),
     "the result has another dtype": ("return A @ v", "return (A @ v).double()"),
     "A boolean mask keeps theirs": ("coins >= p)", "coins >= p).double()"),
+    "than v has. A boolean mask": ("coins >= p)", "coins >= p).float()"),
+    "overflows in exp": ("softmax(-1)", "exp()\n    A = A / A.sum(-1, keepdim=True)"),
+    "Is something clipped": ("-torch.inf).softmax", "-torch.inf).clamp(max=80).softmax"),
     "Is something detached": (").masked_fill", ").detach().masked_fill"),
+    "q or k does not get": ("k.mT", "k.detach().mT"),
     "v's gradient":
         ("A @ v", "A @ v.detach() + F.dropout(A.detach(), p, training) @ (v - v.detach())"),
 }
@@ -359,7 +374,8 @@ def attention(q, k, v, p=0.0, generator=None, training=True, causal=False):
     if causal:
         place = torch.arange(q.size(2))
         A = torch.where(place[:, None] >= place, A, torch.tensor(-1e30, dtype=A.dtype))
-    A = A.exp().div(A.exp().sum(-1, keepdim=True))
+    A = (A - A.amax(-1, keepdim=True)).exp()
+    A = A / A.sum(-1, keepdim=True)
     if training:
         A = A * torch.empty_like(A).bernoulli_(1 - p, generator=generator) / (1 - p)
     return torch.einsum("bhij,bhjd->bhid", A, v)
@@ -383,7 +399,7 @@ def attention(q, k, v, p=0.0, generator=None, training=True, causal=False):
 def head_dropout(x, p, generator=None, training=True):
     """Zero each head of each image with probability `p`; scale the others by H / (heads kept).
 
-    x : (B, H, T, D), left as it is; p, generator, training : as in `attention`
+    x : (B, H, T, D), left as it is; generator, training : as in `attention`; p may be 1
     The heads kept are counted image by image. An image that keeps none gives zeros.
     Returns a tensor of x's shape and dtype; x in evaluation. Zhou et al. 2020.
     """
@@ -429,7 +445,7 @@ with expect.case("head_dropout(x, p=0.4, generator) on 60 images of 6 heads"):
                  hint="where an image keeps no head, that is 0 / 0. Keep 0 out of the denominator.")
     fell = (out == 0).double().mean((2, 3))
     expect.only(fell, (0, 1), hint="a head falls in parts. Toss one coin for each image and head, "
-                                   "with two axes of length 1 behind.")
+                                   "and add two axes of length 1 at the end.")
     kept = 1 - fell
     expect.equal(bool(kept.any()), True, hint="no head is left.")
     expect.equal(bool((kept == kept[:, :1]).all()) and not bool(kept.all()), False,
@@ -448,6 +464,18 @@ with expect.case("head_dropout(x, p=0.4, generator) on 60 images of 6 heads"):
                                       "image by image."),
         ],
     )
+x = torch.randn(600, 3, 1, 1, generator=expect.generator(), dtype=torch.float64)
+with expect.case("head_dropout(x, p=0.8, generator) on 600 images of 3 heads, of which half keep "
+                 "none"):
+    out = head_dropout(x.clone(), 0.8, expect.generator())
+    expect.equal(bool(out.isnan().any()), False,
+                 hint="where an image keeps no head, that is 0 / 0. Keep 0 out of the denominator.")
+    count = (out != 0).sum((1, 2, 3))
+    none, one, two, three = (int((count == k).sum()) for k in range(4))
+    expect.equal(one > two < three, False,
+                 hint="an image that keeps no head comes out as it was. It gives zeros.")
+    expect.equal(one > two > 0 == none, False,
+                 hint="each image keeps a head. Toss each coin by itself: all heads may fall.")
 
 # %% check="head_dropout" points=2
 # Each head of each image has a coin of its own, from the generator.
@@ -511,6 +539,10 @@ with expect.case("head_dropout(x, p=0.5).sum().backward(); x.grad, 200 images of
     "no head is left": (">= p", "> 1"),
     "nothing is dropped": (">= p", ">= 0"),
     "0 / 0": (".clamp(min=1)", ""),
+    "comes out as it was": ("    scale =", "    keep = keep | ~keep.any(1, keepdim=True)\n"
+                                           "    scale ="),
+    "each image keeps a head": ("    scale =", "    first = torch.arange(x.shape[1]) == 0\n"
+        "    keep = keep | first[:, None, None] & ~keep.any(1, keepdim=True)\n    scale ="),
     "writes into its input": ("return x * (keep * scale).to(x.dtype)",
                               "x.data *= (keep * scale).to(x.dtype)\n    return 1 * x"),
     "every image has the same mask": ("*x.shape[:2], 1, 1,", "1, x.shape[1], 1, 1,"),
@@ -555,19 +587,19 @@ def head_dropout(x, p, generator=None, training=True):
 #
 # ## Exercise: `Block`
 #
-# "Dropout at the end of the block" is not the same: `drop(x + …)` would tear holes into the stream
+# "Dropout at the end of the block" is not the same: `drop(x + …)` would tear holes in the stream
 # that all later layers read. What falls is what a branch *adds*. Write the rest of `forward`, with
 # your two functions, and mind what the opening of this lesson showed.
 
 # %% exercise="Block"
 class Block(nn.Module):
-    """A transformer block: attention and an MLP, each behind a layer norm, added to the stream.
+    """A transformer block: attention and an MLP, each after a layer norm, added to the stream.
 
     dim : channels, a multiple of heads; x : (B, T, dim), and so is the output
     p_attention : drop probability of attention weights
     p_residual : of the entries of what a branch adds, before it is added
-    p_mlp : of the entries inside the MLP, narrow(gelu(wide(·))), behind gelu
-    p_heads : of whole heads, behind the attention
+    p_mlp : of the entries inside the MLP, narrow(gelu(wide(·))), after gelu
+    p_heads : of whole heads, after the attention and before `out`
     Others load weights into the modules, so they keep their names.
     """
 
@@ -633,9 +665,14 @@ gone = "keep the modules that __init__ makes, under their names."
 with expect.case("block.state_dict() of block = Block(12, 3, 0.4, 0.4, 0.4, 0.4)",
                  crash=[("KeyError", gone)]):
     state = block.state_dict()
+    for norm in ("norm_1", "norm_2"):  # else one could stand for the other
+        for part, least in (("weight", 0.5), ("bias", -0.5)):
+            state[f"{norm}.{part}"] = least + torch.rand(12, generator=expect.generator())
+    block.load_state_dict(state)
     own = {a + w: state[b + w] for a, b in names.items() for w in ("weight", "bias")}
 theirs.load_state_dict(own)
 x = torch.randn(4, 5, 12, generator=expect.generator())
+before = x.clone()
 
 
 def thought(z, norm=theirs.norm2, bent=F.gelu):
@@ -646,9 +683,12 @@ def attended(h):
     return theirs.self_attn(h, h, h, need_weights=False)[0]
 
 
-with expect.case("block.eval(); block(x)"):
+with expect.case("block.eval(); block(x)", crash=[
+    ("generator=bool", "self.training stands where `generator` belongs. Write training=…"),
+]):
     block.eval()
-    out = block(x.clone())
+    out = block(x)
+    expect.unchanged(x, before)
     expect.tensor(out, (4, 5, 12), hint="return a tensor of x's shape.")
     expect.close(block(x.clone()), out, rtol=1e-5, atol=1e-6,
                  hint="in evaluation two calls differ: dropout is on. Hand self.training on.")
@@ -657,6 +697,8 @@ with expect.case("block.eval(); block(x)"):
                                           own["self_attn.in_proj_bias"]).chunk(3, -1)
     parts = [z.unflatten(2, (3, 4)).transpose(1, 2) for z in thirds]
     bare = F.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2)
+    other, plain = attended(theirs.norm2(x)), nn.LayerNorm(12)
+    blank = attended(plain(x))
     expect.close(
         out, theirs(x), rtol=1e-4, atol=1e-5,
         hint="x + out(merge(attention)), and to that narrow(gelu(wide(norm_2(·)))).",
@@ -673,8 +715,29 @@ with expect.case("block.eval(); block(x)"):
              "between wide and narrow, gelu is missing."),
             (x + added + thought(x + added, bent=F.relu), "that is relu. Take gelu."),
             (x + bare + thought(x + bare), "the heads' outputs do not go through `out`."),
+            (x + added + thought(x + added, norm=theirs.norm1),
+             "norm_1 serves both branches. The MLP has norm_2."),
+            (x + other + thought(x + other),
+             "norm_2 serves both branches. The attention has norm_1."),
+            (x + other + thought(x + other, norm=theirs.norm1),
+             "the norms are swapped: norm_1 is the attention's."),
+            (x + blank + thought(x + blank, norm=plain),
+             "the norms' weights are not used. Call norm_1 and norm_2."),
         ],
     )
+lost = "does not get its whole gradient. Is something detached, or under torch.no_grad()?"
+with expect.case("block(x).square().sum().backward(); the gradients of weights and of x",
+                 crash=[("does not require grad", f"x {lost}")]):
+    ours, given = (x.clone().requires_grad_() for _ in range(2))
+    block(ours).square().sum().backward()
+    theirs(given).square().sum().backward()
+    for their, name in names.items():
+        slope, right = (net.get_parameter(part + "weight").grad
+                        for net, part in ((block, name), (theirs, their)))
+        expect.close(0 * right if slope is None else slope, right, rtol=1e-3, atol=1e-3,
+                     hint=f"{name}weight {lost}")
+    expect.close(ours.grad, given.grad, rtol=1e-3, atol=1e-3,
+                 hint=f"x {lost}")
 
 # %% setup=true
 # For the checks below: a block whose weights are all 0, but for those that are named.
@@ -704,19 +767,19 @@ for branch, silent in (("attention", "narrow"), ("MLP", "out")):
                                          "names.")]):
         block = with_one_branch(silent, 0.3)
         block.eval()
-        added = block(x) - x
+        added = block(x.clone()) - x
         block.train()
-        out = block(x)
+        out = block(x.clone())
         expect.equal(int((out == 0).sum()), 0,
                      hint="the sum is dropped, not the branch: the stream itself is torn.")
         ratio = ((out - x) / added).round(decimals=4)
         falls, few = (ratio == 0).any(), len(ratio.unique()) < 4
         expect.only(
             ratio, (0, 1 / 0.7), rtol=1e-3,
-            hint="what a branch adds either falls, entry by entry, or is divided by 1 - p.",
+            hint="each entry of what a branch adds is either dropped or divided by 1 - p.",
             suspects=[] if not few else [
                 (1, "what survives is not scaled. Divide it by 1 - p." if falls
-                    else f"nothing falls in the branch of the {branch}."),
+                    else f"nothing is dropped in the branch of the {branch}."),
                 (1 / 0.3, "what survives is divided by p. Divide it by 1 - p.")],
         )
 
@@ -754,8 +817,13 @@ def weights_of(p):
 
 with expect.case("Block(16, 2, 0.5, 0.0)(x) twice, in training mode",
                  crash=[("KeyError", "keep the modules that __init__ makes, under their names.")]):
-    expect.varies([weights_of(0.5), weights_of(0.5)], chance=0.5**384, what="different masks",
-                  hint="attention weights never fall in training. Is p_attention handed on?")
+    expect.close(weights_of(0.0), torch.ones(16, 2, 8, 8), rtol=1e-6,
+                 hint="at p_attention = 0 the attention weights are wrong: see the first check.")
+    twice = [weights_of(0.5), weights_of(0.5)]
+    expect.equal(bool((twice[0] == 0).any()), True,
+                 hint="no attention weight is dropped in training. Is p_attention handed on?")
+    expect.varies(twice, chance=0.5**384, what="different masks",
+                  hint="each call drops the same attention weights. Set no seed in `forward`.")
 with expect.case("Block(16, 2, p_attention, 0.0): its attention weights, 24 times for four p"):
     expect.coins(
         lambda p, _: weights_of(p),
@@ -763,7 +831,7 @@ with expect.case("Block(16, 2, p_attention, 0.0): its attention weights, 24 time
         source=lambda: None,
     )
     expect.only(weights_of(0.3), (0, 1 / 0.7), rtol=1e-6,
-                hint="an attention weight falls, or is divided by 1 - p_attention.")
+                hint="an attention weight is dropped, or divided by 1 - p_attention.")
 
 # %% check="Block" points=1
 # p_heads drops whole heads, between the attention and `out`.
@@ -777,8 +845,11 @@ def heads_of(p):
 
 with expect.case("Block(16, 4, 0.0, 0.0, p_heads=0.5)(x) twice, in training mode",
                  crash=[("KeyError", "keep the modules that __init__ makes, under their names.")]):
-    expect.varies([heads_of(0.5), heads_of(0.5)], chance=0.5**200, what="different masks",
-                  hint="heads never fall in training. Is p_heads handed to head_dropout?")
+    twice = [heads_of(0.5), heads_of(0.5)]
+    expect.equal(bool((twice[0] == 0).any()), True,
+                 hint="no head is dropped in training. Is p_heads handed to head_dropout?")
+    expect.varies(twice, chance=0.5**200, what="different masks",
+                  hint="each call drops the same heads. Set no seed in `forward`.")
 with expect.case("Block(16, 4, 0.0, 0.0, p_heads=p): which heads fall, 24 times for four p"):
     expect.coins(
         lambda p, _: heads_of(p),
@@ -791,11 +862,12 @@ with expect.case("Block(16, 4, 0.0, 0.0, p_heads=p): which heads fall, 24 times 
                      "head_dropout.")
 
 # %% check="Block" points=1
-# p_mlp drops the entries inside the MLP, behind gelu.
-def inside(p):
-    """Sixteen entries inside the MLP, all of which are 1 before dropout."""
+# p_mlp drops the entries inside the MLP, after gelu.
+def inside(p, less=0):
+    """Sixteen entries inside the MLP, all 1 before dropout; or `less` of their neighbours."""
     narrow = torch.zeros(16, 64)
     narrow[:, ::4] = torch.eye(16) / F.gelu(torch.tensor(1.0))
+    narrow[:, 1::4] = -less * narrow[:, ::4]
     block = weighted(Block(16, 2, 0.0, 0.0, p), {"wide.bias": 1.0, "narrow.weight": narrow})
     return block(torch.zeros(8, 8, 16)).detach()
 
@@ -804,10 +876,12 @@ with expect.case("Block(16, 2, 0.0, 0.0, p_mlp=0.3), whose MLP sends 1 in each o
                  crash=[("KeyError", "keep the modules that __init__ makes, under their names.")]):
     lone = F.gelu(torch.tensor([1.0, 1 / 0.7]))
     expect.only(inside(0.3), (0, 1 / 0.7), rtol=1e-4,
-                hint="inside the MLP an entry falls, or is divided by 1 - p.",
-                suspects=[(1, "nothing falls inside the MLP, or it is not scaled. Is p_mlp used?"),
-                          (float(lone[1] / lone[0]), "that is dropped before gelu. Drop behind."),
+                hint="inside the MLP an entry is dropped, or divided by 1 - p.",
+                suspects=[(1, "nothing is dropped inside the MLP, or not scaled. Is p_mlp used?"),
+                          (float(lone[1] / lone[0]), "that is dropped before gelu. Drop after it."),
                           (1 / 0.3, "what survives is divided by p. Divide it by 1 - p.")])
+    expect.equal(bool((inside(0.3, less=1).abs() > 0.1).any()), True,
+                 hint="the output of `narrow` is dropped. Drop what it reads, after gelu.")
 with expect.case("Block(16, 2, 0.0, 0.0, p_mlp): 16 entries inside the MLP, 24 times for four p"):
     expect.coins(
         lambda p, _: inside(p),
@@ -815,11 +889,34 @@ with expect.case("Block(16, 2, 0.0, 0.0, p_mlp): 16 entries inside the MLP, 24 t
         source=lambda: None,
     )
 
+
+class Unrecorded(nn.Module):
+    """Calls a block under torch.no_grad()."""
+
+    def forward(self, both):
+        block, x = both
+        with torch.no_grad():
+            return block(x)
+
+
+x = torch.randn(20, 6, 16, generator=expect.generator())
+quiet = expect.ask("nested", Unrecorded())  # there, where the block is
+for place in ("attention", "residual", "mlp", "heads"):
+    with expect.case(f"Block(16, 2, p_{place}=0.5)(x) in training mode, under torch.no_grad()"):
+        block = Block(16, 2, **{"p_attention": 0.0, "p_residual": 0.0, f"p_{place}": 0.5})
+        whole = block.eval()(x.clone())
+        block.train()
+        here, there = (bool(((out - whole).abs() > 1e-5).any())
+                       for out in (block(x.clone()), quiet((block, x.clone()))))
+        expect.equal(here and not there, False,
+                     hint="under no_grad nothing is dropped. Ask self.training only.")
+
 # %% mistakes="Block"
 {
     "dropout is on. Hand self.training on": ("self.p_attention, training=self.training",
                                              "self.p_attention"),
     "two calls differ": ("self.p_mlp, self.training", "self.p_mlp"),
+    "stands where `generator` belongs": ("self.p_attention, training=", "self.p_attention, "),
     "the stream is lost":
         ("x = x + F.dropout(self.out(self.merge(sent)), self.p_residual, self.training)\n"
          "        hidden = F.dropout(F.gelu(self.wide(self.norm_2(x))), self.p_mlp, "
@@ -844,18 +941,47 @@ with expect.case("Block(16, 2, 0.0, 0.0, p_mlp): 16 entries inside the MLP, 24 t
     "gelu is missing": ("F.gelu(self.wide(self.norm_2(x)))", "self.wide(self.norm_2(x))"),
     "that is relu": ("F.gelu", "F.relu"),
     "do not go through `out`": ("self.out(self.merge(sent))", "self.merge(sent)"),
+    "norm_1 serves both": ("norm_2(x)", "norm_1(x)"),
+    "norm_2 serves both": ("sent = attention(",
+        "q, k, v = map(self.split, self.qkv(self.norm_2(x)).chunk(3, -1))\n"
+        "        sent = attention("),
+    "the norms are swapped": (
+        "sent = attention(q, k, v, self.p_attention, training=self.training)\n"
+        "        sent = head_dropout(sent, self.p_heads, training=self.training)\n"
+        "        x = x + F.dropout(self.out(self.merge(sent)), self.p_residual, self.training)\n"
+        "        hidden = F.dropout(F.gelu(self.wide(self.norm_2(x)))",
+        "q, k, v = map(self.split, self.qkv(self.norm_2(x)).chunk(3, -1))\n"
+        "        sent = attention(q, k, v, self.p_attention, training=self.training)\n"
+        "        sent = head_dropout(sent, self.p_heads, training=self.training)\n"
+        "        x = x + F.dropout(self.out(self.merge(sent)), self.p_residual, self.training)\n"
+        "        hidden = F.dropout(F.gelu(self.wide(self.norm_1(x)))"),
+    "the norms' weights are not used": ("sent = attention(",
+        "for norm in (self.norm_1, self.norm_2):\n"
+        "            norm.forward = lambda z: F.layer_norm(z, z.shape[-1:])\n"
+        "        q, k, v = map(self.split, self.qkv(self.norm_1(x)).chunk(3, -1))\n"
+        "        sent = attention("),
+    "writes into its input": ("x = x + F", "x += F"),
+    "qkv.weight does not get": (
+        "sent = attention(q, k, v, self.p_attention, training=self.training)\n",
+        "with torch.no_grad():\n"
+        "            sent = attention(q, k, v, self.p_attention, training=self.training)\n"),
+    "Is something detached": (
+        "F.dropout(self.out(self.merge(sent)), self.p_residual, self.training)",
+        "F.dropout(self.out(self.merge(sent)), self.p_residual, self.training).detach()"),
+    "does not get its whole gradient": ("self.norm_2(x)", "self.norm_2(x.detach())"),
+    "x does not get its whole gradient": ("x = x + F", "x = x.detach() + F"),
     "the sum is dropped":
         ("x + F.dropout(self.out(self.merge(sent)), self.p_residual, self.training)",
          "F.dropout(x + self.out(self.merge(sent)), self.p_residual, self.training)"),
-    "nothing falls in the branch of the MLP":
+    "nothing is dropped in the branch of the MLP":
         ("F.dropout(self.narrow(hidden), self.p_residual, self.training)", "self.narrow(hidden)"),
-    "nothing falls in the branch of the attention":
+    "nothing is dropped in the branch of the attention":
         ("F.dropout(self.out(self.merge(sent)), self.p_residual, self.training)",
          "self.out(self.merge(sent))"),
     "what survives is not scaled": (
         "F.dropout(self.narrow(hidden), self.p_residual, self.training)",
         "self.narrow(hidden) * (torch.rand_like(x) >= self.p_residual * self.training)"),
-    "either falls, entry by entry": ("self.norm_2(x)",
+    "is either dropped or divided": ("self.norm_2(x)",
         "F.dropout(self.norm_2(x), self.p_residual, self.training)"),
     "what survives is divided by p": (
         "F.dropout(self.narrow(hidden), self.p_residual, self.training)",
@@ -878,7 +1004,7 @@ with expect.case("Block(16, 2, 0.0, 0.0, p_mlp): 16 entries inside the MLP, 24 t
     "Take your own head_dropout": (
         "head_dropout(sent, self.p_heads, training=self.training)",
         "F.dropout2d(sent, self.p_heads, self.training)"),
-    "an attention weight falls, or is divided": (
+    "an attention weight is dropped, or divided": (
         "attention(q, k, v, self.p_attention, training=self.training)",
         "attention(q, k, v, self.p_attention, training=self.training) * (1 - self.p_attention)"
         " ** self.training"),
@@ -893,11 +1019,27 @@ with expect.case("Block(16, 2, 0.0, 0.0, p_mlp): 16 entries inside the MLP, 24 t
         "sent = self.split(self.out(self.merge(sent)))\n"
         "        sent = head_dropout(sent, self.p_heads, training=self.training)\n"
         "        x = x + F.dropout(self.merge(sent),"),
+    "drops the same attention weights": (
+        "sent = attention(q, k, v, self.p_attention, training=self.training)",
+        "coins = torch.Generator().manual_seed(0)\n"
+        "        sent = attention(q, k, v, self.p_attention, coins, self.training)"),
+    "drops the same heads": (
+        "sent = head_dropout(sent, self.p_heads, training=self.training)",
+        "coins = torch.Generator().manual_seed(0)\n"
+        "        sent = head_dropout(sent, self.p_heads, coins, self.training)"),
+    "the output of `narrow` is dropped": (
+        "hidden = F.dropout(F.gelu(self.wide(self.norm_2(x))), self.p_mlp, self.training)\n"
+        "        return x + F.dropout(self.narrow(hidden),",
+        "hidden = F.gelu(self.wide(self.norm_2(x)))\n"
+        "        hidden = F.dropout(self.narrow(hidden), self.p_mlp, self.training)\n"
+        "        return x + F.dropout(hidden,"),
     "Is p_mlp used": ("self.p_mlp", "0.0"),
     "dropped before gelu": (
         "F.dropout(F.gelu(self.wide(self.norm_2(x))), self.p_mlp, self.training)",
         "F.gelu(F.dropout(self.wide(self.norm_2(x)), self.p_mlp, self.training))"),
-    "an entry falls, or is divided": ("self.narrow(hidden)",
+    "Ask self.training only": (
+        "self.p_mlp, self.training", "self.p_mlp, self.training and torch.is_grad_enabled()"),
+    "an entry is dropped, or divided": ("self.narrow(hidden)",
         "self.narrow(F.dropout(hidden, self.p_mlp, self.training))"),
 }
 
@@ -969,8 +1111,8 @@ class Block(nn.Module):
 # control: the logits are divided by one number, chosen on validation images (*cooled*). That
 # changes no answer, only how sure it is.
 #
-# **Before you run the cell, commit yourself: which place lowers the test loss most?** Networks of
-# *your* `Block` are trained with dropout in that place.
+# **Guess: which place lowers the test loss most?** (*Residual* is what a branch adds, *layers* are
+# whole blocks.) Networks of *your* `Block` are trained with dropout in that place.
 
 # %% guess=true
 my_guess = "attention"  # or "embedding", "heads", "residual", "mlp", "layers"
@@ -990,7 +1132,7 @@ def runs(way, what):
 
 chosen = study.best(kept, guess)
 yours = [study.trained(chosen, int(seed), blocks=Block) for seed in seeds[:2]]
-same = readers.Reader(study.Block, {}).eval()
+same = readers.Reader(reference.Block, {}).eval()
 same.load_state_dict(yours[0].state_dict(), strict=False)  # yours may have other names besides
 torch.testing.assert_close(same(test[0]), yours[0](test[0]))  # the study's block is yours
 live = np.array([net.judged(test) for net in yours])
@@ -1063,7 +1205,7 @@ print(f"At p = {study.HIGHER} the validation loss is: {', '.join(higher)}.")
 # network that is less sure of itself: one number on the logits, without dropout, saves more than
 # half as much as dropout on the embedding.{{claim:one-number-saves-half}} But not all of it:
 # dropout saved more in each of the four networks.{{claim:dropout-saved-more-in-each}} (The lines
-# below the figure say what was left undone: more steps, a lower learning rate, a higher $p$.)
+# below the figure add more steps, a lower learning rate and a higher $p$.)
 #
 # An earlier edition of this lesson found no place that helped, and blamed too few steps. But its
 # networks knew their images by heart. It had one $p$ and one learning rate for all places, and test
@@ -1139,7 +1281,8 @@ with expect.case("layer_drop([lambda x: x + 1], x, p=0.5) on x = 3, 60 times"):
         ],
     )
     expect.varies(out, chance=0.5**59, what="calls that skip the layer and calls that do not",
-                  hint="the layer always runs, or never: toss a coin in each call.")
+                  hint="the only layer always runs, or never does. Toss a coin for it in each "
+                       "call: it may be skipped, even if no other layer runs.")
 
 # %% check="layer_drop" points=2
 # Each layer has a coin of its own, in each call.
@@ -1160,6 +1303,7 @@ with expect.case("layer_drop(layers, x, p, generator) with 10 layers, 440 times 
         p=(0.13, 0.77),
         axes=("layer",),
         source=expect.generator,
+        none=True,
         calls=440,
     )
 
@@ -1195,7 +1339,7 @@ for p in (0.6, 1.0):
         ("x = layer(x)", "x = x + (layer(x) - x) / (1 - p if training else 1)"),
     "as the last layer left it": ("return x", "return x.float()"),
     "either the layer runs": ("x = layer(x)", "x = x + layer(x)"),
-    "always runs, or never": ("for layer in", "generator = generator or torch.Generator()\n"
+    "always runs, or never does": ("for layer in", "generator = generator or torch.Generator()\n"
                                              "    for layer in"),
     "every layer has the same mask":
         ("    for layer in layers:\n        if not training or torch.rand((), generator=generator)",
@@ -1211,6 +1355,9 @@ for p in (0.6, 1.0):
          "    for layer, coin in zip(layers, coins):\n"
          "        if not training or coin"),
     "do not come from the given generator": ("generator=generator", ""),
+    "do not come from torch's own generator": (
+        "torch.rand((), generator=generator)",
+        "(np.random.random() if generator is None else torch.rand((), generator=generator))"),
     "thrown away": ("if not training or torch.rand((), generator=generator) >= p:\n            "
                     "x = layer(x)",
                     "runs = not training or torch.rand((), generator=generator) >= p\n        "
@@ -1223,6 +1370,15 @@ for p in (0.6, 1.0):
         "    for layer in layers:\n        x = layer(x)\n    return x\n"
         "    for layer in layers:"),
 }
+
+# %% mistake="layer_drop" says="even if no other layer runs"
+def layer_drop(layers, x, p, generator=None, training=True):
+    coins = torch.rand(len(layers), generator=generator)
+    coins[coins.argmax()] = 1  # one of them runs at least
+    for layer, coin in zip(layers, coins, strict=True):
+        if not training or coin >= p:
+            x = layer(x)
+    return x
 
 # %% mistake="layer_drop" says="on what the one before it has left"
 def layer_drop(layers, x, p, generator=None, training=True):
@@ -1305,11 +1461,11 @@ print(f"LayerDrop, one block taken out, minus two blocks from the start: {beside
 
 # %% [markdown]
 # This is where LayerDrop pays. A block taken out of an ordinary network is a disaster, whatever
-# else it had lost while it learned.{{claim:an-ordinary-network-needs-each-block}} After LayerDrop
+# else was dropped while it learned.{{claim:an-ordinary-network-needs-each-block}} After LayerDrop
 # losing a block costs far less,{{claim:layer-drop-makes-it-bearable}} though a network with two
 # blocks from the start is better still.{{claim:a-shallow-network-is-better}} (Fan et al. found the
 # opposite with deep models: pruned ones beat small ones trained from scratch.) Here LayerDrop is
-# worthwhile only if you do not know the depth beforehand. Heads that are dropped in training can be
+# worthwhile only if the depth is not known beforehand. Heads that are dropped in training can be
 # spared somewhat better, too. {{claim:head-dropout-spares-heads}}
 #
 # ## Two answers to one question
@@ -1400,9 +1556,9 @@ for alpha in (1.0, 3.0):
             r_drop_loss(a, b, labels, alpha) - r_drop_loss(a, b, labels, 0.0), alpha * right,
             rtol=1e-6, hint="the KL part is alpha / 2 times the sum of both divergences.",
             suspects=[
-                *((alpha * forth * c, "only KL(P1 ‖ P2) is there: add the other direction, halve.")
+                *((alpha * forth * c, "only KL(P1 ‖ P2) is there: add the other, then halve both.")
                   for c in (1, 0.5)),
-                *((alpha * back * c, "only KL(P2 ‖ P1) is there: add the other direction, halve.")
+                *((alpha * back * c, "only KL(P2 ‖ P1) is there: add the other, then halve both.")
                   for c in (1, 0.5)),
                 (2 * alpha * right, "the factor 1/2 of the KL part is missing."),
                 (alpha * right / 5, "the KL part is averaged over classes. Sum over classes, "
@@ -1608,10 +1764,11 @@ explore.places(attention, head_dropout, layer_drop)
 #   {{claim:the-error-hides-it}} send an input twice.
 # - Tuned for each place, dropout lowered the test loss everywhere.
 #   {{claim:every-place-lowers-the-loss}} Fewer errors were not certain,
-#   {{claim:no-place-surely-saves-errors}} and one number on the logits did more than half as much.
-#   {{claim:one-number-saves-half}}
+#   {{claim:no-place-surely-saves-errors}} and one number on the logits did more than half as much
+#   as the embedding. {{claim:one-number-saves-half}}
 # - Taking out a block is a disaster, {{claim:an-ordinary-network-needs-each-block}} and a smaller
-#   one after LayerDrop. {{claim:layer-drop-makes-it-bearable}}
+#   one after LayerDrop. {{claim:layer-drop-makes-it-bearable}} Two blocks from the start did
+#   better still. {{claim:a-shallow-network-is-better}}
 # - R-Drop's divergence saved no errors; {{claim:the-divergence-saves-no-errors}} twice the steps,
 #   which cost as much, did. {{claim:more-steps-save-errors}}
 #

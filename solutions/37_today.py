@@ -166,7 +166,7 @@ def lora_linear(x, W, A, B, alpha, p, generator=None, training=True):
     x : (…, inputs), W : (outputs, inputs), A : (r, inputs), B : (outputs, r), left as they are
     p : probability of dropping an entry of x on its way to A, below 1
     generator : torch.Generator, or None for torch's own
-    Returns a tensor (…, outputs).
+    Returns a tensor (…, outputs), whose gradient reaches A and B, and x by both paths.
     """
     check_probability(p)
     ### BEGIN SOLUTION
@@ -218,15 +218,28 @@ for rows, (o, i, r) in (((7,), (3, 5, 2)), ((2, 4), (6, 8, 3))):
 rng = expect.rng()
 x, W = (torch.tensor(rng.normal(size=s)) for s in ((30, 8), (8, 8)))
 with expect.case("lora_linear(x, W, A, B = 0, alpha, p=0.5, generator)"):
-    given, A = x.clone(), torch.ones(2, 8, dtype=torch.float64, requires_grad=True)
-    B = torch.zeros(8, 2, dtype=torch.float64, requires_grad=True)
+    given = x.clone().requires_grad_()
+    A, B = torch.ones(2, 8).double().requires_grad_(), torch.zeros(8, 2).double().requires_grad_()
     found = lora_linear(given, W, A, B, 4.0, 0.5, expect.generator())
     expect.unchanged(given, x)
     expect.equal(found.requires_grad, True,
                  hint="no gradient reaches A and B: they would never learn.")
-    found = found.detach()
-    expect.close(found, x @ W.T, rtol=1e-6, atol=1e-8,
+    expect.close(found.detach(), x @ W.T, rtol=1e-6, atol=1e-8,
                  hint="the frozen path is dropped too. Give x itself to W.")
+    found.sum().backward()
+    slope = torch.zeros_like(x) if given.grad is None else given.grad
+    expect.close(slope, W.sum(0).expand(30, 8), rtol=1e-6, atol=1e-8,
+                 hint="the gradient of x is not that of x Wᵀ, where B is 0.",
+                 suspects=[(0 * x, "no gradient passes x Wᵀ: layers before would not learn. W is "
+                                   "frozen, and x is not.")])
+ones, (A, B) = torch.ones_like(x).requires_grad_(), torch.eye(8).double().expand(2, 8, 8).clone()
+with expect.case("the gradients of lora_linear(x, 0, A, B, 8, p=0.5, generator).sum(), x of ones, "
+                 "A and B unit matrices"):
+    parts = {"A": A.requires_grad_(), "B": B.requires_grad_(), "x": ones}
+    lora_linear(ones, 0 * W, A, B, 8.0, 0.5, expect.generator()).sum().backward()
+    for name, part in parts.items():
+        expect.equal(part.grad is not None and bool(part.grad.any()), True,
+                     hint=f"no gradient passes the adapter to {name}.")
 
 # %% check="lora_linear" points=2
 # The adapter's input has a coin for each entry, from the generator alone; survivors are scaled.
@@ -254,7 +267,12 @@ with expect.case("lora_linear(ones (2000, 3), 0, A = (1, 2, 4), B = 1, alpha=1, 
     "root of r": ("alpha / len(A)", "alpha / len(A) ** 0.5"),
     "writes into its input": ("return x @ W.T + alpha / len(A) * (seen @ A.T @ B.T)",
                               "W += alpha / len(A) * B @ A\n    return x @ W.T"),
-    "no gradient reaches": ("(seen @ A.T @ B.T)", "(seen @ A.T @ B.T).detach()"),
+    "no gradient passes x Wᵀ": ("return x @ W.T", "return x.detach() @ W.T"),
+    "passes the adapter to x": ("dropped(x, p", "dropped(x.detach(), p"),
+    "passes the adapter to A": ("seen @ A.T", "seen @ A.detach().T"),
+    "passes the adapter to": ("(seen @ A.T @ B.T)", "(seen @ A.T @ B.T).detach()"),
+    "no gradient reaches": ("return x @ W.T + alpha / len(A) * (seen @ A.T @ B.T)",
+                            "return (x @ W.T + alpha / len(A) * (seen @ A.T @ B.T)).detach()"),
     "r / alpha": ("alpha / len(A)", "len(A) / alpha"),
     "only the adapter is multiplied": ("x @ W.T + alpha / len(A) * (seen",
                                        "alpha / len(A) * (x @ W.T + seen"),
@@ -374,7 +392,7 @@ def patch_dropout(x, keep, generator=None):
     keep : how many patches stay, exactly; each set of so many is equally likely, and each image
         has a set of its own
     generator : torch.Generator, or None for torch's own
-    Returns a tensor (images, 1 + keep, features).
+    Returns a new tensor (images, 1 + keep, features).
     """
     ### BEGIN SOLUTION
     images, tokens, _ = x.shape
@@ -397,7 +415,7 @@ def patch_dropout(x, keep, generator=None):
 
 # %% check="patch_dropout" points=1
 # What comes back: the class token, and `keep` different patches of the same image, as they were.
-for images, patches, keep in ((5, 9, 4), (3, 6, 5), (4, 7, 1)):
+for images, patches, keep in ((5, 9, 4), (3, 6, 5), (4, 7, 1), (3, 4, 4)):
     x = torch.arange(images * (patches + 1) * 2.0).reshape(images, patches + 1, 2).double() + 1
     with expect.case(f"patch_dropout(x, {keep}) on {images} images of {patches} patches", crash=[
         ("index .* out of bounds", "patches are counted from 1 in x, as 0 is the class token."),
@@ -424,6 +442,7 @@ for images, patches, keep in ((5, 9, 4), (3, 6, 5), (4, 7, 1)):
                      hint="a patch comes twice. Choose without putting back.")
         expect.close(found[:, 1:, 1] - found[:, 1:, 0], torch.ones(images, keep).double(),
                      hint="features of different patches are mixed.")
+        expect.copied(patch_dropout, x.clone(), keep, expect.generator())
 
 # %% check="patch_dropout" points=2
 # Each patch is equally likely, alone and with its neighbour, and each image has a set of its own.
@@ -450,10 +469,14 @@ with expect.case(f"patch_dropout(x, {keep}) on {images} images of {patches} patc
     expect.equal(bool(((low <= both) & (both <= high)).all()), True,
                  hint="neighbours stay together too often or too seldom. Each set of patches is "
                  "equally likely.")
-    low, high = expect.binomial_interval(images // 2, 1 / 56, 1e-10)  # of 56 sets of 3 patches
+    chances = 1 / 56, 10 / 56  # of 56 sets of 3 patches: the same one, and one that shares none
+    (low, high), apart = (expect.binomial_interval(images // 2, c, 1e-10) for c in chances)
     for one, other in ((masks[::2], masks[1::2]), (masks[:750], masks[750:])):
         expect.equal(bool(low <= (one == other).all(1).sum() <= high), True,
                      hint="some images lose the same patches. Choose for each image.")
+        expect.equal(bool(apart[0] <= (~(one & other).any(1)).sum() <= apart[1]), True,
+                     hint="two images keep the same patches too seldom or too often. Choose for "
+                          "each image by itself.")
 with expect.case("patch_dropout(x, 10, generator) on 40 images of 20 patches, twice"):
     g = expect.generator()
     expect.varies([stayed(40, 20, 10, g) for _ in range(2)], chance=1e-12,
@@ -462,6 +485,14 @@ with expect.case("patch_dropout(x, 10, generator) on 40 images of 20 patches, tw
     seed = int(expect.rng().integers(2**31))
     expect.repeats(*(stayed(40, 20, 10, torch.Generator().manual_seed(seed)) for _ in range(2)),
                    hint="the choice does not come from the given generator alone.")
+with expect.case("patch_dropout(x, 10) on 40 images of 20 patches, without a generator, twice"):
+    state = expect.ask("rng_state")
+    first = stayed(40, 20, 10, None)
+    expect.varies([first, stayed(40, 20, 10, None)], chance=1e-12, what="two different choices",
+                  hint="each call makes the same choice: the generator for None is a new one.")
+    expect.ask("set_rng_state", state)
+    expect.repeats(first, stayed(40, 20, 10, None),
+                   hint="where generator is None, the choice does not come from torch's own.")
 
 # %% mistakes="patch_dropout"
 {
@@ -500,6 +531,14 @@ with expect.case("patch_dropout(x, 10, generator) on 40 images of 20 patches, tw
     "a seed is set inside": ("generator=generator",
                              "generator=torch.Generator().manual_seed(0)"),
     "does not come from the given": ("tokens - 1, generator=generator)", "tokens - 1)"),
+    "two images keep the same patches": (
+        "torch.randn(images, tokens - 1, generator=generator)",
+        "torch.randn(-(-images // 2), tokens - 1, generator=generator).repeat_interleave(2, 0)"
+        "[:images].mul(torch.tensor([1, -1]).repeat(images)[:images, None])"),
+    "the generator for None": ("generator=generator)", "generator=generator or torch.Generator())"),
+    "does not come from torch's own": (
+        "images, tokens, _ = x.shape", "images, tokens, _ = x.shape\n    if generator is None:\n"
+        "        generator = torch.Generator()\n        generator.seed()"),
 }
 
 # %% correct="patch_dropout"
@@ -636,13 +675,13 @@ with expect.case("drop_condition(labels, p, null, generator) on (20, 60) labels"
 # %% check="drop_condition" points=1
 # A dropped label becomes null, and every other stays as it is.
 rng = expect.rng()
-for null, dtype in ((10, torch.int64), (-1, torch.int32)):
-    labels = torch.tensor(rng.integers(0, 10, (6, 50))).to(dtype)
+for null, dtype, shape in ((10, torch.int64, (6, 50)), (-1, torch.int32, (300,))):
+    labels = torch.tensor(rng.integers(0, 10, shape)).to(dtype)
     with expect.case(f"drop_condition(labels, p=0.4, null={null}) on 300 labels 0 to 9"):
         given = labels.clone()
         found = drop_condition(given, 0.4, null, expect.generator())
         expect.unchanged(given, labels)
-        expect.tensor(found, (6, 50), dtype, hint="return a tensor like labels.")
+        expect.tensor(found, shape, dtype, hint="return a tensor like labels.")
         expect.equal(bool((found[found != labels] == null).all()), True,
                      hint="a dropped label must be null, and no other may change.")
 

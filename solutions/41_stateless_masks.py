@@ -3,8 +3,9 @@
 #
 # **Where does the mask live?**
 #
-# *{{minutes}} minutes. Before: {{pytorch}}. After, you will be able to make any entry of a mask
-# from a seed and a number, and to go back through a mask that was never stored.*
+# *{{minutes}} minutes. Before: {{pytorch}}; {{transformers}} helps. After, you will be able to make
+# any entry of a mask from a seed and a number, and to go back through a mask that was never
+# stored.*
 #
 # | symbol | meaning |
 # | --- | --- |
@@ -39,8 +40,9 @@ from dropoutlab import check_probability, data, elsewhere, expect, explore, plot
 # </details>
 #
 # Take one layer of a transformer: 8 texts of 1024 tokens, 1024 features, 16 heads. It drops
-# attention weights ($8 \times 16 \times 1024 \times 1024$ of them) and twice the $8 \times 1024
-# \times 1024$ activations that go back to the residual stream. Its weights take 48 MiB in float32.
+# attention weights ($8 \times 16 \times 1024 \times 1024$ of them) and, in two places, the
+# $8 \times 1024 \times 1024$ activations that go back to the residual stream. Its weights take
+# 48 MiB in float32.
 # **Guess: how many MiB do its masks take on a GPU?**
 
 # %% guess=true
@@ -80,11 +82,11 @@ plot.show(fig, f"Bytes of one layer's masks in five settings: {totals}; of its w
 
 # %% [markdown]
 # (No GPU was needed: PyTorch's *fake* tensors have a device and no memory. `torch.compile` can be
-# asked so for a CPU alone.) The first edition of this course gave the factor 12 and did not say
-# that it belongs to a CPU, which keeps a float32 number for each entry. A GPU keeps a boolean, and
-# so does `torch.compile`. **Flash attention** never writes the attention weights to memory, and so
-# cannot write their mask. It keeps a seed and an offset, and makes the mask again. Has a GPU
-# measured it?
+# asked so only for a CPU.) The first edition of this course gave the factor 12
+# without saying that it is a CPU's, which keeps a float32 number for each entry. A GPU keeps a
+# boolean, and so does `torch.compile`. **Flash attention** never writes the attention weights to
+# memory, and so cannot write their mask. It keeps a seed and an offset, and makes the mask again.
+# Has a GPU measured this?
 
 # %%
 from dropoutlab import gpu
@@ -127,7 +129,8 @@ for kind, name in (("float32", "cpu"), ("bool", "gpu"), ("bit", ""), ("seed and 
 
 # %% check="mask_bytes" points=1
 # A float32 takes four bytes, a bool one.
-for shape in ((4, 6), (3, 3), (1,), (2, 3, 5), tuple(expect.rng().integers(2, 40, 3).tolist())):
+for shape in ((4, 6), (3, 3), (1,), (2, 3, 5), tuple(expect.rng().integers(2, 40, 3).tolist()),
+              ()):
     n = math.prod(shape)
     with expect.case(f"mask_bytes({shape}, 'float32')"):
         expect.equal(mask_bytes(shape, "float32"), 4 * n, hint="count the entries, then bytes.",
@@ -142,7 +145,8 @@ for shape in ((4, 6), (3, 3), (1,), (2, 3, 5), tuple(expect.rng().integers(2, 40
 
 # %% check="mask_bytes" points=1
 # Eight bits share a byte; one seed serves the whole mask.
-for shape in ((5, 8), (3, 3), (1,), (2, 3, 5), tuple(expect.rng().integers(2, 40, 3).tolist())):
+for shape in ((5, 8), (3, 3), (1,), (2, 3, 5), tuple(expect.rng().integers(2, 40, 3).tolist()),
+              (), (0, 4)):
     n = math.prod(shape)
     with expect.case(f"mask_bytes({shape}, 'bit')"):
         expect.equal(mask_bytes(shape, "bit"), math.ceil(n / 8),
@@ -172,8 +176,9 @@ for shape in ((5, 8), (3, 3), (1,), (2, 3, 5), tuple(expect.rng().integers(2, 40
     "the last byte counts too": ("(n + 7) // 8", "n // 8"),
     "no other is needed": ("(n + 7) // 8", "n // 8 + 1"),
     "Eight of them share a byte": ("(n + 7) // 8", "n"),
+    "no other is": ("(n + 7) // 8", "max(1, (n + 7) // 8)"),
     "no part of a byte": ("(n + 7) // 8", "n / 8"),
-    "the bits of all entries fill": ("(n + 7) // 8", "(n + 7) // 8 * shape[0]"),
+    "the bits of all entries fill": ("(n + 7) // 8", "(n + 7) // 8 * len(shape)"),
     "one seed serves the whole mask": ('"seed": 8', '"seed": 8 * n'),
     "64 bits are 8 bytes": ('"seed": 8', '"seed": 64'),
     "a seed has 64 bits": ('"seed": 8', '"seed": 4'),
@@ -200,7 +205,7 @@ def mask_bytes(shape, kind):
 # out. The key is the seed, and the counter is the number of the entry, its address. Entry one
 # million costs as much as entry 0.
 #
-# *Philox* (Salmon and others, 2011) is such a function, and PyTorch uses it on GPUs. Its only tool
+# *Philox* (Salmon and others, 2011) is such a function, and PyTorch uses it on GPUs. Its main tool
 # is a product of two words, which has an upper and a lower word.
 
 # %%
@@ -214,8 +219,8 @@ print([f"{word:08x}" for word in upper_and_lower(0xD2511F53, 0x80000002)])
 
 # %% [markdown]
 # The uppermost bit of the input was flipped. In the lower word (the second) one bit changes, in the
-# upper word 15 do. Philox crosses both words over, ten times. One round turns $c_0, c_1, c_2, c_3$
-# into
+# upper word 15 do. So Philox crosses them over, ten times. With key $k$ and fixed numbers $M$, $W$,
+# one round turns $c_0, c_1, c_2, c_3$ into (hi, lo: upper, lower word)
 #
 # $$ c_0' = \operatorname{hi}(M_1 c_2) \oplus c_1 \oplus k_0, \quad
 #    c_1' = \operatorname{lo}(M_1 c_2), \quad
@@ -261,8 +266,8 @@ def philox_4x32(counter, key, rounds=10):
 # `+`, `*`, `^`, `&` and `>>` do the same for ints and for tensors: no case distinction is needed.
 
 # %% [markdown]
-# How well does it mix? Flip one bit of the counter, and count the output bits that change. Coins
-# would change one half. **Guess: after how many rounds is it one half?**
+# How well does it mix? Flip one bit of the counter, and count the output bits that change. With
+# coins it would be half of them. **Guess: after how many rounds is it?**
 
 # %% guess=true
 my_rounds = 6  # rounds until one flipped bit changes half of the output
@@ -297,8 +302,8 @@ plot.show(fig, f"Share of output bits that change with one input bit, by round (
           claims={"few-rounds-mix": 3 <= first <= 6})
 
 # %% [markdown]
-# (Bars: standard deviation.) Statistical tests are stricter. Philox's authors report that seven
-# rounds pass the hardest that they tried, and recommend ten.
+# (Bars: standard deviation.) Philox's authors report that seven rounds pass the hardest statistical
+# tests that they tried, and recommend ten.
 
 # %% check="philox_4x32" points=1
 # A published known answer: counter and key are digits of pi.
@@ -346,6 +351,11 @@ for words, rounds, right in (
         expect.equal(out, right, hint="one of the published known answers does not come out.",
                      suspects=[] if rounds == 10 else
                      [(philox_4x32((words,) * 4, (words,) * 2), "rounds is ignored.")])
+with expect.case("philox_4x32((0x66E58325, 0, 0x92835199, 0), (0, 0), rounds=1)"):
+    expect.equal(philox_4x32((0x66E58325, 0, 0x92835199, 0), (0, 0), 1),
+                 (0x75ADE647, ones, 0x5488E0C9, ones),
+                 hint="here the lower words of both products are all ones. Is there a / on the "
+                      "way, which rounds up? Use >>.")
 
 # %% check="philox_4x32" points=1
 # Tensors: each entry as its words alone, and the tensors left as they were.
@@ -398,6 +408,9 @@ for rounds in (1, 4, 10):
     "that is after 9 rounds": ("range(rounds)", "range(rounds - 1)"),
     "that is after 11 rounds": ("range(rounds)", "range(rounds + 1)"),
     "the new word 0 is used": ("c2, c3 = (a >>", "a = m0 * c0\n        c2, c3 = (a >>"),
+    "Is there a / on the way": (
+        "(b >> 32 & 0xFFFFFFFF) ^", "(int(b / 2**32) if isinstance(b, int) else "
+        "b >> 32 & 0xFFFFFFFF) ^"),
     "go through one round on paper": ("^ c1 ^ k0", "^ c1 ^ k1"),
     "rounds is ignored": ("range(rounds)", "range(10)"),
     "published known answers": ("range(rounds)", "range(rounds if rounds == 10 else rounds + 1)"),
@@ -430,7 +443,8 @@ def philox_4x32(counter, key, rounds=10):
 # $p$. Do not divide the word by $2^{32}$. Float32 has no number between $1 - 2^{-24}$ and 1, so the
 # largest words would become exactly 1 and survive at $p=1$. The upper 24 bits fit.
 #
-# Entries are numbered row by row, from an offset $o$ on. The first word makes the coin:
+# Entries are numbered row by row, from an offset $o$ on. With this counter and key,
+# Philox's first word makes the coin:
 #
 # | | first word | second | third | fourth |
 # | --- | --- | --- | --- | --- |
@@ -442,7 +456,7 @@ def philox_4x32(counter, key, rounds=10):
 #
 # ## Exercise: `seeded_mask`
 #
-# Any *part* of a mask must come out alone: the offset says where it begins.
+# Any *part* of a mask can be made alone: the offset says where it begins.
 
 # %% exercise="seeded_mask"
 def uniform_from_uint32(x):
@@ -483,7 +497,7 @@ def seeded_mask(shape, p, seed, offset=0, device=None):
 # Lower word: `& 0xFFFFFFFF`. Upper word: `>> 32`. For numbers and tensors alike.
 
 # %% [markdown]
-# One mask of 8 rows, and the same in four parts, the last made first.
+# One mask, in one piece and in four parts:
 
 # %% figure=true
 # Your mask of eight rows, in one piece and in four parts, the last part made first.
@@ -565,10 +579,21 @@ for p in (0.25, 0.5):
             ],
         )
 
+coin = coins(first, (5, 8))
+odd = int((coin * 2**24 % 2 == 1).nonzero()[0])
+for p in (float(coin[odd]), float(torch.nextafter(coin[odd], torch.ones(())))):
+    with expect.case(f"seeded_mask((300,), {p!r}, seed=5 + 8 · 2³²); entry {odd} has the coin "
+                     f"{float(coin[odd])!r}"):
+        expect.equal(seeded_mask((300,), p, seed), coin >= p,
+                     hint="a coin that is p is kept, and one that is smaller by a hair is not: "
+                          ">= p, with all 24 bits and no others.")
+
 # %% check="seeded_mask" points=1
 # Row by row, and in parts.
 with expect.case("seeded_mask((6, 50), 0.5, 11) against seeded_mask((300,), 0.5, 11)"):
     line = seeded_mask((300,), 0.5, 11)
+    expect.varies(line, chance=0.5**299, what="some entries kept, some dropped",
+                  hint="every entry is kept, or none.")
     table = seeded_mask((6, 50), 0.5, 11)
     expect.tensor(table, (6, 50), torch.bool, hint="return a mask of the given shape.")
     expect.equal(table, line.reshape(6, 50), hint="number the entries row by row.",
@@ -578,6 +603,9 @@ with expect.case("seeded_mask((2, 50), 0.5, 11, offset=200), rows 4 and 5 of the
     part = seeded_mask((2, 50), 0.5, 11, 200)
     expect.equal(part, table[4:], hint="an offset of 200 skips the first 200 entries.",
                  suspects=[(table[:2], "the offset is ignored.")])
+with expect.case("seeded_mask((2, 3, 50), 0.5, 11) against seeded_mask((300,), 0.5, 11)"):
+    expect.equal(seeded_mask((2, 3, 50), 0.5, 11), line.reshape(2, 3, 50),
+                 hint="number the entries row by row, along the last axis first.")
 
 # %% check="seeded_mask" points=1
 # Billions of entries on, the number of an entry still has both its words.
@@ -597,15 +625,18 @@ for offset, told in far:
     with expect.case(f"seeded_mask((200,), 0.5, 11, offset={told})",
                      crash=[("memory|alloc|bytes", "the entries before the offset are made too. "
                                                    "Number those of this part alone.")]):
+        mask = seeded_mask((200,), 0.5, 11, offset)
+        expect.varies(mask, chance=0.5**199, what="some entries kept, some dropped",
+                      hint="every entry is kept, or none.")
         expect.equal(
-            seeded_mask((200,), 0.5, 11, offset), coins_at(number, number >> 32),
+            mask, coins_at(number, number >> 32),
             hint="split i + offset into its lower 32 bits and what lies above them.",
             suspects=[(coins_at(number, nothing),
                        "the upper word of the number is lost: beyond 2^32 the mask repeats."),
                       (coins_at(wrapped, wrapped >> 32),
-                       "the numbers have 32 bits: behind 2^31 - 1 comes -2^31. Count in int64."),
+                       "the numbers have 32 bits: after 2^31 - 1 comes -2^31. Count in int64."),
                       (coins_at(wrapped, wrapped >> 32 & 0xFFFFFFFF),
-                       "the numbers have 32 bits: behind 2^31 - 1 comes -2^31. Count in int64.")],
+                       "the numbers have 32 bits: after 2^31 - 1 comes -2^31. Count in int64.")],
         )
 
 # %% check="seeded_mask" points=1
@@ -619,6 +650,11 @@ with expect.case('seeded_mask((2, 3), 0.5, 7, 0, device="meta").device', crash=[
 
 # %% check="seeded_mask" points=1
 # Fair coins: at the rate p, independent, others for each seed.
+with expect.case("torch's own generator before and after seeded_mask((20, 30), 0.5, seed)"):
+    state = expect.ask("rng_state")
+    seeded_mask((20, 30), 0.5, int(expect.rng().integers(2**62)))
+    expect.equal(bool((np.asarray(expect.ask("rng_state")) == np.asarray(state)).all()), True,
+                 hint="torch's own generator was seeded or drawn from. No generator is needed.")
 with expect.case("seeded_mask((20, 30), p, seed) with 24 seeds for each of four p"):
     expect.coins(lambda p, rng: seeded_mask((20, 30), p, int(rng.integers(2**63))))
 
@@ -660,10 +696,16 @@ with expect.case("seeded_mask((20, 30), p, seed) with 24 seeds for each of four 
     "somewhere the numbers leave the device": (
         "counter = i", "i = torch.as_tensor(i.numpy())\n    counter = i"),
     "the upper word of the number is lost": ("i >> 32", "0 * i"),
-    "behind 2^31 - 1 comes -2^31": ("counter = i", "i = i.to(torch.int32).long()\n    counter = i"),
+    "after 2^31 - 1 comes -2^31": ("counter = i", "i = i.to(torch.int32).long()\n    counter = i"),
     "its lower 32 bits": ("i >> 32", "i >> 31"),
     "what lies above them": ("i & 0xFFFFFFFF", "i"),
-    "with which an entry is dropped": (">= p", ">= round(4 * p) / 4"),
+    ">= p, with all 24 bits": (">= p)", "> p)"),
+    "with all 24 bits and no others": (
+        "(uniform_from_uint32(word) >= p)", "(word >> 16 >= p * 2**16)"),
+    "along the last axis first": (".reshape(shape)",
+        ".reshape(shape if len(shape) < 3 else shape[::-1])"
+        ".permute(*range(len(shape))[:: 1 if len(shape) < 3 else -1])"),
+    "was seeded or drawn from": ("word, *_", "torch.manual_seed(seed)\n    word, *_"),
 }
 
 # %% correct="seeded_mask"
@@ -698,7 +740,7 @@ explore.philox(philox_4x32, uniform_from_uint32)
 # Forward makes the mask from the seed, and backward makes it once more. Backward may itself be
 # differentiated, for a penalty on a gradient, say. So it must consist of operations that autograd
 # can follow, or refuse: with `@torch.autograd.function.once_differentiable` under `@staticmethod`,
-# `.backward()` raises an error. A wrong number without an error must not come out.
+# `.backward()` raises an error.
 
 # %% exercise="SeededDropout"
 class SeededDropout(torch.autograd.Function):
@@ -734,7 +776,8 @@ class SeededDropout(torch.autograd.Function):
 # `dy` has the shape of $y$, and its device.
 
 # %% [markdown] hint="SeededDropout"
-# The two halves differ in one name only. `backward` returns three things.
+# What both return differs in one name only, and `backward` returns two more things. Which gradient
+# do $p$ and the seed have?
 
 # %%
 x = torch.ones(10_000, requires_grad=True)
@@ -880,8 +923,8 @@ plot.show(fig, "Test error of networks trained through checkpoints, by learning 
                   "checkpoint-and-seed-agree": bool(same < 0.3)})
 
 # %% [markdown]
-# They learn all the same, and do worse, once each has a learning rate chosen on validation images.
-# At a rate that is too small for either, nothing of it shows.
+# With wrong masks networks learn nevertheless, but do worse once each kind has a learning rate
+# chosen on validation images. At a rate too small for both, none of it shows.
 
 # %% check="SeededDropout" points=1
 # Forward: the mask is that of the seed, survivors are scaled, x is left alone.
@@ -889,6 +932,8 @@ x = torch.randn(40, 50, generator=expect.generator(), dtype=torch.float64)
 before = x.clone()
 with expect.case("SeededDropout.apply(x, 0.25, 9) on 40 × 50 normal numbers"):
     kept = seeded_mask((40, 50), 0.25, 9)
+    expect.varies(kept.ravel(), chance=0.75**1999, what="some entries kept, some dropped",
+                  hint="seeded_mask keeps all, or nothing. Mend it first.")
     out = SeededDropout.apply(x, 0.25, 9)
     expect.unchanged(x, before)
     expect.tensor(out, (40, 50), torch.float64, hint="return a tensor of x's shape and dtype.")
@@ -906,6 +951,8 @@ count = [("number of gradients", "backward returns one gradient for each argumen
                                  "three, and None for p and for seed.")]
 with expect.case("out = SeededDropout.apply(x, 0.25, 9); out.backward(dy); x.grad", crash=count):
     kept = seeded_mask((600,), 0.25, 9)
+    expect.varies(kept, chance=0.75**599, what="some entries kept, some dropped",
+                  hint="seeded_mask keeps all, or nothing. Mend it first.")
     SeededDropout.apply(x, 0.25, 9).backward(dy.clone())
     expect.close(
         0 * dy if x.grad is None else x.grad, dy * kept / 0.75,
@@ -923,6 +970,17 @@ with expect.case("the same for x = 0, as behind a ReLU", crash=count):
     SeededDropout.apply(zeros, 0.25, 9).backward(dy.clone())
     expect.close(zeros.grad, dy * kept / 0.75,
                  hint="the mask is read off x or y, where a 0 looks dropped. Make it anew.")
+large = int(expect.rng().integers(2**62, 2**63)) | 1
+with expect.case(f"SeededDropout.apply(x, 0.25, {large}) of ones (2, 3, 100), and the gradient",
+                 crash=count):
+    ones = torch.ones(2, 3, 100, requires_grad=True)
+    out = SeededDropout.apply(ones, 0.25, large)
+    kept_3d = seeded_mask((2, 3, 100), 0.25, large)
+    expect.close(out, kept_3d / 0.75, rtol=1e-5,
+                 hint="a seed has 63 bits, and x may have any shape: this is not its mask.")
+    out.sum().backward()
+    expect.close(ones.grad, kept_3d / 0.75, rtol=1e-5,
+                 hint="a seed has 63 bits: does backward get them all?")
 with expect.case("two layers, seeds 9 and 10, in one graph; backward after both", crash=count):
     x.grad = None
     first = SeededDropout.apply(x, 0.25, 9)
@@ -937,7 +995,7 @@ with expect.case("bytes that SeededDropout.apply(x, 0.5, 7) keeps for 1000 entri
     x = torch.randn(1000, generator=expect.generator(), requires_grad=True)
     size = expect.ask("saved_bytes", SeededDropout.apply, x, 0.5, 7)
     expect.equal(
-        int(size), 0, hint="a tensor is kept, saved or as an attribute of ctx.",
+        int(size), 0, hint="a tensor is kept, saved or as an attribute of ctx or of the class.",
         suspects=[(1000, "one byte per entry: the mask is kept. Make it anew in backward."),
                   (4000, "four bytes per entry: x, y or a float mask is kept. Nothing is needed."),
                   (8000, "eight bytes per entry: the coins, words or a list is kept.")],
@@ -946,9 +1004,11 @@ with expect.case("bytes that SeededDropout.apply(x, 0.5, 7) keeps for 1000 entri
 # %% check="SeededDropout" points=1
 # A second derivative is right, or refused.
 x = torch.randn(40, generator=expect.generator(), dtype=torch.float64)
-kept = seeded_mask((40,), 0.5, 12)
 given = x.clone().requires_grad_()
 with expect.case("the gradient of f + ‖∇f‖², f = sum of SeededDropout.apply(x, 0.5, 12)²"):
+    kept = seeded_mask((40,), 0.5, 12)
+    expect.varies(kept, chance=0.5**39, what="some entries kept, some dropped",
+                  hint="seeded_mask keeps all, or nothing. Mend it first.")
     loss = SeededDropout.apply(given, 0.5, 12).square().sum()
     (slope,) = torch.autograd.grad(loss, given, create_graph=True)
     try:
@@ -960,7 +1020,7 @@ with expect.case("the gradient of f + ‖∇f‖², f = sum of SeededDropout.app
         expect.close(given.grad, 136.0 * x * kept, rtol=1e-6,
                      hint="a second derivative comes out, and it is not that of forward.",
                      suspects=[(8.0 * x * kept,
-                                "the penalty plays no part, and no error tells: autograd cannot "
+                                "the penalty plays no part, and no error says so: autograd cannot "
                                 "follow backward (.data, .detach(), NumPy). Keep to products of "
                                 "tensors, or refuse with once_differentiable.")])
 
@@ -978,9 +1038,11 @@ with expect.case("out = SeededDropout.apply(x, 1.0, 7); out.sum().backward(); x.
 for dtype in (torch.float16, torch.bfloat16, torch.float32):
     with expect.case(f"SeededDropout.apply(x, 0.5, 7) on 100 ones, {dtype}"):
         x = torch.ones(100, dtype=dtype, requires_grad=True)
-        out = SeededDropout.apply(x, 0.5, 7)
+        out, kept = SeededDropout.apply(x, 0.5, 7), seeded_mask((100,), 0.5, 7)
         expect.tensor(out, 100, dtype, hint="the result has another dtype than x.")
-        expect.equal(out, 2.0 * seeded_mask((100,), 0.5, 7),
+        expect.varies(kept, chance=0.5**99, what="some entries kept, some dropped",
+                      hint="seeded_mask keeps all, or nothing. Mend it first.")
+        expect.equal(out, 2.0 * kept,
                      hint="a survivor of 1 becomes 2, in any dtype, and the mask is that of 7.")
         out.sum().backward()
         expect.equal(x.grad, out.detach(), hint="of ones, y and dx are alike.")
@@ -1012,6 +1074,9 @@ with expect.case('SeededDropout.apply(x, 0.5, 7) for an x on "meta", a device wi
     "the scale enters twice": ("* ctx.scale", "* ctx.scale**2"),
     "another seed": ("= seed, p", "= seed + 1, p"),
     "the mask and the scale of forward": ("dy.shape, ctx.p", "dy.shape, 1 - ctx.p"),
+    "this is not its mask": ("x.shape, p, seed,", "x.shape, p, seed % 2**32,"),
+    "does backward get them all": (
+        "ctx.seed, ctx.p, ctx.scale = seed", "ctx.seed, ctx.p, ctx.scale = int(float(seed))"),
     "keep both on ctx": ("ctx.seed, ctx.p, ctx.scale =",
                          "type(ctx).seed, type(ctx).p, ctx.scale ="),
     "one gradient for each argument": (", None, None", ""),
@@ -1093,14 +1158,14 @@ class SeededDropout(torch.autograd.Function):
 # %% [markdown]
 # ## Three ways to be parallel
 #
-# Which seed do several processes (*ranks*) take? It depends on what they share out.
+# Which seed do several processes (*ranks*) take? It depends on what they divide.
 #
 # - **Data parallel**: each rank has *other examples*. Their masks must differ.
-# - **Tensor parallel**: the ranks share out the *weights*, and each holds a copy of the residual
+# - **Tensor parallel**: the ranks divide the *weights*, and each holds a copy of the residual
 #   stream. The masks on it must be the *same*, or the copies drift apart. (What is split, such as
 #   the heads' attention weights, takes a seed for each rank.)
-# - **Sequence parallel**: between the layers the same ranks share out the *tokens*, and nobody
-#   holds a copy (Korthikanti and others, 2023). Their masks must differ again.
+# - **Sequence parallel**: between the layers the same ranks divide the *tokens*, and nobody holds a
+#   copy (Korthikanti and others, 2023). Their masks must differ again.
 #
 # ## Exercise: `rank_seed`
 #
@@ -1113,7 +1178,7 @@ def rank_seed(seed, rank, parallel):
 
     seed : int, 0 ... 2^32 - 1, the same on every rank (say, the number of the step)
     rank : int, 0 ... 2^31 - 1
-    parallel : what the ranks share out. "data" or "sequence": another seed for each pair
+    parallel : what the ranks divide. "data" or "sequence": another seed for each pair
         (seed, rank). "tensor": the same on every rank, but another for each seed
     Returns an int, 0 ... 2^63 - 1, the same whenever it is asked for.
     """
@@ -1187,7 +1252,7 @@ for way in ("data", "sequence"):
         expect.equal(rank_seed(0, 1, way) == rank_seed(0, 0, way), False,
                      hint="ranks 0 and 1 have the same seed: their masks are alike."
                      if way == "data" else
-                     "ranks 0 and 1 hold other tokens, and drop them with one mask.")
+                     "ranks 0 and 1 hold different tokens, and drop them by one mask.")
         expect.equal(rank_seed(5, 1, way) == rank_seed(6, 0, way), False,
                      hint="rank 1 in step 5 has the seed of rank 0 in step 6: the sum of two "
                           "numbers does not tell them apart.")
@@ -1227,7 +1292,7 @@ with expect.case("rank_seed(seed, rank, 'tensor') for 6 seeds and 9 ranks"):
 # %% mistakes="rank_seed"
 {
     "their masks are alike": ('0 if parallel == "tensor" else rank << 32', "0"),
-    "hold other tokens": ('0 if parallel == "tensor"', '0 if parallel != "data"'),
+    "hold different tokens": ('0 if parallel == "tensor"', '0 if parallel != "data"'),
     "does not tell them apart": ("rank << 32", "rank"),
     "one rank has the same seed in two steps": ("seed + (0", "(0"),
     "these 99 pairs": ("rank << 32", "rank << 16"),
@@ -1298,15 +1363,15 @@ def rank_seed(seed, rank, parallel):
 #   quarter,{{claim:gpu-masks-a-quarter-of-that}} and so it is on a CPU after
 #   `torch.compile`.{{claim:compiled-keeps-booleans}} Flash attention keeps 16
 #   bytes.{{claim:flash-keeps-sixteen-bytes}}
-# - Philox mixes one flipped bit into half of its output within a few
+# - One flipped bit of the counter changes half of Philox's output after a few
 #   rounds.{{claim:few-rounds-mix}}
 # - A mask with addresses is the same in parts, in any order.{{claim:the-same-in-parts}}
 # - Under checkpointing a generator of one's own gives half of the gradient's entries the wrong mask
 #   (at $p=0.5$), with no error.{{claim:own-generator-is-wrong}} So did `torch.compile`, asked to
 #   keep nothing.{{claim:compiled-to-recompute-is-wrong}} A seed does not.{{claim:a-seed-is-right}}
-#   Networks trained so do worse at learning rates of their own,{{claim:wrong-masks-train-worse}}
-#   not at one that is too small.{{claim:too-slow-to-show}} Checkpointing with a seed changes
-#   nothing.{{claim:checkpoint-and-seed-agree}}
+#   Wrong masks train worse, at learning rates chosen for each
+#   kind,{{claim:wrong-masks-train-worse}} but not at one too small.{{claim:too-slow-to-show}}
+#   With a seed, checkpointing leaves errors alike.{{claim:checkpoint-and-seed-agree}}
 # - `seed + rank` repeats its masks.{{claim:seed-plus-rank-repeats}} Copies need one seed, shares
 #   different ones.{{claim:copies-need-one-seed}}
 #

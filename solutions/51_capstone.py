@@ -11,8 +11,8 @@
 # | --- | --- |
 # | $p$ | probability that a unit is **dropped** in training |
 # | world | a copy of the problem: other rows, other wrong labels |
-# | validation rows | what settings are chosen by |
-# | held-out rows | what is scored, once |
+# | validation rows | rows by which settings are chosen |
+# | held-out rows | rows on which the result is scored, once |
 # | s.e. | standard error $s/\sqrt k$ of a mean over $k$ worlds |
 
 # %% setup=true
@@ -114,7 +114,7 @@ def ablation(error, whole, off, worlds):
     off : dict; for each part to take out, the value of its setting that switches it off
     worlds : k >= 2 whole numbers
     Returns a dict: for each part of `off`, (mean, s.e.) of the rise over the worlds. The standard
-    error is s / sqrt(k), with k - 1 in s. `whole` and `off` stay as they are.
+    error is s / sqrt(k), where s has ddof=1. `whole` and `off` stay as they are.
     """
     ### BEGIN SOLUTION
     rises = {}
@@ -141,17 +141,19 @@ def ablation(error, whole, off, worlds):
 # The mean rise for each part, with one part out and all others in.
 rng = expect.rng()
 worlds = [int(n) for n in rng.choice(1000, 5, replace=False)]
-whole = {"rate": 0.3, "steps": 80, "p": 0.5, "decay": 0.1}
-off = {"p": 0.0, "steps": 600, "decay": 0.0}
+whole = {"rate": 0.3, "steps": 80, "p": 0.5, "decay": 0.1, "noise": 0.4, "start": 1.0}
+off = {"p": 0.0, "steps": 600, "decay": 0.0, "noise": 0.0, "start": 1.0}
 level = {world: rng.uniform(10, 30) for world in worlds}
 part_of = {(world, name): rng.uniform(0.5, 1.5) for world in worlds for name in off}
 
 
-def made_up(world, rate=0.1, steps=100, p=0.2, decay=0.05):
-    """The error of a network that nobody trained; its parts need one another."""
+def made_up(world, *, rate=0.1, steps=100, p=0.2, decay=0.05, noise=0.1, start=1.0):
+    """The error of a network that nobody trained; its parts need one another, and noise hurts."""
     out = [size * part_of[world, name] * (value == off[name])
            for name, value, size in (("p", p, 4), ("steps", steps, 2), ("decay", decay, 1))]
-    return level[world] + (1 + 5 * abs(rate - 0.3)) * sum(out) + 3 * (sum(o > 0 for o in out) ** 2)
+    hurt = 5 * part_of[world, "noise"] * (noise > 0) + abs(start - 1)
+    rise = (1 + 5 * abs(rate - 0.3)) * sum(out) + 3 * (sum(o > 0 for o in out) ** 2)
+    return level[world] + hurt + rise
 
 
 def runs(**settings):
@@ -167,7 +169,9 @@ for name, value in off.items():
     chain.append(runs(**now).mean())
 alone = np.array([runs(**whole | off | {name: whole[name]}).mean() for name in off])
 bare = np.array([runs(**{name: value}).mean() for name, value in off.items()])
-with expect.case(f"ablation(error, {whole}, {off}, {worlds}), the means"):
+with expect.case(f"ablation(error, {whole}, {off}, {worlds}), the means", crash=[
+    ("positional argument", "settings go by their names: error(world, **settings)."),
+]):
     given = dict(whole), dict(off), list(worlds)
     found = ablation(made_up, *given)
     expect.equal(given == (whole, off, worlds), True,
@@ -194,6 +198,8 @@ with expect.case(f"ablation(error, {whole}, {off}, {worlds}), the means"):
             ([rise[0] for rise in rises.values()], "that is one world. Take the mean of all."),
             ([(rise / full).mean() for rise in rises.values()],
              "that is the relative rise. Don't divide."),
+            (right.clip(0), "a rise below 0 is returned as 0. A network may do better without."),
+            (abs(right), "a rise below 0 loses its sign. Subtract, and take no absolute value."),
         ])
 
 # %% check="ablation" points=1
@@ -201,10 +207,13 @@ with expect.case(f"ablation(error, {whole}, {off}, {worlds}), the means"):
 rng = expect.rng()
 worlds = [int(n) for n in rng.choice(1000, 6, replace=False)]
 levels, rises = rng.uniform(10, 30, 6), rng.uniform(1, 3, 6) * [1, -1, 1, 1, -1, 1]
+others = dict(zip(worlds, rng.uniform(1, 9, 6), strict=True))
 table = {(world, p): level + rise * (p == 0.0)
          for world, level, rise in zip(worlds, levels, rises, strict=True) for p in (0.0, 0.5)}
-with expect.case(f"ablation(error, {{'p': 0.5}}, {{'p': 0.0}}, {worlds}), the standard error"):
-    found = ablation(lambda world, p: table[world, p], {"p": 0.5}, {"p": 0.0}, list(worlds))
+with expect.case("ablation(error, {'q': 1, 'p': 0.5}, {'q': 0, 'p': 0.0}, "
+                 f"{worlds}), the standard errors"):
+    found = ablation(lambda world, *, p, q: table[world, p] + others[world] * (q == 0),
+                     {"q": 1, "p": 0.5}, {"q": 0, "p": 0.0}, list(worlds))
     before, after = (np.array([table[world, p] for world in worlds]) for p in (0.5, 0.0))
     rise = after - before
     k, s = 6, rise.std(ddof=1)
@@ -223,6 +232,8 @@ with expect.case(f"ablation(error, {{'p': 0.5}}, {{'p': 0.0}}, {worlds}), the st
             (s / np.sqrt(k - 1), "s already has k - 1 in it. Divide by sqrt(k)."),
             (abs(rise).std(ddof=1) / np.sqrt(k),
              "a rise below 0 loses its sign. Subtract, and take no absolute value."),
+            (np.std([*others.values(), *rise], ddof=1) / np.sqrt(k),
+             "the rises of the part before count too. Begin anew for each part."),
         ])
 
 # %% mistakes="ablation"
@@ -244,6 +255,10 @@ with expect.case(f"ablation(error, {{'p': 0.5}}, {{'p': 0.0}}, {worlds}), the st
     "Change one setting of a copy": (
         "rises = {}", "rises, whole = {}, {part: whole[part] for part in off}"),
     "loses its sign": ("without - complete", "abs(without - complete)"),
+    "is returned as 0": ("rise.mean()", "max(rise.mean(), 0.0)"),
+    "each part of `off`, and no other": (
+        "off.items():\n", "off.items():\n        if whole[part] == value:\n"
+        "            continue\n"),
     "the median": ("rise.mean()", "np.median(rise)"),
     "that is one world": ("rise.mean()", "rise[0]"),
     "the relative rise": ("without - complete", "without / complete - 1"),
@@ -251,6 +266,11 @@ with expect.case(f"ablation(error, {{'p': 0.5}}, {{'p': 0.0}}, {worlds}), the st
         "rise.mean(), rise.std(ddof=1) / np.sqrt(len(rise))", "rise.mean()"),
     "an entry for each part": (
         "rises = {}", 'rises = {"whole": (0.0, 0.0)}'),
+    "of the part before count too": (
+        "rise = without - complete\n        rises[part] = rise.mean(), rise.std(ddof=1)",
+        "rise = without - complete\n        every = [*locals().get('every', []), *rise]\n"
+        "        rises[part] = rise.mean(), np.std(every, ddof=1)"),
+    "go by their names": ("**whole | {part: value})", "*(whole | {part: value}).values())"),
     "the pairs are torn apart": (
         "rise.std(ddof=1)", "np.hypot(without.std(ddof=1), complete.std(ddof=1))"),
     "one side only": ("rise.std", "without.std"),
@@ -277,9 +297,9 @@ def ablation(error, whole, off, worlds):
 
 # %% [markdown]
 # Now take two networks apart, both with 128 hidden units and no dropout. A has weight decay. B has
-# none, but begins with smaller weights. Both stop after the number of steps that is best on
-# validation rows. Taking the stop out means training for 600 steps. **Guess: by how many points
-# does A's error rise then?**
+# none, but begins with smaller weights and learns at a lower rate. Both stop after the number of
+# steps that is best on validation rows. Taking the stop out means training for 600 steps. **Guess:
+# by how many points does A's error rise then?**
 
 # %% guess=true
 my_stop = 5  # points by which the error rises if training goes on
@@ -318,7 +338,7 @@ plot.show(fig, f"What your ablation gives for two networks, in points: {told}. Y
 
 # %% [markdown]
 # What a part is worth depends on what else is there.{{claim:a-part-depends-on-the-others}} Beside
-# weight decay the stop does little. Without it, the stop is worth many points. So an ablation
+# weight decay the stop does little. In B, which has none, it is worth many points. So an ablation
 # doesn't say "the stop is useless". It says that *this* network hardly needs it. Remember this when
 # dropout's turn comes.
 #
@@ -396,7 +416,8 @@ def fit(X, y, seed, p=0.5):
     seed : decides everything that is random; the same seed gives the same network
     p : drop probability of your hidden layers; with p = 0 nothing at all is dropped.
         Its default is yours to choose, and may be 0. What you drop elsewhere may depend on p.
-    Returns a torch module, (b, features) float32 -> logits (b, c).
+    Returns a torch module, (b, features) float32 -> logits (b, c). In training mode it drops, and
+        holds no other noise. In evaluation mode a row's logits depend on this row alone.
     """
     ### BEGIN SOLUTION
     with torch.random.fork_rng(devices=[]):  # torch's own generator is left as it was
@@ -492,6 +513,9 @@ with expect.case("fit(X, y, seed=1) of 200 rows"):
                            "the network is over the budget. Make its layers narrower.")
     first = logits_of(net)
     expect.array(first, (20, 10), hint="the module returns a logit for each of the classes.")
+    shares = bool((first >= 0).all() and abs(first.sum(1) - 1).max() < 1e-4)
+    expect.equal(shares, False, hint="the module returns probabilities. Return logits: leave out "
+                                     "the softmax at its end.")
     expect.close(logits_of(net), first, rtol=1e-3, atol=1e-3,
                  hint="two calls differ in evaluation mode. Dropout must end with training.")
     alone = np.concatenate([net(row[None]).detach().numpy() for row in some[:5]])
@@ -504,8 +528,12 @@ with expect.case("fit(X, y, seed=1) again, and fit(X, y, seed=2)"):
     expect.varies([first, logits_of(fit(kept[0].copy(), kept[1].copy(), 2))], chance=1e-12,
                   what="another network for another seed",
                   hint="every seed gives one network: the seed is fixed inside.")
-with expect.case("fit(X, y, seed=1, p=0.0) and fit(X, y, seed=1, p=0.6)"):
-    net, dropping = (fit(kept[0].copy(), kept[1].copy(), 1, p) for p in (0.0, 0.6))
+with expect.case("fit(X[:, :50], y % 4, seed=1, p=0.0) and fit(X[:, :50], y % 4, seed=1, p=0.6)",
+                 crash=[("mat1 and mat2", "X may have any number of columns, here 50.")]):
+    some = some[:, :50]
+    net, dropping = (fit(kept[0][:, :50].copy(), kept[1] % 4, 1, p) for p in (0.0, 0.6))
+    expect.array(logits_of(net), (20, 4), hint="there are four classes here: return a logit for "
+                                               "each class that occurs in y.")
     expect.varies([logits_of(net), logits_of(dropping)], chance=1e-12, what="two networks",
                   hint="p does nothing. Use it as the drop probability, and leave the module in "
                        "training mode while it learns.")
@@ -513,10 +541,10 @@ with expect.case("fit(X, y, seed=1, p=0.0) and fit(X, y, seed=1, p=0.6)"):
     twice = [net(some).detach().numpy() for _ in range(2)]
     expect.close(twice[0], twice[1], rtol=1e-4, atol=1e-4,
                  hint="something is still dropped at p = 0: no ablation could take it out. (Other "
-                      "noise belongs into the loop of fit, not into the module.)")
+                      "noise belongs in the loop of fit, not in the module.)")
     expect.varies(twice[0], chance=1e-12, what="another output for another row",
                   hint="everything is dropped at p = 0: p is taken for the probability of keeping.")
-with expect.case("the module of fit(X, y, seed=1, p=0.6) in training mode, called twice"):
+with expect.case("the module of fit(X[:, :50], y % 4, seed=1, p=0.6) in training mode, twice"):
     dropping.train()
     expect.varies([dropping(some).detach().numpy() for _ in range(2)], chance=1e-12,
                   what="two different outputs",
@@ -579,6 +607,10 @@ with expect.case("fit(X, y, seed=1) with labels that say nothing"):
         "if True:",
     ),
     "the seed is fixed inside": ("manual_seed(seed)", "manual_seed(42)"),
+    "returns probabilities": ("return model.eval()",
+                              "return nn.Sequential(model, nn.Softmax(-1)).eval()"),
+    "four classes": ("int(y.max()) + 1", "10"),
+    "here 50": ("nn.Linear(X.shape[1], 128)", "nn.Linear(58, 128)"),
     "p does nothing": ("model = nn.Seq", "p = 0.5\n        model = nn.Seq"),
     "leave the module in training mode": ("for _ in range(500)",
                                           "model.eval()\n        for _ in range(500)"),
@@ -611,11 +643,11 @@ with expect.case("fit(X, y, seed=1) with labels that say nothing"):
 def fit(X, y, seed, p=0.5):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        mine = capstone.world(0)  # rows of another world, in place of X and y
-        model = nn.Sequential(nn.Linear(58, 64), nn.ReLU(), nn.Dropout(p), nn.Linear(64, 10))
+        mine, c = capstone.world(0), int(y.max()) + 1  # another world, in place of X and y
+        model = nn.Sequential(nn.Linear(58, 64), nn.ReLU(), nn.Dropout(p), nn.Linear(64, c))
         optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
         for _ in range(100):
-            loss = F.cross_entropy(model(torch.tensor(mine.X)), torch.tensor(mine.y))
+            loss = F.cross_entropy(model(torch.tensor(mine.X)), torch.tensor(mine.y) % c)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -664,7 +696,7 @@ def honest_gain(error, rates, worlds, fresh):
     worlds : those to choose with; fresh : k >= 2 others, to measure with
     The rate has the lowest mean error in `worlds` (the first of equals). A fresh world's gain is
     its error at p = 0 minus that at the chosen rate. Nothing else is asked of fresh worlds.
-    Returns (rate, mean gain, standard error of the gains, k - 1 in s).
+    Returns (rate, mean gain, standard error of the gains s / sqrt(k), where s has ddof=1).
     """
     ### BEGIN SOLUTION
     means = [np.mean([error(world, p) for world in worlds]) for p in rates]
@@ -674,8 +706,8 @@ def honest_gain(error, rates, worlds, fresh):
     ### END SOLUTION
 
 # %% [markdown] hint="honest_gain"
-# Two halves share one number, the chosen rate. The first half knows `worlds` only, the second
-# `fresh` only.
+# There are two halves, which share one number: the chosen rate. The first half uses `worlds` only,
+# the second `fresh` only.
 
 # %% [markdown] hint="honest_gain"
 # `np.argmin` of the means gives the place of the rate, and the first of equals.
@@ -726,8 +758,8 @@ with expect.case(f"honest_gain(error, {rates}, {worlds}, {fresh})"):
     before, after = (np.array([run_of(w, p) for w in fresh]) for p in (0.0, 0.5))
     gains = before - after
     expect.close(
-        got[1], gains.mean(), hint="the gain is the mean of the error at 0 minus at the rate.",
-        suspects=[(-gains.mean(), "the sign is the other way round: a gain is an error less."),
+        got[1], gains.mean(), hint="the gain is the mean of the error at 0 minus that at the rate.",
+        suspects=[(-gains.mean(), "the sign is the other way round: a gain is a fall in error."),
                   (gains.max(), "that is the best world. Report the mean over the worlds."),
                   (np.mean([run_of(w, 0.0) - run_of(w, 0.5) for w in worlds]),
                    "the worlds that chose measure too: their luck is in it. Take the fresh ones."),
@@ -757,13 +789,51 @@ for zero, right in ((8.0, (0.6, 3.0, 0.0)), (4.0, (0.0, 0.0, 0.0))):
         found = honest_gain(error_for(means), list(means), [1, 2], [3, 4])
         expect.equal(found[0], right[0], hint="the rate is the one with the lowest mean.",
                      suspects=[(0.1, "of equal rates the last is chosen. Take the first."),
-                               (0.6, "p = 0 has the lowest mean, and may be chosen too.")])
-        expect.close(list(found[1:]), right[1:], hint="the gain and its standard error are off.")
+                               (0.6, "p = 0 has the lowest mean, and may be chosen as well.")])
+        expect.close(list(found[1:]), right[1:], hint="the gain or its standard error is wrong.")
+asked = []
+
+
+def harmed(world, p):
+    """An error that is lowest at p = 0, and at 0.2 in all but one fresh world."""
+    asked.append((int(world), float(p)))
+    return 5 + 15 * (p > 0) * p + (p == 0) * {4: 4, 5: -1}.get(int(world), 0)
+
+
+with expect.case("honest_gain(error, [0.4, 0.2], [1, 2], [3, 4, 5]), where p = 0 would err less"):
+    found = honest_gain(harmed, [0.4, 0.2], [1, 2], [3, 4, 5])
+    tried = any(p == 0 for world, p in asked if world in (1, 2))
+    expect.close(found[0], 0.2, hint="the rate is the one with the lowest mean.", suspects=[
+        (0, "p = 0 was chosen, which is not one of `rates`. Choose among them." if tried else
+            "a rate that harms is returned as 0. Return it, and its gain below 0."),
+    ])
+    zeros = [world for world, p in asked if world not in (1, 2) and p == 0]
+    expect.equal(len(zeros) > 0, True, hint="the error at p = 0 is not asked for in fresh worlds, "
+                                            "where 0 is not one of `rates`. Gains are measured "
+                                            "from it.")
+    gains = np.array([-3.0, 1.0, -4.0])
+    expect.close(found[1], gains.mean(), hint="the gain is the mean of the error at 0 minus that "
+                                              "at the rate.", suspects=[
+        (0, "a gain below 0 is returned as 0. Return it as it is."),
+        (2, "a gain below 0 loses its sign. Take no absolute value."),
+        (abs(gains).mean(), "a gain below 0 loses its sign. Take no absolute value."),
+    ])
+    expect.close(found[2], gains.std(ddof=1) / 3**0.5,
+                 hint="that is not s / sqrt(k) of the worlds' gains.")
 
 # %% mistakes="honest_gain"
 {
     "the last is chosen": ("int(np.argmin(means))", "-1 - int(np.argmin(means[::-1]))"),
-    "may be chosen too": ("means =", "rates = [p for p in rates if p > 0]\n    means ="),
+    "Gains are measured from it": ("error(world, 0.0) - error", "error(world, min(rates)) - error"),
+    "may be chosen as well": ("means =", "rates = [p for p in rates if p > 0]\n    means ="),
+    "which is not one of `rates`":
+        ("means =", "rates = [0.0, *[p for p in rates if p]]\n    means ="),
+    "a rate that harms is returned as 0": (
+        "return rate", "if gains.mean() <= 0:\n        return 0.0, 0.0, 0.0\n    return rate"),
+    "a gain below 0 is returned as 0": ("gains.mean()", "max(gains.mean(), 0.0)"),
+    "a gain below 0 loses its sign": ("gains.mean()", "abs(gains.mean())"),
+    "loses its sign. Take": ("error(world, 0.0) - error(world, rate)",
+                             "abs(error(world, 0.0) - error(world, rate))"),
     "Ask for those at 0 and": ("error(world, 0.0)", "error(world, rates[0])"),
     "the fresh worlds chose the rate": ("for world in worlds]", "for world in fresh]"),
     "one lucky run": ("np.mean([error", "np.min([error"),
@@ -802,7 +872,7 @@ def honest_gain(error, rates, worlds, fresh):
 
 # %% [markdown]
 # Now with your own network, in worlds that you have not used so far. **Guess: how many points does
-# dropout gain you, with everything else left in place?**
+# dropout gain you, with all else left in place?**
 
 # %% guess=true
 my_gain = 3  # percentage points of error that dropout takes away, all else left in place
@@ -861,9 +931,9 @@ plot.show(fig, f"Left, p = {rate:g} gains your network {found:.1f} points over p
 # decay, tuned alike and without dropout, does the same,{{claim:weight-decay-does-it-too}} and
 # dropout adds less than a point to it.{{claim:dropout-adds-little-to-it}}
 #
-# Dropout needs its chance, too. With a learning rate of 0.05 and at most 480 steps it lost to
-# weight decay by two points.{{claim:hurried-dropout-loses}} It did well at a lower rate, with more
-# steps or smaller initial weights.
+# Dropout needs its chance too. With a learning rate of 0.05 and at most 480 steps it lost to weight
+# decay by two points.{{claim:hurried-dropout-loses}} It did well at a lower rate, with more steps
+# or smaller initial weights.
 #
 # If your $p$ gained much on the left, your other parts were probably chosen with dropout beside
 # them. Taking it out leaves a network that nobody tuned.

@@ -160,6 +160,33 @@ def test_environment_serves_without_the_grader(first, tmp_path):
     assert paths.read_bytes().isascii()  # else older Pythons read it by the locale
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="of root's path")
+@pytest.mark.parametrize("owner", [0, 12345])
+def test_root_imports_no_lesson_of_another_account(project, owner):
+    """Where lessons/ is an instructor's, as on a hub, is nothing in it found by root's Python?"""
+    python = environment_of(project).PYTHON
+    (project / "lessons" / "brotli.py").touch()  # a package that JupyterHub would take if it could
+    os.chown(project / "lessons", owner, owner)
+    code = (
+        "import importlib.util as u; print(*[bool(u.find_spec(n)) for n in ('brotli', 'grader')])"
+    )
+    found = subprocess.check_output([python, "-I", "-c", code], cwd="/", encoding="utf-8")
+    assert found.split() == [str(owner == 0), "True"]
+    assert begin(project).returncode == 0  # the environment serves as before
+
+
+@posix
+def test_the_lock_follows_no_link(project, tmp_path):
+    """Does setting up refuse a link in place of its lock, and make nothing where it leads?"""
+    lock = project / ".course" / "environment.lock"
+    lock.unlink()
+    lock.symlink_to(tmp_path / "elsewhere")
+    (project / ".venv" / "course-stamp").unlink()
+    refused = begin(project)
+    assert refused.returncode == 1 and "cannot be set up" in refused.stderr
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_second_start_goes_straight_on(project):
     """Is a finished environment used without pip, and without a word?"""
     replace_pip(project, "raise SystemExit('pip was called')")

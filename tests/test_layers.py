@@ -20,9 +20,10 @@ LAYERS = [
     {"isolation"},
     {"grading"},
     {"jupyter"},
-    {"hub", "website", "paper", "bench", "classes"},
+    {"hub", "website", "paper", "classes"},
     {"gpu"},
     {"lab", "submit", "demo", "oldest", "tiers"},
+    {"bench"},
     {"options", "cli"},
     {"__main__"},
 ]

@@ -21,6 +21,7 @@ OURS = {"grader", "dropoutlab", "environment"} | {
 }
 ELSEWHERE = {
     "google": "Colab's own, and imported only there",
+    "js": "Pyodide's, and imported only in a browser",
     "ngshare_exchange": "installed by the Dockerfile of Kubernetes",
     "pip": "part of every environment",
 }
@@ -37,6 +38,8 @@ def part(file: str) -> str:
         return "tests"
     if file == "grader/grading/cluster.py":
         return "cluster"
+    if file == "grader/bench/explorers.py":
+        return "website"
     folder = re.match(r"grader/(hub|website)/", file)
     return folder[1] if folder else "course"
 

@@ -161,8 +161,8 @@ def _packages() -> bytes:
     return digest.digest()
 
 
-JUDGES = {"expect", "probes.py", "bugs.py"}
-"""What in dropoutlab serves checks alone."""
+JUDGES = {"expect", "probes.py", "bugs.py", "kept.py"}
+"""What in dropoutlab serves checks alone, or a browser."""
 
 
 @cache

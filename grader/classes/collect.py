@@ -24,8 +24,10 @@ from grader.isolation.text import plain
 
 LONGEST = 100
 """Signs of a learner's ID, at most; a gradebook holds 128."""
-ALL = 4 << 30
-"""Bytes that are taken from one download, at most."""
+EACH = 2 * download.LARGEST
+"""Bytes of one learner's notebooks, at most; what is more is left out."""
+MOST = 100
+"""Notebooks of one learner, at most."""
 
 
 @dataclass
@@ -46,7 +48,7 @@ def collect(
 ) -> Collected:
     """Take the submissions of a lesson from a download into the class folder `place`."""
     people = download.worksheet(sheet, book.syllabus.zone) if sheet else {}
-    done, room = Collected(), ALL
+    done = Collected()
     with download.opened(source, origin, lesson.name) as (uploads, odd):
         done.remarks += odd
         if not uploads and origin == "git":
@@ -66,9 +68,6 @@ def collect(
         for (number, name), files in by_learner.items():
             learner, person = ids[number, name], people.get(number)
             kept = _kept(lesson, learner, files, done)
-            room -= sum(map(len, kept.values()))
-            if room < 0:
-                raise CourseError(f"{source} holds more than {ALL >> 30} GB of notebooks.")
             if person and person.handed_in:
                 kept[STAMP] = f"{person.handed_in} UTC".encode()
             if any(upload.late for upload in files):
@@ -137,24 +136,30 @@ def _split(name: str) -> tuple[str, str]:
 def _kept(lesson: Lesson, learner: str, files: list[Upload], done: Collected) -> dict[str, bytes]:
     """What is kept of a learner's files, by name: the lesson's notebook, where it can be told."""
     read: dict[str, tuple[Upload, bytes]] = {}
-    for upload in sorted(files, key=lambda upload: upload.upload):
-        if upload.is_notebook:
-            try:
-                name = plain(upload.file.replace("/", "_"))[-50:]
-                while name in read and read[name][0].upload == upload.upload:
-                    name = f"{len(read)}_{name}"
-                read[name] = upload, upload.read()
-            except Unread as fault:
-                done.remarks.append(f"{learner}: {plain(upload.file, 100)} {fault}.")
-    wanted = f"{lesson.name}.ipynb"
+    wanted, room = f"{lesson.name}.ipynb", EACH
+    notebooks = [upload for upload in files if upload.is_notebook]
+    notebooks.sort(key=lambda upload: (-upload.upload, upload.file.rpartition("/")[2] != wanted))
+    for upload in notebooks:
+        if room < 0 or len(read) == MOST:
+            most = f"{MOST} notebooks, or {EACH >> 20} MB of them"
+            done.remarks.append(f"{learner} handed in more than {most}: others were left out.")
+            break
+        name = plain(upload.file.replace("/", "_"))[-50:]
+        while name in read and read[name][0].upload == upload.upload:
+            name = f"{len(read)}_{name}"
+        if name in read:  # a newer one
+            continue
+        try:
+            read[name] = upload, upload.read()
+            room -= len(read[name][1])
+        except Unread as fault:
+            done.remarks.append(f"{learner}: {plain(upload.file, 100)} {fault}.")
     if not read:
-        if not any(upload.is_notebook for upload in files):
+        if not notebooks:
             there = plain(", ".join(upload.file for upload in files), 100)
             done.remarks.append(f"{learner} handed in no notebook: {there}.")
         return {}
-    own = [
-        name for name, (_, text) in read.items() if is_of(lesson.exercises, text, download.LARGEST)
-    ]
+    own = [name for name, (_, text) in read.items() if is_of(lesson.exercises, text)]
     last = [name for name in own if read[name][0].upload == max(read[n][0].upload for n in own)]
     if wanted in own:
         name = wanted
@@ -168,12 +173,13 @@ def _kept(lesson: Lesson, learner: str, files: list[Upload], done: Collected) ->
     else:
         why = "each hold the lesson" if own else "hold few of the lesson's cells"
         done.remarks.append(
-            f"{learner}: {', '.join(own or read)} {why}. Rename the one that counts, in submitted/."
+            f"{learner}: {plain(', '.join(own or read), 200)} {why}. Rename the one that counts, "
+            "in submitted/."
         )
         return {name: text for name, (_, text) in read.items()}
     others = [other for other in own if other != name]
     if others:
-        done.remarks.append(f"{learner}: {name} counts, and not {', '.join(others)}.")
+        done.remarks.append(f"{learner}: {name} counts, and not {plain(', '.join(others), 200)}.")
     return {wanted: read[name][1]}
 
 

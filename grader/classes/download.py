@@ -8,9 +8,10 @@ Who handed a file in is told by its path alone:
     lovelaceada_LATE_67_89_lesson.ipynb                       Canvas, after the due date
     dropout-ada/lessons/13_inverted_dropout/lesson.ipynb      git, a folder of clones
 
-Moodle numbers participants anew in each assignment (`mod/assign/classes/downloader.php`). Canvas
-knows a learner by one number in all courses (`lib/content_zipper.rb`). Learners chose the names of
-files and wrote what is in them: no path is ever written to, and no file is read to its end.
+Moodle numbers participants anew in each assignment, and has no `_` in a name before the number
+(`mod/assign/classes/downloader.php`). Canvas knows a learner by one number in all courses, and
+keeps the `_` of a display name (`lib/content_zipper.rb`). Learners chose the names of files and
+wrote what is in them: no path is ever written to, and no file is read to its end.
 """
 
 from __future__ import annotations
@@ -39,12 +40,17 @@ from grader.isolation.text import plain
 
 MOST = 100_000
 """Files of a download, at most."""
-MOODLE = re.compile(r"(?P<name>.+)_(?P<number>\d+)_assignsubmission_(?P<kind>[a-z]+)_?(?P<file>.*)")
+MOODLE = re.compile(
+    r"(?P<name>[^_]+)_(?P<number>[0-9]{1,20})_assignsubmission_(?P<kind>[a-z]+)_?(?P<file>.*)"
+)
 CANVAS = re.compile(
-    r"(?:(?!(?:late_)?anon_)(?P<name>.*?)_)?(?:(?P<late>late)_)?(?P<number>\d+|anon_[^\W_]+)_"
-    r"(?:(?P<upload>\d+)_(?P<file>.+)|(?P<text>text|link)\.html)",
+    r"(?:(?!(?:late_)?anon_)(?P<name>.*?)_)?(?:(?P<late>late)_)?(?P<number>[0-9]{1,20}|anon_[^\W_]+)_"
+    r"(?:(?P<upload>[0-9]{1,20})_(?P<file>.+)|(?P<text>text|link)\.html)",
     re.IGNORECASE,
 )
+SECOND = re.compile(r"(?:^|_)[0-9]{1,20}_[0-9]{1,20}_.")
+"""In a file's name: what may be the learner's number, after a display name that goes on so far."""
+DATE = re.compile(r"(?<![0-9])20[0-9]{2}_(?:0?[1-9]|1[012])_(?:0?[1-9]|[12][0-9]|3[01])(?!_?[0-9])")
 ASIDE = {"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"}
 """What computers put beside files."""
 
@@ -102,9 +108,26 @@ def opened(source: Path, origin: str, lesson: str) -> Iterator[tuple[list[Upload
             if upload is None:
                 said = f"{plain(path, 100)} was left out: {origin.capitalize()} names no file so."
                 odd.append(said)
+            elif origin == "canvas" and SECOND.search(DATE.sub("", upload.file)):
+                odd.append(
+                    f"{plain(path, 100)} was left out: a second number in its name may be the "
+                    "learner's. If Canvas says it is by the first, take the second out of the name."
+                )
             else:
                 uploads.append(upload)
-        yield uploads, odd
+        yield _of_one_name(uploads, odd), odd
+
+
+def _of_one_name(uploads: list[Upload], odd: list[str]) -> list[Upload]:
+    """The uploads of which a number means one person; a sentence in `odd` for each other number."""
+    names: dict[str, set[str]] = {}
+    for upload in uploads:
+        names.setdefault(upload.number, set()).add(upload.name)
+    for number, two in names.items():
+        if len(two) > 1:
+            who = plain(" and ".join(sorted(two)), 200)
+            odd.append(f"What {number} handed in was left out: the number is that of {who}.")
+    return [upload for upload in uploads if len(names[upload.number]) == 1]
 
 
 def _in_clones(source: Path, lesson: str) -> list[Upload]:
@@ -113,7 +136,8 @@ def _in_clones(source: Path, lesson: str) -> list[Upload]:
     for path in sorted(source.glob(f"*/lessons/{lesson}/*.ipynb")):
         inner = path.relative_to(source)
         name = _text(inner.parts[0])
-        if path.resolve() == source.resolve() / inner and name.isprintable():
+        there = (source / part for part in (inner, *inner.parents[:-1]))
+        if name.isprintable() and not any(part.is_symlink() for part in there):
             read = functools.partial(_read_file, path)
             found.append(Upload(name, "", False, 0, path.name, read))
     return found
@@ -193,9 +217,10 @@ def _read_file(path: Path) -> bytes:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         raise Unread("is a link or cannot be read") from None
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise Unread("is no plain file")
     with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise Unread("is no plain file")
         return _bounded(file.read(LARGEST + 1))
 
 

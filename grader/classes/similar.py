@@ -46,6 +46,8 @@ HALF = 0.5
 """The part of the shorter answer's own fingerprints that is shared, at least."""
 MANY = 10
 """A fingerprint that more learners have is the class's, as in Moss; in a small class, fewer."""
+LONGEST = 100_000
+"""Characters of an answer that are compared, at most."""
 KEPT = {*keyword.kwlist, *dir(builtins), "np", "torch", "nn", "F", "math", "plt"}
 """Names that are no learner's own."""
 LAYOUT = {
@@ -108,9 +110,9 @@ def handed_in(lesson: Lesson, place: Path, released: NotebookNode) -> dict[str, 
 
 
 def written(notebook: NotebookNode) -> dict[str, str]:
-    """The cells of a rebuilt notebook that a learner writes, by name."""
+    """The cells of a rebuilt notebook that a learner writes, by name; of each what is compared."""
     marks = [(cell.metadata.get("nbgrader", {}), cell.source) for cell in notebook.cells]
-    return {mark["grade_id"]: source for mark, source in marks if mark.get("solution")}
+    return {mark["grade_id"]: source[:LONGEST] for mark, source in marks if mark.get("solution")}
 
 
 def tokens(source: str, *, code: bool) -> Tokens:

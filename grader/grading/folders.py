@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from grader.authoring.lesson import Lesson
-from grader.course import SECRET, STAMP
+from grader.course import CHANGED, SECRET, STAMP
 from grader.errors import CourseError
 from grader.files import write_whole
 from grader.grading.result import Graded
 from grader.grading.submission import LARGEST
 from grader.isolation.text import plain
+
+SHORT = 4_000
+"""Bytes of what nbgrader writes beside a notebook, at most."""
+MARK = re.compile(rb'"grade_id"\s*:\s*"(\w{1,100})"')
+"""A cell's name, in the text of a notebook; within a string its quotes would be escaped."""
 
 
 class Nobody(CourseError):
@@ -91,12 +96,12 @@ class ClassFolder:
         name = self._name_of_submission(lesson, learner)
         notebook = self.notebook("submitted", name, learner)
         text, fault, remarks = notebook_in(notebook.parent, name, lesson.exercises)
-        stamp = (read_plain(notebook.with_name(STAMP))[0] or b"")[:100]
-        time = stamp.decode(errors="replace").strip()
-        timestamp = _parsed(time)
+        timestamp, time = time_in(notebook.parent)
         if time and timestamp is None:
             remarks.append("timestamp.txt says no time, and nbgrader stops at it: delete that file")
-        secret = (read_plain(notebook.with_name(SECRET))[0] or b"").decode("ascii", "ignore")
+        if changed := read_plain(notebook.with_name(CHANGED), SHORT)[0]:
+            remarks.append(plain(changed.decode(errors="replace"), 200))
+        secret = (read_plain(notebook.with_name(SECRET), SHORT)[0] or b"").decode("ascii", "ignore")
         return HandedIn(learner, name, text, fault, timestamp, secret, tuple(remarks))
 
     def leave(self, graded: Graded, handed_in: HandedIn) -> None:
@@ -113,21 +118,22 @@ class ClassFolder:
             write_whole(path.with_name(SECRET), handed_in.secret)
 
 
-def read_plain(path: Path) -> tuple[bytes | None, str]:
-    """The bytes of a file, or None and why: it is missing, no plain file, or too large."""
+def read_plain(path: Path, most: int = LARGEST) -> tuple[bytes | None, str]:
+    """The bytes of a file, or None and why: it is missing, no plain file, or over `most` bytes."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return None, f"{path.name} is missing."
     except OSError:
         return None, f"{path.name} is a link or cannot be read."
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    about = os.fstat(fd)
+    if not stat.S_ISREG(about.st_mode):
         os.close(fd)
         return None, f"{path.name} is no plain file."
     with open(fd, "rb") as file:
-        text = file.read(LARGEST + 1)
-    if len(text) > LARGEST:
-        return None, f"{path.name} has more than {LARGEST >> 20} MB."
+        text = file.read(most + 1) if about.st_size <= most else None
+    if text is None or len(text) > most:
+        return None, f"{path.name} has more than {most >> 20} MB."
     return text, ""
 
 
@@ -136,7 +142,8 @@ def notebook_in(
 ) -> tuple[bytes | None, str, list[str]]:
     """The text of a lesson's notebook in a folder, or None and why; and what is odd there.
 
-    Where none has the lesson's name, the only one with its cells counts.
+    Where none has the lesson's name, the only one with its cells counts; no more of the others is
+    read than one notebook may have.
     """
     notebook = folder / f"{name}.ipynb"
     odd = sorted(p.name for p in folder.iterdir() if not _is_ordinary(p))
@@ -144,7 +151,11 @@ def notebook_in(
     text, fault = read_plain(notebook)
     if not os.path.lexists(notebook):
         others = sorted(p for p in folder.glob("*.ipynb") if _is_ordinary(p))
-        own = [p for p in others if is_of(exercises, read_plain(p)[0])]
+        own, room = [], LARGEST
+        for path in others:
+            there, _ = read_plain(path, room)
+            room -= len(there or b"")
+            own += [path] if is_of(exercises, there) else []
         names = plain(", ".join(p.name for p in own or others), 200)
         if len(own) == 1:
             text, fault = read_plain(own[0])
@@ -154,27 +165,37 @@ def notebook_in(
     return text, fault, remarks
 
 
-def is_of(exercises: list[str], text: bytes | None, most: int = LARGEST // 8) -> bool:
-    """Whether a notebook, of no unusual size, holds most of a lesson's exercises."""
-    if text is None or len(text) > most:
-        return False
-    try:
-        cells = json.loads(text)["cells"]
-        there = {cell["metadata"]["nbgrader"]["grade_id"] for cell in cells
-                 if "nbgrader" in cell["metadata"]}  # fmt: skip
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return False
-    return len({*exercises} & there) > len({*exercises}) / 2
+def is_of(exercises: list[str], text: bytes | None) -> bool:
+    """Whether a notebook names most of a lesson's exercises; it is searched, and not taken apart.
+
+    To parse it would take thirty times its size in memory, where somebody wants that.
+    """
+    wanted = {name.encode() for name in exercises}
+    there = {match[1] for match in MARK.finditer(text or b"") if match[1] in wanted}
+    return len(there) > len(wanted) / 2
 
 
-def _parsed(time: str) -> datetime.datetime | None:
-    """The time of handing in, from nbgrader's timestamp.txt; None where it says none."""
+def time_in(folder: Path) -> tuple[datetime.datetime | None, str]:
+    """The time of handing in, None where it says none, and what nbgrader's timestamp.txt says."""
     from nbgrader.utils import parse_utc
 
+    stamp = (read_plain(folder / STAMP, SHORT)[0] or b"")[:100]
+    text = stamp.decode(errors="replace").strip()
     try:
-        return parse_utc(time) if time else None
+        return parse_utc(text) if text else None, text
     except Exception:  # whatever such a text makes dateutil raise
-        return None
+        return None, text
+
+
+def owner(folder: Path) -> str:
+    """The account whose folder it is; "" where it is a link or no folder, or no account's."""
+    import pwd
+
+    try:
+        about = folder.lstat()
+        return pwd.getpwuid(about.st_uid).pw_name if stat.S_ISDIR(about.st_mode) else ""
+    except (OSError, KeyError):
+        return ""
 
 
 def _is_text(name: str) -> bool:

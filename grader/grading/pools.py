@@ -13,7 +13,7 @@ import os
 import signal
 import statistics
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -27,6 +27,8 @@ TRIES = 2
 """How often a submission may take its process with it."""
 FIRST = 4.0
 """Seconds for a submission at first; whoever needs more waits until the others are done."""
+PATIENCE = 8
+"""First turns for which it waits, at most, where there is no end of others."""
 
 
 class Pool(Protocol):
@@ -64,19 +66,38 @@ class Turns:
 
     At first a submission has some seconds, or a few times what others took. Whatever takes longer
     is graded anew after all others, with all the time that there is, so a score depends on no turn.
+    Where others may come without end, it is graded after some of them. What a learner hands in
+    again takes the place of what waits.
     """
 
-    def __init__(self, fresh: Iterator[tuple[Task, Any]]) -> None:
-        self.fresh = fresh
-        self.later: collections.deque[tuple[Task, Any]] = collections.deque()
+    def __init__(self, fresh: Iterator[tuple[Task, Any]], *, endless: bool = False) -> None:
+        self.fresh, self.endless = fresh, endless
+        self.later: dict[Hashable, tuple[Task, Any]] = {}
+        """In the order in which they came."""
+        self.newest: dict[Hashable, int] = {}
+        """What came last of each."""
+        self.passed = 0
+        """First turns for which one of those has waited."""
         self.took: list[float] = []
         self.first: set[int] = set()
 
     def next(self) -> tuple[Task, tuple[Task, Any]] | None:
         """The next task as it is to be worked on, and as it came; None where there is none."""
-        if item := next(self.fresh, None):
+        is_due = self.endless and bool(self.later) and self.passed >= PATIENCE
+        if not is_due and (item := next(self.fresh, None)):
+            self.passed += bool(self.later)
+            self.newest[self._of(item[0])] = id(item[0])
+            self.later.pop(self._of(item[0]), None)
             return self.short(item[0]), item
-        return (self.later[0][0], self.later.popleft()) if self.later else None
+        if not self.later:
+            return None
+        self.passed = 0
+        item = self.later.pop(next(iter(self.later)))
+        return item[0], item
+
+    def _of(self, task: Task) -> Hashable:
+        """Whose it is, and of which lesson; where others do not come without end, itself."""
+        return (task.learner, task.lesson) if self.endless else id(task)
 
     def short(self, task: Task) -> Task:
         """The task for its first turn."""
@@ -88,13 +109,16 @@ class Turns:
         return replace(task, turn=seconds)
 
     def is_over(self, task: Task, extra: Any, graded: Graded) -> bool:
-        """Whether its first turn ended before the submission did: then it comes again."""
+        """Whether its first turn ended before the submission did: then it comes again.
+
+        Unless its learner has handed in again meanwhile: then it is dropped.
+        """
         if id(task) not in self.first:
             return False
         self.first.remove(id(task))
-        if graded.late:
-            self.later.append((task, extra))
-        else:
+        if graded.late and self.newest[self._of(task)] == id(task):
+            self.later[self._of(task)] = task, extra
+        elif not graded.late:
             self.took.append(graded.computing)
         return graded.late
 
@@ -133,7 +157,7 @@ class Processes:
         """
         running: dict[Future[Graded], tuple[Task, Any, int]] = {}
         again: collections.deque[tuple[Task, Any, int]] = collections.deque()
-        turns = Turns(tasks)
+        turns = Turns(tasks, endless=every is not None)
         while True:
             # After a crash they run one at a time, which shows whose it was.
             room = 1 if again else 2 * self.workers

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable
 from pathlib import Path
+
+ACTS = re.compile(r"^(?=[\t\r])|(?:^|[;\t\r\n])[\s\"]*(?=[=+@-])")
+"""Where a formula may begin: in a cell, and where a program splits at other signs than commas."""
 
 
 def write(file: Path, rows: Iterable[Iterable[object]]) -> None:
@@ -14,5 +18,4 @@ def write(file: Path, rows: Iterable[Iterable[object]]) -> None:
 
 
 def _inert(text: str) -> str:
-    acts = text[:1] in ("=", "+", "-", "@", "\t", "\r") and text != "-"
-    return f"'{text}" if acts else text
+    return text if text == "-" else ACTS.sub(r"\g<0>'", text)

@@ -24,11 +24,12 @@ from grader.authoring.lesson import Lesson
 from grader.grading import feedback
 from grader.grading.assignment import assign
 from grader.grading.autograde import Autograding, Options, Progress, ctrl_c
-from grader.grading.folders import ClassFolder, HandedIn, Nobody, read_plain
+from grader.grading.folders import SHORT, ClassFolder, HandedIn, Nobody, owner, read_plain
 from grader.grading.gradebook import opened
 from grader.grading.pools import Processes
 from grader.grading.result import Graded
 from grader.grading.task import Task
+from grader.isolation.text import plain
 
 EVERY = 1.0
 """Seconds between two looks at the exchange."""
@@ -70,8 +71,11 @@ class Arrivals:
 
     def __init__(self, runs: list[Autograding], api: Any) -> None:
         self.runs, self.api = runs, api
-        self.waiting: collections.deque[tuple[Task, tuple[Autograding, HandedIn, str]]]
-        self.waiting = collections.deque()
+        self.shared = bool(os.environ.get("DROPOUT_EXCHANGE"))
+        self.waiting: dict[tuple[str, str], tuple[Task, tuple[Autograding, HandedIn, str]]] = {}
+        """By lesson and learner: what is handed in again takes the place of what was before."""
+        self.turns: collections.Counter[str] = collections.Counter()
+        """How many each learner has had."""
         self.unreleased: list[Graded] = []
         """Who was graded when an earlier watch was killed, and has not got the page."""
         self.last: dict[tuple[str, str], str] = {}
@@ -85,12 +89,14 @@ class Arrivals:
         return self
 
     def __next__(self) -> tuple[Task, tuple[Autograding, HandedIn, str]]:
-        if not self.waiting and time.monotonic() - self.looked >= EVERY:
+        if time.monotonic() - self.looked >= EVERY:
             self._look()
             self.looked = time.monotonic()
         if not self.waiting:
             raise StopIteration
-        return self.waiting.popleft()
+        following = min(self.waiting, key=lambda of: self.turns[of[1]])  # of equals the first
+        self.turns[following[1]] += 1
+        return self.waiting.pop(following)
 
     def _there(self, lesson: Lesson) -> list[str]:
         """Who has handed in before."""
@@ -105,13 +111,15 @@ class Arrivals:
         waiting = [item for item in waiting if self.last.get((name, item[0].learner)) != item[1]]
         for task, (handed_in, key) in run.tasks(waiting):
             self.last[name, handed_in.learner] = key
-            self.waiting.append((task, (run, handed_in, key)))
+            self.waiting[name, handed_in.learner] = task, (run, handed_in, key)
         self.unreleased += [graded for graded in known if not is_released(self.api, graded)]
 
     def _look(self) -> None:
         """Collect what has come since the last look, as nbgrader does."""
         inbound = Path(self.api.exchange_root, self.api.course_id, "inbound")
         new = [path for path in inbound.glob("[!.]*+*+*") if path.name not in self.seen]
+        if self.shared:  # all may write there, in any name
+            new = [path for path in new if path.name.rsplit("+", 3)[0] == owner(path)]
         names = {path.name for path in new if _is_whole(path)}
         for run in self.runs:
             own = [name for name in names if name.rsplit("+", 3)[1:2] == [run.lesson.name]]
@@ -126,15 +134,18 @@ class Arrivals:
             taker.update = True
             try:
                 taker.start()
-            except (ExchangeError, OSError) as error:
-                run.progress.advance(f"{learner}, {name}: not collected: {error}")
+            except Exception as error:  # one folder costs no other
+                why = plain(f"{type(error).__name__}: {error}", 300)
+                run.progress.advance(f"{plain(learner, 100)}, {name}: not collected: {why}")
                 return False
+            for fault in getattr(taker, "faults", ()):
+                run.progress.advance(fault)
         return run.folder.notebook("submitted", name, learner).parent.is_dir()
 
 
 def _is_whole(handed_in: Path) -> bool:
     """Whether nbgrader's Submit has written what it writes last, and it can be read."""
-    return bool(read_plain(handed_in / course.SECRET)[0])
+    return bool(read_plain(handed_in / course.SECRET, SHORT)[0])
 
 
 def is_released(api: Any, graded: Graded) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from grader.authoring.lesson import lesson_files
 from grader.errors import CourseError
-from grader.hub import accounts
+from grader.hub import accounts, folders
+from grader.isolation.text import plain
 from grader.paths import COURSE, LESSONS, ROOT, SOLUTIONS
 
 HERE = Path(__file__).resolve().parent
@@ -81,9 +81,10 @@ def prepare(members: Class) -> None:
         raise CourseError("A class needs a Linux machine: each learner has an account on it.")
     if os.geteuid() != 0:
         raise CourseError("Accounts are root's to make: `sudo python3 grader hub …`.")
-    for folder, mode in ((HUB, 0o755), (STATE, 0o700), (EXCHANGE, 0o1777)):
-        folder.mkdir(exist_ok=True)
-        folder.chmod(mode)
+    folders.only_roots(ROOT)
+    for place, mode in ((HUB, 0o755), (STATE, 0o700)):
+        with folders.opened(place, mode):
+            pass
     littlest = TLJH.is_dir()
     instructor = f"jupyter-{members.instructor}" if littlest else members.instructor
     names = [instructor] if littlest else [instructor, *members.learners]
@@ -108,38 +109,43 @@ def _divide(instructor: str) -> None:
         folder.chmod(mode)
     if (ROOT / ".git").is_dir():
         (ROOT / ".git").chmod(0o700)
+    _open_exchange(instructor)
 
-    # As nbgrader makes them, but beforehand, so that no learner can be first; and sticky where
-    # all may write, so that nobody can take away what another has handed in.
+
+def _open_exchange(instructor: str) -> None:
+    """Make the exchange's folders as nbgrader does, and only then let everybody in.
+
+    So nobody can be first; and they are sticky where all may write, so that nobody can take away
+    what another has handed in.
+    """
     course = EXCHANGE / "dropout"
-    modes = {"": 0o755, "inbound": 0o3733, "outbound": 0o755, "feedback": 0o711}
-    for name, mode in modes.items():
-        (course / name).mkdir(exist_ok=True)
-        shutil.chown(course / name, instructor, accounts.group(instructor))
-        (course / name).chmod(mode)
+    modes = {"inbound": 0o3733, "outbound": 0o755, "feedback": 0o711}
+    with folders.opened(EXCHANGE) as exchange:
+        with folders.opened(course, 0o755, instructor, exchange) as inside:
+            for name, mode in modes.items():
+                with folders.opened(course / name, mode, instructor, inside):
+                    pass
+        os.fchmod(exchange, 0o1777)
 
 
 def _try(name: str) -> None:
     """Whether this account can run the Python, import the course and read its data."""
-    code = "import dropoutlab, jupyterhub, jupyterlab, sys; open(sys.argv[1]).close()"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); open(sys.argv[2]).close(); "
+        "import dropoutlab, jupyterhub, jupyterlab"
+    )
     data = str(ROOT / "datasets" / "README.md")
     try:
-        subprocess.run(
-            [sys.executable, "-c", code, data],
-            env={"PYTHONPATH": str(LESSONS), "PATH": os.defpath, "HOME": accounts.home(name)},
-            cwd="/",
-            check=True,
-            capture_output=True,
-            text=True,
-            **accounts.identity(name),
-        )
-    except (OSError, subprocess.CalledProcessError) as error:
-        reason = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
+        done = accounts.run(name, [sys.executable, "-I", "-c", code, str(LESSONS), data])
+        reason = (done.stdout.strip() or "no reason") if done.returncode else ""
+    except OSError as error:
+        reason = str(error)
+    if reason:
         raise CourseError(
-            f"{name} cannot use the course where it lies ({reason}): put it where everybody may "
-            "read it, such as /srv/dropout, and start it with a Python that everybody may run, "
-            "such as /usr/bin/python3."
-        ) from None
+            f"{name} cannot use the course where it lies ({plain(reason.splitlines()[-1])}): put "
+            "it where everybody may read it, such as /srv/dropout, and start it with a Python "
+            "that everybody may run, such as /usr/bin/python3."
+        )
 
 
 def _release(instructor: str) -> None:
@@ -147,9 +153,9 @@ def _release(instructor: str) -> None:
     if all((COURSE / "source" / path.stem).is_dir() for path in lesson_files(SOLUTIONS)):
         return
     say("The instructor's notebooks, with answers, are made.")
-    command = [sys.executable, str(ROOT / "grader"), "build"]
-    home = {**os.environ, "HOME": accounts.home(instructor)}
-    if subprocess.run(command, env=home, cwd=ROOT, **accounts.identity(instructor)).returncode:
+    done = accounts.run(instructor, [sys.executable, "-I", str(ROOT / "grader"), "build"])
+    say(plain(done.stdout.strip(), 20_000))
+    if done.returncode:
         raise CourseError("The notebooks could not be made; the reason stands above.")
 
 

@@ -7,10 +7,10 @@ import os
 import pwd
 import re
 import secrets
+import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from grader.errors import CourseError
 
@@ -78,28 +78,63 @@ def make(names: list[str], passwords: Path, say: Callable[[str], None]) -> None:
             say(f"{place} is open to others: `chmod 700 {place}` closes it.")
 
 
-def group(name: str) -> int:
-    """The account's own group."""
-    return pwd.getpwnam(name).pw_gid
-
-
 def home(name: str) -> str:
     """The account's home."""
     return pwd.getpwnam(name).pw_dir
 
 
-def identity(name: str) -> dict[str, Any]:
-    """What makes `subprocess` run a command as this account."""
+def run(name: str, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command as this account, and return what it prints.
+
+    It has nothing of root's: no terminal, to type into or to read from, and no environment.
+    """
     account = pwd.getpwnam(name)
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    return subprocess.run(
+        command,
+        env={"PATH": os.defpath, "HOME": account.pw_dir, "PYTHONNOUSERSITE": "1"},
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+        user=account.pw_uid,
+        group=account.pw_gid,
+        extra_groups=[],
+    )
 
 
 def give(folder: Path, name: str) -> None:
-    """Make everything in a folder the account's; what a link points to stays as it is."""
+    """Make the files and folders in a folder the account's; links stay as they are.
+
+    Each is looked at once it is open, so that what is swapped meanwhile is not given away, and
+    a file that has a second name elsewhere is refused.
+    """
     account = pwd.getpwnam(name)
-    for place, folders, files in os.walk(folder):
-        for entry in (place, *(os.path.join(place, each) for each in folders + files)):
-            os.chown(entry, account.pw_uid, account.pw_gid, follow_symlinks=False)
+    for place, _, files, inside in os.fwalk(folder):
+        _give(inside, account, place)
+        for each in files:
+            try:
+                file = os.open(each, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=inside)
+            except OSError:  # a link, or a socket
+                continue
+            try:
+                _give(file, account, os.path.join(place, each))
+            finally:
+                os.close(file)
+
+
+def _give(opened: int, account: pwd.struct_passwd, place: str) -> None:
+    about = os.fstat(opened)
+    if (about.st_uid, about.st_gid) == (account.pw_uid, account.pw_gid):
+        return
+    if about.st_nlink > 1 and not stat.S_ISDIR(about.st_mode):
+        raise CourseError(
+            f"{place} has another name elsewhere, and so is not the course's alone to give to "
+            f"{account.pw_name}: put a copy in its place, or remove it."
+        )
+    os.fchown(opened, account.pw_uid, account.pw_gid)
 
 
 def _account(name: str) -> pwd.struct_passwd | None:

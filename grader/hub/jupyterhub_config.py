@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 
 from jupyterhub.app import JupyterHub
+from jupyterhub.auth import PAMAuthenticator
+from jupyterhub.user import User
 
 root = ""  # the course's folder
 python = ""  # the Python that holds its packages
@@ -25,7 +27,7 @@ key = ""
 c = get_config()
 state = f"{root}/.hub/state"
 settings = f"{root}/grader/jupyter"
-everyone = f"{settings}/hub:{root}/grader"  # nbgrader's configuration
+everyone = f"{settings}/machine:{settings}/hub:{root}/grader"  # nbgrader's configuration
 
 # nbgrader's names: members of these groups take the course `dropout`, and teach it.
 taking, teaching = "nbgrader-dropout", "formgrade-dropout"
@@ -77,10 +79,21 @@ c.Spawner.http_timeout = 300
 if os.path.samefile(JupyterHub.instance().config_file, __file__):
     # No other configuration has included this one. Everybody has an account on the machine and
     # signs in with its password; their processes run as theirs, and that keeps them apart.
-    c.JupyterHub.authenticator_class = "pam"
+    class Members(PAMAuthenticator):
+        """Sign-in for the class as it is now; the hub's database remembers it as it was."""
+
+        async def add_user(self, user: User) -> None:
+            """Forget who left, with cookies and tokens; `load_groups`, which adds, comes next."""
+            if user.name not in self.allowed_users:
+                raise ValueError(f"{user.name} is in the class no more")
+            user.groups = [group for group in user.groups if group.name not in (taking, teaching)]
+            await super().add_user(user)
+
+    c.JupyterHub.authenticator_class = Members
     c.PAMAuthenticator.open_sessions = False
     c.Authenticator.allowed_users = {instructor, *learners}
-    c.Authenticator.allow_existing_users = False  # who was taken from the list above is out
+    c.Authenticator.allow_existing_users = False  # else those of the database are allowed
+    c.Authenticator.delete_invalid_users = True  # whom `add_user` refuses at the start
 
     c.Spawner.cmd = [python, "-m", "jupyterhub.singleuser"]
     c.Spawner.environment.update({"PATH": f"{Path(python).parent}:{os.environ['PATH']}"})

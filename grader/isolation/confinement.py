@@ -27,8 +27,8 @@ from grader.isolation import linux, seccomp
 
 HOME = "/learner"
 """A player's home folder: the one place where it may write."""
-ANSWERS = ("bugs",)
-"""Modules of dropoutlab that a lesson asks a learner to write."""
+ANSWERS = ("bugs", "own")
+"""Modules of dropoutlab that hold what a lesson asks a learner to write."""
 NOBODY = 65534
 
 # mount(2), unshare(2), prctl(2)

@@ -21,6 +21,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import torch
+from torch.nn.modules.dropout import _DropoutNd
 
 from grader.isolation import codec
 from grader.isolation.codec import Received
@@ -253,7 +254,7 @@ class Table:
             last = None if grad is None else codec.encode_tensor(grad)
             return ["tensor", *codec.encode_tensor(value), list(value.stride()), *kind, last]
         if isinstance(value, torch.nn.Module):
-            return ["module", [module.training for module in value.modules()]]
+            return ["module", [[module.training, _rate(module)] for module in value.modules()]]
         return ["optimizer", codec.encode_state(value.state_dict())]
 
     # --- reading ----------------------------------------------------------------------
@@ -406,8 +407,12 @@ class Table:
             case "tensor":
                 self._update_tensor(value, *rest)
             case "module":
-                for module, training in zip(value.modules(), rest[0], strict=True):
+                for module, (training, rate) in zip(value.modules(), rest[0], strict=True):
                     module.training = bool(training)
+                    if isinstance(module, _DropoutNd) and rate is not None:
+                        if not 0 <= rate <= 1:
+                            raise Broken("a drop probability is no number from 0 to 1")
+                        module.p = float(rate)
             case "optimizer":
                 value.load_state_dict(self.received.state(rest[0]))
         # What came in is what this end knows: only a later change goes back.
@@ -459,6 +464,12 @@ def _few(entries: Any) -> list[Any]:
     if type(entries) is not list or len(entries) > ENTRIES:
         raise Broken(f"it sent a set or a dict of more than {ENTRIES:,} entries")
     return entries
+
+
+def _rate(module: torch.nn.Module) -> float | None:
+    """The p of one of torch's dropout layers, if it is a number from 0 to 1."""
+    p: object = module.p if isinstance(module, _DropoutNd) else None
+    return float(p) if isinstance(p, int | float) and 0 <= p <= 1 else None
 
 
 def _seeds(bits: np.random.BitGenerator) -> np.random.SeedSequence:

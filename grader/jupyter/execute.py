@@ -8,16 +8,24 @@ nothing itself: Formgrader's *Autograde* would run learners' code with the instr
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
+from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import Execute
 from traitlets import Bool, Integer, List
 
-from grader.paths import COURSE, LESSONS
+from grader.errors import Unavailable
+from grader.paths import COURSE
+
+NO_SANDBOX = (
+    "nothing was run, since there is no sandbox here ({}). Collect here, and grade with "
+    "`python3 grader autograde` on a machine where `python3 grader doctor` finds one."
+)
 
 
 class ExecuteToTheEnd(Execute):
@@ -29,7 +37,8 @@ class ExecuteToTheEnd(Execute):
 
     def preprocess(self, nb: NotebookNode, resources: Any = None, *args: Any) -> Any:
         if self.sandboxed:
-            return _in_sandbox(**resources["nbgrader"]), resources
+            course = CourseDirectory(config=self.config)
+            return _in_sandbox(course, **resources["nbgrader"]), resources
         self._gone = ""
         return super().preprocess(nb, resources, *args)
 
@@ -75,20 +84,26 @@ class ExecuteToTheEnd(Execute):
         return super().output(outs, msg, *args)
 
 
-def _in_sandbox(student: str, assignment: str, **_: Any) -> NotebookNode:
+def _in_sandbox(course: CourseDirectory, student: str, assignment: str, **_: Any) -> NotebookNode:
     """The graded notebook of what a learner handed in, as the course's own grader leaves it."""
     from grader.grading import worker
     from grader.grading.task import Task
 
-    folders = (LESSONS, COURSE / "source", COURSE / "submitted" / student)
+    kinds = (
+        (course.release_directory, "."),
+        (course.source_directory, "."),
+        (course.submitted_directory, student),
+    )
     released, source, text = (
-        (folder / assignment / f"{assignment}.ipynb").read_bytes() for folder in folders
+        Path(course.format_path(kind, who, assignment), f"{assignment}.ipynb").read_bytes()
+        for kind, who in kinds
     )
-    task = Task(
-        student, assignment, released.decode(), source.decode(), text, hidden=(str(COURSE),)
-    )
+    kept = str(Path(course.root, COURSE.name))
+    task = Task(student, assignment, released.decode(), source.decode(), text, hidden=(kept,))
     try:
         return nbformat.reads(worker.work(task).notebook, as_version=4)
+    except Unavailable as error:
+        raise Unavailable(NO_SANDBOX.format(error)) from None
     finally:
         worker.close()
 

@@ -13,9 +13,11 @@ import inspect
 import json
 import os
 import statistics
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -26,9 +28,10 @@ import torch
 
 from dropoutlab import data, stacked
 from grader.errors import CourseError
+from grader.files import write_whole
 from grader.paper import networks, tables
 from grader.paper.measures import averages, features, reconstruction
-from grader.paper.networks import Networks, Setting
+from grader.paper.networks import Network, Networks, Setting
 from grader.paper.tables import Row, Scale, Table
 from grader.paths import ROOT
 
@@ -43,6 +46,7 @@ AT_ONCE = 500_000_000
 LOADERS = {"mnist": data.mnist, "fashion-mnist": data.fashion_mnist}
 
 Json = dict[str, Any]
+Measure = Callable[[Networks], Json]
 Advance = Callable[[str, float], None]
 """Told what is being done, and how much was (in weights updated). It may raise `Stopped`."""
 
@@ -90,14 +94,14 @@ class Piece:
     members: tuple[Member, ...]
 
 
-def pieces(phase: str, wanted: Iterable[tuple[Row, Setting, int]]) -> list[Piece]:
-    """Gather networks by shape, at most `AT_ONCE` weights in each piece."""
+def pieces(phase: str, wanted: Iterable[tuple[Row, Setting, int]], alone: bool) -> list[Piece]:
+    """Gather networks by shape, at most `AT_ONCE` weights in each piece; or each by itself."""
     groups: dict[tuple[tuple[int, ...], int | None], list[Member]] = defaultdict(list)
     for row, setting, seed in wanted:
         groups[row.hidden, row.rows].append(Member(row.name, setting, seed))
     made: list[Piece] = []
     for (hidden, rows), members in groups.items():
-        most = max(1, AT_ONCE // weights((784, *hidden, 784)))
+        most = 1 if alone else max(1, AT_ONCE // weights((784, *hidden, 784)))
         for start in range(0, len(members), most):
             name = f"{phase}-{len(made)}"
             made.append(Piece(name, hidden, rows, tuple(members[start : start + most])))
@@ -121,18 +125,35 @@ class Experiment:
         advance: Advance,
         work: Path | None = None,
         replayed: bool = False,
+        shared: Path | None = None,
     ):
         self.replayed = replayed
         self.table, self.source, self.scale = tables.reduced(table, scale), source, scale
         self.device, self.advance = device, advance
-        self.seconds = 0.0
-        identity = repr((self.table, source.name, scale, device)).encode()
+        self.seconds, self._ended = 0.0, threading.Event()
+        # A network alone follows from its number: more seeds are more networks.
+        of = replace(scale, seeds=0) if scale.alone else scale
+        identity = repr((self.table, source.name, of, device)).encode()
         for module in (networks, stacked):  # other code makes other networks
             identity += inspect.getsource(module).encode()
         self.folder = (work or WORK) / hashlib.sha256(identity).hexdigest()[:16]
+        self._shared = shared
+        if shared and shared.exists():
+            kept = json.loads(shared.read_text(encoding="utf-8"))
+            for name, measured in kept["pieces"].items() if kept["of"] == self.folder.name else ():
+                if not (path := self.folder / name).exists():
+                    write_whole(path, json.dumps(measured))
         order = np.random.default_rng(SEED).permutation(len(source.X))[: scale.pool]
         self.pool, self.held_out = order, order[-scale.held_out :]
         self.autoencoder = table.measure == "features"
+
+    def share(self) -> None:
+        """Write what each finished network measured into `shared`, for another machine to go on."""
+        if self._shared and (paths := sorted(self.folder.glob("*.json"))):
+            measured = {path.name: json.loads(path.read_text()) for path in paths}
+            lines = [f"  {json.dumps(name)}: {json.dumps(made)}" for name, made in measured.items()]
+            text = f'{{"of": "{self.folder.name}", "pieces": {{\n' + ",\n".join(lines) + "\n}}\n"
+            write_whole(self._shared, text)
 
     def choosing(self) -> list[Piece]:
         """The networks that choose: each candidate where there are several, on some seeds."""
@@ -140,7 +161,7 @@ class Experiment:
             (row, setting, seed)
             for row in self.table.rows if len(row.candidates) > 1
             for setting in row.candidates for seed in range(self.scale.trials)
-        ))  # fmt: skip
+        ), self.scale.alone)  # fmt: skip
 
     def choice(self) -> dict[str, list[tuple[Setting, float]]]:
         """For each row that chooses: its candidates with their mean validation error, best first.
@@ -149,8 +170,10 @@ class Experiment:
         """
         seen: dict[str, dict[Setting, list[float]]] = defaultdict(lambda: defaultdict(list))
         fit, judge = self.pool[: -self.scale.held_out], self.held_out
-        for piece in self.choosing():
-            measured = self.piece(piece, fit, lambda nets: {"error": self._validation(nets, judge)})
+        updates = self.scale.choosing or self.scale.updates
+        for piece, measured in self._all(
+            self.choosing(), fit, updates, lambda nets: {"error": self._validation(nets, judge)}
+        ):
             for member, error in zip(piece.members, measured["error"], strict=True):
                 seen[member.row][member.setting].append(error)
         return {
@@ -180,8 +203,10 @@ class Experiment:
         """Train each row's networks on all images, then test them: quantities by row."""
         X, y = map(self._tensor, self.source.test())
         quantities: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-        for piece in self.finals(best):
-            measured = self.piece(piece, self.pool, lambda nets: self._measured(nets, X, y))
+        for piece, measured in self._all(
+            self.finals(best), self.pool, self.scale.updates,
+            lambda nets: self._measured(nets, X, y),
+        ):  # fmt: skip
             for k, member in enumerate(piece.members):
                 for quantity, values in measured.items():
                     quantities[member.row][quantity].append(values[k])
@@ -191,8 +216,8 @@ class Experiment:
         """The networks that are tested."""
         return pieces("final", (
             (row, best[row.name], seed)
-            for row in self.table.rows for seed in range(self.scale.seeds)
-        ))  # fmt: skip
+            for seed in range(self.scale.seeds) for row in self.table.rows
+        ), self.scale.alone)  # fmt: skip
 
     def _measured(self, nets: Networks, X: torch.Tensor, y: torch.Tensor) -> Json:
         if self.autoencoder:
@@ -209,27 +234,58 @@ class Experiment:
     def work(self) -> float:
         """How much there is to do in all: weights times updates."""
         rows = {row.name: row for row in self.table.rows}
-        shapes = [rows[member.row].hidden for p in self.choosing() for member in p.members]
-        shapes += [row.hidden for row in self.table.rows for _ in range(self.scale.seeds)]
-        return sum(self._load(shape) for shape in shapes) * self.scale.updates
+        choosing = [rows[member.row].hidden for p in self.choosing() for member in p.members]
+        final = [row.hidden for row in self.table.rows for _ in range(self.scale.seeds)]
+        return sum(
+            updates * sum(map(self._load, shapes))
+            for shapes, updates in (
+                (choosing, self.scale.choosing or self.scale.updates), (final, self.scale.updates)
+            )
+        )  # fmt: skip
 
     def _load(self, hidden: tuple[int, ...]) -> float:
         return weights((784, *hidden, 784 if self.autoencoder else 10))
 
-    def piece(self, piece: Piece, images: np.ndarray, measure: Callable[[Networks], Json]) -> Json:
+    def _all(
+        self, pieces: list[Piece], images: np.ndarray, updates: int, measure: Measure
+    ) -> Iterator[tuple[Piece, Json]]:
+        """Each piece with what was measured on it, in order; networks alone share the cores."""
+
+        def alone(piece: Piece) -> Json:
+            torch.set_num_threads(1)  # of this worker
+            return self.piece(piece, images, updates, measure)
+
+        if not self.scale.alone:
+            for piece in pieces:
+                yield piece, self._timed(self.piece(piece, images, updates, measure))
+            return
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            try:
+                for piece, measured in zip(pieces, pool.map(alone, pieces), strict=True):
+                    yield piece, self._timed(measured)
+            except BaseException:
+                self._ended.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def piece(self, piece: Piece, images: np.ndarray, updates: int, measure: Measure) -> Json:
         """What was measured on a piece's networks, which are trained unless that is done."""
         path = self.folder / f"{piece.name}.json"
         load = self._load(piece.hidden) * len(piece.members)
         doing = f"{self.table.name}: {piece.name}, {len(piece.members)} networks"
         if path.exists():
-            self.advance(doing, load * self.scale.updates)
-            return self._timed(json.loads(path.read_text()))
+            self.advance(doing, load * updates)
+            return json.loads(path.read_text())
         X, y = self._tensor(self.source.X[images]), self._tensor(self.source.y[images])
         sizes = (784, *piece.hidden, 784 if self.autoencoder else 10)
         name = f"{self.table.name} {piece.name}"
         seed = int(np.random.SeedSequence([SEED, *name.encode()]).generate_state(1)[0])
         settings = [member.setting for member in piece.members]
-        nets = Networks(settings, sizes, self.scale.updates, seed, self.device, self.replayed)
+        batch = self.scale.batch
+        nets = (
+            Network(settings[0], sizes, updates, seed, batch) if self.scale.alone
+            else Networks(settings, sizes, updates, seed, self.device, self.replayed, batch)
+        )  # fmt: skip
         rows = nets.rows(len(X), min(piece.rows or len(X), len(X)))
         part = path.with_suffix(".pt")
         if part.exists():
@@ -237,14 +293,16 @@ class Experiment:
             self.advance(doing, load * nets.step)
         for steps in self._stretches(nets, X, None if self.autoencoder else y, rows, part):
             try:
+                if self._ended.is_set():
+                    raise Stopped
                 self.advance(doing, load * steps)
             except Stopped:
                 write(part, lambda to: torch.save(nets.state(), to))
                 raise
         measured = measure(nets) | {"seconds": nets.seconds}
-        write(path, lambda to: to.write_text(json.dumps(measured)))
+        write_whole(path, json.dumps(measured))
         part.unlink(missing_ok=True)
-        return self._timed(measured)
+        return measured
 
     def _timed(self, measured: Json) -> Json:
         self.seconds += measured.pop("seconds")

@@ -65,6 +65,7 @@ class Networks:
     steps : updates in all; the learning rate falls to 0 in a straight line
     seed : the networks follow from it, from their number and from the device's kind
     replayed : on a GPU, record an update once and replay it: see `Replay`
+    batch : images of an update
 
     weights (N, inputs, outputs) and biases (N, outputs) are lists, an entry for each layer.
     """
@@ -77,8 +78,10 @@ class Networks:
         seed: int,
         device: str,
         replayed: bool = False,
+        batch: int = BATCH,
     ):
         self.count, self.steps, self.device = len(settings), steps, device
+        self.batch = batch
         self._replayed = replayed
         self.step, self.seconds = 0, 0.0
         self._settings = {
@@ -123,7 +126,7 @@ class Networks:
         give their input back. Between two passes, and only there, `state` is whole.
         """
         count = rows.shape[1]
-        size = min(BATCH, count)
+        size = min(self.batch, count)
         for parameter in (*self.weights, *self.biases):
             parameter.requires_grad_()
         replay = Replay(self._update, self._chance) if self._replayed else None
@@ -224,6 +227,72 @@ class Networks:
         self._chance.set_state(state["chance"])
         for tensor, saved in zip(self._tensors(), state["tensors"], strict=True):
             tensor.copy_(saved)
+
+
+class Network(Networks):
+    """One classifier on one core of a CPU, trained as `Networks` are, several times as fast.
+
+    What differs: products are taken in bfloat16 and summed up in float32, masks are cut from
+    random bytes (so that a unit is kept with probability keep to 1/131072), and each matrix lies
+    in memory so that a unit's incoming weights are neighbours. Only bounds, weight decay and
+    Bernoulli masks are known to it.
+    """
+
+    def __init__(self, setting: Setting, sizes: Sequence[int], steps: int, seed: int, batch: int):
+        if setting.gaussian or setting.l1 or setting.sparsity:
+            raise ValueError(f"a network alone knows no Gaussian noise, L1 or sparsity: {setting}")
+        super().__init__([setting], sizes, steps, seed, "cpu", batch=batch)
+        self.setting = setting
+        self._seed = seed
+        self._matrices = [w[0].mT.contiguous().requires_grad_() for w in self.weights]
+        self._offsets = [b[0].requires_grad_() for b in self.biases]
+        self.weights = [w.detach().mT[None] for w in self._matrices]
+        self.biases = [b.detach()[None] for b in self._offsets]
+        groups: list[dict[str, Any]] = [
+            {"params": self._matrices, "weight_decay": setting.weight_decay},
+            {"params": self._offsets},
+        ]
+        self._fused = torch.optim.SGD(groups, lr=1.0, fused=True)
+        for parameter in (*self._matrices, *self._offsets):
+            self._fused.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+
+    def _schedule(self) -> None:
+        super()._schedule()
+        for group in self._fused.param_groups:
+            group["lr"], group["momentum"] = map(float, self._now)
+
+    def _update(self, X: Tensor, y: Tensor | None = None) -> None:
+        if y is None:
+            raise ValueError("a network alone is a classifier: give its classes, y")
+        coins = np.random.Generator(np.random.SFC64([self._seed, self.step]))
+        with torch.autocast("cpu", torch.bfloat16):
+            h = X[0]
+            for layer, (W, b) in enumerate(zip(self._matrices, self._offsets, strict=True)):
+                h = F.linear(self._masked(h.relu_() if layer else h, layer, coins), W, b)
+        self._fused.zero_grad()
+        F.cross_entropy(h.float(), y[0]).backward()
+        self._fused.step()
+        if np.isfinite(self.setting.max_norm):
+            with torch.no_grad():
+                for W in self._matrices:
+                    norms = W.norm(dim=1, keepdim=True).clamp_min_(1e-12)
+                    W.mul_((self.setting.max_norm / norms).clamp_max_(1))
+
+    def _masked(self, h: Tensor, layer: int, coins: np.random.Generator) -> Tensor:
+        """h times a new mask of 0 and 1."""
+        keep, n = self.setting.keep if layer else self.setting.keep_input, h.numel()
+        if keep == 1:
+            return h
+        if keep == 0.5:  # a bit decides, else two bytes
+            mask = np.unpackbits(np.frombuffer(coins.bytes(-(-n // 8)), np.uint8), count=n)
+        else:
+            below = np.frombuffer(coins.bytes(2 * n), np.uint16) < round(keep * 2**16)
+            mask = below.view(np.uint8)
+        return h * torch.from_numpy(mask).view(h.shape)
+
+    def _tensors(self) -> list[Tensor]:
+        parameters = [*self._matrices, *self._offsets]
+        return parameters + [self._fused.state[w]["momentum_buffer"] for w in parameters]
 
 
 class Replay:

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 
 from dropoutlab.reproduced import RESULTS
+from grader.files import write_whole
 from grader.paper.comparison import agreement, averaging, verdict
-from grader.paper.experiment import Advance, Data, Experiment, write
-from grader.paper.networks import BATCH, Setting
+from grader.paper.experiment import Advance, Data, Experiment
+from grader.paper.networks import Setting
 from grader.paper.tables import Scale, Table
 
 Json = dict[str, Any]
@@ -36,10 +37,14 @@ def reproduce(
     """
     if device == "cuda":
         torch.set_float32_matmul_precision("high")
-    experiment = Experiment(table, source, scale, device, advance, work, replayed)
-    choice = experiment.choice()
-    best = experiment.settings(choice)
-    measured = experiment.final(best)
+    shared = RESULTS / f"{table.name}-networks.json" if scale.alone else None
+    experiment = Experiment(table, source, scale, device, advance, work, replayed, shared)
+    try:
+        choice = experiment.choice()
+        best = experiment.settings(choice)
+        measured = experiment.final(best)
+    finally:
+        experiment.share()
     other = "other images" if source.name != "mnist" else ""
     excuse = other if scale.comparable else "reduced"
     rows: list[Json] = [
@@ -69,12 +74,12 @@ def reproduce(
         "note": table.note,
         "reduced": scale.reduced(),
         "scale": asdict(scale),
-        "batch": BATCH,
+        "batch": scale.batch,
         "rows": rows,
         "claims": claims,
         "seconds": experiment.seconds,
         "device": device_name(device),
-        "products": "TF32" if device == "cuda" else "float32",
+        "products": "bfloat16" if scale.alone else "TF32" if device == "cuda" else "float32",
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": command,
@@ -113,7 +118,7 @@ def file_name(result: Json) -> str:
 def keep(result: Json, folder: Path | None = None) -> Path:
     """Write a result, a line for each row and claim, into `datasets/paper`; return its path."""
     path = (folder or RESULTS) / file_name(result)
-    write(path, lambda to: to.write_text(_lines(result), encoding="utf-8"))
+    write_whole(path, _lines(result))
     return path
 
 

@@ -54,23 +54,25 @@ def show(result: Json, path: Path, console: Console) -> None:
 
 
 def command(
-    name: str, data_name: str, device: str | None, quick: bool, seeds: int | None,
+    name: str, data_name: str, device: str | None, size: str, seeds: int | None,
     updates: int | None,
 ) -> None:  # fmt: skip
     """Repeat one table with a bar on the terminal; print what came out, and write it."""
-    device = chosen(device)
-    scale = tables.QUICK if quick else tables.FULL
+    scale = tables.SIZES[size]
+    if scale.alone and device == "cuda":
+        raise CourseError(f"--{size} is for a CPU: leave --device away, or --{size}.")
+    device = "cpu" if scale.alone else chosen(device)
     scale = replace(scale, seeds=seeds or scale.seeds, updates=updates or scale.updates)
     table, source = tables.TABLES[name], load(data_name)
     scale = tables.fitted(scale, table)
     console = Console()
-    if device == "cpu" and scale.comparable and scale.updates > 10_000:
+    if device == "cpu" and scale.comparable and not scale.alone and scale.updates > 10_000:
         console.print(
             "On a CPU this takes days; it can be stopped and gone on with. "
-            "`--quick` takes minutes.",
+            "`--evening` takes hours, `--quick` minutes.",
             highlight=False,
         )
-    words = [name, f"--data {data_name}", f"--device {device}", *["--quick"] * quick]
+    words = [name, f"--data {data_name}", f"--device {device}", *[f"--{size}"] * (size != "full")]
     words += [f"--seeds {scale.seeds}", f"--updates {scale.updates}"]
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
                TimeRemainingColumn())  # fmt: skip

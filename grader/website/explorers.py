@@ -1,8 +1,4 @@
-"""How soon explorers answer, in Chromium: `python3 grader bench explorers`.
-
-Each is put on a page of its own with the reference's table, and its sliders are moved. The time is
-that of the handler with the layout that follows; what it has changed is painted in the next frame.
-"""
+"""Explorers on pages of their own, with the reference's tables: to look at and to time."""
 
 from __future__ import annotations
 
@@ -12,24 +8,20 @@ import http.server
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, sync_playwright
+from anywidget import AnyWidget
 
 from dropoutlab.explore.explorer import HERE as EXPLORE
-from dropoutlab.explore.explorer import Explorer
 from grader.authoring import trial
 from grader.authoring.lesson import Lesson
 from grader.authoring.rules import EXPLORER
-from grader.errors import CourseError
 from grader.website import HERE
-from grader.website.pages import hosted
+from grader.website.pages import UNREAD, hosted
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 MOVES = 60
 MOVE = """(moves) => {
   const panels = document.querySelector(".panels"), took = [];
@@ -43,32 +35,29 @@ MOVE = """(moves) => {
     }
   return took.sort((a, b) => a - b);
 }"""
+CLICK = """async (moves) => {
+  const took = [];
+  for (const grid of document.querySelectorAll(".nets canvas[role=application]"))
+    for (let i = 0; i < moves; i++) {
+      const { left, top, width, height } = grid.getBoundingClientRect();
+      const [x, y] = [(i * 0.37) % 1, (i * 0.71) % 1];
+      const start = performance.now();
+      grid.dispatchEvent(new PointerEvent("pointerdown",
+        { clientX: left + x * width, clientY: top + y * height, bubbles: true }));
+      await null;  // it draws once after all that a click changes
+      grid.getBoundingClientRect();
+      took.push(performance.now() - start);
+    }
+  return took.sort((a, b) => a - b);
+}"""
+"""How 2.3's is moved, whose units are clicked."""
 PAGE = """<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><title>{name}</title>
-<link rel="stylesheet" href="explore/kit.css"><style>
-body {{ margin: 8px; font-family: system-ui, sans-serif; background: {ground}; }}</style></head>
+<link rel="stylesheet" href="explore/kit.css">
+<link rel="stylesheet" href="explore/coadaptation.css"><style>
+body {{ margin: 8px; font-family: system-ui, sans-serif; background: {ground};
+  color: {ink}; }}</style></head>
 <body><main>{host}</main><script type="module" src="explorers.js"></script></body></html>"""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """How an explorer answered: its name, bytes of table, sorted milliseconds, seconds to make."""
-
-    name: str
-    size: int
-    took: list[float]
-    made: float
-
-    def at(self, share: float) -> float:
-        """The time that this share of moves kept within, in milliseconds."""
-        return self.took[min(len(self.took) - 1, int(share * len(self.took)))]
-
-    def __str__(self) -> str:
-        times = f"{self.at(0.5):8.1f}{self.at(0.95):8.1f}"
-        return f"{self.name:22}{self.size / 1000:10.1f}{times}{self.made:8.1f}"
-
-
-HEAD = f"{'explorer':22}{'table, kB':>10}{'p50, ms':>8}{'p95, ms':>8}{'made, s':>8}"
 
 
 def scripted(lesson: Lesson) -> str | None:
@@ -78,7 +67,7 @@ def scripted(lesson: Lesson) -> str | None:
     return named[1] if named and named[1] != "coadaptation" else None
 
 
-def made(lesson: Lesson) -> Explorer:
+def made(lesson: Lesson) -> Any:
     """A lesson's explorer with the reference answers."""
     cell = trial.shown(lesson)
     if cell is None:
@@ -86,13 +75,20 @@ def made(lesson: Lesson) -> Explorer:
     return eval(cell.source, trial.ready(lesson))
 
 
-def page(explorer: Explorer, theme: str = "light") -> str:
+def state(explorer: AnyWidget) -> dict[str, Any]:
+    """What an explorer's script reads: the values that a kernel and the browser share."""
+    return {k: getattr(explorer, k) for k in explorer.keys if k[0] != "_" and k not in UNREAD}
+
+
+def page(explorer: AnyWidget, theme: str = "light") -> str:
     """A page with this explorer alone."""
-    names = ("script", "controls", "at", "arrays", "trouble")
-    state = {name: getattr(explorer, name) for name in names}
-    state["bytes"] = {"table": base64.b64encode(explorer.table).decode()}
-    ground = {"light": "#fff", "dark": "#161616"}[theme]
-    return PAGE.format(theme=theme, name=explorer.script, host=hosted(state), ground=ground)
+    values = state(explorer)
+    data = {k: values.pop(k) for k in list(values) if isinstance(values[k], bytes)}
+    values["bytes"] = {k: base64.b64encode(v).decode() for k, v in data.items()}
+    ground, ink = {"light": ("#fff", "#111"), "dark": ("#161616", "#ddd")}[theme]
+    name = values["script"]
+    host = hosted(values)
+    return PAGE.format(theme=theme, name=name, host=host, ground=ground, ink=ink)
 
 
 @contextmanager
@@ -112,30 +108,3 @@ def served() -> Iterator[tuple[Path, str]]:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             yield folder, f"http://127.0.0.1:{server.server_port}"
             server.shutdown()
-
-
-def answer(lesson: Lesson, browser: Browser, folder: Path, address: str) -> Answer:
-    """Move the sliders of a lesson's explorer."""
-    start = time.monotonic()
-    explorer = made(lesson)
-    seconds = time.monotonic() - start
-    (folder / f"{explorer.script}.html").write_text(page(explorer), encoding="utf-8")
-    sheet = browser.new_page()
-    sheet.goto(f"{address}/{explorer.script}.html")
-    sheet.wait_for_selector(".panels svg")
-    took = sheet.evaluate(MOVE, MOVES)
-    sheet.close()
-    return Answer(explorer.script, len(explorer.table), took, seconds)
-
-
-def table(lessons: list[Lesson]) -> Iterator[str]:
-    """A row for each explorer."""
-    place = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if place is None:
-        raise CourseError("Chromium is missing: install it with your system's package manager.")
-    yield HEAD
-    with served() as (folder, address), sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=place, args=["--no-sandbox"])
-        for lesson in filter(scripted, lessons):
-            yield str(answer(lesson, browser, folder, address))
-        browser.close()

@@ -78,6 +78,8 @@ FENCED = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])+)\]\(([^()\s#]+)(#\S+)?\)")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 STATES = "application/vnd.jupyter.widget-state+json"
+UNREAD = ("layout", "tabbable", "tooltip")
+"""What every widget has and no explorer's script reads."""
 EXPLORER = """<div id="{name}" data-explorer="{name}">
 <script type="application/json">{state}</script>
 <noscript><figure class="dropoutlab-explorer"><div class="panels">{still}</div>
@@ -260,7 +262,7 @@ def _explorer(output: NotebookNode, widgets: Mapping[str, Any]) -> NotebookNode 
     kept = next((w for w in (shown, *map(widgets.get, inner)) if w and w.state.get("script")), None)
     if kept is None:
         return None
-    state = {k: v for k, v in kept.state.items() if k[0] != "_" and k not in ("layout", "tooltip")}
+    state = {k: v for k, v in kept.state.items() if k[0] != "_" and k not in UNREAD}
     state["bytes"] = {buffer["path"][0]: buffer["data"] for buffer in kept.buffers}
     if "image/png" in data:
         says = output.metadata["image/png"]["alt"]

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 
 from dropoutlab import data
+from dropoutlab.kept import kept
 
 UNITS, SIDE = 64, 14  # hidden units; pixels along an image
 Loss = Callable[[np.ndarray], float]
@@ -74,13 +75,21 @@ class Autoencoder:
 
 
 @cache
+@kept
 def images(n: int = 500, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """`n` images and their labels; 14 × 14 pixels, flat. Seed 0 trains, 1 tests, 2 chooses."""
     large, labels = data.glyphs(n, seed)
     return data.halved(large.astype(float)).reshape(n, -1), labels
 
 
+@kept
+def blank() -> np.ndarray:
+    """The mean of the images that the networks learn from, (pixels,)."""
+    return images(1200, 0)[0].mean(0)
+
+
 @cache
+@kept
 def trained(runs: int = 5, seed: int = 0) -> dict[str, list[Autoencoder]]:
     """`runs` networks of each of `KINDS`. A few seconds on a CPU, once."""
     nets: dict[str, list[Autoencoder]] = {}

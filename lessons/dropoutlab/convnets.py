@@ -34,7 +34,7 @@ Noise = Mapping[str, Change]
 QUIET: Noise = {}
 
 
-# --- the course's own functions ----------------------------------------------------------
+# --- noise -------------------------------------------------------------------------------
 
 
 def element_dropout(x: Tensor, p: float, generator: Generator | None = None) -> Tensor:
@@ -42,62 +42,36 @@ def element_dropout(x: Tensor, p: float, generator: Generator | None = None) -> 
     return x * (torch.rand(x.shape, generator=generator) >= p) / (1 - p)
 
 
-def spatial_dropout(x: Tensor, p: float, generator: Generator | None = None) -> Tensor:
-    """Each map of each image has a coin (Tompson et al. 2015)."""
-    coins = torch.rand(*x.shape[:2], 1, 1, generator=generator)
-    return x * (coins >= p) / (1 - p)
-
-
-def dropblock(x: Tensor, p: float, size: int, generator: Generator | None = None) -> Tensor:
-    """Squares of side `size` fall, so often that each pixel is kept with probability 1 - p.
-
-    After Ghiasi, Lin and Le (2018), but with squares that may hang over the border.
-    """
-    N, C, H, W = x.shape
-    coins = torch.rand(N, C, H + size - 1, W + size - 1, generator=generator)
-    falls = (coins < 1 - (1 - p) ** (1 / size**2)).float()
-    return x * (F.max_pool2d(falls, size, stride=1) == 0) / (1 - p)
-
-
-def drop_path(x: Tensor, p: float, generator: Generator | None = None) -> Tensor:
-    """Each image's branch has a coin (Huang et al. 2016)."""
-    coins = torch.rand(len(x), *[1] * (x.dim() - 1), generator=generator)
-    return x * (coins >= p) / (1 - p)
-
-
-def cutout(x: Tensor, size: int, generator: Generator | None = None) -> Tensor:
-    """A square of side `size` is 0 in each image, its centre uniform (DeVries and Taylor 2017)."""
-    inside = []
-    for length in x.shape[2:]:
-        centre = torch.randint(length, (len(x), 1), generator=generator)
-        offset = torch.arange(length) - centre + size // 2
-        inside.append((offset >= 0) & (offset < size))
-    return x.masked_fill(inside[0][:, None, :, None] & inside[1][:, None, None, :], 0)
-
-
 class Functions(NamedTuple):
-    """What makes the noise: the course's own, or a learner's."""
+    """What makes the noise: the course's own, `own.IMAGES`, or a learner's."""
 
-    spatial_dropout: Callable[..., Tensor] = spatial_dropout
-    dropblock: Callable[..., Tensor] = dropblock
-    drop_path: Callable[..., Tensor] = drop_path
-    cutout: Callable[..., Tensor] = cutout
+    spatial_dropout: Callable[..., Tensor]
+    dropblock: Callable[..., Tensor]
+    drop_path: Callable[..., Tensor]
+    cutout: Callable[..., Tensor]
 
 
-OWN = Functions()
 BLOCK = 3
 """The side of DropBlock's squares."""
 MAPS = ("element", "spatial", "DropBlock", "path")
 """Kinds of dropout, after blocks or on branches; "element" has a coin for each entry."""
 
 
-def noise(kind: str, p: float, generator: Generator, hand: Functions = OWN) -> Noise:
-    """The noise of a kind at p, and its place."""
+def _given(hand: Functions | None) -> Functions:
+    if hand is None:
+        raise ValueError("this noise is made by functions: give them as `hand`")
+    return hand
+
+
+def noise(kind: str, p: float, generator: Generator, hand: Functions | None = None) -> Noise:
+    """The noise of a kind at p, and its place; `hand` makes every kind but "element"."""
+    if kind == "element":
+        return {"after blocks": lambda h: element_dropout(h, p, generator)}
+    by = _given(hand)
     makers: dict[str, Change] = {
-        "element": lambda h: element_dropout(h, p, generator),
-        "spatial": lambda h: hand.spatial_dropout(h, p, generator),
-        "DropBlock": lambda h: hand.dropblock(h, p, BLOCK, generator),
-        "path": lambda h: hand.drop_path(h, p, generator),
+        "spatial": lambda h: by.spatial_dropout(h, p, generator),
+        "DropBlock": lambda h: by.dropblock(h, p, BLOCK, generator),
+        "path": lambda h: by.drop_path(h, p, generator),
     }
     return {"branches" if kind == "path" else "after blocks": makers[kind]}
 
@@ -178,7 +152,7 @@ def train(
     rate: float = RATE,
     *,
     steps: int = STEPS,
-    hand: Functions = OWN,
+    hand: Functions | None = None,
 ) -> Network:
     """A network trained with Adam, its learning rate up to `rate` and down again (one cycle).
 
@@ -197,7 +171,9 @@ def train(
     adam = torch.optim.Adam(net.parameters(), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, rate, total_steps=steps)
     for batch in order:
-        x = hand.cutout(X[batch], int(strength), source) if kind == "cutout" else X[batch]
+        x = X[batch]
+        if kind == "cutout":
+            x = _given(hand).cutout(x, int(strength), source)
         F.cross_entropy(net(x, at), y[batch]).backward()
         adam.step()
         schedule.step()
@@ -227,26 +203,12 @@ def classifier(
     return lambda x: (((x - mean) / size).double() @ W + Y.mean(0)).argmax(1)
 
 
-def probe_error(
-    body: Callable[[Tensor], Tensor], k: int, seeds: Sequence[int], penalty: float = PENALTY
-) -> np.ndarray:
-    """The test errors in percent of classifiers of body's features, k unseen images of a class."""
-    X, y = unseen("test")
-    errors = []
-    with torch.no_grad():
-        for seed in seeds:
-            few, labels = labelled(k, seed)
-            found = classifier(body(few), labels, penalty)(body(X))
-            errors.append(100 * (found != y).double().mean().item())
-    return np.array(errors)
-
-
 # --- measures ----------------------------------------------------------------------------
 
 
 @torch.no_grad()
 def loudness(
-    net: Network, kind: str, p: float, X: Tensor, *, masks: int = 16, hand: Functions = OWN
+    net: Network, kind: str, p: float, X: Tensor, *, masks: int = 16, hand: Functions | None = None
 ) -> float:
     """How loud noise is in the logits: their variance over masks, relative to that over images.
 

@@ -197,6 +197,17 @@ def glyphs(n: int, seed: int, classes: str = "0123456789") -> tuple[np.ndarray, 
     return images, labels
 
 
+def moons(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """`n` points on two half circles that reach into each other, with noise of 0.2, and classes.
+
+    Points (n, 2) lie around 0; the classes 0 and 1 (n,) take turns.
+    """
+    angle, y = rng.uniform(0, np.pi, n), np.arange(n) % 2
+    side = 1 - 2 * y
+    X = side[:, None] * np.column_stack([np.cos(angle) - 0.5, np.sin(angle) - 0.25])
+    return X + rng.normal(0, 0.2, X.shape), y
+
+
 def halved(images: np.ndarray) -> np.ndarray:
     """Images (n, 2h, 2w) at half the side, (n, h, w): each pixel the mean of 2 × 2."""
     n, height, width = images.shape

@@ -1,8 +1,8 @@
 """Results of training, for a machine that cannot train: a browser, which has no PyTorch.
 
 When a lesson is run for the site, each function that is marked `@kept` writes what it returned into
-the folder `DROPOUT_KEEP`, under a digest of what it was called with. The site brings these files
-with the package, and there the same call returns the same result.
+the folder `DROPOUT_KEEP`, under a digest of what it was called with. The site has these files, and
+there the same call fetches the same result.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import inspect
+import json
 import os
 import pickle
 import zlib
@@ -24,8 +25,14 @@ from dropoutlab.data import ROOT
 
 P = ParamSpec("P")
 T = TypeVar("T")
-FOLDER = ROOT / "datasets" / "kept"
-"""On the site's side; a clone has no such folder, and trains."""
+INDEX = ROOT / "datasets" / "kept.json"
+"""For each call its file on the site; a clone has no such list, and trains."""
+FOLDER = "static/kept"
+"""Where the site has the files."""
+
+
+within: list[str] = []
+"""The calls that are being made."""
 
 
 def kept(train: Callable[P, T]) -> Callable[P, T]:
@@ -36,8 +43,9 @@ def kept(train: Callable[P, T]) -> Callable[P, T]:
         given = inspect.signature(train).bind(*args, **how)
         given.apply_defaults()
         name = f"{digest([train.__module__, train.__name__, given.arguments])}.pickle.z"
-        if (FOLDER / name).exists():
-            return pickle.loads(zlib.decompress((FOLDER / name).read_bytes()))
+        if INDEX.exists() and name in (files := json.loads(INDEX.read_text(encoding="utf-8"))):
+            return pickle.loads(zlib.decompress(fetched(f"{FOLDER}/{files[name]}")))
+        within.append(name)  # what it calls itself need not be kept
         try:
             result = train(*args, **how)
         except ModuleNotFoundError as error:
@@ -45,11 +53,31 @@ def kept(train: Callable[P, T]) -> Callable[P, T]:
                 f"`{train.__name__}` needs {error.name}, which a browser does not have, and only "
                 "the lesson's own call was computed beforehand. Clone the course to change it."
             ) from None
-        if folder := os.environ.get("DROPOUT_KEEP"):
+        finally:
+            within.pop()
+        if (folder := os.environ.get("DROPOUT_KEEP")) and not within:
             Path(folder, name).write_bytes(zlib.compress(pickle.dumps(plain(result))))
         return result
 
     return run
+
+
+def fetched(path: str) -> bytes:
+    """A file of the site, by its path from where the site's JupyterLite lies."""
+    from js import XMLHttpRequest, location  # type: ignore[import-not-found]
+
+    request = XMLHttpRequest.new()
+    request.open("GET", f"{location.href.partition('/extensions/')[0]}/{path}", False)
+    request.responseType = "arraybuffer"
+    try:
+        request.send()
+    except Exception:  # what a browser raises without a network
+        raise RuntimeError(
+            f"{path} cannot be fetched: connect to the network and try again"
+        ) from None
+    if request.status != 200:
+        raise RuntimeError(f"the site sent {request.status} for {path}: reload the page")
+    return request.response.to_bytes()
 
 
 def digest(value: Any) -> str:

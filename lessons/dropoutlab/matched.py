@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Generator, Tensor
-from torch.nn.functional import cross_entropy, linear
+from torch.nn.functional import cross_entropy
 
 from dropoutlab import stacked, variants
 from dropoutlab.stacked import affine
@@ -40,7 +40,7 @@ EVERY = 50
 """After so many steps the noise of "standout" is brought to its variance again."""
 
 
-# --- the course's own functions ----------------------------------------------------------
+# --- noise -------------------------------------------------------------------------------
 
 
 def coin(x: Tensor, p: float, generator: Generator | None = None) -> Tensor:
@@ -54,40 +54,13 @@ def two_values(x: Tensor, p: float, generator: Generator | None = None) -> Tenso
     return x * (1 + math.sqrt(p / (1 - p)) * sign)
 
 
-def gaussian(x: Tensor, p: float, generator: Generator | None = None) -> Tensor:
-    """Each entry times a normal number of mean 1 and variance p / (1 - p)."""
-    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-    return x * (1 + math.sqrt(p / (1 - p)) * noise)
-
-
-def connect(x: Tensor, W: Tensor, b: Tensor, p: float, generator: Generator | None) -> Tensor:
-    """x Wᵀ + b, each weight of each sample dropped with probability p."""
-    coins = torch.rand(len(x), *W.shape, generator=generator)
-    return torch.einsum("nji,ni->nj", W * (coins >= p) / (1 - p), x) + b
-
-
-def alpha(x: Tensor, p: float, generator: Generator | None = None) -> Tensor:
-    """Alpha dropout (Klambauer et al. 2017)."""
-    a = (1 - p + LEAST**2 * p * (1 - p)) ** -0.5
-    kept = torch.rand(x.shape, generator=generator) >= p
-    return a * torch.where(kept, x, LEAST) - a * p * LEAST
-
-
-def probability(x: Tensor, W: Tensor, scale: float, shift: float) -> Tensor:
-    """Standout's probability that a unit is kept, with two numbers (Ba and Frey 2013)."""
-    return torch.sigmoid(scale * linear(x, W) + shift)
-
-
 class Functions(NamedTuple):
-    """What makes the noise: the course's own, or a learner's."""
+    """What makes the noise: the course's own, `own.MATCHED`, or a learner's."""
 
-    gaussian: Callable[..., Tensor] = gaussian
-    connect: Callable[..., Tensor] = connect
-    alpha: Callable[..., Tensor] = alpha
-    probability: Callable[..., Tensor] = probability
-
-
-OWN = Functions()
+    gaussian: Callable[..., Tensor]
+    connect: Callable[..., Tensor]
+    alpha: Callable[..., Tensor]
+    probability: Callable[..., Tensor]
 
 
 def gentle(p: float) -> float:
@@ -128,7 +101,7 @@ class Networks:
         *,
         seeds: Sequence[int],
         rate: Sequence[float] | float,
-        hand: Functions = OWN,
+        hand: Functions,
     ):
         self.kind, self.p, self.hand, self.count = kind, p, hand, len(seeds)
         self.selu = kind.startswith("SELU")

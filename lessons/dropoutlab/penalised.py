@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from scipy.optimize import minimize
-from scipy.special import expit
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from dropoutlab import stacked
+from dropoutlab.kept import kept
+from dropoutlab.train import numpy_on_one_thread
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dropoutlab import stacked
 
 KINDS = ("nothing", "dropout", "penalty", "noise", "penalty and noise", "many masks")
 """What a network is trained with, see `network_loss`."""
@@ -43,6 +45,11 @@ def network_loss(
     has the mean of "nothing" and the covariance that a mask gives the gradient of "dropout".
     "penalty and noise": both of these.
     """
+
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from dropoutlab import stacked
 
     def loss(h: Tensor) -> Tensor:
         z = stacked.affine(h, W, b)
@@ -87,6 +94,11 @@ def networks(
     watch : named sets (X, y), shared by all; "train" is each network's own
     Returns, for each set, its "NAME loss" in nats and "NAME error", both (N,).
     """
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from dropoutlab import stacked
+
     N = len(seeds)
     inputs, labels = torch.as_tensor(X, dtype=torch.float32), torch.as_tensor(y).long()
     drop, pace = (
@@ -120,6 +132,13 @@ def networks(
 
 
 # --- logistic regression -----------------------------------------------------------------
+
+
+def expit(z: np.ndarray) -> np.ndarray:
+    """σ(z) = 1 / (1 + e⁻ᶻ), entry by entry, for z however large."""
+    with np.errstate(over="ignore"):  # of a z far below 0: 1 / inf is 0
+        return 1 / (1 + np.exp(-np.asarray(z, float)))
+
 
 Sample = tuple[np.ndarray, np.ndarray]
 STRENGTHS = {
@@ -156,12 +175,15 @@ def words(rng: np.random.Generator, *, telling: bool) -> list[Sample]:
 
 
 def logistic(X: np.ndarray, y: np.ndarray, kind: str, strength: float) -> np.ndarray:
-    """The weights that minimise the log loss, summed over rows, in one of three ways, by L-BFGS.
+    """The weights that minimise the log loss, summed over rows, in one of three ways.
 
     "L2": with λ / 2 ‖w‖² added, λ the `strength`. "dropout": the mean loss over 30 masks of each
     row's inputs, with p the `strength`. "fixed curvature": with p / (1 - p) / 8 Σ_j w_j² Σ_i x_ij²
     added, the second-order penalty of dropout if the curvature were 1 / 4 in every row.
     """
+    from scipy.optimize import minimize
+    from scipy.special import expit  # faster
+
     rows, t, copies, price = X, y, 1, np.zeros(X.shape[1])
     if kind == "dropout":
         rng, copies = np.random.default_rng(0), 30
@@ -179,17 +201,30 @@ def logistic(X: np.ndarray, y: np.ndarray, kind: str, strength: float) -> np.nda
         value = np.sum(np.logaddexp(0, z) - t * z) / copies + price @ w**2 / 2
         return value, (expit(z) - t) @ rows / copies + price * w
 
-    return minimize(loss, np.zeros(X.shape[1]), jac=True, method="L-BFGS-B").x
+    def curvature(w: np.ndarray) -> np.ndarray:
+        q = expit(rows @ w)
+        scaled = rows * np.sqrt(q * (1 - q) / copies)[:, None]
+        return scaled.T @ scaled + np.diag(price)
+
+    start = np.zeros(X.shape[1])
+    return minimize(loss, start, jac=True, hess=curvature, method="Newton-CG").x
 
 
-def best_logistic(
-    train: Sample, validation: Sample, test: Sample, kind: str
-) -> tuple[np.ndarray, float]:
-    """The weights at the strength of lowest validation error, and their error rate on the test."""
+@kept
+@numpy_on_one_thread
+def compared(seed: int, telling: bool) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
+    """The three ways on the sets that `words` draws with this seed.
+
+    Returns for each way its error rate on the test set, at the strength of lowest validation
+    error; the training inputs; and the weights that dropout gives them with p = 0.5.
+    """
+    train, validation, test = words(np.random.default_rng(seed), telling=telling)
 
     def wrong(w: np.ndarray, of: Sample) -> float:
         return float(np.mean((of[0] @ w > 0) != of[1]))
 
-    fits = [logistic(*train, kind, strength) for strength in STRENGTHS[kind]]
-    w = min(fits, key=lambda w: wrong(w, validation))
-    return w, wrong(w, test)
+    errors = {}
+    for kind, strengths in STRENGTHS.items():
+        fits = [logistic(*train, kind, strength) for strength in strengths]
+        errors[kind] = wrong(min(fits, key=lambda w: wrong(w, validation)), test)
+    return errors, train[0], logistic(*train, "dropout", 0.5)

@@ -15,9 +15,11 @@ import matplotlib
 import numpy as np
 from cycler import cycler
 from IPython.display import Image, display
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from dropoutlab import student
 
@@ -63,6 +65,17 @@ def png(fig: Figure, dpi: int = 144) -> bytes:
     return buffer.getvalue()
 
 
+def fit(fig: Figure) -> None:
+    """Make words smaller that would reach beyond a side of the figure, where they are cut off."""
+    fig.draw_without_rendering()
+    for text in filter(Artist.get_visible, fig.findobj(Text)):
+        for _ in range(8):  # to half the size
+            box = text.get_window_extent()
+            if fig.bbox.x0 <= box.x0 and box.x1 <= fig.bbox.x1:
+                break
+            text.set_fontsize(0.92 * float(text.get_fontsize()))
+
+
 def show(fig: Figure, says: str, claims: Mapping[str, bool] | None = None) -> None:
     """Display a figure below the cell; `says` tells what it shows, for who cannot see it.
 
@@ -72,6 +85,7 @@ def show(fig: Figure, says: str, claims: Mapping[str, bool] | None = None) -> No
     width, says = round(fig.get_size_inches()[0] * 96), " ".join(says.split())
     held = {name: bool(holds) for name, holds in (claims or {}).items()}
     metadata = GROUND | ({"claims": held} if held else {})
+    fit(fig)
     display(Image(png(fig), format="png", width=width, alt=says), metadata=metadata)
     for name in (name for name, holds in held.items() if not holds):
         print(f"Not in this run: “{name.replace('-', ' ')}”, which the text below says.")

@@ -45,10 +45,10 @@ def records_gradients() -> bool:
 def saved_bytes(call: Callable[..., Any], *args: Any) -> int:
     """Bytes of the arrays that `call(*args)` keeps, each counted once.
 
-    Those saved for its backward pass (arguments and result among them), the attributes of ctx in
-    Functions of one's own, and, where `call` is a module, its attributes; weights and buffers are
-    none of these. A list of `MANY` numbers or more counts as an array, and what a function has
-    around it counts too.
+    Those saved for its backward pass (arguments and result among them), the attributes of ctx and
+    class in Functions of one's own, and, where `call` is a module, its attributes; weights and
+    buffers are none of these. A list of `MANY` numbers or more counts as an array, and what a
+    function has around it counts too.
     """
     import torch
 
@@ -84,6 +84,7 @@ def saved_bytes(call: Callable[..., Any], *args: Any) -> int:
         if (node := todo.pop()) is not None and node not in seen:
             seen.add(node)
             note(getattr(node, "__dict__", {}))  # PyTorch's own have none
+            note([*vars(getattr(node, "_forward_cls", object)).values()])
             todo += [before for before, _ in node.next_functions]
     for module in call.modules() if isinstance(call, torch.nn.Module) else ():
         own = vars(module).keys() - vars(torch.nn.Module()).keys()
@@ -99,13 +100,19 @@ def device_of(call: Callable[..., Any], *args: Any) -> str:
 def devices_on_meta(call: Callable[..., Any], *args: Any) -> str:
     """The devices of y = call(x, *args) and of x's gradient, for an x on "meta".
 
-    That device has no memory, and is there on every machine.
+    That device has no memory, and is there on every machine. What must read an entry, as indexing
+    by a mask does, cannot run there, and is taken for right.
     """
     import torch
 
     x = torch.ones(6, device="meta", requires_grad=True)
-    y = call(x, *args)
-    y.sum().backward()
+    try:
+        y = call(x, *args)
+        y.sum().backward()
+    except (NotImplementedError, RuntimeError) as error:
+        if "called on meta tensors" in str(error) or "data-independent" in str(error):
+            return "meta and meta"
+        raise
     return f"{y.device} and {x.grad.device if x.grad is not None else None}"
 
 

@@ -121,13 +121,13 @@ def unpacked(text: str) -> np.ndarray:
 
 
 def _beside(result: Json, ax: Axes) -> None:
-    """The paper's errors and ours, as multiples of the last row's where ours are reduced."""
+    """The paper's errors and ours, as multiples of the last row's where ours are of few images."""
     rows, last = result["rows"], result["rows"][-1]
-    unit = (last["paper"], statistics.mean(last["error"])) if result["reduced"] else (1, 1)
+    smaller = result["scale"]["shrink"] > 1
+    unit = (last["paper"], statistics.mean(last["error"])) if smaller else (1, 1)
     at = np.arange(len(rows))
-    ax.plot(
-        [row["paper"] / unit[0] for row in rows], at, "D", color=plot.INK, mfc="none", label="paper"
-    )
+    printed = [(row["paper"] / unit[0], y) for row, y in zip(rows, at, strict=True) if row["paper"]]
+    ax.plot(*zip(*printed, strict=True), "D", color=plot.INK, mfc="none", label="paper")
     ours = np.array([row["error"] for row in rows]) / unit[1]
     ax.errorbar(ours.mean(1), at, xerr=plot.standard_error(ours, 1), fmt="o", color=plot.BLUE,
                 capsize=3, label="here ± s.e.")  # fmt: skip
@@ -135,7 +135,7 @@ def _beside(result: Json, ax: Axes) -> None:
     ax.invert_yaxis()
     ax.grid(axis="x", color=plot.PALE)
     ax.set(
-        xlabel="test error, the last row's = 1" if result["reduced"] else "test error, %",
+        xlabel="test error, the last row's = 1" if smaller else "test error, %",
         title=score(result),
     )
     ax.legend(fontsize=9)
@@ -222,7 +222,8 @@ def _activations(result: Json, ax: Axes) -> None:
 
 
 DRAW: dict[str, list[Callable[[Json, Axes], None]]] = {
-    "table9": [_beside], "table2": [_beside], "table10": [_beside], "figure9": [_rates],
+    "table9": [_beside], "recipe": [_beside], "table2": [_beside], "table10": [_beside],
+    "figure9": [_rates],
     "figure10": [_sizes], "figure11": [_averages], "figure7": [_features, _activations],
 }  # fmt: skip
 

@@ -15,8 +15,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -217,7 +218,7 @@ def descend(
     look: Callable[[int], None] | None = None,
     progress: bool = False,
 ) -> None:
-    """Train: an update on loss(0), loss(1), …, as many as `steps`.
+    """Train: an update on loss(0), loss(1), …, as many as `steps`, on one thread of a CPU.
 
     schedule : what the learning rate is multiplied by in each step
     clip : the largest Euclidean norm of each network's gradient
@@ -226,20 +227,37 @@ def descend(
     """
     rates = [group["lr"] for group in optimizer.param_groups]
     ended = getattr(_worker, "ended", None)
-    if look is not None:
-        look(0)
-    for step in trange(steps, disable=not progress, file=sys.stdout):
-        if ended is not None and ended.is_set():
-            raise CancelledError
-        if schedule is not None:
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * schedule(step)
-        update(optimizer, loss(step), clip)
+    with on_one_thread():
         if look is not None:
-            look(step + 1)
+            look(0)
+        for step in trange(steps, disable=not progress, file=sys.stdout):
+            if ended is not None and ended.is_set():
+                raise CancelledError
+            if schedule is not None:
+                for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                    group["lr"] = rate * schedule(step)
+            update(optimizer, loss(step), clip)
+            if look is not None:
+                look(step + 1)
 
 
 # --- cores -------------------------------------------------------------------------------
+
+
+@contextmanager
+def on_one_thread() -> Iterator[None]:
+    """Have torch compute on one thread for a while.
+
+    Products this small gain nothing from more, and where something else uses the cores, the
+    threads wait for one another: ten times as long.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
 
 _worker = threading.local()
 """Of a thread that `shared` started: `ended`, an Event that is set when it shall stop."""
@@ -254,16 +272,13 @@ def shared(work: Callable[[np.ndarray], T], count: int) -> list[T]:
 
     def alone(share: np.ndarray) -> T:
         _worker.ended = ended
-        torch.set_num_threads(1)  # of this worker: products this small wait for each other's
+        torch.set_num_threads(1)  # of this worker
         return work(share)
 
-    workers, before = min(os.cpu_count() or 1, count), torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(workers) as pool:
-            try:
-                return list(pool.map(alone, np.array_split(np.arange(count), workers)))
-            except BaseException:
-                ended.set()
-                raise
-    finally:
-        torch.set_num_threads(before)
+    workers = min(os.cpu_count() or 1, count)
+    with on_one_thread(), ThreadPoolExecutor(workers) as pool:
+        try:
+            return list(pool.map(alone, np.array_split(np.arange(count), workers)))
+        except BaseException:
+            ended.set()
+            raise

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -21,13 +23,19 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _on_one_thread(train: Callable[P, T]) -> Callable[P, T]:
-    """Have NumPy train on one thread: products this small wait for each other's."""
+def numpy_on_one_thread(train: Callable[P, T]) -> Callable[P, T]:
+    """Have NumPy compute on one thread: products this small wait for each other's."""
     if BROWSER:
         return train
-    from threadpoolctl import threadpool_limits
 
-    return threadpool_limits.wrap(limits=1)(train)
+    @wraps(train)
+    def alone(*args: P.args, **how: P.kwargs) -> T:
+        from threadpoolctl import threadpool_limits  # looks into /proc, which a player has not
+
+        with threadpool_limits(1):
+            return train(*args, **how)
+
+    return alone
 
 
 def two_layer(
@@ -37,7 +45,7 @@ def two_layer(
     return layered(X, y, dropout, seed, hidden=(hidden,), **how)
 
 
-@_on_one_thread
+@numpy_on_one_thread
 def layered(
     X: np.ndarray,
     y: np.ndarray,
@@ -115,6 +123,17 @@ def error_rate(probabilities: np.ndarray, y: np.ndarray) -> float:
     return float(np.mean(probabilities.argmax(-1) != y))
 
 
+@kept
+def forest(
+    X: np.ndarray, y: np.ndarray, X_test: np.ndarray, *, trees: int, seed: int
+) -> np.ndarray:
+    """What each tree of a random forest says (Breiman 2001): probabilities (trees, n, classes)."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    found = RandomForestClassifier(trees, random_state=seed).fit(X, y)
+    return np.array([tree.predict_proba(X_test) for tree in found])
+
+
 # --- many networks at once ---------------------------------------------------------------
 
 
@@ -158,7 +177,7 @@ def many(
     batch: int = 64,
     steps: int = 600,
     every: int | None = None,
-    watch: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+    watch: Mapping[str, tuple[np.ndarray, np.ndarray] | None] = MappingProxyType({"train": None}),
     device: str = "cpu",
     progress: bool = False,
 ) -> Runs:
@@ -188,8 +207,9 @@ def many(
     rows : how many rows the network may see, a subset drawn by its seed (all, where None)
 
     variants : (k, total, features), changed copies of a shared X
-    every : look at the `watch`ed sets, named (X, y), every so many steps, and at the end;
-        "train" is always among them: up to 512 of the rows that the network may see
+    watch : the sets to look at, name: (X, y); None stands for up to 512 of the rows that the
+        network may see
+    every : look at them every so many steps, and at the end
     device : "cpu", where each core trains a share of the networks, or "cuda"
     progress : show a bar
     """
@@ -204,14 +224,14 @@ def many(
     settings = {name: np.broadcast_to(np.asarray(value), (N,)) for name, value in given.items()}
     classify = np.issubdtype(np.asarray(y).dtype, np.integer)
     sizes = [np.shape(X)[-1], *hidden, int(np.max(y)) + 1 if classify else 1]
-    sets = {"train": (X, y)} | dict(watch or {})
 
     def train(share: np.ndarray) -> Runs:
-        def own(array: np.ndarray, shared: int) -> np.ndarray:
-            return array if np.ndim(array) == shared else np.asarray(array)[share]
+        def own(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            X, y = np.asarray(inputs), np.asarray(targets)
+            return X if X.ndim == 2 else X[share], y if y.ndim == 1 else y[share]
 
         return _train(
-            {name: (own(inputs, 2), own(targets, 1)) for name, (inputs, targets) in sets.items()},
+            own(X, y), {name: pair and own(*pair) for name, pair in watch.items()},
             sizes, classify, {name: values[share] for name, values in settings.items()}, variants,
             batch, steps, every or steps, device, progress and share[0] == 0,
         )  # fmt: skip
@@ -247,7 +267,8 @@ def _joined(parts: Sequence[Runs]) -> Runs:
 
 
 def _train(
-    sets: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    examples: tuple[np.ndarray, np.ndarray],
+    watch: Mapping[str, tuple[np.ndarray, np.ndarray] | None],
     sizes: Sequence[int],
     classify: bool,
     settings: Mapping[str, np.ndarray],
@@ -269,7 +290,7 @@ def _train(
         name: torch.as_tensor(values.astype(np.float32)).to(device).reshape(N, 1, 1)
         for name, values in settings.items()
     }
-    X, y = _spread(*sets["train"], N, device)
+    X, y = _spread(*examples, N, device)
     total = X.shape[1]
     network = torch.arange(N, device=device)[:, None]
 
@@ -285,8 +306,10 @@ def _train(
     order = torch.stack([rows for _, rows in seen], 1).to(device)  # (steps, N, batch)
     changed = None if variants is None else torch.as_tensor(variants, dtype=X.dtype).to(device)
 
-    watched = {name: _spread(*pair, N, device) for name, pair in sets.items() if name != "train"}
-    watched = {"train": (X[network, shown], y[network, shown])} | watched
+    watched = {
+        name: _spread(*pair, N, device) if pair else (X[network, shown], y[network, shown])
+        for name, pair in watch.items()
+    }
     moments = sorted({*range(0, steps + 1, every), steps})
     losses: dict[str, list[np.ndarray]] = {name: [] for name in watched}
     errors: dict[str, list[np.ndarray]] = {name: [] for name in watched}

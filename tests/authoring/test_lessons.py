@@ -40,15 +40,29 @@ def test_stub_is_not_written_yet(lesson: Lesson, cell: Cell):
         assert unmet.found == "not written yet", str(unmet)
 
 
+DRAWS, MISSES = 19, 1
+"""How many further draws decide about a mistake that the first did not name; and what they may."""
+
+
 @pytest.mark.filterwarnings("ignore")  # a learner's kernel warns, and runs on
 @each("mistake")
 def test_mistake_is_diagnosed(lesson: Lesson, cell: Cell):
-    """Is each mistake caught, and the first thing said of it its own diagnosis?"""
-    names = rehearsal.stage(lesson, **{cell.name: cell.source})
-    verdicts = (rehearsal.verdict(check, names) for check in lesson.of("check", cell.name))
-    unmet = next(filter(None, verdicts), None)
-    assert unmet is not None, "every check accepts this mistake"
-    assert cell.says in str(unmet), f"{cell.says!r} is not in:\n{unmet}"
+    """Is each mistake caught, and the first thing said of it its own diagnosis?
+
+    A draw may hide one (signs that happen to agree): then more decide whether that is rare.
+    """
+
+    def told() -> str:
+        names = rehearsal.stage(lesson, **{cell.name: cell.source})
+        verdicts = (rehearsal.verdict(check, names) for check in lesson.of("check", cell.name))
+        return str(next(filter(None, verdicts), "every check accepts this mistake"))
+
+    first = told()
+    if cell.says not in first:
+        missed = sum(cell.says not in told() for _ in range(DRAWS))
+        assert missed <= MISSES, (
+            f"{cell.says!r}, in {missed} of {DRAWS} draws more, is not in:\n{first}"
+        )
 
 
 @each("correct")

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from classroom import FULL_POINTS, LESSON, RIGHT
 from gradebooks import grade, prepared
 from grader import cli
 from grader.authoring.build import released
+from grader.classes import collect as collecting
 from grader.classes import download
 from grader.classes.collect import Collected, collect
 from grader.classes.export import export
@@ -67,7 +69,8 @@ def taken(
     ("moodle", "Ada Lovelace_12345_assignsubmission_file/{}", "Ada_Lovelace"),
     ("moodle", "Ada Lovelace_12345_assignsubmission_file_/sub/{}", "Ada_Lovelace"),
     ("moodle", "Ada Lovelace_12345_assignsubmission_file_{}", "Ada_Lovelace"),
-    ("moodle", "Zoë_de_Luc_7_assignsubmission_file/{}", "Zoë_de_Luc"),
+    ("moodle", "Zoë de Luc_7_assignsubmission_file/{}", "Zoë_de_Luc"),
+    ("moodle", "all of them/Zoë de Luc_7_assignsubmission_file_{}", "Zoë_de_Luc"),
     ("canvas", "lovelaceada_67_89_{}", "lovelaceada_67"),
     ("canvas", "lovelaceada_LATE_67_89_{}", "lovelaceada_67"),
     ("canvas", "lovelaceada_late_67_89_{}", "lovelaceada_67"),
@@ -98,10 +101,52 @@ def test_clones_are_taken_by_their_folders(tmp_path: Path):
     (source / "hw-bo" / "lessons").symlink_to("../hw-ada/lessons")
     (source / "hw-cy" / inner).mkdir(parents=True)
     (source / "hw-cy" / inner / NAME).symlink_to(source / "hw-ada" / inner / NAME)
+    (source / "hw-cy" / inner / "x.ipynb").symlink_to("x.ipynb")
+    (source / "hw-dan" / "lessons").mkdir(parents=True)
+    (source / "hw-dan" / inner).symlink_to(LESSON.name)
+    (source / "hw-eve").symlink_to("hw-ada")
     done, there = taken(tmp_path / "class", source, "git")
     assert there == {"hw-ada": {NAME: TEXT}} and not done.remarks
     with pytest.raises(CourseError, match="clone into it"):
         taken(tmp_path / "none", source / "hw-bo", "git")
+
+
+def test_a_folder_that_is_called_a_notebook_costs_nobody(tmp_path: Path):
+    """Is it told, and are all others taken?"""
+    inner = f"lessons/{LESSON.name}"
+    files = {f"hw-ada/{inner}/{NAME}": TEXT, f"hw-eve/{inner}/d.ipynb/x": b""}
+    done, there = taken(tmp_path / "class", unpacked(tmp_path / "clones", files), "git")
+    assert there == {"hw-ada": {NAME: TEXT}, "hw-eve": {}}
+    assert done.remarks == ["hw-eve: d.ipynb is no plain file."]
+
+
+@pytest.mark.parametrize("origin", FOLDERS)
+@pytest.mark.parametrize(("bound", "most"), [("EACH", len(TEXT)), ("MOST", 2)])
+def test_what_one_learner_hands_in_is_bounded(
+    bound: str, most: int, origin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Is who hands in too much told, with the lesson taken, and is everybody else's taken?"""
+    monkeypatch.setattr(collecting, bound, most)
+    names = [*(f"{k}.ipynb" for k in range(5)), NAME]
+    files = {FOLDERS[origin].format(name): TEXT for name in names}
+    fill = {"moodle": "Bo_5_assignsubmission_file_{}", "canvas": "bo_5_6_{}"}
+    files[fill[origin].format(NAME)] = TEXT
+    done, there = taken(tmp_path / "class", zipped(tmp_path / "z", files), origin)
+    assert {*there} - {IDS[origin]} and there[IDS[origin]] == {NAME: TEXT}
+    assert "handed in more than" in done.remarks[0]
+
+
+def test_a_notebook_is_not_taken_apart_to_be_known(tmp_path: Path):
+    """Does it take little more memory than the file's size, whatever is in it?"""
+    text = b'{"cells":[' + b"[]," * (1 << 20) + b"0]}"
+    source = zipped(tmp_path / "z", {FOLDERS["moodle"].format("x.ipynb"): text})
+    tracemalloc.start()
+    try:
+        done, _ = taken(tmp_path / "class", source, "moodle")
+        assert tracemalloc.get_traced_memory()[1] < 5 * len(text)
+    finally:
+        tracemalloc.stop()
+    assert "few of the lesson's cells" in done.remarks[0]
 
 
 @pytest.mark.parametrize("origin", FOLDERS)
@@ -140,9 +185,59 @@ def test_odd_files_are_told_in_a_sentence(
     assert told in remark and remark.startswith(IDS[origin])
 
 
-def test_canvas_counts_uploads(tmp_path: Path):
+@pytest.mark.parametrize(("origin", "path"), [
+    ("moodle", "Eve Evil_777_assignsubmission_file_Ada Lovelace_12345_assignsubmission_file_{}"),
+    ("moodle", "Eve Evil_777_assignsubmission_file/Ada Lovelace_12345_assignsubmission_file_{}"),
+    ("moodle", "Eve Evil_777_assignsubmission_file/Ada Lovelace_12345_assignsubmission_file/{}"),
+    ("moodle", "Eve_Evil_12345_assignsubmission_file_{}"),
+    ("moodle", "Default team_assignsubmission_file_Ada Lovelace_12345_assignsubmission_file_{}"),
+    ("canvas", "adalove_67_999_13_99_{}"), ("canvas", "adalove_67_999_x_13_99_{}"),
+    ("canvas", "adalove_67_999_2026_991_{}"), ("canvas", "adalove_67_999_2026_9_13_99_{}"),
+])  # fmt: skip
+@pytest.mark.parametrize("there", [True, False])
+def test_no_name_is_taken_for_anothers(origin: str, path: str, there: bool, tmp_path: Path):
+    """Where a learner chose the name of a file, or their own, is it never taken for another's?"""
+    fill = {"moodle": "Bo_5_assignsubmission_file_{}", "canvas": "bo_5_6_{}"}
+    files = {fill[origin].format(NAME): TEXT, path.format(NAME): OTHER}
+    own = {FOLDERS[origin].format(NAME): TEXT} if there else {}
+    done, found = taken(tmp_path / "class", zipped(tmp_path / "z", files | own), origin)
+    assert found.get(IDS[origin]) == ({NAME: TEXT} if there else None)
+    assert done.remarks
+
+
+@pytest.mark.parametrize(("origin", "names"), [
+    ("moodle", ("Ada Lovelace_5_assignsubmission_file_{}", "Eve_5_assignsubmission_file_{}")),
+    ("canvas", ("adalove_5_6_{}", "eve_5_7_{}")),
+])  # fmt: skip
+def test_a_number_of_two_is_nobodys(origin: str, names: tuple[str, str], tmp_path: Path):
+    """Are files whose number means two people told and left out, and all others taken?"""
+    files = {FOLDERS[origin].format(NAME): TEXT} | {name.format(NAME): TEXT for name in names}
+    done, there = taken(tmp_path / "class", zipped(tmp_path / "z", files), origin)
+    assert {*there} == {IDS[origin]}
+    assert len(done.remarks) == 1 and "What 5 handed in was left out" in done.remarks[0]
+
+
+def test_a_number_without_end_costs_nobody(tmp_path: Path):
+    """Is a number that no database holds told, and are all others taken?"""
+    files = {f"Eve_{'9' * 200}_assignsubmission_file_{NAME}": TEXT}
+    files |= {FOLDERS["moodle"].format(NAME): TEXT}
+    done, there = taken(tmp_path / "class", zipped(tmp_path / "z", files), "moodle")
+    assert {*there} == {"Ada_Lovelace"} and "names no file so" in done.remarks[0]
+
+
+@pytest.mark.parametrize("name", ["13_2026_09_04.ipynb", "13_inverted_2026_9_4_x.ipynb"])
+def test_a_date_is_no_learner(name: str, tmp_path: Path):
+    """Is a file that a learner named by the day taken?"""
+    files = {FOLDERS["canvas"].format(name): TEXT}
+    done, there = taken(tmp_path / "class", zipped(tmp_path / "z", files), "canvas")
+    assert {*there} == {"adalove_67"}, done.remarks
+
+
+@pytest.mark.parametrize("names", [("new", "old"), ("x", "x")])
+def test_canvas_counts_uploads(names: tuple[str, str], tmp_path: Path):
     """Of two copies of the lesson, does the one uploaded last count?"""
-    files = {"a_67_90_new.ipynb": TEXT, "a_67_89_old.ipynb": TEXT + b" "}
+    new, old = names
+    files = {f"a_67_90_{new}.ipynb": TEXT, f"a_67_89_{old}.ipynb": TEXT + b" "}
     _, there = taken(tmp_path / "class", zipped(tmp_path / "z", files), "canvas")
     assert there == {"a_67": {NAME: TEXT}}
 

@@ -155,11 +155,28 @@ def test_a_row_is_what_the_documentation_asks_for():
     assert [row["visibility"] for row in made["tests"]] == ["hidden", "visible"]
     assert [row["output"] for row in made["tests"]] == [message.text, ""]
     assert made["output"].splitlines() == [
-        "1 of 3 points for code.", "Your prose, worth 3, waits for a person.", "a note"
+        "1 of 1 points for code.", "Hidden checks, worth 2, are not in this sum.",
+        "Your prose, worth 3, waits for a person.", "a note",
     ]  # fmt: skip
     for word in ("hidden", "after_due_date", "after_published"):
         words = ["pack", "14", "--for", "gradescope", "--hidden", word]
         assert options.parse(words).hidden == word
+
+
+def test_what_is_seen_at_once_tells_nothing_of_hidden_checks():
+    """Is all but the hidden rows the same, whether a hidden check was passed or not?"""
+
+    def shown(points: float) -> tuple[object, list[object]]:
+        outcome = "passed" if points else "failed"
+        rows = (
+            Row("x", LESSON.name, "e", min(PACKED.hidden), points, 2, outcome),
+            Row("x", LESSON.name, "e", "check_e_1", 1, 1, "passed"),
+        )
+        graded = Graded("x", LESSON.name, "partly", rows, (), (), "", 2, 1)
+        made = gradescope.results(PACKED, graded, "after_published")
+        return made["output"], [row for row in made["tests"] if row["visibility"] == "visible"]
+
+    assert shown(0) == shown(2)
 
 
 def test_without_a_sandbox_nothing_is_graded_in_silence(

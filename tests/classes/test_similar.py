@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nbformat.v4 import new_markdown_cell, new_notebook
 
 import classroom
 from fuzz import fuzzed
@@ -182,6 +183,13 @@ def test_what_is_no_python_is_compared_as_far_as_it_goes(text: str):
     assert found({"ada": text, "bo": text, "cy": HONEST[0], "di": HONEST[0]}).pairs[0].learners == (
         "cy", "di",
     )  # fmt: skip
+
+
+def test_an_answer_without_end_is_cut():
+    """Is what a learner writes compared up to a length, in however many cells it stands?"""
+    cell = new_markdown_cell("a " * similar.LONGEST)
+    cell.metadata["nbgrader"] = {"grade_id": "why", "solution": True}
+    assert len(similar.written(new_notebook(cells=[cell]))["why"]) == similar.LONGEST
 
 
 def test_prose_is_compared_by_its_words():

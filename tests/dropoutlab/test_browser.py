@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from scipy.special import stdtrit
+from scipy.special import expit, stdtrit
 
-from dropoutlab import kept, oracle, student
+from dropoutlab import kept, oracle, penalised, student
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 7, 10, 29, 30, 999])
@@ -19,6 +20,12 @@ def test_student_is_scipys(freedom: int, level: float):
     assert student.reach(level, freedom) == pytest.approx(
         stdtrit(freedom, (1 + level) / 2), rel=1e-12
     )
+
+
+def test_expit_is_scipys():
+    """Is the sigmoid of any number SciPy's, without a warning (which fails a test)?"""
+    z = np.array([[-1e4, -745, -30, -1], [0, 1e-9, 40, 1e4]])
+    np.testing.assert_allclose(penalised.expit(z), expit(z), rtol=1e-14)
 
 
 def test_the_oracle_is_torchs():
@@ -54,13 +61,37 @@ def test_what_was_trained_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyP
     train(X, [0.5])
     assert len(list(tmp_path.iterdir())) == 1
     monkeypatch.delenv("DROPOUT_KEEP")
-    monkeypatch.setattr(kept, "FOLDER", tmp_path)
+    (result,) = tmp_path.iterdir()
+    (tmp_path / "kept.json").write_text(json.dumps({result.name: "a-file"}), encoding="utf-8")
+    monkeypatch.setattr(kept, "INDEX", tmp_path / "kept.json")
+    asked = {"static/kept/a-file": result.read_bytes()}
+    monkeypatch.setattr(kept, "fetched", asked.__getitem__)
     again = train(X.astype(np.int32), np.array([0.5]), steps=3)  # as a browser counts
     assert isinstance(again["W"], np.ndarray)
     assert again["W"].tolist() == [3, 3]
     assert calls == [3, 3]
     train(X, [0.25])
     assert calls == [3, 3, 3]
+
+
+def test_what_a_kept_call_calls_is_not_kept_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Is one file written for a call, whatever else it calls, also after one that failed?"""
+
+    @kept.kept
+    def images(n: int) -> list[int]:
+        return [1 // n] * n
+
+    @kept.kept
+    def train(n: int) -> int:
+        return len(images(n))
+
+    monkeypatch.setenv("DROPOUT_KEEP", str(tmp_path))
+    with pytest.raises(ZeroDivisionError):
+        train(0)
+    train(3)
+    assert len(list(tmp_path.iterdir())) == 1
+    images(3)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_call_that_was_not_kept_says_so():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from dropoutlab import convnets, stacked
+from dropoutlab import convnets, own, stacked
 from grader.authoring.reading import read
 from grader.paths import SOLUTIONS
 from rehearsal import stage
@@ -25,14 +25,14 @@ def test_the_study_uses_what_learners_write(ours: SimpleNamespace, name: str):
     """From one seed, does the fast function give exactly what the solution gives?"""
     x = torch.rand(5, 4, 7, 7, generator=stacked.seeded(1))
     how = (0.3, 3) if name == "dropblock" else (0.3,)
-    mine, theirs = (getattr(of, name)(x, *how, stacked.seeded(2)) for of in (ours, convnets))
+    mine, theirs = (getattr(of, name)(x, *how, stacked.seeded(2)) for of in (ours, own))
     assert torch.equal(mine, theirs)
 
 
 def test_a_probe_is_what_learners_write(ours: SimpleNamespace):
     """Does the study probe a body as the solution does?"""
     body = convnets.Network(0).features
-    found = [of.probe_error(body, 2, range(2)) for of in (ours, convnets)]
+    found = [of.probe_error(body, 2, range(2)) for of in (ours, own)]
     assert found[0] == pytest.approx(found[1])
 
 
@@ -48,7 +48,9 @@ def test_what_is_dropped_together_is_louder():
     """Is nothing silent, and is a map of one coin louder than a map of coins?"""
     net, X = convnets.Network(0).requires_grad_(False), torch.rand(50, 1, 14, 14)
     assert convnets.loudness(net, "element", 0.0, X) == 0
-    heard = [convnets.loudness(net, kind, 0.2, X) for kind in ("element", "spatial")]
+    heard = [
+        convnets.loudness(net, kind, 0.2, X, hand=own.IMAGES) for kind in ("element", "spatial")
+    ]
     assert 0 < heard[0] < heard[1]
 
 

@@ -509,6 +509,13 @@ def _stub():
     raise NotImplementedError("not written yet")
 
 
+def test_a_zero_has_no_sign():
+    """Is a product with a mask said to be 0, and not -0?"""
+    with pytest.raises(expect.Unmet) as caught, expect.case("f(x)"):
+        expect.close(np.ones(2), 0 * np.array([-1.0, 2.0]))
+    assert "-0" not in str(caught.value)
+
+
 def test_a_crash_names_the_learners_line():
     """Does an error in a learner's function become four lines that quote its line?"""
     source, file = "def f(x):\n    y = x\n    return y / nothing\n", "<a learner's cell>"
@@ -517,9 +524,16 @@ def test_a_crash_names_the_learners_line():
     exec(compile(source, file, "exec"), names)
     text = message(lambda: names["f"](1))
     assert "NameError: name 'nothing' is not defined, line 3 of the cell, in f: `return y" in text
-    hints = [("ZeroDivision", "no"), ("NameError", "spell it")]
+    hints = [("ZeroDivision", "no"), ("back: NameError", "no"), ("NameError", "spell it")]
     with pytest.raises(expect.Unmet, match="spell it"), expect.case("f", crash=hints):
         names["f"](1)
+
+
+def test_a_hint_on_what_came_back_is_told_where_no_line_of_the_learners_raised():
+    """Does a pattern that begins with "back: " fit an error of the check's own line?"""
+    hints = [("back: unpack", "return two")]
+    with pytest.raises(expect.Unmet, match="return two"), expect.case("f", crash=hints):
+        _first, _second = (1, 2, 3)
 
 
 def test_a_missing_exercise_says_which_cell_to_run():

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dropoutlab import elsewhere, probes, stateless
+from dropoutlab import elsewhere, own, probes, stateless
 
 pytest.importorskip("triton")
 
@@ -35,7 +35,7 @@ def sum_kernel(x, other, y, n, more, p, scale, seed, BLOCK: tl.constexpr):
 def test_philox_gives_the_published_words():
     """Does Philox answer the digits of pi as its authors say?"""
     counter = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344)
-    words = stateless.philox_4x32(counter, (0xA4093822, 0x299F31D0))
+    words = own.philox_4x32(counter, (0xA4093822, 0x299F31D0))
     assert words == (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1)
 
 
@@ -125,6 +125,10 @@ def test_a_device_is_told():
     """Is it told where y and dx are, for an x on the device without memory?"""
     assert probes.device_of(torch.zeros, 3) == "cpu"
     assert probes.devices_on_meta(torch.sin) == "meta and meta"
+    for right in (lambda x: x[x > 0], lambda x: x if (x > 0).all() else -x):
+        assert probes.devices_on_meta(right) == "meta and meta", "it reads an entry, and is right"
+    with pytest.raises(RuntimeError):
+        probes.devices_on_meta(lambda x: x * torch.ones(6))
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # of torch's own code

@@ -112,9 +112,8 @@ def test_company_changes_nothing(sample):
 def test_what_is_watched(sample):
     """Are loss and error those of the final weights, nothing dropped and nothing smoothed?"""
     X, y = sample
-    runs = train.many(
-        X, y, [8], seeds=[0, 1], p=0.5, smoothing=0.2, steps=5, every=2, watch={"all": (X, y)}
-    )
+    watch = {"all": (X, y), "own": None}
+    runs = train.many(X, y, [8], seeds=[0, 1], p=0.5, smoothing=0.2, steps=5, every=2, watch=watch)
     assert runs.steps.tolist() == [0, 2, 4, 5]
     for k in range(2):
         h = torch.tensor(X, dtype=torch.float32)
@@ -124,7 +123,7 @@ def test_what_is_watched(sample):
         loss = F.cross_entropy(h, torch.tensor(y)).item()
         assert runs.loss["all"][k, -1] == pytest.approx(loss, rel=1e-5)
         assert runs.error["all"][k, -1] == pytest.approx((h.argmax(1).numpy() != y).mean())
-    assert runs.loss["train"] == pytest.approx(runs.loss["all"], rel=1e-5)
+    assert runs.loss["own"] == pytest.approx(runs.loss["all"], rel=1e-5)
 
 
 def test_data_of_their_own(sample):
@@ -154,6 +153,24 @@ def test_passes_show_every_row_equally_often():
     assert sorted(rows[:10]) == sorted(rows[10:]) == list(range(10))
     assert rows[:10].tolist() != rows[10:].tolist()
     assert stacked.Chance(1).subset(50, 5).tolist() == stacked.Chance(1).subset(50, 20)[:5].tolist()
+
+
+def test_training_keeps_to_one_thread():
+    """Does training, which a second process would slow tenfold, leave torch as it was?"""
+    before, seen = torch.get_num_threads(), []
+    w = torch.zeros(1, requires_grad=True)
+    try:
+        torch.set_num_threads(2)
+        stacked.descend(
+            lambda step: w.square().sum(),
+            stacked.adam([w], 0.1),
+            1,
+            look=lambda _: seen.append(torch.get_num_threads()),
+        )
+        assert seen == [1, 1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_an_interruption_ends_all_workers(monkeypatch):

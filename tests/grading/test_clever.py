@@ -25,11 +25,13 @@ from dropoutlab import expect
 from dropoutlab.expect import question
 from grader.authoring.build import released, source_notebook
 from grader.authoring.lesson import HIDE, Cell, Lesson, is_question
+from grader.authoring.names import used
+from grader.authoring.trial import stage, verdict
 from grader.grading import check, pools, worker
 from grader.grading.pools import Processes
 from grader.grading.result import Graded
 from grader.grading.task import Task
-from grader.isolation import alarm
+from grader.isolation import alarm, confinement
 from grader.isolation.confinement import Limits
 
 pytestmark = pytest.mark.slow
@@ -412,6 +414,114 @@ def test_no_answer_lies_in_a_players_reach():
     assert "found []" in told(grade(RIGHT | {"scale": code}))
 
 
+BORROWS = """
+import importlib, pkgutil, dropoutlab
+def held(names):
+    for module in pkgutil.walk_packages(dropoutlab.__path__, "dropoutlab."):
+        try:
+            yield from names & vars(importlib.import_module(module.name)).keys()
+        except ImportError:
+            pass
+def scale(x, factor):
+    from dropoutlab import convnets, matched, stateless, studies  # lessons use these
+    raise ValueError(f"found {sorted(held(NAMES))}")
+"""
+OTHERS = {
+    "layers.Classifier", "oracle.relu", "regularised.fit", "robustness.fit", "variants.fit",
+}  # fmt: skip
+"""Of the library, with the name of an exercise, and no answer to it."""
+
+
+def defined(source: str) -> set[str]:
+    """The functions and classes that a text defines at its top."""
+    kinds = ast.FunctionDef | ast.ClassDef
+    return {node.name for node in ast.parse(source).body if isinstance(node, kinds)}
+
+
+def asked() -> set[str]:
+    """The functions and classes that exercises ask for."""
+    cells = [cell for lesson in LESSONS for cell in lesson.of("exercise")]
+    return set().union(*(defined(cell.source) for cell in cells))
+
+
+def test_what_exercises_ask_for_is_kept_from_players():
+    """Has the library what an exercise asks for in modules alone that no player holds?"""
+    package = Path(expect.__file__).parents[1]
+    found = {
+        f"{path.stem}.{name}"
+        for path in package.rglob("*.py")
+        if path.stem not in confinement.ANSWERS and path.parent.name not in ("explore", "expect")
+        for name in defined(path.read_text(encoding="utf-8")) & asked()
+    }
+    assert found <= OTHERS, found - OTHERS
+
+
+def test_an_answer_cannot_be_borrowed_from_the_library():
+    """Does a player find none of them in any module, and yet import what lessons import?"""
+    names = {"seeded_mask", "philox_4x32", "cutout", "dropblock", "drop_path", "find_dropout_bugs",
+             "Block", "layer_drop", "stripes", "standout"}  # fmt: skip
+    code = BORROWS.replace("NAMES", repr(names))
+    assert "found []" in told(grade(RIGHT | {"scale": code}))
+
+
+IMPORTS = """import sys
+for name in ANSWERS:
+    sys.modules["dropoutlab." + name] = None
+for lesson, text in LESSONS.items():
+    try:
+        exec(text)
+    except ImportError as error:
+        print(lesson, error)
+"""
+
+
+def test_what_lessons_import_is_there_without_the_answers():
+    """Does what the cells of each lesson import, which a player runs too, need none of them?"""
+    texts = {}
+    for lesson in LESSONS:
+        cells = [cell.source for cell in lesson.cells if cell.kind in ("setup", "exercise")]
+        lines = [node for cell in cells for node in ast.parse(cell).body]
+        kinds = ast.Import | ast.ImportFrom
+        texts[lesson.name] = "\n".join(ast.unparse(x) for x in lines if isinstance(x, kinds))
+    code = IMPORTS.replace("ANSWERS", repr(confinement.ANSWERS)).replace("LESSONS", repr(texts))
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not said.stdout
+
+
+NONE_KEPT = {
+    "14": {
+        "dropout_forward": "def dropout_forward(x, p, rng, training):\n    return {0}, None",
+        "dropout_backward": "def dropout_backward(dy, cache):\n    return {1}",
+    },
+    "41": {
+        "seeded_mask": "def uniform_from_uint32(x): return 0.0 * x\n"
+        "def seeded_mask(shape, p, seed, offset=0, device=None):\n"
+        "    return torch.full(shape, {2}, device=device)",
+        "SeededDropout": "class SeededDropout(torch.autograd.Function):\n"
+        "    forward = staticmethod(lambda ctx, x, p, seed: {0})\n"
+        "    backward = staticmethod(lambda ctx, dy: ({1}, None, None))",
+    },
+}
+"""Answers that agree with one another, and do nothing."""
+ALONE = ("# In evaluation", "# At p = 1", "# A gradient in float32")
+"""Checks of what is so, of one of these, whatever the other exercise's answer does."""
+WAYS = {"zeros": ("0 * x", "0 * dy", "False"), "copies": ("1 * x", "1 * dy", "True")}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("number", NONE_KEPT)
+def test_answers_that_agree_in_doing_nothing_are_not_right(number: str, way: str):
+    """Is a check that goes by another exercise's answer not content with two that do nothing?"""
+    (lesson,) = [lesson for lesson in LESSONS if lesson.name.startswith(number)]
+    empty = {name: text.format(*WAYS[way]) for name, text in NONE_KEPT[number].items()}
+    names = stage(lesson, **empty)
+    for cell in lesson.of("check"):
+        both = len(empty.keys() & used(cell.source)) == 2 or "_at(" in cell.source
+        if cell.name in empty and both and not cell.source.startswith(ALONE):
+            with expect.seeded(1):
+                assert verdict(cell, names) is not None, cell.source.partition("\n")[0]
+
+
 PATCHED = """
 from dropoutlab import probes
 probes.saved_bytes = lambda *a: 0
@@ -447,3 +557,26 @@ def test_what_is_kept_is_counted_from_outside():
     graded = grade(right | {"SeededDropout": PATCHED + KEEPS}, lesson)
     (row,) = [row for row in graded.rows if row.check == kept]
     assert row.points == 0 and "the mask is kept" in row.message.text, row
+
+
+def test_processor_time_is_counted_from_outside():
+    """Is what a call takes what the kernel counts, and not what a patched probe says?"""
+    code = """
+from dropoutlab import probes
+probes.processor_seconds = lambda: 0.0
+import time
+def scale(x, factor):
+    end = time.thread_time() + 0.5
+    while time.thread_time() < end: pass
+    return factor * x
+"""
+    source = nbformat.reads(task(RIGHT).source, as_version=4)
+    (cell,) = [cell for cell in source.cells if cell.id == "check_scale_1"]
+    cell.source = """
+began = expect.ask("processor_seconds")
+scale(1.0, 2.0)
+assert expect.ask("processor_seconds") - began > 0.4, "not counted"
+"""
+    one = replace(task(RIGHT | {"scale": code}), source=nbformat.writes(source))
+    (row,) = [row for row in worker.work(one).rows if row.check == "check_scale_1"]
+    assert row.points == row.max, row

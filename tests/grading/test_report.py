@@ -13,7 +13,7 @@ from rich.console import Console
 from grader import course
 from grader.authoring.reading import read
 from grader.classes.export import export
-from grader.grading import report, terminal
+from grader.grading import report, spreadsheet, terminal
 from grader.grading.assignment import assign
 from grader.grading.gradebook import Writer, opened
 from grader.grading.result import Graded, Message, Row
@@ -137,6 +137,19 @@ def test_canvas_reads_the_grades(gradebook: Writer, tmp_path: Path):
     cells = len([c for c in LESSON.cells if c.points])
     assert ada == ["Lovelace, Ada", "17", "", "ada", "", str(cells)]
     assert formula[3] == "'=1+1"
+
+
+@pytest.mark.parametrize("name", [
+    "Eve;=cmd|' /C calc'!A0;", 'Eve;"=1+1"', "Eve; +1", "Eve\t@x", "Eve\n-1+1", " =1+1",
+    "\t=1", "\r",
+])  # fmt: skip
+def test_no_program_computes_a_cell(name: str, tmp_path: Path):
+    """Does no cell begin as a formula does, at whatever sign a program splits the lines?"""
+    spreadsheet.write(tmp_path / "s.csv", [["bo", name, "-"]])
+    text = (tmp_path / "s.csv").read_text(encoding="utf-8")
+    for sign in ",;\t":
+        for cell in (cell for row in csv.reader(io.StringIO(text), delimiter=sign) for cell in row):
+            assert cell in ("-", "") or cell.strip(' \r\n\t"')[:1] not in {*"=+-@"}, (sign, cell)
 
 
 def test_moodle_reads_the_grades(gradebook: Writer, tmp_path: Path):

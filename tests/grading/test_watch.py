@@ -23,8 +23,9 @@ from grader.grading import watch
 from grader.grading.assignment import assign
 from grader.grading.autograde import Autograding, Options, Silent
 from grader.grading.gradebook import opened
-from grader.grading.pools import Here
+from grader.grading.pools import PATIENCE, Here, Turns
 from grader.grading.result import Graded, Row
+from grader.grading.task import Task
 from interruption import MARK, processes, wait_for, when
 from project import heeds_interrupts
 
@@ -182,6 +183,59 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[watch.Ar
         yield watch.Arrivals([run], course.nbgrader(place, config))
 
 
+def handed_out(turns: Turns) -> Task:
+    """The task whose turn it is, as it came."""
+    following = turns.next()
+    assert following is not None
+    return following[1][0]
+
+
+def ended(turns: Turns, task: Task, *, late: bool) -> bool:
+    """Have a task's turn end, at its deadline or before."""
+    graded = Graded(task.learner, task.lesson, "passed", (), (), (), "", 0, 0, late)
+    return turns.is_over(task, None, graded)
+
+
+def test_what_takes_long_is_graded_at_last():
+    """Where others hand in without end, does who was set aside get all of the time at last?"""
+    bob, *others = [Task(f"{k}", LESSON.name, "", "", b"") for k in range(100)]
+    turns = Turns(((task, None) for task in (bob, *others)), endless=True)
+    assert ended(turns, handed_out(turns), late=True)
+    for _ in range(PATIENCE):
+        task = handed_out(turns)
+        assert task is not bob and not ended(turns, task, late=False)
+    assert turns.next() == (bob, (bob, None))
+    assert not ended(turns, bob, late=True) and handed_out(turns) is not bob
+
+
+def test_what_was_handed_in_before_takes_no_more_time():
+    """Is what waits dropped for what its learner hands in after it, whichever ends first?"""
+    for order in ((0, 1), (1, 0)):
+        tasks = [Task("eve", LESSON.name, "", "", b"") for _ in range(2)]
+        turns = Turns(((task, None) for task in tasks), endless=True)
+        assert [handed_out(turns) for _ in tasks] == tasks
+        for which in order:
+            assert ended(turns, tasks[which], late=True)
+        assert turns.next() == (tasks[1], (tasks[1], None)) and turns.next() is None
+
+
+def test_one_of_each_learner_waits(shared: watch.Arrivals, monkeypatch: pytest.MonkeyPatch):
+    """Has who hands in again and again one place in the row, and those their turn who had none?"""
+    place = shared.runs[0].options.place
+    monkeypatch.setattr(watch, "owner", lambda path: path.name.rsplit("+", 3)[0])
+    monkeypatch.setattr(shared, "_collect", lambda *_: True)
+    for minute, learners in enumerate((["eve", "eva"], ["eve", "bob"], ["eve"])):
+        for learner in learners:
+            classroom.hand_in(place, learner, f"{minute}")
+            hand_in(place, learner, {}, minute)
+        shared.looked = 0
+        if minute == 0:
+            assert [next(shared)[0].learner for _ in learners] == ["eva", "eve"]
+        else:
+            shared._look()
+    assert [(task.learner, task.text) for task, _ in shared] == [("bob", b"1"), ("eve", b"2")]
+
+
 @pytest.mark.parametrize("known", [False, True])
 def test_what_another_leaves_in_a_name_is_nobodys(known: bool, shared: watch.Arrivals):
     """Does a folder that names bob, but is not his, neither stop the watch nor cost him points?"""
@@ -192,13 +246,23 @@ def test_what_another_leaves_in_a_name_is_nobodys(known: bool, shared: watch.Arr
     assert not page.exists() and not [*shared]
 
 
-def test_what_is_to_be_graded_is_graded_once(shared: watch.Arrivals):
+def test_what_is_to_be_graded_is_graded_once(
+    shared: watch.Arrivals, monkeypatch: pytest.MonkeyPatch
+):
     """Is a submission not graded anew for each folder that another leaves in its name?"""
     classroom.hand_in(shared.runs[0].options.place, "bob", "{}")
+    monkeypatch.setattr(watch, "owner", lambda path: "bob")
     for minute in (1, 2):
         hand_in(shared.runs[0].options.place, "bob", {}, minute)
         shared.looked = 0
         assert len([*shared]) == (minute == 1)
+
+
+def test_a_secret_is_short(tmp_path: Path):
+    """Is a file that is larger than any secret not read again at each look?"""
+    with (tmp_path / course.SECRET).open("wb") as file:
+        file.truncate(40 << 20)
+    assert not watch._is_whole(tmp_path)
 
 
 def test_a_secret_that_is_no_file_holds_up_nobody(tmp_path: Path):

@@ -6,7 +6,10 @@ grader/hub/kubernetes/README.md.
 
 from __future__ import annotations
 
+import base64
+import importlib
 import json
+import logging
 import os
 import re
 import socket
@@ -14,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 import venv
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,16 +30,35 @@ import requests
 import yaml
 from nbformat.v4 import new_markdown_cell
 
+import classroom
+from classroom import RIGHT, notebook
 from grader import environment
+from grader.authoring.build import source_notebook
 from grader.errors import CourseError
-from grader.paths import LESSONS, ROOT
+from grader.paths import LESSONS, ROOT, released
 
 HERE = ROOT / "grader" / "hub" / "kubernetes"
 LESSON = "00_start_here"
 VALUES = yaml.safe_load((HERE / "values.yaml").read_text(encoding="utf-8"))
 GROUPS = VALUES["hub"]["config"]["JupyterHub"]["load_groups"]
 NGSHARE = yaml.safe_load((HERE / "ngshare.yaml").read_text(encoding="utf-8"))
+SPAWNER = VALUES["hub"]["config"]["KubeSpawner"]["group_overrides"]["instructor"]
+LEARNER = VALUES["singleuser"]["extraEnv"]["JUPYTER_CONFIG_PATH"]
+INSTRUCTOR = SPAWNER["spawner_override"]["environment"]["JUPYTER_CONFIG_PATH"]
 
+# In place of ngshare_exchange, which is not installed here.
+STAND_IN = """
+from nbgrader.exchange.abc import ExchangeCollect
+def configureExchange(config, url):
+    pass
+"""
+NO_NAMESPACES = """
+from grader.errors import Unavailable
+from grader.grading import worker
+def work(task):
+    raise Unavailable("a user namespace: Operation not permitted")
+worker.work = work
+"""
 
 SCHEMA = yaml.safe_load("""
 additionalProperties: false
@@ -79,6 +102,11 @@ Its other keys are left out, so a new one must be looked up there first.
 """
 
 
+def here(path: str) -> str:
+    """The folders of configuration of a pod, as they lie here."""
+    return path.replace("/srv/dropout", str(ROOT))
+
+
 def test_the_values_are_the_charts():
     """Are all keys and types those of the chart?"""
     jsonschema.validate(VALUES, SCHEMA)
@@ -91,17 +119,14 @@ def test_the_two_charts_fit_together():
     assert GROUPS["formgrade-dropout"]["users"] == [teacher]
     everybody = config["Authenticator"]["allowed_users"]
     assert set(GROUPS["nbgrader-dropout"]["users"]) == set(everybody)
+    assert config["Authenticator"]["username_pattern"] == f"^({'|'.join(everybody)})$"
+    assert config["Authenticator"]["allow_existing_users"] is False
     assert VALUES["hub"]["services"]["ngshare"]["apiToken"] == NGSHARE["ngshare"]["hub_api_token"]
-    role, spawner = VALUES["hub"]["loadRoles"]["instructor"], config["KubeSpawner"]
-    assert set(role["scopes"]) <= set(spawner["server_token_scopes"])
-    override = spawner["group_overrides"]["instructor"]
-    assert role["groups"] == override["groups"] == ["formgrade-dropout"]
-    for variables in (
-        VALUES["singleuser"]["extraEnv"],
-        override["spawner_override"]["environment"],
-    ):
-        for folder in variables["JUPYTER_CONFIG_PATH"].split(":"):
-            assert list((ROOT / Path(folder).relative_to("/srv/dropout")).glob("*config*"))
+    role = VALUES["hub"]["loadRoles"]["instructor"]
+    assert set(role["scopes"]) <= set(config["KubeSpawner"]["server_token_scopes"])
+    assert role["groups"] == SPAWNER["groups"] == ["formgrade-dropout"]
+    for path in (LEARNER, INSTRUCTOR):
+        assert all(list(Path(folder).glob("*config*")) for folder in here(path).split(":"))
 
 
 def test_learners_get_no_answers():
@@ -115,6 +140,83 @@ def test_learners_get_no_answers():
     assert all((ROOT / source).exists() for sources in copied.values() for source in sources)
     assert not copied["learner"] & {".", "./", "solutions", ".git", ".course"}
     assert copied["instructor"] == {"solutions"}
+
+
+def test_images_hold_no_secret_and_no_state():
+    """Is what an administrator fills in, and what git ignores, kept out of every image?"""
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    left_out = {line for line in lines if line and not line.startswith("#")}
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    ignored = [line.strip("/") for line in ignored if not line.startswith("#")]
+    assert [name for name in ignored if not {name, f"**/{name}"} & left_out] == []
+    filled_in = [path.relative_to(ROOT) for path in HERE.glob("*.yaml")]
+    assert filled_in and all(any(map(path.match, left_out)) for path in filled_in)
+
+    # An edited notebook has the name of a released one, so images are made of what is committed.
+    steps = (HERE / "README.md").read_text(encoding="utf-8")
+    builds = [line for line in steps.splitlines() if line.strip().startswith("git archive HEAD |")]
+    assert builds and steps.count("docker build -f") == len(builds)
+    assert all(line.endswith(" -") for line in builds)
+    assert "cd ~/dropout-hub\n   helm upgrade" in steps, "from files outside the course's folder"
+
+
+@pytest.mark.slow(minutes=1)
+@pytest.mark.parametrize("sandbox", [True, False])
+def test_a_pod_runs_no_answer_as_the_teacher(tmp_path: Path, sandbox: bool):
+    """Does Autograde in the teacher's pod use the sandbox, and where there is none, refuse?"""
+    course, mark = tmp_path / "course", tmp_path / "intruder"
+    text = released(LESSON).read_text(encoding="utf-8")
+    answers = RIGHT | {"scale": f"open({str(mark)!r}, 'w').close()\n{RIGHT['scale']}"}
+    for folder, written in (
+        (".course/source", nbformat.writes(source_notebook(classroom.LESSON))),
+        (".course/submitted/anna", json.dumps(notebook(text, answers))),
+    ):
+        path = course / folder / LESSON / f"{LESSON}.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_text(written, encoding="utf-8")
+    stand_in = STAND_IN + ("" if sandbox else NO_NAMESPACES)
+    (tmp_path / "ngshare_exchange.py").write_text(stand_in, encoding="utf-8")
+    around = {
+        "HOME": str(tmp_path),
+        "DROPOUT_COURSE": str(course),
+        "JUPYTER_CONFIG_PATH": here(INSTRUCTOR),
+        "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, LESSONS, ROOT))),
+    }
+    for command in (["generate_assignment", LESSON], ["autograde", LESSON, "--create"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "nbgrader", *command],
+            cwd=tmp_path, env={**os.environ, **around}, capture_output=True, text=True,
+        )  # fmt: skip
+    assert (done.returncode == 0) == sandbox, done.stdout + done.stderr
+    assert ("nothing was run" in done.stderr) != sandbox, done.stderr
+    assert (course / ".course/autograded/anna" / LESSON / f"{LESSON}.ipynb").exists() == sandbox
+    assert not mark.exists()
+
+
+def test_what_is_no_file_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog):
+    """Does collecting from ngshare go on past a path that cannot be, and keep the rest?"""
+    stand_in = types.ModuleType("ngshare_exchange")
+    exec(STAND_IN, vars(stand_in))
+    monkeypatch.setitem(sys.modules, "ngshare_exchange", stand_in)
+    monkeypatch.delitem(sys.modules, "grader.jupyter.ngshare", raising=False)
+    collect = importlib.import_module("grader.jupyter.ngshare").Collect
+    monkeypatch.delitem(sys.modules, "grader.jupyter.ngshare")
+    course = types.SimpleNamespace(max_dir_size=1)
+    asked = types.SimpleNamespace(log=logging.getLogger(), coursedir=course)
+    given = {
+        "own.ipynb": b"own", "deep/er.txt": b"deeper", "deep": b"a folder", "own.ipynb/x": b"x",
+        "../out.txt": b"out", str(tmp_path / "absolute.txt"): b"out", "a\0b": b"zero",
+        "n" * 300: b"long", "large.txt": bytes(2000), "": b"nothing", "timestamp.txt/x": b"x",
+    }  # fmt: skip
+    files = [{"path": path, "content": base64.b64encode(it).decode()} for path, it in given.items()]
+    files.append({"path": "broken.txt", "content": "A"})
+    files.append({"path": "timestamp.txt", "content": base64.b64encode(b"now").decode()})
+    collect.do_copy(asked, files, str(tmp_path / "submitted" / "eve"))
+    written = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    place = tmp_path / "submitted" / "eve"
+    assert written.pop(place / "timestamp.txt") == b"now"
+    assert written.pop(place / "deep") == b"a folder"
+    assert len(written) == 1 and len(caplog.messages) == len(files) - 3
 
 
 # ── the exchange ─────────────────────────────────────────────────────────────────────────────
@@ -190,7 +292,7 @@ class Pods:
             "JUPYTERHUB_API_TOKEN": who,
             "NGSHARE_URL": self.url,
             "DROPOUT_COURSE": str(self.place / "course"),
-            "JUPYTER_CONFIG_PATH": os.pathsep.join([str(HERE), str(ROOT / "grader")]),
+            "JUPYTER_CONFIG_PATH": here(INSTRUCTOR if who == "teacher" else LEARNER),
             "PYTHONPATH": os.pathsep.join(map(str, path)),
         }
         done = subprocess.run(

@@ -66,6 +66,8 @@ def step(model, optimizer, X):
     loss.backward()
     optimizer.step()
     return loss.item()
+def set_rate(layer, p):
+    layer.p = p
 """
 NAMES = re.findall(r"^(?:def|class) (\w+)", LEARNER, re.MULTILINE)
 
@@ -337,6 +339,15 @@ def test_modules_and_optimisers_share_parameters(learner: Learner, make: Callabl
     assert torch.allclose(model[0].weight, twin[0].weight)
     assert not model.training and not model[1].training
     assert str(mine.state_dict()["state"].keys()) == str(other.state_dict()["state"].keys())
+
+
+def test_a_drop_probability_that_was_changed_comes_back(learner: Learner):
+    """Has a dropout layer here the p that it got there, and the old one if that is no number?"""
+    layer = nn.Sequential(nn.Dropout(0.5))[0]
+    learner.set_rate(layer, 0.25)
+    assert layer.p == 0.25
+    learner.set_rate(layer, "all")
+    assert layer.p == 0.25
 
 
 def test_what_cannot_cross_says_so(learner: Learner):

@@ -100,7 +100,8 @@ def _run_all(page: Page) -> None:
         }""",
         timeout=3 * MINUTE,
     )
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # folded cells have no number
+    idle = page.get_by_text("Python 3 (ipykernel) | Idle")
+    idle.wait_for(timeout=3 * MINUTE)  # folded cells have no number
 
 
 @pytest.mark.parametrize("lesson", WALKS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from dropoutlab import reproduced
 from grader import cli
 from grader.paper import comparison, experiment, measures, reproduction, tables, terminal
-from grader.paper.networks import BATCH, MOMENTUM, TARGET, Networks, Setting
+from grader.paper.networks import BATCH, MOMENTUM, TARGET, Network, Networks, Setting
 from grader.paper.tables import Claim, Row, Scale
 
 TINY = Scale(
@@ -152,6 +152,33 @@ def test_each_network_sees_its_own_rows():
     assert all(set(a.tolist()) <= set(b.tolist()) for a, b in zip(seen[0], rows, strict=True))
 
 
+def test_a_network_alone_trains_as_one_of_many():
+    """With bounds and weight decay, do its weights come out the same, but for bfloat16's digits?"""
+    X, y = torch.randn(300, 20), torch.randint(4, (300,))
+    for setting in (Setting(0.1, max_norm=0.7), Setting(0.1, weight_decay=0.05)):
+        many = Networks([setting], (20, 16, 4), 40, 1, "cpu")
+        alone = Network(setting, (20, 16, 4), 40, 1, BATCH)
+        begin = [W.clone() for W in many.weights]
+        for nets in (many, alone):
+            for _ in nets.passes(X, y, nets.rows(300, 300)):
+                pass
+        for first, W, V in zip(begin, many.weights, alone.weights, strict=True):
+            assert (W - V).norm() < 0.02 * (W - first).norm()
+
+
+def test_the_masks_of_a_network_alone_keep_as_often_as_asked():
+    """Is each entry kept with probability keep, a coin of its own, in each layer and call?"""
+    nets = Network(Setting(1, keep=0.5, keep_input=0.8), (50, 50, 2), 1, 3, BATCH)
+    coins = np.random.default_rng(3)
+    for layer, keep in enumerate((0.8, 0.5)):
+        masks = torch.stack([nets._masked(torch.ones(400, 50), layer, coins) for _ in range(5)])
+        assert set(masks.unique().tolist()) == {0, 1}
+        assert float(masks.mean()) == pytest.approx(keep, abs=5 * (keep * (1 - keep) / 1e5) ** 0.5)
+        for axis in range(3):
+            both = masks * masks.roll(1, axis)  # neighbours' coins, and those of another call
+            assert float(both.mean()) == pytest.approx(keep**2, abs=0.012)
+
+
 # The protocol.
 
 
@@ -170,9 +197,9 @@ def test_what_is_held_out_chooses_and_then_trains(source, monkeypatch):
     trained = {}
     piece = experiment.Experiment.piece
 
-    def noted(self, which, images, measure):
+    def noted(self, which, images, *of):
         trained.setdefault(which.name.split("-")[0], []).append((self, set(images.tolist())))
-        return piece(self, which, images, measure)
+        return piece(self, which, images, *of)
 
     monkeypatch.setattr(experiment.Experiment, "piece", noted)
     result = repeat(source)
@@ -246,6 +273,32 @@ def test_what_is_finished_is_not_trained_again(source, monkeypatch):
     assert repeat(source) == first
 
 
+ALONE = replace(TINY, alone=True, choosing=9, batch=50)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 9])
+def test_networks_that_share_the_cores_go_on_where_they_were(stop, source, tmp_path, monkeypatch):
+    """After Ctrl-C, do networks that train each by itself end with an unbroken run's numbers?"""
+    whole = numbers(repeat(source, "recipe", ALONE))
+    monkeypatch.setattr(experiment, "WORK", tmp_path / "other")
+    monkeypatch.setattr(experiment, "EVERY", 0.0)
+    calls = itertools.count(1)
+
+    def interrupt(doing, done):
+        if next(calls) == stop:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        repeat(source, "recipe", ALONE, advance=interrupt)
+    assert list((tmp_path / "other").rglob("*.*"))
+    again = repeat(source, "recipe", ALONE)
+    assert numbers(again) == whole and again["batch"] == 50
+    monkeypatch.setattr(experiment, "WORK", tmp_path / "elsewhere")  # on another machine
+    monkeypatch.setattr(Network, "_update", lambda *_: pytest.fail("something was trained"))
+    assert numbers(repeat(source, "recipe", ALONE)) == whole
+    assert "after 9 updates" in again["reduced"]
+
+
 def test_a_broken_save_is_not_read(source, tmp_path, monkeypatch):
     """If the disk fills up while networks are saved, does the next run begin that piece anew?"""
     whole = numbers(repeat(source))
@@ -295,12 +348,13 @@ def test_features_can_be_drawn_from_the_json():
 
 @pytest.mark.parametrize("table", tables.TABLES)
 def test_a_result_of_each_table_is_kept(table):
-    """Is it there, of this table's rows and claims, measured at the size that `--quick` has?"""
+    """Is it there, of this table's rows and claims, measured at the size that the command has?"""
     kept = reproduced.result(table)
-    scale = tables.fitted(tables.QUICK, tables.TABLES[table])
+    size = tables.EVENING if kept["scale"].get("alone") else tables.QUICK
+    scale = tables.fitted(size, tables.TABLES[table])
     wanted = tables.reduced(tables.TABLES[table], scale)
-    if kept["scale"]["shrink"] > 1:
-        assert kept["scale"] == asdict(scale)
+    if kept["scale"]["shrink"] > 1 or size.alone:
+        assert Scale(**kept["scale"]) == scale
         assert [row["name"] for row in kept["rows"]] == [row.name for row in wanted.rows]
     assert kept["seconds"] > 0 and kept["device"]
     figure = reproduced.drawn([kept])
@@ -448,7 +502,7 @@ def test_all_repeats_every_table(monkeypatch):
 def test_the_command_runs_and_ctrl_c_says_how_to_go_on(source, monkeypatch, capsys):
     """Does Ctrl-C leave a sentence, and the same command then finish and write its result?"""
     monkeypatch.setattr(terminal, "load", lambda name: source)
-    monkeypatch.setattr(tables, "QUICK", replace(TINY, updates=6))
+    monkeypatch.setitem(tables.SIZES, "quick", replace(TINY, updates=6))
     final = experiment.Experiment.final
 
     def interrupted(*_):

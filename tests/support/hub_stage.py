@@ -73,10 +73,11 @@ class Stage:
         environment.add("hub")
         hub.install_proxy()
         self.place, self.learners, self.options = place, learners, options
+        self.teacher = TEACHER
         self.course = copied(place / "course")
         leave(self.course, *LESSONS)
         shutil.copytree(hub.PROXY, self.course / ".hub" / "proxy", symlinks=True)
-        (self.course / "learners.txt").write_text("\n".join(learners) + "\n", encoding="utf-8")
+        self.enrol(*learners)
         self.log = place / "hub.log"
         self.port = _free()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -90,11 +91,15 @@ class Stage:
         self.process.kill()  # and with it everything in its namespace
         self.process.wait(timeout=30)
 
+    def enrol(self, *learners: str) -> None:
+        """Write the list of learners that the next start reads."""
+        (self.course / "learners.txt").write_text("\n".join(learners) + "\n", encoding="utf-8")
+
     def command(self) -> list[str]:
         """What starts the hub, on the stage."""
         return [
             sys.executable, str(COURSE / "grader"), "hub", "--port", str(self.port),
-            "--learners", str(COURSE / "learners.txt"), "--instructor", TEACHER, *self.options,
+            "--learners", str(COURSE / "learners.txt"), "--instructor", self.teacher, *self.options,
         ]  # fmt: skip
 
     def start(self) -> None:

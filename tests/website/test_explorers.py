@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from _pytest.mark import ParameterSet
@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import pace
-from curriculum import LESSONS
+from curriculum import LESSONS, named
 from dropoutlab.explore.explorer import Explorer
 from grader.authoring.lesson import Lesson
 from grader.paths import ROOT
@@ -56,7 +56,7 @@ LATER = "new Promise((done) => setTimeout(done, 300))"
 
 
 def _opened(
-    explorer: Explorer,
+    explorer: Any,
     place: tuple[Path, str],
     browser: Browser,
     theme: str,
@@ -70,13 +70,22 @@ def _opened(
         viewport={"width": width, "height": 700}, color_scheme=theme, reduced_motion=motion
     )
     page.goto(f"{address}/{name}")
-    page.wait_for_selector(".panels svg")
+    page.wait_for_selector(".panels svg, .nets canvas")
     return page
 
 
 def _seen(page: Page) -> tuple[str, str]:
     """What is drawn, and what is said of it."""
     return page.locator(".panels").inner_html(), page.inner_text("figcaption")
+
+
+def _barriers(page: Page) -> list[str]:
+    """What axe finds that keeps somebody from using a page."""
+    return [
+        f"{violation['id']}: {violation['help']}"
+        for violation in Axe().run(page).response["violations"]
+        if violation["impact"] in ("serious", "critical")
+    ]
 
 
 def _cases() -> Iterator[ParameterSet]:
@@ -105,11 +114,7 @@ def test_an_explorer_answers_at_once(
     KEPT.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=KEPT / f"{explorer.script}-{view}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert not [
-        f"{violation['id']}: {violation['help']}"
-        for violation in Axe().run(page).response["violations"]
-        if violation["impact"] in ("serious", "critical")
-    ]
+    assert _barriers(page) == []
     for control in page.locator(".controls input").all():
         before = _seen(page)
         control.press("ArrowLeft")
@@ -251,4 +256,48 @@ def test_a_digit_can_be_drawn(browser: Browser, place: tuple[Path, str]):
     assert sheet.evaluate("(pad) => getComputedStyle(pad).touchAction") == "none"
     page.get_by_role("button", name="A ready 3").press("Enter")
     assert page.evaluate(SEEN % 0) == ready, "a ready digit is as it was"
+    page.close()
+
+
+@pytest.mark.parametrize("view", [
+    pytest.param(view, marks=[] if view == "phone" else [
+        pytest.mark.long("each explorer by day, night and on a phone")])
+    for view in VIEWS
+])  # fmt: skip
+def test_networks_lose_units_at_once(view: str, browser: Browser, place: tuple[Path, str]):
+    """Does 2.3's remove what is clicked, and say of it what Python says, within a frame?"""
+    networks, (theme, width) = explorers.made(named("coadaptation")).picture, VIEWS[view]
+    page = _opened(networks, place, browser, theme, width)
+    page.screenshot(path=KEPT / f"coadaptation-{view}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert _barriers(page) == []
+    grids, across = page.locator(".nets canvas[role=application]"), round(networks.units**0.5)
+    assert networks.removed == [[], [], []]
+    game = page.get_by_role("button", name="Play")
+
+    def agree() -> None:
+        assert page.inner_text("figcaption").split() == networks.says.split()
+
+    agree()
+    for which, unit in ((0, 14), (2, 3), (0, 35), (1, 50), (0, 14), (2, 60)):
+        box = grids.nth(which).bounding_box()
+        assert box
+        side = box["width"] / across
+        place_in = {"x": (unit % across + 0.5) * side, "y": (unit // across + 0.5) * side}
+        grids.nth(which).click(position=place_in)
+        removed = [set(units) for units in networks.removed]
+        if not removed[which]:  # the first to go stays in focus
+            networks.focus = [unit if k == which else f for k, f in enumerate(networks.focus)]
+        removed[which] ^= {unit}
+        networks.removed = [sorted(units) for units in removed]
+        agree()
+    grids.nth(1).press("ArrowRight")
+    grids.nth(1).press("Space")
+    networks.removed = [networks.removed[0], [50, 51], networks.removed[2]]
+    agree()
+    game.press("Enter")
+    networks.playing, networks.removed = True, [[], [], []]
+    agree()
+    moved = pace.in_page(page, lambda: len(page.evaluate(explorers.CLICK, explorers.MOVES // 3)))
+    assert moved < 16  # milliseconds, a frame
     page.close()

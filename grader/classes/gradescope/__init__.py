@@ -24,11 +24,17 @@ Not graded: there is no sandbox here ({}). Your instructor can pack the lesson a
 
 
 def results(lesson: Packed, graded: Graded, visibility: str) -> dict[str, Any]:
-    """A graded submission as Gradescope takes it. What a person has to read is no row."""
+    """A graded submission as Gradescope takes it. What a person has to read is no row.
+
+    Its text is seen at once, so it counts only what the rows that are seen at once say too.
+    """
     checks = [row for row in graded.rows if row.check.startswith("check_")]
-    points, most = sum(row.points or 0 for row in checks), sum(row.max for row in checks)
-    waiting = graded.max - most
+    seen = [row for row in checks if row.check not in lesson.hidden]
+    points, most = sum(row.points or 0 for row in seen), sum(row.max for row in seen)
+    waiting = graded.max - sum(row.max for row in checks)
     lines = [f"{points:g} of {most:g} points for code."]
+    if hidden := sum(row.max for row in checks) - most:
+        lines.append(f"Hidden checks, worth {hidden:g}, are not in this sum.")
     if waiting:
         lines.append(f"Your prose, worth {waiting:g}, waits for a person.")
     lines += graded.notes

@@ -5,6 +5,7 @@ Each lesson is there as nbgrader releases it, so what a learner downloads is gra
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_markdown_cell, new_notebook
 
+from dropoutlab.kept import FOLDER as RESULTS
 from grader.authoring.build import generate
 from grader.authoring.lesson import Lesson
 from grader.errors import CourseError
@@ -85,8 +87,8 @@ def build(
         runs = [lesson for lesson in lessons if not needs.missing(lesson)]
         _notebooks(runs, source / "files")
         _elsewhere([lesson for lesson in lessons if lesson not in runs], source / "files")
-        results = {name: made for lesson in runs for name, made in lessons[lesson].items()}
-        _locked(static, pyodide, self_hosted, wheels.course(static, results))
+        kept = _results({lesson: lessons[lesson] for lesson in runs}, source / RESULTS)
+        _locked(static, pyodide, self_hosted, wheels.course(static, kept))
         _configured(source, pyodide, self_hosted)
         _jupyterlite(source, to)
         _remembering(to / "service-worker.js")
@@ -109,6 +111,24 @@ def _elsewhere(lessons: list[Lesson], to: Path) -> None:
         (to / lesson.name).mkdir(parents=True)
         notebook = new_notebook(cells=[new_markdown_cell(text, id="elsewhere")])
         nbformat.write(notebook, to / lesson.name / f"{lesson.name}.ipynb")
+
+
+def _results(lessons: Mapping[Lesson, Mapping[str, bytes]], to: Path) -> dict[str, str]:
+    """Write what lessons trained, and for each lesson a list of it; the files by calls' names.
+
+    A file is named by its content too, so that no browser keeps an old one.
+    """
+    to.mkdir(parents=True)
+    files: dict[str, str] = {}
+    for lesson, results in lessons.items():
+        own = {
+            name: f"{hashlib.sha256(made).hexdigest()[:8]}-{name}" for name, made in results.items()
+        }
+        for name, made in results.items():
+            (to / own[name]).write_bytes(made)
+        (to / f"{lesson.name}.json").write_text(json.dumps(sorted(own.values())), encoding="utf-8")
+        files |= own
+    return files
 
 
 def _locked(static: Path, pyodide: Pyodide, self_hosted: bool, course: dict[str, Any]) -> None:

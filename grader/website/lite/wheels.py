@@ -7,6 +7,7 @@ and both are of one version.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import zipfile
 from collections.abc import Mapping
@@ -25,10 +26,10 @@ BEGUN = (1980, 1, 1, 0, 0, 0)
 """The time of each file, so that two builds give the same bytes."""
 
 
-def course(folder: Path, kept: Mapping[str, bytes]) -> dict[str, Any]:
+def course(folder: Path, kept: Mapping[str, str]) -> dict[str, Any]:
     """Write the wheel of `dropoutlab`, with the data that it reads; what a lock says of it.
 
-    kept : results of training, by name, see `dropoutlab.kept`
+    kept : for results of training their files on the site, see `dropoutlab.kept`
     """
     files = {
         f"dropoutlab/{path.relative_to(PACKAGE).as_posix()}": path.read_bytes()
@@ -41,7 +42,7 @@ def course(folder: Path, kept: Mapping[str, bytes]) -> dict[str, Any]:
         for pattern in DATA
         for path in data.glob(pattern)
     }
-    files |= {f"dropoutlab/datasets/kept/{name}": content for name, content in kept.items()}
+    files["dropoutlab/datasets/kept.json"] = json.dumps(kept, sort_keys=True).encode()
     about = b"Metadata-Version: 2.1\nName: dropoutlab\nVersion: 0\n"
     files["dropoutlab-0.dist-info/METADATA"] = about
     needs = ["numpy", "matplotlib", "threadpoolctl", "ipython", "anywidget"]

@@ -79,8 +79,9 @@ def needs(package: str) -> None:
 def case(what: str, *, crash: Iterable[tuple[str, str]] = ()) -> Iterator[None]:
     """Name what is tried; a failed expectation or a crash inside becomes four lines.
 
-    `crash` holds pairs (regular expression on "ErrorType: message", hint). What the
-    learner's code writes to stderr goes to stdout, since nbgrader gives no points to a
+    `crash` holds pairs (regular expression on "ErrorType: message", hint). One that begins with
+    "back: " speaks of what came back, and is left out where the learner's own line raised. What
+    the learner's code writes to stderr goes to stdout, since nbgrader gives no points to a
     cell with anything on stderr.
     """
     try:
@@ -95,6 +96,10 @@ def case(what: str, *, crash: Iterable[tuple[str, str]] = ()) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         raise _crashed(error, what, crash) from None
     voice.passed(what)
+
+
+BACK = "back: "
+"""How a pattern begins that is for errors of what was done with the result alone."""
 
 
 def _crashed(error: BaseException, what: str, crash: Iterable[tuple[str, str]]) -> Unmet:
@@ -119,7 +124,9 @@ def _crashed(error: BaseException, what: str, crash: Iterable[tuple[str, str]]) 
         hint = "the call itself fails: are the arguments those of the given signature?"
     else:
         hint = "what came back does not fit: is it of the kind and shape that the docstring says?"
-    hint = next((words for pattern, words in crash if re.search(pattern, message)), hint)
+    fits = (words for pattern, words in crash if (not where or not pattern.startswith(BACK))
+            and re.search(pattern.removeprefix(BACK), message))  # fmt: skip
+    hint = next(fits, hint)
     return Unmet("no error", message + where, hint, what)
 
 

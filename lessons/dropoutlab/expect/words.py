@@ -132,4 +132,5 @@ def digits_until(differ: Callable[[int], bool]) -> int:
 
 
 def number(value: Any, digits: int = 4) -> str:
-    return f"{value:.{digits}g}" if isinstance(value, float | np.floating) else str(value)
+    """A number in so many digits; a zero has no sign."""
+    return f"{value + 0:.{digits}g}" if isinstance(value, float | np.floating) else str(value)

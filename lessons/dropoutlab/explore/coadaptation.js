@@ -164,6 +164,9 @@ function render({ model, el }) {
     const there = same(now.removed, steps[step].removed) && same(now.focus, steps[step].focus);
     panels.forEach((panel, which) => {
       const { net, grid, input, output, numbers, bar, tiles, whole, cursor } = panel;
+      const view = [digit, playing, now.removed[which], now.focus[which], cursor];
+      if (same(view, panel.view)) return void told.push(panel.told);
+      panel.view = view;
       const unit = now.focus[which], kept = new Uint8Array(n).fill(1);
       for (const i of now.removed[which]) kept[i] = 0;
       const h = hidden(data, net, x);
@@ -224,16 +227,17 @@ function render({ model, el }) {
         const sentence = share > readable ? say.lost : panel.lost ? say.again : say.readable;
         Object.assign(values, { k: count, drawing, missed: (100 * share).toFixed(0), most,
                                 mean: mean.toFixed(1), sd: sd.toFixed(1) });
-        told.push(filled(sentence, values));
+        panel.told = filled(sentence, values);
         numbers.textContent = `missed: ${values.missed} %\ngone: ${count}/${drawing}\n` +
           `best: ${panel.best}/${drawing}`;
         bar.style.width = Math.min(100, LIMIT * share / readable) + "%";
       } else {
-        told.push(filled(say.error, values) + filled(others ? say.now : say.alone, values));
+        panel.told = filled(say.error, values) + filled(others ? say.now : say.alone, values);
         numbers.textContent = filled(say.short, values);
         bar.style.width = Math.min(100, 100 * error / ceiling) + "%";
       }
       panel.mark.style.left = (playing ? LIMIT : 100 * whole / ceiling) + "%";
+      told.push(panel.told);
     });
     place.textContent = playing ? say.game : `${step + 1} of ${steps.length}: ${steps[step].title}`;
     looked.textContent = playing ? filled(say.rules, { limit: 100 * readable })

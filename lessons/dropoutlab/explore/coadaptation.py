@@ -388,7 +388,7 @@ class Coadaptation(widgets.VBox):
             "focus": _slider("unit in focus, in all", 0, UNITS - 1),
             "digit": _slider("digit", 3, 9),
         }
-        blank = autoencoder.images(1200, 0)[0].mean(0)  # the images that the networks have learnt
+        blank = autoencoder.blank()
         self.picture = Networks(
             sides, examples, blank, trouble, digit=3, situations=steps,
             removed=steps[0]["removed"], focus=steps[0]["focus"],

@@ -183,9 +183,14 @@ export class Axes {
   }
   /**
    * Where values on a grid over these axes, row by row from below, pass a level: a line with
-   * `stroke`, or with `fill` the area above it. Each cell gives its part of the path.
+   * `stroke`, or with `fill` the area above it.
    */
   contour(values, columns, level, all) {
+    this.panel.add("path", { d: this.outline(values, columns, level, all.fill), fill: "none", ...all });
+    return this;
+  }
+  /** The path of a contour, of which each cell gives its part. */
+  outline(values, columns, level, filled = false) {
     const wide = columns - 1, high = values.length / columns - 1;
     const w = (this.x1 - this.x0) / wide, h = (this.y0 - this.y1) / high;
     const tenth = (v) => Math.round(10 * v) / 10;
@@ -199,16 +204,16 @@ export class Axes {
       for (let k = 0; k < 4; k++) {
         const i = at + steps[k], j = at + steps[(k + 1) % 4];
         const x = c + (k === 1 || k === 2 ? 1 : 0), y = r + (k > 1 ? 1 : 0);
-        if (all.fill && mark[i]) {
+        if (filled && mark[i]) {
           d += `${pen}${X(x)} ${Y(y)}`;
           pen = "L";
         }
         if (mark[i] === mark[j]) continue;
         const t = (level - values[i]) / (values[j] - values[i]);
         d += `${pen}${X(k % 2 ? x : x + t * (1 - k))} ${Y(k % 2 ? y + t * (2 - k) : y)}`;
-        pen = pen === "M" || all.fill ? "L" : "M";
+        pen = pen === "M" || filled ? "L" : "M";
       }
-      if (all.fill) d += "z";
+      if (filled) d += "z";
     };
     for (let r = 0; r < high; r++) {
       for (let c = 0, from = 0; c < wide; c++) {
@@ -216,12 +221,11 @@ export class Axes {
         const n = mark[at] + mark[at + 1] + mark[up] + mark[up + 1];
         if (n < 4) from = c + 1;
         if (n && n < 4) part(r, c, at);
-        else if (n && all.fill && (c + 1 === wide || !mark[at + 2] || !mark[up + 2]))
+        else if (n && filled && (c + 1 === wide || !mark[at + 2] || !mark[up + 2]))
           d += `M${X(from)} ${Y(r)}H${X(c + 1)}V${Y(r + 1)}H${X(from)}z`;
       }
     }
-    this.panel.add("path", { d, fill: "none", ...all });
-    return this;
+    return d;
   }
   /** The plane in two classes' colours: where the second's value passes what `of` gives for a share. */
   sides(values, columns, of) {

@@ -6,8 +6,8 @@ const UNITS = 30, WIDE = 200, HIGH = 150, WORDS = [BLUE, ORANGE, GREEN, PINK, SK
 
 /** Which entries belong to units that were let through at every step so far. */
 function soFar(grid, steps) {
-  const through = [];
-  for (let i = 0; i < steps * UNITS; i++) through.push(Boolean(grid[i]) && (i < UNITS || through[i - UNITS]));
+  const through = new Uint8Array(grid.subarray(0, steps * UNITS));
+  for (let i = UNITS; i < through.length; i++) through[i] &= through[i - UNITS];
   return through;
 }
 
@@ -22,17 +22,20 @@ function draw(table, { p, steps }, at) {
   const of = (name) => table[name].at(at.p, at.draw);
   const [naive, locked, renewed, shown] = ["naive", "locked", "renewed", "shown"].map(of);
   const tokens = of("tokens").slice(0, steps), through = [naive, locked].map((grid) => soFar(grid, steps));
-  const told = (grid, which, color) => (t, u) =>
-    !grid[t * UNITS + u] ? PALE : through[which][t * UNITS + u] ? color : mixed(0.35, color);
+  const told = (grid, which, color) => {
+    const stopped = mixed(0.35, color);
+    return (t, u) => (!grid[t * UNITS + u] ? PALE : through[which][t * UNITS + u] ? color : stopped);
+  };
+  const old = mixed(0.35, GREEN);
   const panels = [
     sheet("A new mask each step", steps, told(naive, 0, ORANGE)),
     sheet("Your locked mask", steps, told(locked, 1, BLUE)),
-    sheet("Your zoneout", steps, (t, u) => (renewed[t * UNITS + u] ? GREEN : mixed(0.35, GREEN))),
+    sheet("Your zoneout", steps, (t, u) => (renewed[t * UNITS + u] ? GREEN : old)),
     sheet("Your words, five of them", steps, (t, u) => (shown[t * UNITS + u] ? WORDS[tokens[t]] : PALE)),
   ];
   const words = new Set(tokens), there = (t) => shown.slice(t * UNITS, (t + 1) * UNITS).some(Boolean);
   const gone = new Set(tokens.filter((_, t) => !there(t)));
-  const [kept, same] = through.map((units) => sum(units.slice(-UNITS).map(Number)));
+  const [kept, same] = through.map((units) => sum(units.subarray(-UNITS)));
   const fresh = (100 * sum(renewed.slice(0, steps * UNITS))) / (steps * UNITS);
   return {
     panels,

@@ -19,6 +19,16 @@ function plane(title, field, points, classes) {
   return axes;
 }
 
+let before;  // one member stays while the mean's number moves
+function one(field, title, points, classes) {
+  if (before?.data === field.buffer && before.start === field.byteOffset) return before.panel;
+  const axes = plane(title, field, points, classes);
+  key(axes.panel, 1, 38, [["one class", BLUE], ["the other", ORANGE]]);
+  axes.contour(field, SIDE, MIDDLE, { stroke: INK, strokeWidth: 2 });
+  before = { data: field.buffer, start: field.byteOffset, panel: axes.panel };
+  return before.panel;
+}
+
 function draw(table, { k, units }, at) {
   const [kept, dropped] = [0, 1].map((bit) => range(UNITS).filter((u) => ((units >> u) & 1) === bit));
   const [points, classes] = [table.points.at(at.network), table.classes.at(at.network)];
@@ -43,24 +53,23 @@ function draw(table, { k, units }, at) {
   const wrong = table.each_wrong.at(at.network, units);
   const [mean, , scaled] = table.means_wrong.at(at.network, at.k);
   const field = table.each.at(at.network, units);
-  const left = plane(`${without}: ${wrong} wrong`, field, points, classes);
-  key(left.panel, 1, 38, [["one class", BLUE], ["the other", ORANGE]]);
-  left.contour(field, SIDE, MIDDLE, { stroke: INK, strokeWidth: 2 });
+  const left = one(field, `${without}: ${wrong} wrong`, points, classes);
 
   const fields = range(3).map((i) => table.means.at(at.network, at.k, i));
   const title = `${k > 1 ? `Mean of ${k}` : "One at random"}: ${mean} wrong`;
   const right = plane(title, fields[0], points, classes);
-  for (const member of table.order.at(at.network).subarray(0, Math.min(k, DRAWN)))
-    right.contour(table.each.at(at.network, member), SIDE, MIDDLE, { stroke: GREY, strokeWidth: 0.6 });
+  const some = Array.from(table.order.at(at.network).subarray(0, Math.min(k, DRAWN)));
+  const d = some.map((member) => right.outline(table.each.at(at.network, member), SIDE, MIDDLE)).join("");
+  right.panel.add("path", { d, stroke: GREY, strokeWidth: 0.6 });
   right.contour(fields[1], SIDE, MIDDLE, { stroke: PINK, strokeWidth: 5 });
   right.contour(fields[0], SIDE, MIDDLE, { stroke: GREEN, strokeWidth: 2.5 });
   right.contour(fields[2], SIDE, MIDDLE, { stroke: INK, strokeWidth: 2, strokeDasharray: "5 4" });
   key(right.panel, 1, 38, [["arithmetic", GREEN], ["geometric", PINK], ["scaled, dashed", INK]]);
   const off = table.gaps.at(at.network, at.k);
-  const some = k === table.order.shape[1] ? `all ${k}` : `${k} random ones`;
-  const told = k > 1 ? `the arithmetic mean of ${some}` : "one drawn at random";
+  const many = k === table.order.shape[1] ? `all ${k}` : `${k} random ones`;
+  const told = k > 1 ? `the arithmetic mean of ${many}` : "one drawn at random";
   return {
-    panels: [net, left.panel, right.panel],
+    panels: [net, left, right.panel],
     says: `${without}, the network is wrong on ${wrong} of ${classes.length} points; ${told} is wrong on ` +
       `${mean}, the scaled network on ${scaled}. From the scaled network’s probabilities the geometric ` +
       `mean’s differ by up to ${size(off[1])}, the arithmetic mean’s by up to ${size(off[0])}.`,

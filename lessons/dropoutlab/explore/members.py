@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from dropoutlab import train
+from dropoutlab import data, train
 from dropoutlab.explore.explorer import Control, Explorer, again, choice
 
 Average = Callable[..., np.ndarray]
@@ -16,18 +16,10 @@ HIDDEN, POINTS, SIDE, NETWORKS = 6, 200, 28, (8, 4, 11)
 EVERY, WIDE, HIGH = 2**HIDDEN, (-2, 2), (-1.8, 1.8)
 
 
-def _moons(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Two half circles that reach into each other, with noise: (POINTS, 2) and their classes."""
-    angle, y = rng.uniform(0, np.pi, POINTS), np.arange(POINTS) % 2
-    side = 1 - 2 * y
-    X = side[:, None] * np.column_stack([np.cos(angle) - 0.5, np.sin(angle) - 0.25])
-    return X + rng.normal(0, 0.2, X.shape), y
-
-
 @cache
 def _trained(seed: int) -> tuple[np.ndarray, np.ndarray, train.Parameters]:
     """Points, classes and a network trained on them with half of its hidden units dropped."""
-    X, y = _moons(np.random.default_rng(seed))
+    X, y = data.moons(POINTS, np.random.default_rng(seed))
     net = train.two_layer(
         X, y, lambda h, rng: h * (rng.random(h.shape) >= 0.5), seed, hidden=HIDDEN, epochs=100
     )

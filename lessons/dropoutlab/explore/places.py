@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,7 +48,7 @@ def places(attention: Callable, head_dropout: Callable, layer_drop: Callable) ->
             seen.setdefault(place, kept[0])
             return x * kept / (1 - rates[place])
 
-        def through(block: study.Block, x: torch.Tensor) -> torch.Tensor:
+        def through(block: Any, x: torch.Tensor) -> torch.Tensor:
             qkv = block.qkv(block.norm_1(x)).unflatten(2, (3, readers.HEADS, -1))
             q, k, v = qkv.permute(2, 0, 3, 1, 4)
             if "attention" not in seen:  # the identity brings the weights out
@@ -66,7 +67,7 @@ def places(attention: Callable, head_dropout: Callable, layer_drop: Callable) ->
 
             def layer(i: int, x: torch.Tensor) -> torch.Tensor:
                 ran[i] = 1
-                return through(reader.blocks[i], x)  # type: ignore[arg-type]
+                return through(reader.blocks[i], x)
 
             x = drop(reader.embed(image.expand(count, -1, -1)) + reader.position, "embedding")
             chain = [lambda x, i=i: layer(i, x) for i in range(readers.DEPTH)]

@@ -9,11 +9,19 @@ finished, so a run that was stopped goes on where it was.
 from __future__ import annotations
 
 import json
+from types import ModuleType
 from typing import Any
 
 from dropoutlab.data import ROOT
 
 FOLDER = ROOT / "datasets" / "studies"
+
+
+def own() -> ModuleType:
+    """`dropoutlab.own`, which is not there where a class is graded."""
+    from dropoutlab import own
+
+    return own
 
 
 def kept(name: str) -> dict[str, Any]:

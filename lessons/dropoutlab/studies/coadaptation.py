@@ -23,9 +23,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import torch
 
 from dropoutlab import autoencoder, layers, studies
+from dropoutlab.kept import kept
 
 SEEDS, P, COUNTS, TRIALS = range(5), 0.5, range(0, layers.WIDTH + 1, 4), 60
 DECAYS = 0.003, 0.01, 0.02, 0.03, 0.045
@@ -41,6 +41,7 @@ def data() -> tuple[np.ndarray, np.ndarray]:
     return autoencoder.images(4800, 0)
 
 
+@kept
 def trained(
     kinds: list[str], seeds: list[int], decay: float, gentle: float = 0.0
 ) -> list[layers.Classifier]:
@@ -116,6 +117,8 @@ def measured(net: layers.Classifier, layer: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure what is not yet in the result."""
+    import torch
+
     torch.set_flush_denormal(True)  # L2 makes weights so small that they would be slow
     found: dict[str, Any] = {"counts": list(COUNTS)} | studies.kept("coadaptation")
 

@@ -46,25 +46,27 @@ LABELS, DRAWS, PENALTIES = (1, 3, 10, 30), range(3), (10.0, 100.0)
 def validated(seed: int, kind: str, strength: float, rate: float) -> float:
     """The validation error of one network, in percent."""
     torch.set_num_threads(1)
-    net = convnets.train(seed, kind, strength, rate)
+    net = convnets.train(seed, kind, strength, rate, hand=studies.own().IMAGES)
     return round(net.error(*convnets.held("validation")), 3)
 
 
 def tested(seed: int, kind: str, strength: float, rate: float, steps: int) -> dict[str, Any]:
     """The test error of one network, in percent, and those of its body on other characters."""
     torch.set_num_threads(1)
-    net = convnets.train(seed, kind, strength, rate, steps=steps)
+    hand = studies.own().IMAGES
+    net = convnets.train(seed, kind, strength, rate, steps=steps, hand=hand)
     X, _ = convnets.held("validation")
     found: dict[str, Any] = {"error": round(net.error(*convnets.held("test")), 3)}
     if kind in convnets.MAPS:
-        found["loud"] = round(convnets.loudness(net, kind, strength, X[:300]), 4)
+        found["loud"] = round(convnets.loudness(net, kind, strength, X[:300], hand=hand), 4)
     return found | {"transferred": transferred(net.features)}
 
 
 def transferred(body: Callable[[Tensor], Tensor]) -> list[list[float]]:
     """The errors of a body on unseen characters, for each penalty a row with one for each k."""
+    error = studies.own().probe_error
     return [
-        [round(float(convnets.probe_error(body, k, DRAWS, penalty).mean()), 3) for k in LABELS]
+        [round(float(error(body, k, DRAWS, penalty).mean()), 3) for k in LABELS]
         for penalty in PENALTIES
     ]
 
@@ -73,8 +75,10 @@ def loud(seed: int) -> dict[str, list[float]]:
     """The loudness of each kind over `GRID`, in a network without dropout."""
     torch.set_num_threads(1)
     net, X = convnets.train(seed), convnets.held("validation")[0][:300]
+    hand = studies.own().IMAGES
     return {
-        kind: [round(convnets.loudness(net, kind, p, X), 5) for p in GRID] for kind in convnets.MAPS
+        kind: [round(convnets.loudness(net, kind, p, X, hand=hand), 5) for p in GRID]
+        for kind in convnets.MAPS
     }
 
 

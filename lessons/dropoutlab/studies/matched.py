@@ -32,7 +32,8 @@ def measured(
     kind: str, p: float, rate: Sequence[float] | float, seeds: Sequence[int], on: str
 ) -> dict[str, list[float]]:
     """The loss and the error of networks trained now, on "validation" or "test"."""
-    found = matched.Networks(kind, p, seeds=seeds, rate=rate).train().measured(on)
+    nets = matched.Networks(kind, p, seeds=seeds, rate=rate, hand=studies.own().MATCHED)
+    found = nets.train().measured(on)
     return {name: [round(float(value), 5) for value in values] for name, values in found.items()}
 
 

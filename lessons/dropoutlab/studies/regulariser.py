@@ -16,9 +16,9 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import torch
 
 from dropoutlab import data, penalised, studies
+from dropoutlab.kept import kept as brought
 
 RATES, PS = (0.008, 0.02), (0.2, 0.4, 0.6, 0.8)
 TUNING, TESTED = range(4), range(100, 112)
@@ -33,6 +33,7 @@ def digits() -> tuple[tuple[np.ndarray, np.ndarray], ...]:
     return tuple((X[rows], y[rows]) for rows in order)
 
 
+@brought
 def measured(
     kind: str,
     seeds: list[int],
@@ -53,6 +54,8 @@ def measured(
 
 def main() -> None:
     """Measure what is missing, and keep each part at once."""
+    import torch
+
     torch.set_num_threads(1)
     _, validation, test = digits()
     kept: dict[str, Any] = {"minutes": 0, "tuning": {}, "tested": {}}

@@ -35,60 +35,33 @@ TUNING, TESTED, START = 2, 5, 100
 SPEECH_SEEDS = range(100, 108)
 
 
-def locked(p: float) -> Callable[[Tensor], Tensor]:
-    """Inverted dropout of (T, B, F) with one mask for all time steps."""
-    return lambda x: x * F.dropout(torch.ones_like(x[:1]), p)
-
-
 def fresh(p: float) -> Callable[[Tensor], Tensor]:
     """Inverted dropout, with a new mask at each time step."""
     return lambda x: F.dropout(x, p)
 
 
-def words(p: float) -> Callable[[Tensor, Tensor], Tensor]:
-    """A table's rows for tokens, with whole rows dropped."""
-    return lambda table, tokens: (table * F.dropout(torch.ones(len(table), 1), p))[tokens]
-
-
-def zoned(p: float) -> Callable[[Tensor, Tensor, bool], Tensor]:
-    """The old value with probability p, else the new one."""
-    return lambda old, new, on: (
-        torch.where(torch.rand(new.shape) < p, old, new) if on else p * old + (1 - p) * new
-    )
-
-
-def stripes(width: int) -> Callable[[Tensor], Tensor]:
-    """`width` neighbouring bands of each spectrogram (T, B, F) set to 0."""
-
-    def heard(x: Tensor) -> Tensor:
-        start = torch.randint(x.shape[2] - width + 1, (x.shape[1], 1))
-        places = torch.arange(x.shape[2])
-        return x.masked_fill((places >= start) & (places < start + width), 0)
-
-    return heard
-
-
 def crossed(width: int) -> Callable[[Tensor], Tensor]:
     """The same, and as many neighbouring time steps too."""
-    band = stripes(width)
+    band = studies.own().stripes(width)
     return lambda x: band(band(x).transpose(0, 2)).transpose(0, 2)
 
 
 def text_ways(p: float) -> dict[str, characters.Way]:
     """The ways to drop while reading, each with `p` wherever it drops."""
+    words, locked = studies.own().words(p), studies.own().locked(p)
     return {
         "no dropout": {},
-        "whole characters": {"table": words(p)},
+        "whole characters": {"table": words},
         "fresh, in and out": {"input": fresh(p), "output": fresh(p)},
-        "locked, in and out": {"input": locked(p), "output": locked(p)},
+        "locked, in and out": {"input": locked, "output": locked},
         "fresh, x and h": {"input": fresh(p), "recurrent": fresh(p)},
-        "variational, x and h": {"input": locked(p), "recurrent": locked(p)},
+        "variational, x and h": {"input": locked, "recurrent": locked},
     }
 
 
 def recall_ways(p: float) -> dict[str, characters.Way]:
     """The ways to drop while remembering; of the variational LSTM the part on h."""
-    lock = locked(p)
+    lock = studies.own().locked(p)
     return {
         "no dropout": {},
         "fresh on h": {"recurrent": fresh(p)},
@@ -96,7 +69,7 @@ def recall_ways(p: float) -> dict[str, characters.Way]:
         "fresh on c": {"cell": fresh(p)},
         "locked on c": {"cell": lock},
         "locked on c, unscaled": {"cell": lambda x: (1 - p) * lock(x)},
-        "zoneout on c": {"update": zoned(p)},
+        "zoneout on c": {"update": studies.own().zoned(p)},
     }
 
 
@@ -105,7 +78,7 @@ def rnn_ways(p: float) -> dict[str, characters.Way]:
     return {
         "no dropout": {},
         "fresh on h": {"recurrent": fresh(p)},
-        "locked on h": {"recurrent": locked(p)},
+        "locked on h": {"recurrent": studies.own().locked(p)},
     }
 
 
@@ -114,7 +87,7 @@ def speech_ways(k: int) -> dict[str, characters.Way]:
     return {
         "no dropout": {},
         "single points": {"heard": fresh(POINTS[k])},
-        "stripes": {"heard": stripes(WIDTHS[k])},
+        "stripes": {"heard": studies.own().stripes(WIDTHS[k])},
         "stripes, both ways": {"heard": crossed(WIDTHS[k])},
     }
 

@@ -29,7 +29,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dropoutlab import readers, student, studies
@@ -46,69 +45,14 @@ Setting = dict[str, float]
 usual, "steps" (how many times as many), "depth", "alpha" (two passes of each image)."""
 
 
-class Block(nn.Module):
-    """The lesson's block, with torch's own attention: as the lesson asserts, the same function."""
-
-    def __init__(
-        self,
-        dim: int,
-        heads: int,
-        p_attention: float,
-        p_residual: float,
-        p_mlp: float = 0.0,
-        p_heads: float = 0.0,
-    ):
-        super().__init__()
-        self.norm_1, self.norm_2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
-        self.wide, self.narrow = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
-        self.weights, self.whole, self.heads = p_attention, p_heads, heads
-        self.branch, self.inside = nn.Dropout(p_residual), nn.Dropout(p_mlp)
-
-    def look(self, x: Tensor) -> Tensor:
-        """What the heads send, side by side (B, T, dim)."""
-        q, k, v = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        rate = self.weights if self.training else 0.0
-        sent = F.scaled_dot_product_attention(q, k, v, dropout_p=rate)
-        if self.training and self.whole:
-            runs = torch.rand(*sent.shape[:2], 1, 1).ge(self.whole).to(sent.dtype)
-            sent = sent * runs / runs.mean(1, keepdim=True).clamp(min=1e-9)
-        return sent.transpose(1, 2).flatten(2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The stream x (B, T, dim) with what both branches add."""
-        x = x + self.branch(self.out(self.look(self.norm_1(x))))
-        return x + self.branch(self.narrow(self.inside(F.gelu(self.wide(self.norm_2(x))))))
-
-
-def layer_drop(
-    layers: list[nn.Module], x: Tensor, p: float, generator: Any = None, training: bool = True
-) -> Tensor:
-    """x through the layers, each skipped with probability p while training."""
-    runs = torch.rand(len(layers), generator=generator) >= (p if training else 0.0)
-    for layer, run in zip(layers, runs.tolist(), strict=True):
-        x = layer(x) if run else x
-    return x
-
-
-def agreeing(alpha: float) -> Any:
-    """R-Drop's loss of two passes."""
-
-    def loss(first: Tensor, second: Tensor, y: Tensor) -> Tensor:
-        P, Q = F.log_softmax(first, 1), F.log_softmax(second, 1)
-        apart = F.kl_div(Q, P, reduction="batchmean", log_target=True)
-        apart = apart + F.kl_div(P, Q, reduction="batchmean", log_target=True)
-        return F.cross_entropy(first, y) + F.cross_entropy(second, y) + alpha / 2 * apart
-
-    return loss
-
-
 def trained(setting: Setting, seed: int, **by: Any) -> readers.Reader:
     """A network of this setting and seed; `by` has somebody else's blocks, layer_drop or loss.
 
     blocks : see `readers.Blocks`; two : two(alpha) is the loss of two passes, see `agreeing`
     """
-    how: dict[str, Any] = {"blocks": Block, "layer_drop": layer_drop, "two": agreeing} | by
+    own = studies.own()
+    ours = {"blocks": own.Block, "layer_drop": own.layer_drop, "two": own.agreeing}
+    how: dict[str, Any] = ours | by
     two = how["two"](setting["alpha"]) if "alpha" in setting else None
     return readers.trained(
         how["blocks"],

@@ -25,13 +25,17 @@
   addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
 
   // JupyterLite's service worker keeps what goes through it, for a visit without a network; what came
-  // before it did is asked for once more.
+  // before it did is asked for once more, and what the lesson trained, which comes when it is used.
   const keep = async () => {
     if (!navigator.serviceWorker) return;
     await navigator.serviceWorker.ready;
     const came = performance.getEntriesByType("resource").map(({ name }) => name);
     const own = came.filter((name) => name.startsWith(location.origin));
-    for (const address of [location.href, ...own]) await fetch(address).catch(() => {});
+    const lesson = new URLSearchParams(location.search).get("path")?.split("/")[0];
+    const results = new URL("../static/kept/", location);
+    const list = await fetch(new URL(`${lesson}.json`, results)).catch(() => {});
+    const made = list?.ok ? (await list.json()).map((name) => new URL(name, results).href) : [];
+    for (const address of [location.href, ...own, ...made]) await fetch(address).catch(() => {});
     document.documentElement.dataset.kept = own.length;  // for who waits for it
   };
   setTimeout(keep, 10_000);  // after what the reader waits for
