@@ -134,8 +134,8 @@ class Experiment:
         # A network alone follows from its number: more seeds are more networks.
         of = replace(scale, seeds=0) if scale.alone else scale
         identity = repr((self.table, source.name, of, device)).encode()
-        for module in (networks, stacked):  # other code makes other networks
-            identity += inspect.getsource(module).encode()
+        for code in (networks, stacked.SGD, stacked.update):  # other code makes other networks
+            identity += inspect.getsource(code).encode()
         self.folder = (work or WORK) / hashlib.sha256(identity).hexdigest()[:16]
         self._shared = shared
         if shared and shared.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,12 @@ def command(
             "`--evening` takes hours, `--quick` minutes.",
             highlight=False,
         )
+    if scale.alone and (longer := slower_in_bfloat16()) > 2:
+        console.print(
+            f"In bfloat16 a layer takes this CPU {longer:.0f} times as long as in float32. "
+            "An evening's work takes days here; it can be stopped and gone on with.",
+            highlight=False,
+        )
     words = [name, f"--data {data_name}", f"--device {device}", *[f"--{size}"] * (size != "full")]
     words += [f"--seeds {scale.seeds}", f"--updates {scale.updates}"]
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
@@ -103,3 +110,24 @@ def chosen(device: str | None) -> str:
             "no GPU is found here: leave --device away to run on the CPU (with --quick in minutes)."
         )
     return device or ("cuda" if there else "cpu")
+
+
+def slower_in_bfloat16() -> float:
+    """How many times as long a layer takes here in bfloat16 as in float32, forward and backward.
+
+    Less than one on a CPU with instructions for it (AMX, AVX-512); many times as long elsewhere.
+    """
+    seconds, before = [], torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for dtype in (torch.float32, torch.bfloat16):
+            x, W = (torch.ones(n, 1024, dtype=dtype, requires_grad=True) for n in (200, 1024))
+            tries = []
+            for _ in range(3):  # the first one chooses how
+                began = time.thread_time()
+                torch.nn.functional.linear(x, W).sum().backward()
+                tries.append(time.thread_time() - began)
+            seconds.append(min(tries))
+    finally:
+        torch.set_num_threads(before)
+    return seconds[1] / seconds[0]

@@ -517,3 +517,22 @@ def test_the_command_runs_and_ctrl_c_says_how_to_go_on(source, monkeypatch, caps
     assert result["command"].startswith("python3 grader paper table10 --data mnist")
     assert all(len(row["error"]) == 3 for row in result["rows"])
     assert "Bernoulli" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("longer", "told"), [(7.0, True), (0.4, False)])
+def test_a_cpu_that_is_slow_in_bfloat16_is_told(source, monkeypatch, capsys, longer, told):
+    """Who asks for an evening of training: does one learn first that here it takes days?"""
+    monkeypatch.setattr(terminal, "load", lambda name: source)
+    monkeypatch.setattr(terminal, "slower_in_bfloat16", lambda: longer)
+    monkeypatch.setattr(terminal, "reproduce", lambda *_: {})
+    monkeypatch.setattr(terminal, "keep", lambda *_: None)
+    monkeypatch.setattr(terminal, "show", lambda *_: None)
+    assert cli.main(["paper", "recipe", "--evening"]) == 0
+    assert ("7 times as long" in capsys.readouterr().out) is told
+
+
+def test_the_time_of_products_is_a_ratio():
+    """Is a product in bfloat16 timed beside one in float32, and torch left as it was?"""
+    before = torch.get_num_threads()
+    assert 0.05 < terminal.slower_in_bfloat16() < 500
+    assert torch.get_num_threads() == before
