@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import html
+import math
 import os
 import select
 import signal
@@ -21,7 +22,7 @@ import nbformat
 from grader import course
 from grader.course import SECRET, STAMP
 from grader.files import write_whole
-from grader.grading import memory, page
+from grader.grading import memory, page, syllabus
 from grader.grading.folders import ClassFolder
 from grader.grading.page import Grades
 from grader.grading.result import Graded
@@ -58,7 +59,7 @@ def write(one: Page) -> str:
     """
     graded, folder = one.graded, ClassFolder(one.place)
     file = folder.page(graded.lesson, graded.learner)
-    marks = grades(_url(one.place, one.url), graded.lesson, graded.learner)
+    marks = grades(one.place, _url(one.place, one.url), graded.lesson, graded.learner)
     notebook = folder.notebook("autograded", graded.lesson, graded.learner)
     for beside in filter(Path.exists, map(notebook.with_name, (STAMP, SECRET))):
         write_whole(file.with_name(beside.name), beside.read_text(encoding="utf-8"))
@@ -83,12 +84,15 @@ def _write(graded: Graded, notebook: str, marks: Grades, file: Path, address: st
     fault = (_apart if hasattr(os, "fork") else _here)(make)
     if not fault and is_whole(file):
         return ""
-    write_whole(file, plain_page(graded))
+    write_whole(file, plain_page(graded, quiet=marks.quiet))
     return f"feedback of {graded.learner}: {fault or 'it is cut off'}; it has a plain page instead."
 
 
-def grades(url: str, lesson: str, learner: str, name: str = "") -> Grades:
-    """What the gradebook holds of a learner's notebook (`name`, where it is not the lesson's)."""
+def grades(place: Path, url: str, lesson: str, learner: str, name: str = "") -> Grades:
+    """What the gradebook holds of a learner's notebook, and what the syllabus lets its page say.
+
+    name : the notebook's, where it is not the lesson's
+    """
     import sqlalchemy
     from nbgrader.api import (
         Assignment,
@@ -99,6 +103,8 @@ def grades(url: str, lesson: str, learner: str, name: str = "") -> Grades:
         SubmittedAssignment,
         SubmittedNotebook,
     )
+
+    from grader.grading.gradebook import attempts
 
     with _gradebook(url) as book:
         found = sqlalchemy.select(SubmittedNotebook.id, SubmittedNotebook.late_submission_penalty)
@@ -124,7 +130,10 @@ def grades(url: str, lesson: str, learner: str, name: str = "") -> Grades:
             cell: text or ""
             for cell, text in book.db.execute(said.where(Comment.notebook_id == of))
         }
-    return Grades(cells, comments, penalty or 0)
+        term, attempt = syllabus.read(place).term(lesson), ""
+        if term.attempts < math.inf and (count := attempts(book, lesson, learner)):
+            attempt = f"Submission {count} of {term.attempts:g}."
+    return Grades(cells, comments, penalty or 0, attempt, quiet=term.shows == "points")
 
 
 @functools.lru_cache(maxsize=4)
@@ -145,7 +154,19 @@ def is_whole(page: Path) -> bool:
     return page.is_file() and page.read_bytes().rstrip().endswith(b"</html>")
 
 
-def plain_page(graded: Graded) -> str:
+def refusal(title: str, most: int) -> str:
+    """The page of a submission that came after as many as are graded."""
+    times = "once" if most == 1 else f"{most} times"
+    body = [
+        f"<h1>{html.escape(title)}</h1>",
+        "<p class='score'>Not graded</p>",
+        f"<p>This lesson is graded {times}, and you handed it in before this as often. Your points "
+        "are those of the last submission that was graded.</p>",
+    ]
+    return page.document(html.escape(title), body)
+
+
+def plain_page(graded: Graded, *, quiet: bool = False) -> str:
     """What the checks said, and nothing of what the learner wrote."""
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'>",
@@ -154,7 +175,7 @@ def plain_page(graded: Graded) -> str:
     ]
     for row in graded.rows:
         points = "–" if row.points is None else f"{row.points:g}"
-        said = html.escape(row.message.text) if row.message else row.outcome
+        said = html.escape(row.message.text) if row.message and not quiet else row.outcome
         parts.append(f"<dt><code>{row.check}</code>: {points} of {row.max:g}</dt>")
         parts.append(f"<dd><pre>{said}</pre></dd>")
     return "\n".join([*parts, "</dl></html>\n"])

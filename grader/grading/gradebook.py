@@ -23,7 +23,18 @@ from nbgrader.api import (
     SubmittedNotebook,
 )
 from nbgrader.plugins import LateSubmissionPlugin
-from sqlalchemy import Column, DateTime, MetaData, String, Table, Text, make_url, select
+from sqlalchemy import (
+    Column,
+    DateTime,
+    MetaData,
+    String,
+    Table,
+    Text,
+    func,
+    inspect,
+    make_url,
+    select,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError, SAWarning
 from traitlets.config import Config
 
@@ -53,6 +64,14 @@ _numbered = Table(
     Column("number", String(32), nullable=False),
 )
 """By which number Moodle knows a learner in the assignment that is a lesson."""
+_attempted = Table(
+    "dropout_attempted",
+    _metadata,
+    Column("learner", String(128), primary_key=True),
+    Column("lesson", String(128), primary_key=True),
+    Column("submission", String(64), primary_key=True),
+)
+"""Each submission that was graded, by its digest: grading it again is no second attempt."""
 
 
 class Writer:
@@ -132,8 +151,17 @@ class Writer:
         lines = self.db.execute(select(_numbered).where(_numbered.c.lesson == lesson)).all()
         return {line.number: line.learner for line in lines}
 
-    def write(self, graded: Graded, key: str, timestamp: datetime.datetime | None) -> None:
-        """Take one graded submission into the gradebook, whole or not at all."""
+    def attempts(self, lesson: str, learner: str) -> int:
+        """How many submissions of a learner were graded."""
+        return attempts(self.gradebook, lesson, learner)
+
+    def write(
+        self, graded: Graded, key: str, timestamp: datetime.datetime | None, attempt: str = ""
+    ) -> None:
+        """Take one graded submission into the gradebook, whole or not at all.
+
+        attempt : the submission's digest, by which it counts as an attempt; "" for none
+        """
         try:
             submission = self._submission(graded, timestamp)
             (notebook,) = [n for n in submission.notebooks if n.name == graded.lesson]
@@ -152,6 +180,11 @@ class Writer:
                 "judged": json.dumps(stored(graded)),
             }
             self.db.execute(_done.insert().values(line))
+            if attempt:
+                line = {"learner": graded.learner, "lesson": graded.lesson, "submission": attempt}
+                same = [_attempted.c[name] == value for name, value in line.items()]
+                self.db.execute(_attempted.delete().where(*same))
+                self.db.execute(_attempted.insert().values(line))
             self.db.commit()
         except BaseException:
             self.db.rollback()
@@ -234,6 +267,15 @@ class Writer:
             comment = comments.get(cell.id) or Comment(cell_id=cell.id, notebook=notebook)
             self.db.add(comment)
             comment.auto_comment = "No response." if cell.name in graded.unanswered else None
+
+
+def attempts(gradebook: Gradebook, lesson: str, learner: str) -> int:
+    """How many submissions of a learner were graded here; 0 where nbgrader alone has graded."""
+    if not inspect(gradebook.engine).has_table(_attempted.name):
+        return 0
+    own = (_attempted.c.learner == learner) & (_attempted.c.lesson == lesson)
+    found = gradebook.db.execute(select(func.count()).select_from(_attempted).where(own))
+    return int(found.scalar_one())
 
 
 def opened(place: Path, url: str = "") -> Writer:

@@ -58,6 +58,10 @@ class Grades:
     cells: dict[str, Grade]
     comments: dict[str, str] = field(default_factory=dict)
     penalty: float = 0
+    attempt: str = ""
+    """Which submission it is, where the syllabus limits them."""
+    quiet: bool = False
+    """Whether a failed check says no more than that it failed."""
 
     @property
     def points(self) -> float:
@@ -180,6 +184,7 @@ def page(notebook: NotebookNode, lesson: str, grades: Grades, address: str = "")
     body = [
         f"<h1>{title}</h1>",
         f"<p class='score'><strong>{grades.points:g}</strong> of {grades.most:g} points</p>",
+        *([f"<p class='aside'>{html.escape(grades.attempt)}</p>"] if grades.attempt else []),
         *([f"<p class='aside'>{waiting(open_)}.</p>"] if open_ else []),
         *([f"<p class='aside'>{grades.penalty:g} points were taken off, as it came late.</p>"]
           if grades.penalty else []),
@@ -187,7 +192,7 @@ def page(notebook: NotebookNode, lesson: str, grades: Grades, address: str = "")
         *(f"<div class='notes'>{inert.prose(cell)}</div>"
           for cell in notebook.cells if cell.id == NOTES),
         _table(parts),
-        *(_section(part, room, address) for part in parts),
+        *(_section(part, room, address, grades.quiet) for part in parts),
     ]  # fmt: skip
     return document(f"{title} · {html.escape(lesson)}", body)
 
@@ -243,7 +248,7 @@ def _link(address: str, words: str) -> str:
     return f"<a href='{html.escape(address, quote=True)}' target='_top'>{words}</a>"
 
 
-def _section(part: Exercise, room: list[int], address: str) -> str:
+def _section(part: Exercise, room: list[int], address: str, quiet: bool) -> str:
     """One exercise: what was said about it, and the learner's own beside it.
 
     JupyterLab shows the cell that an address ends with, and the top where no cell has this id.
@@ -252,7 +257,7 @@ def _section(part: Exercise, room: list[int], address: str) -> str:
     comment = part.comment if part.answered else ""
     opened = " open" if kind == "failed" or comment else ""
     name = part.name
-    checks = "".join(_checks(part))
+    checks = "".join(_checks(part, quiet))
     said = [_comment(comment), f"<ul class='checks'>{checks}</ul>" if checks else ""]
     wrote = "What you wrote"
     title = _link(f"{address}#cell-id={part.name}", wrote) if address else wrote
@@ -272,8 +277,11 @@ def _comment(comment: str) -> str:
     return f"<div class='comment prose'><h3>Comment</h3>{text}</div>"
 
 
-def _checks(part: Exercise) -> Iterator[str]:
-    """A line for each check, with what it said below it; the same about another case once."""
+def _checks(part: Exercise, quiet: bool) -> Iterator[str]:
+    """A line for each check, with what it said below it; the same about another case once.
+
+    quiet : whether what it said is left out
+    """
     before: set[tuple[str, str, str]] = set()
     for cell in part.checks:
         name = cell.metadata.nbgrader["grade_id"]
@@ -282,7 +290,7 @@ def _checks(part: Exercise) -> Iterator[str]:
         kind = "failed" if lost else "passed"
         mark = f"<span class='mark {kind}'>{MARKS[kind]}</span>"
         worth = f" <span class='aside'>({grade.points:g} / {grade.most:g})</span>" if grade else ""
-        told = message(cell) if lost else None
+        told = message(cell) if lost and not quiet else None
         below = ""
         if told is not None:
             fields = told.expected, told.found, told.hint

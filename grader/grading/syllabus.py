@@ -13,6 +13,8 @@
     due = 2026-10-05T23:59:00           # or a day, which ends at midnight
     weight = 2                          # without it, 1
     pass = 60                           # percent of the lesson
+    attempts = 3                        # submissions that `watch` grades; without it, all
+    shows = "points"                    # of a failed check, not what it said; without it, "all"
 
     [extensions.ada]                    # the ID of a learner
     13_inverted_dropout = 2026-10-12
@@ -65,6 +67,10 @@ class Term:
     weight: float = 1
     percent: float = 0
     """To pass it."""
+    attempts: float = math.inf
+    """Submissions of a learner that are graded as they are handed in, at most."""
+    shows: str = "all"
+    """What a page says of a failed check: "all", or "points" alone."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +100,9 @@ class Syllabus:
         return f"{here:%A}, {here.day} {here:%B %Y, %H:%M %Z}"
 
     def key(self, lesson: str, learner: str) -> str:
-        """Stands for all that changes a submission's penalty; "" where none is taken."""
-        due = self.due(lesson, learner)
-        return f"{due} {self.late}" if due else ""
+        """Stands for all that changes a submission's penalty or page; "" where nothing does."""
+        due, shows = self.due(lesson, learner), self.term(lesson).shows
+        return (f"{due} {self.late}" if due else "") + (shows if shows != "all" else "")
 
 
 def read(place: Path) -> Syllabus:
@@ -132,13 +138,18 @@ def _syllabus(data: dict[str, Any]) -> Syllabus:
     lessons = {}
     for word, terms in _table(data, "lessons").items():
         where = f"lessons.{word}."
-        _only(_table({word: terms}, word), where, {"due", "weight", "pass"})
+        _only(_table({word: terms}, word), where, {"due", "weight", "pass", "attempts", "shows"})
         due = _time(terms["due"], f"{where}due", zone) if "due" in terms else None
         weight = _number(terms, "weight", where, 10_000) if "weight" in terms else 1.0
         percent = _number(terms, "pass", where, 100) if "pass" in terms else 0.0
+        attempts, shows = terms.get("attempts", math.inf), terms.get("shows", "all")
+        if attempts != math.inf and (type(attempts) is not int or attempts < 1):
+            raise _Wrong(f"{where}attempts = {attempts!r} is not a whole number from 1")
+        if shows not in ("all", "points"):
+            raise _Wrong(f'{where}shows = {shows!r} is neither "all" nor "points"')
         if (name := _lesson(word)) in lessons:
             raise _Wrong(f"lessons.{word}: {name} is there twice")
-        lessons[name] = Term(due, weight, percent)
+        lessons[name] = Term(due, weight, percent, attempts, shows)
     extensions = {}
     for learner, until in _table(data, "extensions").items():
         for word, time in _table({learner: until}, learner).items():

@@ -21,6 +21,7 @@ from nbgrader.utils import notebook_hash
 
 from grader import course
 from grader.authoring.lesson import Lesson
+from grader.files import write_whole
 from grader.grading import feedback
 from grader.grading.assignment import assign
 from grader.grading.autograde import Autograding, Options, Progress, ctrl_c
@@ -124,8 +125,30 @@ class Arrivals:
         for run in self.runs:
             own = [name for name in names if name.rsplit("+", 3)[1:2] == [run.lesson.name]]
             learners = sorted({name.rsplit("+", 3)[0] for name in own})
-            self._add(run, [x for x in learners if self._collect(run, x)])
+            most = run.writer.syllabus.term(run.lesson.name).attempts
+            over = {x for x in learners if run.writer.attempts(run.lesson.name, x) >= most}
+            for name in own:
+                if (learner := name.rsplit("+", 3)[0]) in over:
+                    self._refuse(run, learner, inbound / name)
+            self._add(run, [x for x in learners if x not in over and self._collect(run, x)])
         self.seen |= names
+
+    def _refuse(self, run: Autograding, learner: str, path: Path) -> None:
+        """Tell a learner who has had all attempts that this submission does not count."""
+        lesson = run.lesson
+        secret = _secret(path)
+        counts = _secret(run.folder.notebook("submitted", lesson.name, learner).parent)
+        page = _fetched(self.api, lesson.name, secret)
+        if secret == counts or page.exists():
+            return
+        most = int(run.writer.syllabus.term(lesson.name).attempts)
+        with course.exchange(self.api, "ReleaseFeedback", lesson.name, learner) as giver:
+            giver.set_timestamp()
+            giver.init_dest()  # a folder with nbgrader's own rights
+        write_whole(page, feedback.refusal(lesson.title, most))
+        run.progress.advance(
+            f"{plain(learner, 100)}, {lesson.name}: not graded: {most} were before"
+        )
 
     def _collect(self, run: Autograding, learner: str) -> bool:
         """Take a learner's newest submission; whether there is one: all may write the exchange."""
@@ -156,8 +179,18 @@ def is_released(api: Any, graded: Graded) -> bool:
     secret = secret.with_name(course.SECRET)
     if not secret.exists():
         return feedback.is_whole(page)
-    name = notebook_hash(secret=secret.read_text(), notebook_id=graded.lesson)
-    return Path(api.exchange_root, api.course_id, "feedback", f"{name}.html").exists()
+    return _fetched(api, graded.lesson, secret.read_text()).exists()
+
+
+def _secret(handed_in: Path) -> str:
+    """What nbgrader's Submit wrote beside a notebook, which only its learner knows."""
+    return (read_plain(handed_in / course.SECRET, SHORT)[0] or b"").decode("ascii", "ignore")
+
+
+def _fetched(api: Any, lesson: str, secret: str) -> Path:
+    """Where a learner's nbgrader fetches the page of what was handed in with a secret."""
+    name = notebook_hash(secret=secret, notebook_id=lesson)
+    return Path(api.exchange_root, api.course_id, "feedback", f"{name}.html")
 
 
 def deliver(page: feedback.Page) -> str:

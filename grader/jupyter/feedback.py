@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from nbconvert.exporters import Exporter
@@ -26,5 +27,7 @@ class Feedback(Exporter):
         notebook, resources = super().from_notebook_node(nb, resources, **kw)
         about = resources["nbgrader"]
         lesson, name = about["assignment"], about["notebook"]
-        marks = feedback.grades(about["db_url"], lesson, about["student"], name)
+        folders = self.config.CourseDirectory
+        place = Path(folders.root, folders.feedback_directory).parent
+        marks = feedback.grades(place, about["db_url"], lesson, about["student"], name)
         return page.page(notebook, name, marks), resources

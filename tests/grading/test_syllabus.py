@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import classroom
-from classroom import HALF, HALF_POINTS, LESSON
+from classroom import HALF, HALF_POINTS, LESSON, RIGHT
 from fuzz import fuzzed
 from gradebooks import grade, prepared
-from grader import cli
+from grader import cli, course
 from grader.errors import CourseError
 from grader.grading import standing
 from grader.grading.gradebook import opened
@@ -103,6 +103,10 @@ def test_a_time_is_told_by_the_clocks_of_the_class(tmp_path: Path):
     ("[lessons.99]", "no lesson is called"), ("[lessons.1]", "1 means"),
     ('[lessons.00]\ndue = "tomorrow"', "is no time"), ("[lessons.00]\ndu = 1", "lessons.00.du"),
     ("[lessons.00]\n[extensions.ada]\n00 = 2026-10-05", "has no due date"),
+    ("[lessons.00]\nattempts = 0", "whole number from 1"),
+    ("[lessons.00]\nattempts = true", "whole number from 1"),
+    ("[lessons.00]\nattempts = 1.5", "whole number from 1"),
+    ('[lessons.00]\nshows = "nothing"', "lessons.00.shows = 'nothing'"),
 ])  # fmt: skip
 def test_a_slip_is_told_in_one_sentence(wrong: str, told: str, tmp_path: Path):
     """Is it said what is wrong and where, so that no grade follows from half a syllabus?"""
@@ -157,6 +161,9 @@ def test_a_change_of_terms_is_a_reason_to_grade_again():
     more = Syllabus({name: Term(DUE)}, late, {("cy", name): DUE + HOUR})
     assert plain.key(name, "cy") != more.key(name, "cy")
     assert plain.key(name, "ada") == more.key(name, "ada") != ""
+    quiet = Syllabus({name: Term(DUE, shows="points")}, late)
+    assert quiet.key(name, "ada") != plain.key(name, "ada")
+    assert Syllabus({name: Term(DUE, attempts=1)}, late).key(name, "ada") == plain.key(name, "ada")
     assert Syllabus().key(name, "ada") == "" == plain.key("11_bernoulli_masks", "ada")
 
 
@@ -234,3 +241,33 @@ def test_a_class_from_its_syllabus_to_its_table(tmp_path: Path, capsys: pytest.C
     assert float(cy[column]) == HALF_POINTS and cy["penalties"] == "0"
     assert float(bo[column]) == pytest.approx(0.9 * HALF_POINTS)
     assert len([c for c in bo if "(of " in c]) == 2  # the lessons of the syllabus, not all
+
+
+@pytest.mark.slow
+def test_a_page_says_what_the_syllabus_lets_it(tmp_path: Path):
+    """Does it say which submission it is, and of a failed check no more than that, either way?
+
+    Where the lesson is graded again, is that no further attempt?
+    """
+    place = prepared(tmp_path / "class", assigned=True)
+    released, of = classroom.released(place), f"bo/{LESSON.name}/{LESSON.name}"
+    page = place / "feedback" / f"{of}.html"
+    write(place, '[lessons.00]\nattempts = 3\nshows = "points"\n')
+    for which, answers in enumerate((RIGHT, {}, HALF), 1):
+        classroom.hand_in(place, "bo", classroom.notebook(released, answers))
+        classroom.rows(place)
+        assert f"Submission {which} of 3." in page.read_text("utf-8")
+        if which == 2:
+            classroom.rows(place, "--force")
+            assert "Submission 2 of 3." in page.read_text("utf-8")
+    told = page.read_text("utf-8")
+    assert "✗" in told and "<dt>" not in told
+    page.unlink()
+    api = course.nbgrader(place, course.folder(place))
+    course.succeed("feedback", api.generate_feedback(LESSON.name, "bo"))
+    assert page.read_text("utf-8") == told
+    write(place, "[lessons.00]\n")
+    classroom.rows(place)
+    assert "<dt>hint</dt>" in page.read_text("utf-8") and "Submission" not in page.read_text(
+        "utf-8"
+    )

@@ -25,6 +25,7 @@ from grader.grading.autograde import Autograding, Options, Silent
 from grader.grading.gradebook import opened
 from grader.grading.pools import PATIENCE, Here, Turns
 from grader.grading.result import Graded, Row
+from grader.grading.syllabus import FILE
 from grader.grading.task import Task
 from interruption import MARK, processes, wait_for, when
 from project import heeds_interrupts
@@ -283,3 +284,42 @@ def test_a_secret_that_is_no_file_holds_up_nobody(tmp_path: Path):
     (fifo.parent / course.SECRET).unlink()
     fifo.write_text("secret")
     assert watch._is_whole(fifo.parent)
+
+
+def test_as_many_submissions_are_graded_as_the_syllabus_says(tmp_path: Path):
+    """Does the one that is too many leave points and notebook, and its learner get a page?
+
+    Does a watch that begins anew take nothing for a further attempt, and refuse nothing twice?
+    """
+    place = prepared(tmp_path / "class", assigned=True)
+    (place / FILE).write_text("[lessons.00]\nattempts = 2\n", encoding="utf-8")
+    options, text = Options(place), classroom.released(place)
+    config, kept = watch._configuration(options), []
+    nb = notebook(text, RIGHT)
+
+    def looked(*learners: str, minute: int) -> list[Path]:
+        """A look at the exchange, after these have handed in; all that comes is graded."""
+        pages = [hand_in(place, learner, nb, minute) for learner in learners]
+        arrivals.looked = 0
+        for task, (run, handed_in, key) in arrivals:
+            run.keep(Graded(task.learner, LESSON.name, "passed", (), (), (), "{}", 0, 0),
+                     handed_in, key)  # fmt: skip
+            kept.append((task.learner, handed_in.timestamp.minute))
+        return pages
+
+    with opened(place) as writer:
+        made = assign(LESSON, place, config)
+        run = Autograding(LESSON, *made, options, writer, Here(), Silent())
+        arrivals = watch.Arrivals([run], course.nbgrader(place, config))
+        first, _ = looked("ann", "bob", minute=1)
+        (second,) = looked("ann", minute=2)
+        third, fourth = looked("ann", "bob", minute=3)
+        assert "This lesson is graded 2 times" in third.read_text("utf-8")
+        assert not any(path.exists() for path in (first, second, fourth))
+        third.write_text("read", encoding="utf-8")
+        arrivals = watch.Arrivals([run], course.nbgrader(place, config))
+        assert not looked(minute=9) and third.read_text("utf-8") == "read"
+        assert kept == [("ann", 1), ("bob", 1), ("ann", 2), ("bob", 3)]
+        assert writer.gradebook.find_submission(LESSON.name, "ann").timestamp.minute == 2
+    stamp = place / "submitted" / "ann" / LESSON.name / course.STAMP
+    assert ":02:" in stamp.read_text()
