@@ -1404,7 +1404,8 @@ plot.show(fig, "Test log loss and error rate minus those of plainly trained netw
 #   eighth of the noise does as well.{{claim:less-noise-is-as-good}}
 #
 # **Read.** Srivastava et al. 2014, §9.1. Baldi and Sadowski, *Understanding dropout*, NIPS 2013.
-# Wager et al. (arXiv:1307.1493). Helmbold and Long, *On the inductive bias of dropout*, JMLR 2015.
+# Wang and Manning, *Fast dropout training*, ICML 2013. MacKay, *The evidence framework applied to
+# classification networks*, Neural Computation 1992. Wager et al. (arXiv:1307.1493). Helmbold and Long, *On the inductive bias of dropout*, JMLR 2015.
 # Mianjy et al. (arXiv:1806.09777). Wei et al. (arXiv:2002.12915). Clara, Langer and Schmidt-Hieber,
 # *Dropout regularization versus ℓ2-penalization in the linear model*, JMLR 2024 (arXiv:2306.10529):
 # only *averaged* steps reach the ridge solution.
