@@ -15,6 +15,7 @@ from grader.isolation.confinement import Limits
 from grader.isolation.forks import Players
 from grader.isolation.outputs import run_cell, stopped
 from grader.isolation.session import Gone, Session
+from grader.isolation.text import plain
 
 
 @dataclass
@@ -31,6 +32,8 @@ class Run:
     """What failed checks say, and why other cells stopped."""
     left_out: set[str] = field(default_factory=set)
     """Checks that this machine cannot run."""
+    notes: list[str] = field(default_factory=list)
+    """What the instructor should know of it."""
     late: bool = False
     """Whether a deadline has struck."""
 
@@ -102,6 +105,8 @@ def _run_cell(
             cell.outputs = run_cell(cell.source, session)
             if error := _error(cell.outputs):
                 result.messages[cell.id] = Message(found=error)
+                if kind(cell) == "setup":
+                    result.notes.append(f"a cell of the lesson's own failed: {plain(error, 200)}")
     except Gone as gone:
         result.stop(cell, gone.outcome, str(gone))
     else:

@@ -110,7 +110,7 @@ def _graded(
 ) -> Graded:
     if task.former:
         notes = [*notes, f"handed in as {task.former}, the lesson's name in the first edition"]
-    notes = [*notes, *filter(None, [LESS.get(task.isolation)])]
+    notes = [*notes, *run.notes, *filter(None, [LESS.get(task.isolation)])]
     rows = tuple(score.rows(rebuilt, task, run))
     unanswered = tuple(score.unanswered(rebuilt))
     _show(notes, rebuilt)

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import nbformat
 import pytest
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 
 import classroom
 from classroom import FULL_POINTS, HALF_POINTS, LESSON, RIGHT
@@ -30,10 +32,17 @@ def processes() -> Iterator[None]:
     worker.close()
 
 
-def grade(answers: dict[str, str], lesson: Lesson = LESSON, **options: str) -> Graded:
-    """Grade a notebook of a lesson with these answers."""
+def grade(
+    answers: dict[str, str],
+    lesson: Lesson = LESSON,
+    first: NotebookNode | None = None,
+    **options: str,
+) -> Graded:
+    """Grade a notebook of a lesson with these answers, and a cell that was added at its head."""
     text = released(lesson.name).read_text(encoding="utf-8")
-    file = nbformat.writes(classroom.notebook(text, answers)).encode()
+    nb = classroom.notebook(text, answers)
+    nb.cells[:0] = [first] if first else []
+    file = nbformat.writes(nb).encode()
     source = nbformat.writes(source_notebook(lesson))
     limits = Limits(check=60, submission=120)
     return worker.work(Task("ann", lesson.name, text, source, file, limits=limits, **options))
@@ -98,6 +107,14 @@ def test_a_cell_that_misbehaves_costs_what_it_should(code: str, score: float, wo
     graded = grade(RIGHT | {"scale": code})
     assert words in "\n".join(message.text for message in messages(graded))
     assert graded.points == score
+
+
+def test_a_cell_of_the_lessons_own_that_fails_is_noted():
+    """Does the instructor learn that the lesson could not begin, and not a NameError alone?"""
+    added = new_code_cell("import sys\nsys.modules['numpy'] = None")
+    graded = grade(RIGHT, first=added)
+    (note,) = [note for note in graded.notes if "the lesson's own failed" in note]
+    assert "import of numpy halted" in note and graded.outcome in ("failed", "partly")
 
 
 def test_endless_output_is_cut():
