@@ -1405,10 +1405,11 @@ plot.show(fig, "Test log loss and error rate minus those of plainly trained netw
 #
 # **Read.** Srivastava et al. 2014, §9.1. Baldi and Sadowski, *Understanding dropout*, NIPS 2013.
 # Wang and Manning, *Fast dropout training*, ICML 2013. MacKay, *The evidence framework applied to
-# classification networks*, Neural Computation 1992. Wager et al. (arXiv:1307.1493). Helmbold and Long, *On the inductive bias of dropout*, JMLR 2015.
-# Mianjy et al. (arXiv:1806.09777). Wei et al. (arXiv:2002.12915). Clara, Langer and Schmidt-Hieber,
-# *Dropout regularization versus ℓ2-penalization in the linear model*, JMLR 2024 (arXiv:2306.10529):
-# only *averaged* steps reach the ridge solution.
+# classification networks*, Neural Computation 1992. Wager et al. (arXiv:1307.1493). Helmbold and
+# Long, *On the inductive bias of dropout*, JMLR 2015. Mianjy et al. (arXiv:1806.09777). Wei et al.
+# (arXiv:2002.12915). Clara, Langer and Schmidt-Hieber, *Dropout regularization versus
+# ℓ2-penalization in the linear model*, JMLR 2024 (arXiv:2306.10529): only *averaged* steps reach
+# the ridge solution.
 #
 # **Stretch.** The logistic penalty needs no labels. Do unlabelled rows help?
 #

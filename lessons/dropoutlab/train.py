@@ -30,9 +30,13 @@ def numpy_on_one_thread(train: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(train)
     def alone(*args: P.args, **how: P.kwargs) -> T:
-        from threadpoolctl import threadpool_limits  # looks into /proc, which a player has not
+        from threadpoolctl import threadpool_limits
 
-        with threadpool_limits(1):
+        try:
+            limited = threadpool_limits(1)
+        except OSError:  # it looks into /proc, which the grader's players have not
+            return train(*args, **how)
+        with limited:
             return train(*args, **how)
 
     return alone

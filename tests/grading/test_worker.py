@@ -109,6 +109,14 @@ def test_a_cell_that_misbehaves_costs_what_it_should(code: str, score: float, wo
     assert graded.points == score
 
 
+def test_an_answer_may_train_a_network():
+    """Does the course's own training run in a player, where a learner tries an answer with it?"""
+    tried = "\nfound = train.two_layer(np.eye(4), np.arange(4) % 2, lambda h, rng: h, 0, epochs=1)"
+    graded = grade(RIGHT | {"scale": RIGHT["scale"] + tried})
+    assert graded.points == FULL_POINTS
+    assert '"output_type": "error"' not in graded.notebook
+
+
 def test_a_cell_of_the_lessons_own_that_fails_is_noted():
     """Does the instructor learn that the lesson could not begin, and not a NameError alone?"""
     added = new_code_cell("import sys\nsys.modules['numpy'] = None")
