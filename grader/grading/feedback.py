@@ -156,12 +156,13 @@ def is_whole(page: Path) -> bool:
 
 def refusal(title: str, most: int) -> str:
     """The page of a submission that came after as many as are graded."""
-    times = "once" if most == 1 else f"{most} times"
+    only = "1 submission of this lesson is graded, and you have used it"
+    if most > 1:
+        only = f"{most} submissions of this lesson are graded, and you have used them"
     body = [
         f"<h1>{html.escape(title)}</h1>",
         "<p class='score'>Not graded</p>",
-        f"<p>This lesson is graded {times}, and you handed it in before this as often. Your points "
-        "are those of the last submission that was graded.</p>",
+        f"<p>Only {only}. Your points are those of the last one that was graded.</p>",
     ]
     return page.document(html.escape(title), body)
 
