@@ -26,7 +26,7 @@ import requests
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
-from grader.authoring.build import source_notebook
+from grader.authoring import finished
 from grader.authoring.reading import read
 from grader.paths import ROOT, SOLUTIONS
 
@@ -179,7 +179,7 @@ def test_colab(project: Path, tmp_path: Path):
     cell = cell.replace("https://github.com/OWNER/NAME", f"file://{source}")
 
     lesson = read(SOLUTIONS / "11_bernoulli_masks.py")
-    notebook = source_notebook(lesson)
+    notebook = finished.answered(lesson)
     notebook.cells.insert(0, new_code_cell(cell))
     kernels = place / "share" / "jupyter"
     client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
