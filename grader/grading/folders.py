@@ -101,7 +101,7 @@ class ClassFolder:
             remarks.append("timestamp.txt says no time, and nbgrader stops at it: delete that file")
         if changed := read_plain(notebook.with_name(CHANGED), SHORT)[0]:
             remarks.append(plain(changed.decode(errors="replace"), 200))
-        secret = (read_plain(notebook.with_name(SECRET), SHORT)[0] or b"").decode("ascii", "ignore")
+        secret = secret_in(notebook.parent)
         return HandedIn(learner, name, text, fault, timestamp, secret, tuple(remarks))
 
     def leave(self, graded: Graded, handed_in: HandedIn) -> None:
@@ -185,6 +185,11 @@ def time_in(folder: Path) -> tuple[datetime.datetime | None, str]:
         return parse_utc(text) if text else None, text
     except Exception:  # whatever such a text makes dateutil raise
         return None, text
+
+
+def secret_in(folder: Path) -> str:
+    """What nbgrader's Submit wrote beside a notebook, which only its learner knows; "" for none."""
+    return (read_plain(folder / SECRET, SHORT)[0] or b"").decode("ascii", "ignore")
 
 
 def owner(folder: Path) -> str:

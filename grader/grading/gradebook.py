@@ -151,10 +151,6 @@ class Writer:
         lines = self.db.execute(select(_numbered).where(_numbered.c.lesson == lesson)).all()
         return {line.number: line.learner for line in lines}
 
-    def attempts(self, lesson: str, learner: str) -> int:
-        """How many submissions of a learner were graded."""
-        return attempts(self.gradebook, lesson, learner)
-
     def write(
         self, graded: Graded, key: str, timestamp: datetime.datetime | None, attempt: str = ""
     ) -> None:

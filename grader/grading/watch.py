@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import math
 import os
 import threading
 import time
@@ -25,8 +26,16 @@ from grader.files import write_whole
 from grader.grading import feedback
 from grader.grading.assignment import assign
 from grader.grading.autograde import Autograding, Options, Progress, ctrl_c
-from grader.grading.folders import SHORT, ClassFolder, HandedIn, Nobody, owner, read_plain
-from grader.grading.gradebook import opened
+from grader.grading.folders import (
+    SHORT,
+    ClassFolder,
+    HandedIn,
+    Nobody,
+    owner,
+    read_plain,
+    secret_in,
+)
+from grader.grading.gradebook import attempts, opened
 from grader.grading.pools import Processes
 from grader.grading.result import Graded
 from grader.grading.task import Task
@@ -126,22 +135,23 @@ class Arrivals:
             own = [name for name in names if name.rsplit("+", 3)[1:2] == [run.lesson.name]]
             learners = sorted({name.rsplit("+", 3)[0] for name in own})
             most = run.writer.syllabus.term(run.lesson.name).attempts
-            over = {x for x in learners if run.writer.attempts(run.lesson.name, x) >= most}
+            book = run.writer.gradebook
+            limited = learners if most < math.inf else ()
+            over = {x for x in limited if attempts(book, run.lesson.name, x) >= most}
             for name in own:
                 if (learner := name.rsplit("+", 3)[0]) in over:
-                    self._refuse(run, learner, inbound / name)
+                    self._refuse(run, learner, inbound / name, int(most))
             self._add(run, [x for x in learners if x not in over and self._collect(run, x)])
         self.seen |= names
 
-    def _refuse(self, run: Autograding, learner: str, path: Path) -> None:
+    def _refuse(self, run: Autograding, learner: str, path: Path, most: int) -> None:
         """Tell a learner who has had all attempts that this submission does not count."""
         lesson = run.lesson
-        secret = _secret(path)
-        counts = _secret(run.folder.notebook("submitted", lesson.name, learner).parent)
+        secret = secret_in(path)
+        counts = secret_in(run.folder.notebook("submitted", lesson.name, learner).parent)
         page = _fetched(self.api, lesson.name, secret)
         if secret == counts or page.exists():
             return
-        most = int(run.writer.syllabus.term(lesson.name).attempts)
         with course.exchange(self.api, "ReleaseFeedback", lesson.name, learner) as giver:
             giver.set_timestamp()
             giver.init_dest()  # a folder with nbgrader's own rights
@@ -180,11 +190,6 @@ def is_released(api: Any, graded: Graded) -> bool:
     if not secret.exists():
         return feedback.is_whole(page)
     return _fetched(api, graded.lesson, secret.read_text()).exists()
-
-
-def _secret(handed_in: Path) -> str:
-    """What nbgrader's Submit wrote beside a notebook, which only its learner knows."""
-    return (read_plain(handed_in / course.SECRET, SHORT)[0] or b"").decode("ascii", "ignore")
 
 
 def _fetched(api: Any, lesson: str, secret: str) -> Path:
