@@ -132,7 +132,8 @@ def grades(place: Path, url: str, lesson: str, learner: str, name: str = "") -> 
         }
         term, attempt = syllabus.read(place).term(lesson), ""
         if term.attempts < math.inf and (count := attempts(book, lesson, learner)):
-            attempt = f"Submission {count} of {term.attempts:g}."
+            attempt = f"Submission {count}"
+            attempt += f" of {term.attempts:g}." if count <= term.attempts else "."
     return Grades(cells, comments, penalty or 0, attempt, quiet=term.shows == "points")
 
 
@@ -168,11 +169,15 @@ def refusal(title: str, most: int) -> str:
 
 
 def plain_page(graded: Graded, *, quiet: bool = False) -> str:
-    """What the checks said, and nothing of what the learner wrote."""
+    """What the checks said, and nothing of what the learner wrote.
+
+    quiet : whether their points are told alone
+    """
+    told = "These are the points of its checks." if quiet else "This is what its checks said."
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'>",
         f"<title>{html.escape(graded.lesson)}</title><h1>{html.escape(graded.lesson)}</h1>",
-        "<p>Your notebook could not be shown here. This is what its checks said.</p><dl>",
+        f"<p>Your notebook could not be shown here. {told}</p><dl>",
     ]
     for row in graded.rows:
         points = "–" if row.points is None else f"{row.points:g}"

@@ -266,12 +266,20 @@ class Writer:
 
 
 def attempts(gradebook: Gradebook, lesson: str, learner: str) -> int:
-    """How many submissions of a learner were graded here; 0 where nbgrader alone has graded."""
+    """How many submissions of a learner were graded here; 0 where nbgrader alone has graded.
+
+    All that were graded before attempts were counted are one.
+    """
     if not inspect(gradebook.engine).has_table(_attempted.name):
         return 0
-    own = (_attempted.c.learner == learner) & (_attempted.c.lesson == lesson)
-    found = gradebook.db.execute(select(func.count()).select_from(_attempted).where(own))
-    return int(found.scalar_one())
+    counts = [
+        gradebook.db.execute(
+            select(func.count()).where(table.c.learner == learner, table.c.lesson == lesson)
+        ).scalar_one()
+        for table in (_attempted, _done)
+    ]
+    gradebook.db.rollback()  # nothing was changed, and no transaction stays open
+    return max(counts)
 
 
 def opened(place: Path, url: str = "") -> Writer:

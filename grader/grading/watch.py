@@ -34,6 +34,7 @@ from grader.grading.folders import (
     owner,
     read_plain,
     secret_in,
+    time_in,
 )
 from grader.grading.gradebook import attempts, opened
 from grader.grading.pools import Processes
@@ -138,19 +139,25 @@ class Arrivals:
             book = run.writer.gradebook
             limited = learners if most < math.inf else ()
             over = {x for x in limited if attempts(book, run.lesson.name, x) >= most}
-            for name in own:
-                if (learner := name.rsplit("+", 3)[0]) in over:
-                    self._refuse(run, learner, inbound / name, int(most))
+            for learner in over:  # the newest alone: who leaves many gets one page at a look
+                newest = max(name for name in own if name.rsplit("+", 3)[0] == learner)
+                try:
+                    self._refuse(run, learner, inbound / newest, int(most))
+                except Exception as error:  # one folder costs no other
+                    why = plain(f"{type(error).__name__}: {error}", 300)
+                    run.progress.advance(f"{plain(learner, 100)}, {run.lesson.name}: {why}")
             self._add(run, [x for x in learners if x not in over and self._collect(run, x)])
         self.seen |= names
 
     def _refuse(self, run: Autograding, learner: str, path: Path, most: int) -> None:
         """Tell a learner who has had all attempts that this submission does not count."""
         lesson = run.lesson
-        secret = secret_in(path)
-        counts = secret_in(run.folder.notebook("submitted", lesson.name, learner).parent)
+        counts = run.folder.notebook("submitted", lesson.name, learner).parent
+        secret, (when, _), (last, _) = secret_in(path), time_in(path), time_in(counts)
+        if not secret or secret == secret_in(counts) or (when and last and when <= last):
+            return  # that which counts, or one that came before it
         page = _fetched(self.api, lesson.name, secret)
-        if secret == counts or page.exists():
+        if page.exists():
             return
         with course.exchange(self.api, "ReleaseFeedback", lesson.name, learner) as giver:
             giver.set_timestamp()

@@ -17,7 +17,7 @@ from nbgrader.utils import notebook_hash
 
 import classroom
 from classroom import FULL_POINTS, HALF, LESSON, RIGHT, notebook
-from gradebooks import prepared
+from gradebooks import grade, prepared
 from grader import course
 from grader.grading import watch
 from grader.grading.assignment import assign
@@ -323,3 +323,31 @@ def test_as_many_submissions_are_graded_as_the_syllabus_says(tmp_path: Path):
         assert writer.gradebook.find_submission(LESSON.name, "ann").timestamp.minute == 2
     stamp = place / "submitted" / "ann" / LESSON.name / course.STAMP
     assert ":02:" in stamp.read_text()
+
+
+@pytest.mark.parametrize("secret", [b"\xff", None])
+def test_a_submission_too_many_stops_nobody(tmp_path: Path, secret: bytes | None):
+    """Where its secret is no text, or went away, is the next learner's notebook graded?"""
+    place = prepared(tmp_path / "class", assigned=True)
+    (place / FILE).write_text("[lessons.00]\nattempts = 1\n", encoding="utf-8")
+    options, nb = Options(place), notebook(classroom.released(place), RIGHT)
+    config = watch._configuration(options)
+    with opened(place) as writer:
+        grade(writer, "eve", 1)
+        run = Autograding(LESSON, *assign(LESSON, place, config), options, writer, Here(), Silent())
+        arrivals = watch.Arrivals([run], course.nbgrader(place, config))
+        hand_in(place, "eve", nb, 1)
+        hand_in(place, "ann", nb, 1)
+        (file,) = place.glob(f"exchange/*/inbound/eve*/{course.SECRET}")
+        whole = watch._is_whole
+
+        def changed(path: Path) -> bool:
+            found = whole(path)
+            if path == file.parent:
+                file.unlink() if secret is None else file.write_bytes(secret)
+            return found
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(watch, "_is_whole", changed)
+            assert [task.learner for task, _ in arrivals] == ["ann"]
+        assert not [*place.glob("exchange/*/feedback/*.html")]
