@@ -2,8 +2,9 @@
 
 A cell that stops the kernel or never ends costs its own checks and those that need the
 kernel after it; what was checked before keeps its points. Endless output is cut.
-`nbgrader_config.py` puts this in nbgrader's place, for its own commands too. On a hub it runs
-nothing itself: Formgrader's *Autograde* would run learners' code with the instructor's rights.
+`nbgrader_config.py` puts this in nbgrader's place, for its own commands too. On a hub, and in an
+instructor's JupyterLab, it runs nothing itself: Formgrader's *Autograde* would run learners' code
+with the instructor's rights.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from grader.paths import COURSE
 
 NO_SANDBOX = (
     "nothing was run, since there is no sandbox here ({}). Collect here, and grade with "
-    "`python3 grader autograde` on a machine where `python3 grader doctor` finds one."
+    "`python3 grader autograde` on a machine where `python3 grader doctor` finds one. (With "
+    "--unsafe the same command runs learners' code as you.)"
 )
 
 
