@@ -108,7 +108,7 @@ plot.show(fig, "Six images, redrawn by two networks whole and without 8 units; f
                                       > 3 * max(undamaged["without dropout"]))})
 
 # %% [markdown]
-# Without an eighth of its units, the network without dropout falls apart, and the one with
+# Against its own error when whole, the network without dropout falls apart, and the one with
 # dropout hardly notices. Nor does the one with L2, at the same error.{{claim:l2-too}} So most of
 # this robustness is not dropout's own. What is?
 #
@@ -119,7 +119,7 @@ plot.show(fig, "Six images, redrawn by two networks whole and without 8 units; f
 #
 # <details><summary>Answer</summary>
 #
-# That depends on the training: only dropout trained thinned networks, with survivors multiplied.
+# That depends on the training: only dropout trains thinned networks and multiplies survivors.
 # Dashed curves below will tell.
 # </details>
 #
@@ -206,7 +206,7 @@ for team, effects, loss in (
 ):
     with expect.case(f"ablation_effect of team {team}"):
         expect.close(ablation_effect(loss, len(effects)), np.array(effects), rtol=1e-5,
-                     hint="put the team's losses into L(-i) - L: its own, at this call.",
+                     hint="put the team's losses into L(-i) - L, each from the loss of this call.",
                      suspects=[(effects[0], "one number comes back. Return an array, (1,) of one "
                                             "unit: is a squeeze there?")])
 
@@ -256,8 +256,8 @@ ax.set_title(told)
 plot.show(fig, f"Ablation effects by rank, five curves of each kind. {told}.")
 
 # %% [markdown]
-# With dropout a unit is worth about a sixth. Is this "less co-adaptation"? Not yet. Co-adaptation
-# is about *pairs*: unit $i$ helps only in the context of unit $j$.
+# With dropout a unit is worth about a sixth, with L2 a quarter. Is this "less co-adaptation"? That
+# is about *pairs*: $i$ helps only in the context of $j$.
 #
 # ## Does it lean, or back up?
 #
@@ -793,9 +793,8 @@ plot.show(fig, "Mean |cosine| and mean cosine of two features, for four kinds of
 
 # %% [markdown]
 # So 0.15 was noise: strokes are smooth and share the middle of the page. Without dropout the
-# features are even *less* alike than noise.{{claim:less-than-noise}} The sign tells more. With
-# dropout, features point a little more the same way than noise does.{{claim:same-way}} The algebra
-# agrees. The loss is
+# features are even *less* alike than noise.{{claim:less-than-noise}} With dropout, features point a
+# little more the same way than noise does.{{claim:same-way}} The algebra agrees. The loss is
 # $\lVert x - b - \sum_i m_i h_i w_i \rVert^2$, a quadratic in the mask. Only
 # $2\,m_i m_j\, h_i h_j\; w_i \cdot w_j$ holds both $m_i$ and $m_j$, and $I_{ij}$ picks it out:
 #
@@ -1106,9 +1105,8 @@ plot.show(fig, f"Error against units removed, four curves. {told}. Multiplying s
                                        / curves["with dropout"][:, half].mean() - 1) < 0.15)})
 
 # %% [markdown]
-# With three quarters of its units gone, the network without dropout is
-# worse than with *none* left. It corrects strokes that nobody
-# draws.{{claim:worse-than-none}}
+# With three quarters of its units gone, the network without dropout is worse than with *none*
+# left.{{claim:worse-than-none}}
 #
 # Now multiply the survivors by $64/(64-k)$ (dashed). With half the units gone, this lowers the
 # error with dropout only;{{claim:only-dropout-is-repaired}} with an eighth gone, with L2
@@ -1116,8 +1114,8 @@ plot.show(fig, f"Error against units removed, four curves. {told}. Multiplying s
 #
 # ## "Several other feature detectors"
 #
-# The claim speaks of *several* others. In this autoencoder units interact in pairs and in nothing
-# larger. If $k$ random units go, the mean rise of such a loss is exactly
+# The claim speaks of *several* others. In this autoencoder units interact only in pairs. If $k$
+# random units go, the mean rise of such a loss is exactly
 #
 # $$ k\;\overline{\text{effect}} + \frac{k(k-1)}2\; \overline{I}, $$
 #
@@ -1162,7 +1160,7 @@ for measure, ax in (("", axes[0]), ("margin ", axes[1])):
                             label=kind)
                 ax.plot(counts, predicted.mean(0), "--", color=colors[kind], linewidth=1)
     far = plot.difference(apart[measure, "with dropout", 2])
-    ax.set_title(f"Layer 2, half gone, with dropout:\n{far:.0f} % off the parabola", fontsize=9)
+    ax.set_title(f"Layer 2, half gone, with dropout:\n{far:.1f} % off the parabola", fontsize=9)
     ax.set_xlabel("units removed, of 64")
 loss = live.loss(digits, labels, 2)
 yours = np.array(robustness_curve(loss, n, counts[::2], 20, dice)) - loss(np.ones(n))
@@ -1213,6 +1211,9 @@ plot.show(fig, "Rise of the log loss and fall of the margin against removed unit
                   "beyond-l2": all(plot.difference(rose["with dropout", layer],
                                                    rose["with L2", layer]).sign < 0
                                    for rose in (risen, wrong) for layer in (1, 2, 3)),
+                  "beyond-its-p": all(plot.difference(rose[study.HELPED, layer],
+                                                      rose["without dropout", layer]).sign < 0
+                                      for rose in (risen, wrong) for layer in (1, 2, 3)),
                   "helped-by-little": gaps[study.HELPED, "loss"].sign < 0
                   < gaps["with dropout", "error"].sign and all(gap.mean < 8 for gap in hardly)
                   and not any(gap.sign for gap in as_l2)})
@@ -1226,15 +1227,16 @@ for kind in (*study.KINDS, study.HELPED):
 
 # %% [markdown]
 # By log loss, leaning has the smallest share with dropout, and the curve runs far *above* its
-# parabola, as if several units backed each other up. Most of this is the log loss. It is flat while
-# the margin is large and steep once it is gone, so a second removal costs more than the first. In
-# the margin, pairs explain the curves to a few percent, and the share falls less. (In layer 3 the
-# margin is linear in the mask.)
+# parabola, as if several units backed each other up. Most of this is the log loss: flat while the
+# margin is large and steep once it is gone, so a second removal costs more than the first. In the
+# margin, pairs explain the curves to a few percent,{{claim:pairs-are-enough}} and the share,
+# without a null, falls less. (In layer 3 the margin is linear in the mask.)
 #
-# Here dropout is far more robust than L2, by log loss and by error.{{claim:beyond-l2}} But
-# half of the units is what training removed, and Morcos et al. (2018) find no gain beyond that. At
-# $p = 0.5$ these classifiers also err more than twice as often. At $p = 0.05$ dropout lowers the
-# log loss, and leaning's margin share falls much as with L2 (printed).{{claim:helped-by-little}}
+# Here dropout is far more robust than L2, by log loss and by error,{{claim:beyond-l2}} but it more
+# than doubles the error. At $p = 0.05$ it lowers the log loss, and losing half the units still
+# costs far less than without it,{{claim:beyond-its-p}} where Morcos et al. (2018) find
+# no gain beyond $p$. Leaning's margin share falls much as with the far stronger L2
+# (printed).{{claim:helped-by-little}}
 #
 # ## Explore: take the networks apart
 #
@@ -1306,17 +1308,17 @@ explore.coadaptation(ablation_effect, interaction_matrix)
 # %% [markdown]
 # ## What we found
 #
-# - Dropout makes the autoencoder robust to the loss of units.{{claim:dropout-robust}} So does L2
-#   at equal error.{{claim:l2-curve}} With half the units gone, multiplying survivors helps
-#   dropout only.{{claim:only-dropout-is-repaired}}
+# - Dropout makes the autoencoder several times worse{{claim:whole-worse}} and robust to lost
+#   units.{{claim:dropout-robust}} So does L2.{{claim:l2-curve}} With half the units gone,
+#   multiplying survivors helps dropout only.{{claim:only-dropout-is-repaired}}
 # - Divided by effects, leaning falls to an eighth.{{claim:by-effect}} But effect over ink is
 #   $(1+p)/(1-p)$ by training alone;{{claim:ratio-is-of-p}} by ink, leaning falls far less, and
 #   backing up rises.{{claim:by-ink}}
-# - Leaning has more than its chance share of interaction without dropout, less with
-#   it.{{claim:leaning-share}} L2 at equal error brings it near chance.{{claim:l2-at-chance}}
-# - In a classifier the share falls far by log loss,{{claim:share-by-layer}} less in the
-#   margin,{{claim:margin-share}} where L2 goes half as far{{claim:half-with-l2}} and pairs
-#   suffice.{{claim:pairs-are-enough}}
+# - Without dropout, leaning has more than its chance share of interaction; with it,
+#   less.{{claim:leaning-share}} L2 at equal error brings it near chance.{{claim:l2-at-chance}}
+# - In a classifier with $p = 0.5$ the share falls far by log loss,{{claim:share-by-layer}} less in
+#   the margin,{{claim:margin-share}} where L2 goes up to half as far.{{claim:half-with-l2}} With
+#   $p = 0.05$ it falls little.{{claim:helped-by-little}}
 # - Features with dropout are as much alike as smooth noise,{{claim:as-noise}} and point slightly
 #   more the same way.{{claim:same-way}}
 #

@@ -31,7 +31,7 @@ torch.set_num_threads(1)  # products this small wait for each other's threads
 # $$ 1 - p^k $$
 #
 # of it survives on average. This is the *erasure channel* of information theory (Elias 1955), and
-# one way to see why dropout favours redundant features. Copies have a price: the units could have
+# one reason why dropout may favour redundant features. Copies have a price: the units could have
 # carried other bits.
 #
 # **Try**: each row is one draw of the masks. At $p=0.5$, how many copies does a bit need until 99 %
@@ -83,25 +83,27 @@ plot.show(fig, "Left, bits that arrive against p, for learned codes, copies and 
                   "parities-keep-more": bool(best > 0.3)})
 
 # %% [markdown]
-# Training finds copies, one bit for each unit. Parities would keep more, but a $\tanh$ of a
-# weighted sum makes no parity. So the redundancy that dropout brings about is the kind that the
-# units can make. Which code is best for units that must also compute something, nobody knows.
+# Training finds copies: in each unit one bit leads. Parities would keep more, but a $\tanh$ of a
+# weighted sum makes no parity. So the redundancy is of the kind that the units can make. (Noise
+# alone may ask for copies too: we trained no code at $p=0$.) Nobody knows which code is best for
+# units that must also compute something.
 #
 # ## A PAC-Bayes bound
 #
 # A test error needs images that were held out. A *PAC-Bayes bound* says from the training images
 # alone: with probability 95 % over training sets, the error rate is at most this. It speaks of
 # networks whose weights are *drawn*, here from a normal distribution around $\theta$, and it pays
-# for how far training has moved that distribution, in units of a divergence:
-# $\lVert\theta\rVert^2/2$. McAllester (2013) drops weights before and after training with the same
-# coin. Then only weights that are kept pay, and the price is
+# for how far training has moved that distribution, by the Kullback–Leibler divergence:
+# $\lVert\theta\rVert^2/2$. McAllester (2013) drops weights from both distributions, before and
+# after training, with the same $p$. Then only weights that are kept pay, and the price is
 #
 # $$ \mathrm{KL} = \tfrac{1-p}{2}\,\lVert\theta\rVert^2 . $$
 #
 # The bound $b$ is the largest error rate with $n\,\mathrm{kl}(\hat e \,\Vert\, b) \le \mathrm{KL} +
 # \log\frac{2\sqrt n}{0.05}$ (Maurer 2004), where $\hat e$ is the training error of the drawn
-# networks, and $\mathrm{kl}$ the divergence of two coins. Below, linear classifiers tell 2,000
-# printed threes from eights. **Guess: how many percent does the bound allow at $p=0$?**
+# networks, and $\mathrm{kl}$ the same divergence of two coins of these chances. Below, linear
+# classifiers tell 2,000 printed threes from eights. **Guess: what error rate, in percent, does the
+# bound allow at $p=0$?**
 
 # %% guess=true
 my_bound = 60  # percent of errors that the bound allows at p = 0
@@ -118,9 +120,9 @@ for seed in range(5):
         theta = frontier.fitted(X, y, p, seed=seed)
         masks = (torch.rand(200, X.shape[1]) >= p).float()
         seen, new = (float(frontier.gibbs(theta, masks, *of)) for of in ((X, y), (X_new, y_new)))
-        limit = frontier.bound(seen, float(frontier.divergence(theta, p)), n)
-        rows.append((100 * seen, 100 * new, 100 * limit))
-seen, new, limit = np.array(rows).reshape(5, len(chances), 3).transpose(2, 0, 1)
+        price = float(frontier.divergence(theta, p))
+        rows.append((100 * seen, 100 * new, 100 * frontier.bound(seen, price, n), price))
+seen, new, limit, price = np.array(rows).reshape(5, len(chances), 4).transpose(2, 0, 1)
 fig, (ax,) = plot.figure(1, width=6.5, height=3)
 for runs, name, color in ((limit, "bound", plot.ORANGE), (new, "new images", plot.BLUE),
                           (seen, "training images", plot.GREY)):
@@ -134,19 +136,21 @@ loose = (limit[:, 0] / new[:, 0]).mean()
 ax.set_title(f"Bound / test error at p = 0: {loose:.1f};\n"
              f"bound at p = 0.5 − at p = 0: {cheaper:.1f} points")
 plot.show(fig, f"Errors and bound against p. At p = 0 the bound is {loose:.1f} times the error on "
-               f"new images. At p = 0.5 it is {cheaper:.1f} points above that at p = 0.",
+               f"new images. At p = 0.5 it is {cheaper:.1f} points above that at p = 0, though the "
+               f"price falls from {price[:, 0].mean():.0f} to {price[:, 1].mean():.0f} nats.",
           claims={"bound-holds": bool((new < limit).all()),
                   "bound-is-not-empty": bool(limit[:, 0].max() < 50),
                   "bound-is-loose": bool(loose > 1.5),
-                  "dropout-loosens-it": cheaper.sign > 0})
+                  "dropout-loosens-it": cheaper.sign > 0,
+                  "price-falls": bool((price[:, 1] < price[:, 0]).all())})
 
 # %% [markdown]
 # The bound holds and says something: it lies far below 50 %. But it lies well above the error on
-# new images, and it does not explain dropout's gain. Here dropout makes it worse: the price falls,
-# and the training error of the drawn classifiers rises by more. Dziugaite and Roy (2017) computed
-# bounds that say something for networks with far more weights than training images. For such
-# networks no bound that knows only the training set and the weights can be tight whatever the data
-# and the algorithm (Gastpar et al. 2024).
+# new images, and there is no gain of dropout here to explain: dropped weights raise the error on
+# training and new images alike, and the bound with it, though the price falls.{{claim:price-falls}}
+# Dziugaite and Roy (2017) computed bounds that say something for networks with far more weights
+# than training images. For such networks no bound that knows only the training set and the weights
+# can be tight whatever the data and the algorithm (Gastpar et al. 2024).
 #
 # ## Populations that learn their own p
 #
@@ -173,23 +177,25 @@ left.plot(50 * np.arange(len(history)), course, color=plot.BLUE, linewidth=3)
 left.set(xlabel="step", ylabel="p, mean of a population", ylim=(0, 0.45),
          title=f"p: {course[0]:.2f} at first, {course[-1]:.2f} at the end")
 gap = plot.difference(own, plain)
+late = plot.difference(history[-1].mean(1), history[-3].mean(1))
 plot.bars([own.mean(), plain.mean()], ["population", "best of six"], right,
           spread=[plot.standard_error(own), plot.standard_error(plain)],
           colors=[plot.BLUE, plot.GREY])
 right.set(xlabel="error rate on new images, % (5 ± s.e.)",
           title=f"Population − best of six: {gap:.1f} points")
 plot.show(fig, f"Left, the mean p of five populations: {course[0]:.2f} at first, "
-               f"{course[-1]:.2f} at the end. Right, their "
+               f"{course[-1]:.2f} at the end, {late:.3f} more than two looks before. Right, their "
                f"error minus that of the best of six fixed networks: {gap:.1f} points.",
           claims={"populations-lower-p": bool(course[-1] < 0.6 * course[0]),
+                  "no-noise-comes-back": late.sign <= 0,
                   "no-clear-gain-of-a-population": gap.sign >= 0})
 
 # %% [markdown]
 # The populations lower $p$, most of all while little has been learned. Over a choice among six they
 # show no clear gain; with five populations, the title's error bar says how large a gain could hide.
 # Our first edition saw some noise come back at the end, and called it "a curriculum that nobody
-# asked for". Five populations do not show it, and it had no control of equal cost. Where training
-# takes days, finding a schedule within one training can still pay.
+# asked for". Five populations do not show it,{{claim:no-noise-comes-back}} and it had no control of
+# equal cost.
 #
 # ## Spikes
 #
@@ -197,7 +203,7 @@ plot.show(fig, f"Left, the mean p of five populations: {course[0]:.2f} at first,
 # crossed, so its answer is a *number of spikes*. What is dropped, single spikes or the neuron for
 # the whole input? Lee et al. (2020, Algorithm 1) keep one mask for all time steps of an input, as
 # {{sequences}} does. Sun, Yin and Bohté (2023) exploit the time steps to make Monte-Carlo
-# dropout cheap. Below are both, at $p=0.5$, with 8 time steps.
+# dropout cheap. Below, spikes or neurons are dropped at $p=0.5$, with 8 time steps.
 
 # %% figure=true
 # The noise in a spike count when spikes or neurons are dropped, and the errors.
@@ -235,10 +241,10 @@ plot.show(fig, "Left, noise in a neuron's spike count when spikes or neurons are
                   "no-help-in-500-steps": all(gap.sign >= 0 for gap in more.values())})
 
 # %% [markdown]
-# A neuron that fires $k$ spikes averages over $k$ coins, so its noise has variance $p/(1-p)/k$.
-# Dropped as a whole it has $p/(1-p)$. So "$p=0.5$" alone does not say how noisy a spiking network
-# is. In the 500 steps of this measurement neither of them helped. It was one $p$ and a short
-# training, so it does not say that they cannot.
+# A neuron that fires $k$ spikes averages over $k$ coins, so its count has relative variance
+# $p/(1-p)/k$. Dropped as a whole it has $p/(1-p)$. So "$p=0.5$" alone does not say how noisy a
+# spiking network is. In the 500 steps of this measurement both raised the error. It was one $p$
+# and a short training, so it does not say that they cannot help.
 #
 # ## Quantum circuits
 #
@@ -272,15 +278,16 @@ plot.show(fig, "Paired differences of the test error of simulated circuits, with
 
 # %% [markdown]
 # Scala et al. and, where entangling gates alone are dropped, Kobayashi et al. (2022) report less
-# overfitting. In a hundred of these small circuits the help is less than a tenth of the error. They
-# do show that weight scaling fails. A circuit's output is made of sines and cosines of the angles,
-# so it is far from linear in them, and the circuit with scaled angles is no average of circuits.
+# overfitting. In a hundred of these small circuits the help, if any, is less than a tenth of the
+# error. They do show that weight scaling fails. A circuit's output is made of sines and cosines of
+# the angles, so it is far from linear in them, and the circuit with scaled angles is no average of
+# circuits.
 #
 # ## Adversaries
 #
 # In a generative adversarial network (Goodfellow et al. 2014) a *discriminator* learns to tell data
 # from what a *generator* makes, and the generator learns to please it. A generator often
-# *collapses* onto a few kinds of samples. Dropout in the discriminator is a common remedy, and
+# *collapses* onto a few kinds of samples. Dropout in the discriminator is one remedy, and
 # Mordido, Yang and Meinel (2018) drop whole discriminators out of several. A small test: points on
 # a ring of eight modes, eight pairs of networks for each $p$ in the discriminator.
 
@@ -308,26 +315,28 @@ plot.show(fig, "Points from generators trained against discriminators with p = 0
 
 # %% [markdown]
 # At $p=0.5$ the generators find hardly a mode. They have not collapsed: their points lie all over
-# the square, because a discriminator that noisy does not tell them where the modes are. At $p=0.1$
-# the eight pairs show no clear difference in modes. The training is short, and eight points on a
-# circle are no images.
+# the square, as if a discriminator that noisy could not tell them where the modes are. At $p=0.1$
+# the eight pairs show no clear difference in modes; few were missed at $p=0$. The training is
+# short, and eight points on a circle are no images.
 #
 # ## What we found
 #
 # - Copies keep a share $1-p^k$ of a bit. Codes learned under dropout are copies
 #   too.{{claim:learned-codes-copy}} Parities would keep more.{{claim:parities-keep-more}}
-# - A PAC-Bayes bound with dropout holds on new images.{{claim:bound-holds}} It says
-#   something.{{claim:bound-is-not-empty}} It lies well above the error.{{claim:bound-is-loose}}
-#   Dropout makes it larger here.{{claim:dropout-loosens-it}}
+# - A PAC-Bayes bound with dropout holds on new images.{{claim:bound-holds}} At $p=0$ it is below
+#   50 %{{claim:bound-is-not-empty}} and well above the error.{{claim:bound-is-loose}} Dropout makes
+#   it larger here.{{claim:dropout-loosens-it}}
 # - Populations lower their $p$ as they train.{{claim:populations-lower-p}} Over the
 #   best of six they show no clear gain.{{claim:no-clear-gain-of-a-population}}
 # - Dropped spikes average out over a neuron's spikes.{{claim:spikes-average-out}} Dropped neurons
-#   do not.{{claim:neurons-do-not}} Neither helped in 500 steps.{{claim:no-help-in-500-steps}}
-# - To scale the angles of a quantum circuit by $1-p$ makes it worse.{{claim:scaling-angles-harms}}
-#   Dropped gates help by less than a tenth of the error.{{claim:dropped-gates-help-little}}
+#   do not.{{claim:neurons-do-not}} In 500 steps both raised the
+#   error.{{claim:no-help-in-500-steps}}
+# - Scaling the angles of a quantum circuit by $1-p$ makes it worse.{{claim:scaling-angles-harms}}
+#   Dropped gates help, if at all, by less than a tenth of the
+#   error.{{claim:dropped-gates-help-little}}
 # - Much dropout in a discriminator keeps the generator from finding
-#   modes.{{claim:much-dropout-loses-modes}} With little of it, eight pairs show no clear
-#   difference.{{claim:little-dropout-shows-no-difference}}
+#   modes.{{claim:much-dropout-loses-modes}} With little of it, eight pairs that had not collapsed
+#   show no clear difference.{{claim:little-dropout-shows-no-difference}}
 #
 # **Read.** Elias, *Coding for two noisy channels*, 1955. McAllester, *A PAC-Bayesian tutorial with
 # a dropout bound*, 2013 (arXiv:1307.2118). Maurer, *A note on the PAC Bayesian theorem*, 2004
