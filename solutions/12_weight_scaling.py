@@ -5,14 +5,14 @@
 #
 # *75 minutes. Before: {{bernoulli_masks}}. After, you will be able to train with the dropout of
 # the 2014 paper, to say which of a network's numbers must be scaled before it is used and which
-# must not, and to tell where scaling is exact and where it only comes close.*
+# must not, and to tell where scaling is exact and where it is not.*
 #
 # | symbol | meaning |
 # | --- | --- |
 # | $x$ | what $n$ units send to the next layer |
 # | $p$ | probability that a unit is **dropped** |
 # | $m$ | mask: each entry 1 with probability $1-p$, else 0, independently |
-# | $w$, $W$ | weights of one unit of the next layer, of all its units (one a row) |
+# | $w$, $W$ | weights of one unit of the next layer; of all its units, one row each |
 # | $z = w \cdot (m \odot x)$ | pre-activation: what that unit adds up under the mask |
 # | $\odot$ | entry by entry |
 
@@ -27,8 +27,8 @@ from dropoutlab import check_probability, data, expect, explore, plot, survivors
 # ## Thin in training, whole in use
 #
 # In {{bernoulli_masks}} you drew masks. Dropout draws a new one for every example, so every
-# example trains a different *thinned network*. Once training is over, nobody wants a network that
-# answers by chance. So all units are used: the network is *whole*. But the next layer has never
+# example trains a different *thinned network*. In use, the answer should not depend on coins. So
+# all units are used: the network is *whole*. But the next layer has never
 # heard from all of them at once.
 #
 # Below, five networks learn handwritten digits while three of every four hidden units are dropped
@@ -84,7 +84,7 @@ plot.show(fig, "Histograms, for five networks, of what thinned and whole ones se
 # %% [markdown]
 # (The five networks are drawn over one another, and a tick at the bottom marks each mean. Numbers
 # after ± are standard errors over networks.) In a thinned network about one hidden unit in four
-# was there, and now all four are. The output layer receives sums that it has hardly ever seen.
+# was there, and now all of them are. The output layer receives sums that it has hardly ever seen.
 #
 # ### One question from {{bernoulli_masks}}
 #
@@ -175,7 +175,8 @@ for shape, dtype in (((40, 3, 50), np.float64), ((3000,), np.float32)):
             hint="an entry is neither 0 nor x as it was. Multiply x by a mask of zeros and ones.",
             suspects=[
                 (1 / 0.6, "the survivors are divided by 1 - p. That is inverted dropout."),
-                (0.6, "the survivors are multiplied by 1 - p. Scale in the test, not here."),
+                (0.6, "the survivors are multiplied by 1 - p. Scale when the network is "
+                      "used, not here."),
                 (1 / 0.4, "the survivors are divided by p. Leave them as they are."),
             ],
         )
@@ -199,7 +200,7 @@ with expect.case("dropout_train(x, p, rng) on 4 × 6 × 50 ones, 24 times for ea
 {
     "y / x for y = dropout_train": ("p, rng)", "p, rng) / (1 - p / 2)"),
     "That is inverted dropout": ("p, rng)", "p, rng) / (1 - p)"),
-    "Scale in the test": ("p, rng)", "p, rng) * (1 - p)"),
+    "Scale when the network is": ("p, rng)", "p, rng) * (1 - p)"),
     "divided by p. Leave": ("p, rng)", "p, rng) / p"),
     "neither 0 nor x as it was": ("x * survivors", "1.0 * survivors"),
     "p is swapped": ("* survivors", "* ~survivors"),
@@ -252,7 +253,7 @@ def scaled_weights(W, p):
 # A matrix product is linear: where in $W\,(c\,x)$ may the number $c$ stand?
 
 # %% [markdown] hint="scaled_weights"
-# At $p = 0.75$ an input is there once in four times. Do your weights shrink or grow?
+# At $p = 0.75$ an input is there one time in four. Do your weights shrink or grow?
 
 # %% check="scaled_weights" points=1
 # Scaled weights on x agree with the mean over all 256 masks of 8 inputs, and W is left alone.
@@ -332,8 +333,8 @@ def scaled_network(W1, b1, W2, b2, p):
 
 # %% [markdown]
 # Back to the digits. For four choices of what to scale, the next figure compares the ten outputs
-# in use with their mean over *your* masks (both averaged over the test digits). "By chance" is the
-# distance to the mean over as many other masks.
+# in use with their mean over *your* masks (both averaged over the test digits). "By chance" is how
+# far a mean over 100 masks is off by luck alone.
 
 # %% figure=true
 # How far the outputs in use are from their mean over masks, for four ways of scaling.
@@ -351,7 +352,8 @@ for net in nets:
         used = np.maximum(X_test @ W1.T + b1, 0) @ W2.T + b2
         off = (used - masked - arrays[3]).mean(0)  # for each class, over the test digits
         result.append(np.abs(off).mean())
-    choices["by chance"].append(np.abs((again - masked).mean(0)).mean())  # 100 other masks
+    # two means over 100 masks differ by √2 times what one is off
+    choices["by chance"].append(np.abs((again - masked).mean(0)).mean() / np.sqrt(2))
 
 fig, (ax,) = plot.figure(1, height=2.2)
 runs = np.array(list(choices.values()))
@@ -361,7 +363,7 @@ ax.set_xlabel("distance of the outputs from their mean over masks (5 networks ±
 least, second = np.argsort(runs[:4].mean(1))[:2]
 gap = plot.difference(runs[second], runs[least])
 told = (f"Closest to the mean over masks: {list(choices)[least]};\n"
-        f"distance of the next, {list(choices)[second]}: {gap:.2f} more")
+        f"the next, {list(choices)[second]}, lies {gap:.2f} farther away".replace("+", ""))
 ax.set_title(told)
 plot.show(fig, "Distance of the outputs from their mean over masks, for four ways of scaling. "
                + told.replace("\n", " ") + ".")
@@ -410,8 +412,8 @@ with expect.case("scaled_network(W1, b1, W2, b2, p=0.3), and the arrays afterwar
     for now, then in zip((W1, b1, W2, b2), before, strict=True):
         expect.unchanged(now, then)
     for array, was in ((V1, W1), (c1, b1)):
-        expect.close(array, was, hint="W1 and b1 come before the mask: leave them. A ReLU hides "
-                                      "the difference here, a sigmoid would not.")
+        expect.close(array, was, hint="W1 and b1 come before the mask: leave them. Where a "
+                                      "ReLU hides the difference, a sigmoid would not.")
 
 # %% mistakes="scaled_network"
 {
@@ -487,7 +489,8 @@ for p in (0.3, 0.8, 0.0, 1.0):
     with expect.case(f"preactivation_mean(w, x, p={p})"):
         wrong = [] if p in (0, 1) else [
             (w @ x, "that is z without any mask."),
-            (p * (w @ x), "w · x is multiplied by p, which drops. What is the mean of a mask?"),
+            (p * (w @ x), "w · x is multiplied by p, the chance of a 0. What is the mean of "
+                            "a mask?"),
             ((1 - p) * w * x, "those are the n terms. Add them up."),
             ((1 - p) * np.mean(w * x), "a unit adds its inputs up; it does not average them."),
             (w @ x / (1 - p), "w · x is divided by 1 - p. The thinned unit gets less, not more."),
@@ -580,7 +583,8 @@ for p in (0.3, 0.8, 0.0, 1.0):
              "that is the square of the sum: all inputs would be dropped together. Square each."),
             (p * (1 - p) * each.sum(), "the variance of c m goes with the square of c."),
             (np.sqrt(variance), "that is the standard deviation: square it."),
-            ((1 - p) * (each @ each), "(1 - p) is the mean of m². Subtract its mean, squared."),
+            ((1 - p) * (each @ each), "(1 - p) is the mean of m². Subtract the square of "
+                                      "m's mean."),
             ((1 - p) ** 2 * (each @ each), "a coin's variance is p (1 - p), not (1 - p)²."),
             (p * (1 - p) * (w @ w), "the inputs x are missing: c is w times x."),
             (p * (1 - p) * (x @ x), "the weights w are missing: c is w times x."),
@@ -642,9 +646,10 @@ def preactivation_variance(w, x, p):
 # together. Each is dropped on its own, so a positive and a negative term cancel in the sum, but
 # not in the variance.
 #
-# Now look at the whole distribution. Your `dropout_train` draws $z$; the dark curve is the normal
-# distribution with *your* mean and variance. Two panels show random units; the third shows the
-# correct digit's output unit in one of the trained networks, with its 128 hidden units as inputs.
+# Now look at the whole distribution. Your `dropout_train` draws $z$ at $p = 0.5$; the dark curve is
+# the normal distribution with *your* mean and variance. Two panels show random units; the third
+# shows the correct digit's output unit in one of the trained networks (trained at $p = 0.75$), with
+# its 128 hidden units as inputs.
 # Each title gives the largest gap between the cumulative distribution function of $z$ and the
 # normal one (the Kolmogorov–Smirnov distance): 0 means exactly normal, and it cannot exceed 1. (For
 # scale: one fair coin, with its two values, is 0.34 away.)
@@ -707,7 +712,7 @@ plot.show(fig, "Histograms of z over masks for 3, 12 and 128 inputs, each with y
 #
 # So the next layer saw a mean *and* a variance in training, and one factor cannot give back both.
 # What this does to a layer that normalises by the variance it saw in training is a question for
-# {{noise}}.
+# {{schedules_and_norms}}.
 #
 # ## Behind a ReLU
 #
@@ -864,10 +869,10 @@ explore.preactivation(dropout_train, preactivation_mean, preactivation_variance)
 # - When a network that was trained with dropout is used whole, the next layer receives about
 #   $1/(1-p)$ times as much as in training.{{claim:whole-sends-more}} Multiplying the weights behind
 #   the mask by $1-p$ corrects this.
-# - Over masks $z$ has mean $(1-p)\,w\cdot x$ and variance $p(1-p)\sum_i (w_i x_i)^2$, and it is
-#   nearly normal if many inputs contribute alike.{{claim:many-alike-are-normal}} Scaling gives the
-#   mean, not the variance.
-# - Behind a ReLU, scaling only comes close: the scaled unit never sends more than the thinned ones
+# - Over masks $z$ has mean $(1-p)\,w\cdot x$ and variance $p(1-p)\sum_i (w_i x_i)^2$, and with a
+#   dozen inputs, none far above the rest, it is nearly normal.{{claim:many-alike-are-normal}}
+#   Scaling gives the mean, not the variance.
+# - Behind a ReLU, scaling is not exact: the scaled unit never sends more than the thinned ones
 #   do on average, and in networks trained on digits it sends clearly less.
 #   {{claim:behind-relu-some-is-missed}} More inputs alone do not help.
 #   {{claim:more-inputs-do-not-help}}

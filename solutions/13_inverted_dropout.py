@@ -31,12 +31,12 @@ from dropoutlab import check_probability, data, expect, explore, plot, survivors
 #
 # Below, networks with one and with three hidden layers learn handwritten digits with standard
 # dropout at $p = 0.5$, five of each. After every epoch they are tested twice: with their weights
-# scaled, and as they are. Two numbers are looked at: the error rate, and the *log loss*, the mean
-# of $-\log$ of the probability that the network gives to the right class, in *nats*, the unit of
-# the natural logarithm. (A network that is sure and wrong pays a high price. The outputs before the
-# softmax
-# are called *logits*.) **Commit yourself first. Take the network with one hidden layer at the end
-# of its training: by how many percentage points does its error rate rise if nobody scales?**
+# scaled, and as they are. Look at two numbers: the error rate, and the *log loss*, the mean of
+# $-\log$ of the probability that the network gives to the right class, in *nats*, the unit of the
+# natural logarithm. (A network that is sure and wrong pays a high price. The outputs before the
+# softmax are called *logits*.) **Commit yourself first. Take the network with one hidden layer at
+# the end of its training: by how many percentage points does its error rate rise, if nobody
+# scales?**
 
 # %% guess=true
 my_guess = 30  # percentage points
@@ -106,7 +106,7 @@ plot.show(fig, "Forgotten minus scaled against the epochs of training, for one a
                f"{late[1]:.1f} and {late[3]:.1f} points.",
           claims={"loss-shows-what-error-hides": last[1][1].sign > 0 and abs(last[1][0].mean) < 1,
                   "three-layers-show-both": last[3][0].sign > 0 and last[3][1].sign > 0,
-                  "early-it-can-help": first[0].sign < 0 or first[1].sign < 0})
+                  "early-it-can-help": first[0].sign < 0 and first[1].sign < 0})
 
 # %% [markdown]
 # (Bands and numbers after ±: standard errors over five networks.) Many expect a ruined network.
@@ -116,18 +116,19 @@ plot.show(fig, "Forgotten minus scaled against the epochs of training, for one a
 # visible: the network is too sure of its answers, and only the log loss shows it.
 #
 # The deeper network is another matter. Three factors multiply, and the biases, which do not grow
-# along, weigh less and less from layer to layer. So the order of the logits may change as well, and
-# the title says what that costs. How much accuracy hides depends on the network, and on how long it
-# was trained.
+# with them, weigh less and less from layer to layer. So the order of the logits may change as well,
+# and the title says what that costs. How much accuracy hides depends on the network, and on how
+# long it was trained.
 #
-# Now look at the first epochs, where the curves of the log loss lie *below* zero: there, forgetting
-# helps. A network that has hardly learned is not sure enough of itself, and the wrong factor
-# happens to make it surer. A quick test after one epoch can therefore favour the bug that costs
-# you later. So the next exercises judge a scaling by the mean of its output.
+# Now look at the first epochs, where the curves of the log loss lie *below* zero: by this measure
+# forgetting helps there, whatever the error rate does. A network that has hardly learned is not
+# sure enough of itself, and the wrong factor happens to make it surer. Its log loss after one epoch
+# can therefore favour the bug that costs you later. So the next exercises judge a scaling by the
+# mean of its output.
 #
 # ### One question from {{weight_scaling}}
 #
-# In it you scaled one of a network's four arrays. Which one, and by what factor where three hidden
+# There you scaled one of a network's four arrays. Which one, and by what factor if three hidden
 # units in four were dropped? (Think of your answer, then unfold.)
 #
 # <details><summary>Answer</summary>
@@ -193,13 +194,14 @@ for p in (0.2, 0.5, 0.9):
         out = inverted_dropout(np.ones(50_000), p, expect.rng())
         expect.array(out, 50_000, hint="return an array of x's shape.")
         expect.mean(out == 0, p, of=(0, 1), hint="p is the probability that an entry is 0.",
-                    suspects=[(0, "no entry is dropped. Has each a coin, or do all share one?"),
+                    suspects=[(0, "no entry is dropped. Does each have a coin, or do all share "
+                                  "one?"),
                               (1 - p, "p is taken for the probability of keeping: p drops.")])
         expect.mean(
             out,
             1,
             of=(0, 1 / (1 - p)),
-            hint="the scale of the survivors is not as the formula above has it.",
+            hint="the survivors are not scaled as in the formula above.",
             suspects=[
                 (1 - p, "the survivors are not scaled. Divide them by 1 - p."),
                 ((1 - p) / p, "the survivors are divided by p. Divide them by 1 - p."),
@@ -226,6 +228,8 @@ for p, shape, dtype in ((0.25, (4, 3, 500), np.float64), (0.999, (90_000,), np.f
         expect.unchanged(x, before)
         expect.array(out, shape, dtype, hint="return an array like x. (A boolean mask keeps the "
                      "dtype of what it multiplies.)")
+        expect.varies((out == 0).ravel(), chance=0.75**6000, what="some dropped, some kept",
+                      hint="all entries are kept, or all are dropped.")
         expect.only(out / before, (0, 1 / (1 - p)), rtol=1e-5, hint="a survivor is x / (1 - p).")
         expect.varies(out[before < 0] == 0, chance=0.999**40_000, what="some negative ones dropped",
                       hint="the sign decides what is dropped. Let a coin decide, for each entry.")
@@ -415,7 +419,7 @@ ax.set(xlabel="drop probability p", ylabel="standard deviation / mean")
 ratio = np.mean(np.array(measured["inverted"]) / np.array(measured["standard"]), axis=0)
 excess = plot.difference(ratio, 1)
 told = f"{1 + excess.mean:.3f} ± {excess.error:.3f}"
-ax.set_title(f"Inverted dropout is {told} times as noisy (you said: {guess})")
+ax.set_title(f"Noise, inverted over standard: {told}; in theory exactly 1 (you said: {guess})")
 ax.legend()
 plot.show(fig, "Standard deviation over mean against p, for both kinds of dropout and by your "
                f"formula. The ratio of the two kinds, averaged over p, is {told}.",
@@ -424,12 +428,12 @@ plot.show(fig, "Standard deviation over mean against p, for both kinds of dropou
 # %% [markdown]
 # Inverted dropout makes activations larger in training, which sounds like more noise. But it
 # multiplies noise and signal alike: the standard deviation is $\sqrt{p/(1-p)}$ times the mean for
-# both kinds. At $p = 0.5$ the two are equal, and at $p = 0.9$ the noise is three times the signal.
+# both. At $p = 0.5$ noise and signal are equal; at $p = 0.9$ the noise is three times the signal.
 #
 # ## Old weights
 #
-# You receive a network that was trained by the recipe of 2014. Each layer has its own rate: 0.2 of
-# the inputs were dropped, and half of every hidden layer. Whoever uses it is expected to scale,
+# You receive a network that was trained by the recipe of 2014. Each layer has its own rate: a fifth
+# of the inputs were dropped, and half of every hidden layer. Whoever uses it is expected to scale,
 # and your code doesn't. Or the other way round: your network is to run in old code, which always
 # multiplies by $1-p$. Convert the weights once, so that nobody has to remember.
 #
@@ -518,7 +522,8 @@ with expect.case("convert_scheme(layers, [0.2, 0.6], 'inverted'): its outputs in
             (times(a, 1), "the last layer is left out: its inputs were dropped too."),
             (times(a, b, biases=(a, b)), "the biases are scaled too. They were there under every "
                                          "mask."),
-            (times(a, a * b), "each layer is scaled by its own rate alone, not by those before."),
+            (times(a, a * b), "earlier layers' rates are multiplied in. Scale each layer by its "
+                              "own rate, not by those before."),
         ],
     )
 
@@ -538,7 +543,7 @@ with expect.case("convert_scheme(layers, rates, 'standard') of three layers: eac
             (V @ sent + b, "this layer's weights stay as they were. They must grow."),
             ((1 - p) * V @ sent + b, "this layer's weights shrink. To 'standard' they grow: solve "
                                      "W (m * x) = V (m * x) / (1 - p) for W."),
-            ((V @ sent + b) / (1 - p), "the biases grow as well. No mask ever met them."),
+            ((V @ sent + b) / (1 - p), "the biases grow as well. No mask acts on them."),
             (V @ sent / p + b, "the weights are divided by p. Divide by 1 - p."),
             *others,
         ], hint="W (m * x) + b is not V (m * x) / (1 - p) + b.")
@@ -573,7 +578,7 @@ with expect.case("convert_scheme(layers, [0.3, 0.4], 'inverted'), and layers aft
     "To 'standard' they grow": ('"standard": -1', '"standard": 1'),
     "They must grow": ('"standard": -1', '"standard": 0'),
     "biases are scaled too": ("power, b)", "power, (1 - p) ** power * b)"),
-    "No mask ever met them": ("power, b)", "power, b if power > 0 else b / (1 - p))"),
+    "No mask acts on them": ("power, b)", "power, b if power > 0 else b / (1 - p))"),
     "return a list of pairs": ("(W * (1 - p) ** power, b)", "W * (1 - p) ** power"),
     "(m * x) / (1 - p) + b": ("1, \"standard\": -1", "1, \"standard\": -2"),
     "writes into its input": ("W * (1 - p) ** power", "W.__imul__((1 - p) ** power)"),
@@ -693,7 +698,7 @@ for rate, p in ((0.1, 0.5), (0.4, 0.2), some):
                 (rate * (1 - p), "one factor is missing: V's gradient differs from W's, and so "
                                  "does the distance that V must move."),
                 (rate / (1 - p), "the step would grow. V's gradient is the larger one already, "
-                                 "and V the smaller matrix."),
+                                 "and V's entries are smaller."),
                 (rate / (1 - p) ** 2, "that is the opposite conversion: the standard rate that "
                                       "takes the steps of inverted dropout."),
                 *known,
@@ -717,7 +722,7 @@ def matched_rate(rate, p):
     return rate * movement / gradient
 
 # %% [markdown]
-# Two factors of $1-p$ meet: $V$ is the smaller matrix, and its gradient is the larger one. So the
+# Two factors of $1-p$ meet: the entries of $V$ are smaller, and its gradient is larger. So the
 # same learning rate is a larger step in your scheme. This concerns the weights *behind* the mask.
 # Those in front of it keep their rate, since the gradient that reaches them is the same.
 #
@@ -725,7 +730,7 @@ def matched_rate(rate, p):
 # units, without dropout and with both schemes at $p = 0.5$, at five learning rates. Each run of 30
 # epochs is scored by the lowest log loss that it reaches on the test digits (they serve as
 # validation data here), so a run that overfits later is not penalised for it. **Commit yourself:
-# by what factor is the best learning rate with *standard* dropout higher than that without?**
+# how many times as high as without is the best learning rate with *standard* dropout?**
 
 # %% guess=true
 my_guess = 10  # times as high
@@ -797,13 +802,15 @@ print("Best at an end of the range of rates, where a better one may lie outside:
 # %% [markdown]
 # (A best rate is the bottom of a parabola through the lowest point and its neighbours, so it may
 # lie between those tried. In brackets: one standard error down and up, over four networks. With
-# more than 30 epochs, lower rates would do better.) Compare the first number with the paper's 10 to
+# more than 30 epochs, lower rates may do better.) Compare the first number with the paper's 10 to
 # 100. The paper used other networks and other data, and where a curve has a flat bottom, its best
-# rate is not a sharp number. For the last number you have shown: with $V = (1-p)\,W$ it would be 4
-# at $p=0.5$ if only the weights behind the mask mattered, and 1 if only those in front of it did.
+# rate is not a sharp number. The last number would be 4 at $p=0.5$, as you have shown, if training
+# had started from $V = (1-p)\,W$ (here both kinds start alike) and only the weights behind the mask
+# mattered; it would be 1 if only those in front of it did.
 #
-# So take from the recipe its direction and its reason, and tune the rate of every network that you
-# compare. {{overfitting}} does so in earnest, with the width and the bound on the norm.
+# The first number is the product of the other two: what is left of the advice in your scheme, times
+# what the scheme alone changes. So take no factor from a recipe, and tune the rate of every network
+# that you compare. {{overfitting}} does so in earnest, with the width and the bound on the norm.
 
 # %% [markdown]
 # ## Explore: what each scaling bug does to the mean
@@ -867,7 +874,7 @@ explore.scaling(inverted_dropout)
 # mix, such as standard-dropout weights loaded into a framework with inverted dropout, in a network
 # with one dropped layer: all logits grow by nearly 1 / (1 - p), the order of classes stays, and
 # confidence, log loss, thresholds or calibrated decisions are off. Also right: a test early in
-# training, where the wrong factor helps.
+# training, where the wrong factor lowers the log loss.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -875,11 +882,12 @@ explore.scaling(inverted_dropout)
 #
 # - With survivors scaled by $1/(1-p)$ in training, the mean of every output is its input, and in
 #   evaluation the layer passes its input on unchanged.
-# - The variance is $x^2 p/(1-p)$; relative to the mean it is the same as without scaling.
-#   {{claim:relative-noise-is-the-same}}
+# - The variance is $x^2 p/(1-p)$; the standard deviation, relative to the mean, is the same as
+#   without scaling.{{claim:relative-noise-is-the-same}}
 # - In a network with one hidden layer, the error rate hardly shows that scaling was forgotten; the
 #   log loss does.{{claim:loss-shows-what-error-hides}} In our networks with three, both did.
-#   {{claim:three-layers-show-both}} Early in training it can even help.{{claim:early-it-can-help}}
+#   {{claim:three-layers-show-both}} Early in training it can even lower the log loss.
+#   {{claim:early-it-can-help}}
 # - Multiply weights behind a mask that were trained with standard dropout by $1-p$ to use them with
 #   inverted dropout. Multiply their learning rate by $(1-p)^2$ to take the same steps.
 #
@@ -890,8 +898,8 @@ explore.scaling(inverted_dropout)
 # recipe. The documentation of `torch.nn.Dropout`: its formula is yours.
 #
 # **Stretch.** `matched_rate` holds for plain gradient descent. What must become of momentum, of the
-# strength of weight decay, of the bound on the norm, and of the learning rate of Adam, which
-# divides each gradient by its own size (Kingma and Ba, *Adam*, arXiv:1412.6980, §2.1)? Train both
-# layers under the same masks: $V$ must stay $(1-p)\,W$ to rounding.
+# strength of weight decay, of the bound on the norm, and of the learning rate and the ε of Adam,
+# which divides each gradient by its own size (Kingma and Ba, *Adam*, arXiv:1412.6980, §2.1)? Train
+# both layers under the same masks: $V$ must stay $(1-p)\,W$ to rounding.
 #
 # **Still open.** The output's mean is right. Is its *gradient*? That is {{backward}}.

@@ -655,8 +655,8 @@ def dropped_motion(optimizer, params, X, y, p, rng):
 # still a batch.
 
 # %% [markdown] hint="dropped_motion"
-# `np.linalg.norm(changes["W1"], axis=1)` has the length of each row's change. Which rows are idle
-# is told by the *gradients*.
+# `np.linalg.norm(changes["W1"], axis=1)` has the length of each row's change. The *gradients* tell
+# which rows are idle.
 
 # %% [markdown] hint="dropped_motion"
 # Collect the lengths of all steps in two lists, and take the two means at the end. A step with
@@ -881,21 +881,22 @@ plot.bars(share.mean(1), ["", "", ""], right, spread=plot.standard_error(share, 
 right.axvline(guess, color=plot.GREY, linestyle="--")
 right.set(xlabel="% (dashed: your guess for momentum)", xlim=(0, 130), yticks=[],
           title="Without a gradient, in % of the others")
-told = ", ".join(f"{name} {of.mean():.0f} ± {plot.standard_error(of):.0f} %"
-                 for name, of in zip(ways, share, strict=True))
+told = ", ".join(f"{name}: {of.mean():.0f} ± {plot.standard_error(of):.0f} %"
+                 for name, of in zip(("SGD", "momentum", "Adam"), share, strict=True))
 plot.show(fig, f"Motion of rows without a gradient in percent of the others: {told}. At p = 0.5, "
                f"{np.mean(idle):.0f} % of all rows have none.",
           claims={"rows-coast": share[0].max() < 1 and share[1:].min() > 10})
 
 # %% [markdown]
-# A zero gradient is not a zero step: an optimiser with a memory goes on pushing a unit the way it
-# was pushed before. So the claim that only active neurons are updated holds for plain SGD, without
-# weight decay (which shrinks all weights in every step). Even there it needs small batches, as a
-# unit at $p = 0.5$ is dropped from all of 64 rows once in $2^{64}$ steps.
+# A zero gradient is not a zero step: an optimiser that averages gradients goes on pushing a unit
+# the way it was pushed before. So the claim that only active neurons are updated holds for plain
+# SGD, without weight decay (which shrinks all weights in every step). Even there it needs small
+# batches, as a unit at $p = 0.5$ is dropped from all of 64 rows once in $2^{64}$ steps.
 #
-# SGD's bar on the left is long because its rate is ten times the others'. The left title gives
-# the share of rows without a gradient as a control: it should be $p$. If it is higher, some units
-# have negative input for every image (*dead* ReLUs), and their rows count as idle too.
+# On the left SGD follows each image's gradient in full. Momentum, at a tenth of the rate, goes as
+# far in the long run, but averages images that pull in different directions. The left title gives
+# the share of rows without a gradient as a control: it should be about $p$. If it is higher, some
+# ReLUs were off as well (in every step, if they are *dead*), and their rows count as idle too.
 #
 # ## Explore: coasting
 #
@@ -943,10 +944,10 @@ def milliseconds(cases, rows, runs=5, steps=40):
 
 
 def to_its_error(mean, error):
-    """Mean ± standard error, both to the second digit of the error."""
+    """Mean ± standard error, both to the first digit of the error."""
     if not error:  # all counts alike
         return f"{mean:g}"
-    digits = max(1 - int(np.floor(np.log10(error))), 0)
+    digits = max(-int(np.floor(np.log10(error))), 0)
     return f"{mean:.{digits}f} ± {error:.{digits}f}"
 
 
@@ -1065,14 +1066,14 @@ def steps_to_reach(curve, steps, target):
 # %% [markdown]
 # ## What dropout costs
 #
-# A network of 128 hidden units learns 400 digits at four values of $p$, and once without dropout
-# but with weight decay (L2: each step also shrinks the weights a little). We count the steps until
-# the loss on unseen digits is down to a target. On the left all use the learning rate that is best
-# for the *plain* network, $p = 0$; on the right each uses its own best. "Best" means soonest at
-# that target, on other seeds and digits than those shown.
+# A network of 128 hidden units learns 400 digits (momentum 0.9) at four values of $p$, and once
+# without dropout but with weight decay (L2: each step also shrinks the weights a little). We count
+# the steps until the loss on unseen digits is down to a target. On the left all use the learning
+# rate that is best for the *plain* network, $p = 0$; on the right each uses its own best. "Best"
+# means soonest at that target, on other seeds and digits than those shown.
 #
-# **Look at the hardest target that every plain network reached when the rates were chosen. With its
-# own rate, how many times as many steps does $p = 0.5$ need?**
+# **Take the hardest target that every plain network reached when the rates were chosen. With its
+# own rate, how many times as many steps as the plain network does $p = 0.5$ need?**
 
 # %% guess=true
 my_guess = 2.5  # times as many steps as the plain network, p = 0.5, each at its own rate
@@ -1150,16 +1151,17 @@ axes[0].set_ylabel("steps (6 networks ± s.e.)")
 axes[0].legend(loc="lower right", fontsize=9)
 told = f"steps to {targets[last]:.2f} nats, p = 0.5 over p = 0: {times(2, last)}"
 fig.suptitle(f"Each at its own rate, {told} (×: your guess)", x=0.01, ha="left", fontsize=11)
-plot.show(fig, f"Steps against the target for five kinds of training; {told}.")
+plot.show(fig, f"Steps against the target for five kinds of training; {told}.",
+          claims={"large-p-costs-steps":
+                  plot.difference(took[own[3, 0], 0], took[own[0, 0], 0]).sign > 0})
 
 # %% [markdown]
 # A line has a point for each target that all networks reach in 200 steps. The plain network's best
 # rate differs from target to target, so on the left, where all use it, a line may have gaps or be a
 # single point. Look at three
 # things: how far the lines lie apart where the target is easy, where they end, and which of them
-# need a rate of their own. A large $p$ makes noisy gradients, and a rate that suits
-# the plain network can be too much for it. Moreover, in inverted dropout the same rate makes a step
-# that is $1/(1-p)^2$ times as large behind the mask ({{inverted_dropout}}).
+# need a rate of their own. A large $p$ makes noisy gradients, and a rate that suits the plain
+# network can be too much for it.
 #
 # A step can take longer with dropout than without, so the table gives steps and seconds. (It times
 # batches of 32 in this smaller network, so its factor for a step differs from the figure's above.)
@@ -1195,10 +1197,10 @@ print("\nL2's strength: " + ", ".join(
 # So the three claims answer three questions, at least for this small network. That dropout costs
 # next to nothing is about a single step: read the column "a step". *Two to three times longer* is
 # about many steps, and depends on $p$ and on whose learning rate is used. Faster convergence would
-# show in the figure as a line that lies below the plain network's, or goes on where that one ends:
-# look for both. Before you believe any of the three, ask for the target and for the learning rate.
-# (L2 is the control: a regulariser without coins. It costs few steps because it may be as weak as
-# you like. Look at the strengths that were quickest.)
+# show in the figure as a line that lies below the plain network's. One that goes on where that one
+# ends reaches a lower loss, which is another matter. Before you believe any of the three, ask for
+# the target and for the learning rate. (L2 is the control: a regulariser without coins. It may be
+# as weak as you like, so look at the strengths that were quickest.)
 #
 # ## Back to the overfit network
 #
@@ -1309,11 +1311,12 @@ plot.show(fig, "Loss on seen and unseen images against steps, without and with d
 #
 # - A random direction and a frozen mask check the gradient of a whole weight matrix with two calls
 #   of the loss.
-# - A dropped unit's weights get no gradient, and still move under any optimiser with a memory.
+# - A dropped unit's weights get no gradient, and still move under momentum and Adam.
 #   {{claim:rows-coast}}
 # - Dropping different units in each row saves no time in a step (here NumPy, on a CPU).
 #   {{claim:zeros-save-no-time}}
-# - What dropout costs in steps depends on $p$, on the learning rate and on the target.
+# - What dropout costs in steps depends on the learning rate, on the target and on $p$: a large one
+#   costs more.{{claim:large-p-costs-steps}}
 #
 # **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, *Dropout: a simple way to
 # prevent neural networks from overfitting*, JMLR 15 (2014), appendix A: a practical guide to

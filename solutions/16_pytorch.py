@@ -31,9 +31,9 @@ from dropoutlab.modules import passing_on
 # ## Where we stand
 #
 # In {{backward}} you wrote dropout's forward and backward pass by hand. PyTorch ships the layer,
-# and works out the backward pass as well: `nn.Dropout(0.5)` is all you have to write. The first
-# trouble that most people have with it is turning it *off*. The next cell makes a network that is
-# ready to train. Before measuring it, different people would write
+# and works out the backward pass as well: `nn.Dropout(0.5)` is all you have to write. What remains
+# is to turn it *off*. The next cell makes a network that is ready to train. Before measuring it,
+# different people would write
 #
 # - `with torch.no_grad():`
 # - `with torch.inference_mode():`
@@ -89,7 +89,7 @@ plot.show(fig, "Share of outputs that differ between two runs, after each of fiv
 
 # %% [markdown]
 # The first three are about gradients, and a dropout layer doesn't care about gradients. The fourth
-# sets a flag, but on the wrong object. To see why, you need to know how PyTorch builds networks.
+# sets a flag, but on the wrong object.
 #
 # ## PyTorch in ten minutes
 #
@@ -128,7 +128,7 @@ print(f"error rate on test digits: {error_rate(net.eval()):.1f} %")
 # ### One question from {{backward}}
 #
 # Your NumPy layer had methods `train()` and `eval()`. A network of ten such layers is to be used
-# for evaluation. Who calls the ten? (Answer for yourself, then unfold.)
+# for evaluation. Who calls the ten `eval()`s? (Answer, then unfold.)
 #
 # <details><summary>Answer</summary>
 #
@@ -138,7 +138,7 @@ print(f"error rate on test digits: {error_rate(net.eval()):.1f} %")
 # (`network.training = False` does the first of the two and reaches no layer.)
 # </details>
 #
-# Does `eval()` or `train(False)` reach a layer two levels down? Run this:
+# Does `eval()` reach a layer two levels down? Run this:
 
 # %%
 class Listening(nn.Module):
@@ -181,8 +181,7 @@ print("modes:", [module.training for module in noisy.eval().modules()])
 # %% [markdown]
 # ## Exercise: `Dropout`
 #
-# Write the layer. It should do what `nn.Dropout` does, and also accept a generator, so that its
-# masks can be repeated.
+# Write the layer: it does what `nn.Dropout` does, with a generator that can repeat its masks.
 
 # %% exercise="Dropout"
 class Dropout(nn.Module):
@@ -193,8 +192,8 @@ class Dropout(nn.Module):
     x : tensor of any shape and floating dtype, left as it is; y has its shape, dtype and device
         (where nothing is dropped, y may be x itself: PyTorch returns its input there, so we allow
         it; your NumPy layers returned a copy)
-    In evaluation the gradient passes as it is. Nothing is kept between calls, the state_dict is
-    empty, and the repr is `Dropout(p=0.5)`.
+    In evaluation the gradient passes as it is. Nothing is kept between calls, the layer can be
+    copied and pickled, the state_dict is empty, and the repr is `Dropout(p=0.5)`.
     """
 
     def __init__(self, p=0.5, generator=None):
@@ -230,8 +229,7 @@ class Dropout(nn.Module):
 # one call to the next?
 
 # %% [markdown]
-# Look at your layer, two containers deep in a network that is switched as a whole. A pale square
-# is a 0.
+# Look at your layer, two containers deep in a network that is switched as a whole. Pale is 0.
 
 # %%
 nested = nn.Sequential(nn.Identity(), nn.Sequential(Dropout(0.4)))
@@ -415,7 +413,7 @@ for dtype in (torch.bfloat16, torch.float16):
                         suspects=[(1 - p, "a fraction 1 - p is dropped: p is swapped.")])
 
 # %% check="Dropout" points=1
-# At p = 0 nothing is dropped; at p = 1 everything, and 0 / 0 is no 0.
+# At p = 0 nothing is dropped; at p = 1 everything is: zeros, not 0 / 0.
 ones = torch.ones(1000)
 with expect.case("Dropout(0.0)(x) and Dropout(1.0)(x) on ones"):
     expect.close(Dropout(0.0)(ones.clone()), ones, hint="at p = 0 nothing is dropped.")
@@ -557,8 +555,8 @@ class Dropout(nn.Module):
 
 # %% [markdown]
 # If your first attempt drew its coins with `torch.rand_like(x)`, one check told you that they were
-# too coarse. A number of type `bfloat16` has eight significant binary digits. Uniform numbers of
-# this type lie on a coarse grid, and the share of them below a small $p$ isn't $p$:
+# too coarse. A number of type `bfloat16` has eight significant binary digits, so one uniform number
+# in $2^9$ rounds up to 1. PyTorch 2.13 returns 0 in its place, and 0 is below every $p$:
 
 # %%
 for dtype in (torch.float32, torch.bfloat16, torch.float16):
@@ -658,7 +656,8 @@ ax.axvline(guess, color=plot.GREY, linestyle="--", zorder=0)
 ax.set(xlabel="bytes kept for backward, per float32 entry (dashed: your guess)",
        xlim=(0, 1.2 * max(guess, *[row[-1] for row in kept])),
        title=f"On the CPU, nn.Dropout keeps {kept[0][-1]:.3g} bytes per entry")
-says = "Bytes kept for backward by nn.Dropout, your Dropout and your DropoutFunction."
+says = "Bytes kept for backward, per entry: " + ", ".join(
+    f"{name} {row[-1]:.3g}" for name, row in zip(layers, kept, strict=True)) + "."
 if kept[2][-1] > 1:
     plot.show(fig, says)
     print("The text below doesn't fit your result yet. Mend DropoutFunction, run this cell again.")
@@ -667,21 +666,8 @@ else:
 
 # %% [markdown]
 # A mask of floats, which `nn.Dropout` keeps on the CPU, takes four bytes an entry; of booleans,
-# one. One bit would be enough, or the seed alone ({{stateless_masks}}).
-#
-# `nn.Dropout(0.5, inplace=True)` saves memory elsewhere: it writes its output over its input. That
-# is safe only while nobody needs the input again. In a residual block, which adds its input to what
-# its layers make of it (the *skip connection*), somebody does:
-
-# %%
-with torch.no_grad():
-    for inplace in (False, True):
-        h = torch.ones(8)
-        print(f"inplace={inplace}:", h + nn.Dropout(0.5, inplace=inplace)(h))
-
-# %% [markdown]
-# With `inplace=True`, $h$ has been overwritten before the sum is taken, so the skip connection is
-# dropped, too.
+# one, also in autograd's hands (look at your `Dropout`). One bit would be enough, or the seed alone
+# ({{stateless_masks}}).
 
 # %% check="DropoutFunction" points=1
 # Forward: each entry is 0 or x / (1 - p), a fraction p of them is 0, and x is left alone.
@@ -765,9 +751,11 @@ with expect.case("torch.autograd.gradgradcheck of DropoutFunction, generator of 
                  crash=[("number of gradients|different than None",
                          "backward must return three gradients, one for each argument of forward, "
                          "in their order: that of x, None for p, None for generator."),
-                        (".", "backward cannot be differentiated, to float64's digits: .data, "
-                              ".detach(), NumPy, once_differentiable, float32 or a write into dy "
-                              "stands in it.")]):
+                        ("GradcheckError|Jacobian|differentiate twice|not require grad|in-?place"
+                         "|not have been used|numpy",
+                         "backward cannot be differentiated, to the digits of float64. Look for "
+                         ".data, .detach(), NumPy, once_differentiable, float32, or a write into "
+                         "dy.")]):
     def frozen(x):
         return DropoutFunction.apply(x, 0.5, torch.Generator().manual_seed(7))
 
@@ -867,11 +855,25 @@ print(f"raw pixels:     {lost(X, torch.ones_like(X) > 0):.0f} % of the gradients
 print(f"behind a ReLU:  {lost(hidden.relu(), hidden > 0):.0f} %")
 
 # %% [markdown]
+# `nn.Dropout(0.5, inplace=True)` saves memory elsewhere: it writes its output over its input. That
+# is safe only while nobody needs the input again. In a residual block, which adds its input to what
+# its layers make of it (the *skip connection*), somebody does:
+
+# %%
+with torch.no_grad():
+    for inplace in (False, True):
+        h = torch.ones(8)
+        print(f"inplace={inplace}:", h + nn.Dropout(0.5, inplace=inplace)(h))
+
+# %% [markdown]
+# With `inplace=True`, $h$ was overwritten before the sum is taken: the skip connection is dropped
+# too.
+#
 # ## Where dropout goes in a network
 #
 # Srivastava et al. (2014) drop at the input and after each hidden layer, with a smaller rate at
 # the input. They never drop after the output layer: a dropped logit is a class whose score is set
-# to 0 by chance, right or wrong. Now write it yourself; your `Dropout` is at hand.
+# to 0 by chance, right or wrong.
 #
 # ## Exercise: `mlp`
 
@@ -935,7 +937,7 @@ with expect.case("mlp([6, 5, 4, 3]).eval()(X) against its own weights",
                       "eval() cannot find a layer that is made in forward or kept in a plain list.")
     expect.close(
         found, logits, rtol=1e-4, atol=1e-5,
-        hint="in evaluation: linear layers, one ReLU between each two of them, and nothing else.",
+        hint="in evaluation: linear layers, one ReLU between any two neighbours, and nothing else.",
         suspects=[(logits.relu(), "a ReLU stands after the output layer: logits may be negative."),
                   (linear, "there is no ReLU between the layers."),
                   (logits.softmax(1), "the network ends with a softmax. Return logits."),
@@ -1129,12 +1131,10 @@ plot.show(fig, "Error rate on held-out digits against the input's drop rate; poi
                f"0: {told}. Against 0, 0.2 {verdict}.")
 
 # %% [markdown]
-# The paper's images were larger (MNIST: 784 pixels), and it trained longer. This figure can't tell
-# which of the two matters.
+# The paper's images were larger (MNIST: 784 pixels) and far more, its networks wider, its training
+# longer. Which of these matters, this figure can't tell.
 #
 # ## One coin for many: three frameworks
-#
-# All three drop and scale as you do.
 #
 # | | PyTorch | Keras 3 | Flax NNX |
 # | --- | --- | --- | --- |
@@ -1283,8 +1283,8 @@ def noise_shape_dropout(x, p, noise_shape):
     return x.masked_fill(dropped.expand_as(x), 0) / (1 - p)
 
 # %% [markdown]
-# Where Keras is installed, the next cell compares them. (They agree. A Keras layer that is not told
-# whether it trains drops nothing.)
+# Where Keras is installed, the next cell compares them. (When we ran it, they agreed; a Keras layer
+# that was told no mode dropped nothing.)
 
 # %%
 if importlib.util.find_spec("keras") is None:
@@ -1303,9 +1303,9 @@ else:
 # %% [markdown]
 # ## Explore: the same image, many times
 #
-# Your `mlp`, trained on the digits when the cell runs. One image goes through it forty times in
-# either mode. The bars are one run's probabilities; each run gives a dot for each of the ten
-# classes, and a dash is their mean.
+# Your `mlp` is trained on the digits at $p = 0.5$ when the cell runs; the slider changes $p$ only
+# afterwards. One image goes through it forty times in either mode. The bars are one run's
+# probabilities; each run gives a dot for each of the ten classes, and a dash is their mean.
 #
 # **Try**: press *Ask again* a few times. At $p=0$, are the two pictures the same? Is evaluation's
 # probability the *mean* of the runs in training? Press images until you find one that evaluation
@@ -1371,12 +1371,12 @@ explore.same_input(mlp)
 # - `nn.Dropout` holds a number and checks a flag. `eval()` is `train(False)`, which goes from each
 #   module to its submodules; switching gradients off is another matter.
 #   {{claim:gradients-are-another-matter}}
-# - On the CPU, PyTorch's own layer keeps four bytes an entry for backward; your `DropoutFunction`
-#   keeps one.{{claim:four-bytes-or-one}} In place, the layer overwrites what a skip
-#   connection still needs.
-# - Coins in bfloat16 are too coarse for a small $p$.
-# - Dropout goes after hidden layers, and perhaps on the input. Its rates are measured, not
-#   inherited.
+# - On the CPU, PyTorch's own layer keeps four bytes an entry for backward; a mask of booleans takes
+#   one.{{claim:four-bytes-or-one}} In place, the layer overwrites what a skip connection still
+#   needs.
+# - Coins drawn in bfloat16 drop too often at a small $p$.
+# - Dropout goes after hidden layers, and perhaps on the input: measure on your own data whether it
+#   helps there.
 # - One coin for many is a mask with an axis of length 1. The same key twice is the same mask twice.
 #
 # **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, *Dropout: a simple way to
