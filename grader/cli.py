@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader import options
-from grader.errors import CourseError, LessonError, Unavailable
+from grader.errors import NOBODY, OF_A_LEARNER, CourseError, LessonError, Unavailable
 from grader.paths import COURSE, ROOT, SOLUTIONS
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def main(argv: list[str]) -> int:
     """Run one command; return its exit status."""
     args = options.parse(argv)
     try:
+        if args.command not in FOR_LEARNERS and not SOLUTIONS.is_dir():
+            raise CourseError(OF_A_LEARNER)
         return COMMANDS[args.command](args)
     except (CourseError, LessonError) as error:
         print(error, file=sys.stderr)
@@ -226,10 +228,7 @@ def _autograde(args: argparse.Namespace) -> int:
 
     place = _place(args)
     if names(args.lessons) and not (place / "submitted").is_dir():
-        raise CourseError(
-            f"nobody has handed in: {place / 'submitted'}/ID/NN_topic/ is where `nbgrader collect` "
-            "puts submissions."
-        )
+        raise CourseError(NOBODY.format(place / "submitted", "NN_topic"))
     lessons = chosen(_meant(args))
     from rich.console import Console
 
@@ -415,7 +414,9 @@ def _has_gradebook(args: argparse.Namespace) -> Path:
     """The course folder, in which a gradebook is; told before anything that takes a while."""
     place = _place(args)
     if not args.db and not (place / "gradebook.db").exists():
-        raise CourseError(f"{place} has no gradebook.db: run `python3 grader autograde` first.")
+        where = f" --course {args.course}" if args.course else ""
+        first = f"python3 grader autograde LESSON{where}"
+        raise CourseError(f"{place} has no gradebook.db: run `{first}` first.")
     return place
 
 
@@ -583,6 +584,8 @@ def _demo(args: argparse.Namespace) -> int:
     return 0
 
 
+FOR_LEARNERS = ("lab", "grade", "doctor", "submit")
+"""The commands that need no solutions/."""
 COMMANDS = {
     "lab": _lab,
     "test": _test,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 TIERS = {
-    "quick": "only what takes seconds",
-    "all": "also what takes long",
+    "quick": "only tests that take seconds each: some minutes",
+    "all": "every test, then the oldest packages: some hours",
     "oldest": "the main path, with the oldest packages allowed",
 }
 """What `test` runs in place of its default."""
 
+LESSON = '"13" or a full name'
 LESSONS = '"13", a full name, "1" for a part, or "all"'
+TIMEOUT = "for one cell or check (60); a submission has five times that"
 AUDIENCES = {
     "learn": ("lab", "grade", "submit"),
     "teach": (
@@ -60,8 +63,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
     lab = commands.add_parser("lab", help="open JupyterLab on the lessons")
     lab.add_argument("--no-browser", action="store_true", help="print the address only")
-    lab.add_argument("--port", type=int, default=8888)
-    lab.add_argument("--ip", default="localhost", help="the address to listen on")
+    lab.add_argument("--port", type=int, default=8888, help="default: 8888")
+    lab.add_argument("--ip", default="localhost", help="to listen on (default: localhost)")
     lab.add_argument("--instructor", action="store_true", help="with Formgrader")
 
     test = commands.add_parser("test", help="run the tests; further arguments go to pytest")
@@ -77,9 +80,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     build.add_argument("--check", action="store_true", help="only say what would change")
 
     check = commands.add_parser("check", help="try a lesson's answers, mistakes and hints")
-    check.add_argument("lesson", metavar="LESSON", help='"13" or a full name')
+    check.add_argument("lesson", metavar="LESSON", help=LESSON)
     check.add_argument("--exercise", default="", metavar="NAME", help="only this one")
-    check.add_argument("--seeds", type=positive, metavar="N", help="draws for each answer")
+    check.add_argument("--seeds", type=positive, metavar="N", help="draws for each answer (60)")
     check.add_argument("--mutants", action="store_true", help="which small edits go unnoticed?")
 
     grade = commands.add_parser("grade", help="grade your own notebooks where they lie")
@@ -95,7 +98,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     collect = commands.add_parser(
         "collect", help="take in what Moodle, Canvas or a git host gives out"
     )
-    collect.add_argument("lesson", metavar="LESSON")
+    collect.add_argument("lesson", metavar="LESSON", help=LESSON)
     collect.add_argument(
         "source", metavar="DOWNLOAD", help="a ZIP or folder of all submissions, or of clones"
     )
@@ -113,7 +116,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     auto.add_argument("--scheduler", default="", metavar="ADDRESS", help="of a Dask cluster")
     auto.add_argument("--force", action="store_true", help="grade what is graded again")
     auto.add_argument("--json", metavar="FILE", help="write every row to this file")
-    auto.add_argument("--timeout", type=seconds, metavar="S", help="for one cell or check")
+    auto.add_argument("--timeout", type=seconds, metavar="S", help=TIMEOUT)
     auto.add_argument("--no-feedback", action="store_true", help="grades only, no HTML")
     _isolated(auto)
 
@@ -121,31 +124,31 @@ def parse(argv: list[str]) -> argparse.Namespace:
     watch.add_argument("lessons", nargs="+", metavar="LESSON", help=LESSONS)
     _of_course(watch)
     watch.add_argument("--workers", type=count, default=0, metavar="N", help="default: the cores")
-    watch.add_argument("--timeout", type=seconds, metavar="S", help="for one cell or check")
+    watch.add_argument("--timeout", type=seconds, metavar="S", help=TIMEOUT)
     _isolated(watch)
 
     commands.add_parser("doctor", help="what this machine offers for grading")
 
     report = commands.add_parser("report", help="what a class got wrong")
-    report.add_argument("lesson", metavar="LESSON")
+    report.add_argument("lesson", metavar="LESSON", help=LESSON)
     _of_course(report)
     report.add_argument("--html", metavar="FILE", help="write a page with a chart")
     report.add_argument("--csv", metavar="FILE", help="write a table")
 
     similar = commands.add_parser("similar", help="pairs of answers that are alike, to look at")
-    similar.add_argument("lesson", metavar="LESSON")
+    similar.add_argument("lesson", metavar="LESSON", help=LESSON)
     similar.add_argument("--course", metavar="DIR", help="where submitted/ is (default: .course)")
     similar.add_argument("--most", type=positive, default=20, metavar="N", help="pairs shown")
 
     export = commands.add_parser("export", help="grades for a learning-management system")
-    export.add_argument("lessons", nargs="+", metavar="LESSON")
+    export.add_argument("lessons", nargs="+", metavar="LESSON", help=LESSONS)
     export.add_argument("--to", choices=["canvas", "moodle", "csv"], required=True)
-    export.add_argument("--file", default="grades.csv")
+    export.add_argument("--file", default="grades.csv", help="default: grades.csv")
     _with_worksheet(export)
     _of_course(export)
 
     pack = commands.add_parser("pack", help="a lesson as an autograder for Gradescope")
-    pack.add_argument("lesson", metavar="LESSON")
+    pack.add_argument("lesson", metavar="LESSON", help=LESSON)
     pack.add_argument("--for", dest="host", choices=["gradescope"], required=True)
     pack.add_argument("--file", metavar="ZIP", help="default: NN_topic-gradescope.zip")
     when = ["after_due_date", "after_published", "hidden"]
@@ -158,17 +161,18 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
     bench = commands.add_parser("bench", help="measure the grader, lessons or explorers")
     bench.add_argument("what", choices=["autograde", "watch", "memory", "lines", "explorers"])
-    bench.add_argument("--lesson", default="13")
-    bench.add_argument("--submissions", type=positive, default=200, metavar="N")
+    bench.add_argument("--lesson", default="13", help="default: 13")
+    bench.add_argument("--submissions", type=positive, default=200, metavar="N", help="(200)")
     bench.add_argument(
-        "--plain", type=positive, default=4, metavar="N", help="for nbgrader, a turn"
+        "--plain", type=positive, default=4, metavar="N", help="for nbgrader, a turn (4)"
     )
-    bench.add_argument("--turns", type=positive, default=3, metavar="N")
-    bench.add_argument("--workers", type=count, default=0, metavar="N")
+    bench.add_argument("--turns", type=positive, default=3, metavar="N", help="(3)")
+    bench.add_argument("--workers", type=count, default=0, metavar="N", help="(the cores)")
 
     paper = commands.add_parser("paper", help="repeat the tables of Srivastava et al. (2014)")
     tables = ["table9", "recipe", "table2", "figure7", "figure9", "figure10", "figure11", "table10"]
-    paper.add_argument("table", nargs="?", choices=[*tables, "all"], default="all")
+    everything = "default: all, in full size: days on a CPU"
+    paper.add_argument("table", nargs="?", choices=[*tables, "all"], default="all", help=everything)
     paper.add_argument("--data", choices=["mnist", "fashion-mnist"], default="mnist")
     paper.add_argument("--seeds", type=positive, metavar="N", help="networks of each kind")
     paper.add_argument("--updates", type=positive, metavar="N", help="the paper has a million")
@@ -176,7 +180,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     size = paper.add_mutually_exclusive_group()
     size.add_argument(
         "--quick", action="store_const", dest="size", const="quick", default="full",
-        help="reduced, for ten minutes on a CPU",
+        help="reduced: minutes on a CPU",
     )  # fmt: skip
     size.add_argument(
         "--evening", action="store_const", dest="size", const="evening",
@@ -186,15 +190,17 @@ def parse(argv: list[str]) -> argparse.Namespace:
     steps = ["kernels", "checks", "together", "paper"]
     gpu = commands.add_parser("gpu", help="measure on a GPU, in nine minutes, what no CPU can")
     gpu.add_argument("--only", nargs="+", choices=steps, default=[], help="these steps of it")
-    gpu.add_argument("--seconds", type=seconds, metavar="S", help="for all steps together")
+    gpu.add_argument("--seconds", type=seconds, metavar="S", help="for all steps together (530)")
     how = gpu.add_mutually_exclusive_group()
     how.add_argument("--rehearse", action="store_true", help="try all of it, tiny, on the CPU")
     how.add_argument("--bundle", action="store_true", help="write what the GPU's machine needs")
 
     submit = commands.add_parser("submit", help="hand your notebooks in")
-    submit.add_argument("lessons", nargs="+", metavar="LESSON")
+    submit.add_argument("lessons", nargs="+", metavar="LESSON", help=LESSONS)
     submit.add_argument(
-        "--wait", action="store_true", help="for the page, where grades come at once"
+        "--wait",
+        action="store_true",
+        help="for the page where grades come at once, and print its address",
     )
 
     site = commands.add_parser("site", help="the course as a static site, to be read")
@@ -210,8 +216,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     hub = commands.add_parser("hub", help="a class on this machine, with JupyterHub (as root)")
     hub.add_argument("--learners", metavar="FILE", required=True, help="names, one a line")
     hub.add_argument("--instructor", metavar="NAME", required=True, help="who releases and grades")
-    hub.add_argument("--ip", default="127.0.0.1", help="the address to listen on")
-    hub.add_argument("--port", type=int, default=8000)
+    hub.add_argument("--ip", default="127.0.0.1", help="to listen on (default: 127.0.0.1)")
+    hub.add_argument("--port", type=int, default=8000, help="default: 8000")
     hub.add_argument("--certificate", metavar="FILE", default="", help="for https, with --key")
     hub.add_argument("--key", metavar="FILE", default="")
     hub.add_argument("--config", metavar="FILE", help="write the configuration, start nothing")
@@ -221,30 +227,35 @@ def parse(argv: list[str]) -> argparse.Namespace:
         parser.print_help()
         parser.exit()
     if rest and args.command != "test":
-        parser.error(f"unknown: {' '.join(rest)}")
+        listed = f"`python3 grader {args.command} --help` lists its options"
+        parser.error(f"{args.command} has no {' '.join(rest)}: {listed}")
     args.rest = rest
     return args
 
 
 def count(text: str) -> int:
     """A whole number from 0."""
-    if (number := int(text)) < 0:
-        raise ValueError
-    return number
+    return int(_number(text, int, lambda number: number >= 0, "a whole number from 0"))
 
 
 def positive(text: str) -> int:
     """A whole number from 1."""
-    if (number := int(text)) < 1:
-        raise ValueError
-    return number
+    return int(_number(text, int, lambda number: number >= 1, "a whole number from 1"))
 
 
 def seconds(text: str) -> float:
     """A time of more than 0 seconds."""
-    if not 0 < (number := float(text)) < 1e6:  # nan is no such number
-        raise ValueError
-    return number
+    good = lambda number: 0 < number < 1e6  # noqa: E731  (nan is no such number)
+    return _number(text, float, good, "a number of seconds above 0")
+
+
+def _number(text: str, kind: type, good: Callable[[float], bool], meant: str) -> float:
+    try:
+        if good(number := kind(text)):
+            return number
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"invalid: {text!r}. Give {meant}.")
 
 
 def _of_course(command: argparse.ArgumentParser) -> None:
@@ -260,8 +271,7 @@ def _with_worksheet(command: argparse.ArgumentParser) -> None:
 def _isolated(command: argparse.ArgumentParser) -> None:
     """Options that say how far answers are kept from this machine."""
     less = command.add_mutually_exclusive_group()
+    bare = "run answers as you, without isolation"
     kinds, uid = ["sandbox", "uid"], "uid: by another account, as root, where there is no sandbox"
     less.add_argument("--isolation", choices=kinds, default="sandbox", help=uid)
-    less.add_argument(
-        "--unsafe", dest="isolation", action="store_const", const="none", help="run answers bare"
-    )
+    less.add_argument("--unsafe", dest="isolation", action="store_const", const="none", help=bare)

@@ -254,9 +254,9 @@ print(f"digits   {len(images)} to train on, {len(test_images)} to test on, both 
 #   `grade 00`. (In a terminal of your own, go to the course's folder and run `python3 grader grade
 #   00`.) You get the verdict of every check, hidden ones included, and a page to open in the
 #   browser.
-# - **In a class**: *Nbgrader → Assignment List* in the menu fetches and submits; so does `python3
-#   grader submit 00`, in the course's folder. Your instructor returns the feedback in the same
-#   place.
+# - **In a class**: hand in as your instructor says. On a machine that the class shares, *Nbgrader →
+#   Assignment List* in the menu fetches and submits, and brings the feedback back; so does `python3
+#   grader submit 00`, in the course's folder. Elsewhere, upload the notebook.
 #
 # You cannot break a lesson: checks are locked, and grading restores them.
 #

@@ -45,7 +45,10 @@ def export(
         points = {of: _number(scores.get((learner, names[0]))) for of, learner in numbers.items()}
         if sheet:
             if not numbers.keys() & download.worksheet(sheet).keys():
-                raise CourseError(f"{sheet} is of another assignment: no number of it is known.")
+                raise CourseError(
+                    f"no number in {sheet} is known for {names[0]}: it is of another assignment, "
+                    "or `python3 grader collect … --from moodle` has not been run."
+                )
             rows = [*_filled(sheet, points)]
         else:
             people = {learner.id: learner for learner in learners}

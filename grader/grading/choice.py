@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.authoring.lesson import FORMER, lesson_files
-from grader.errors import CourseError
+from grader.errors import OF_A_LEARNER, CourseError
 from grader.paths import PACKED, SOLUTIONS, released
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _packed(names: list[str], begun: bool) -> Iterator[tuple[Packed, Path]]:
 
 def _read(name: str) -> Lesson:
     if not SOLUTIONS.is_dir():
-        raise CourseError("a learner's repository has no solutions/: here, use `lab` and `grade`.")
+        raise CourseError(OF_A_LEARNER)
     from grader.authoring.reading import read
 
     return read(SOLUTIONS / f"{name}.py")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from grader.authoring.lesson import Lesson
 from grader.course import CHANGED, SECRET, STAMP
-from grader.errors import CourseError
+from grader.errors import NOBODY, CourseError
 from grader.files import write_whole
 from grader.grading.result import Graded
 from grader.grading.submission import LARGEST
@@ -72,10 +72,7 @@ class ClassFolder:
                 f"no submission of {lesson.name} by {', '.join(missing)} in {folder}."
             )
         if not there:
-            raise Nobody(
-                f"nobody has handed in {lesson.name}: {folder}/ID/{lesson.name}/ is where "
-                "`nbgrader collect` puts submissions."
-            )
+            raise Nobody(NOBODY.format(folder, lesson.name))
         odd = [name for name in only or there if not _is_text(name)]
         if odd:
             raise CourseError(

@@ -1,11 +1,12 @@
 """Where a learner's code runs: a process that sees little, reaches nothing and ends in time.
 
 Two steps, both by Linux's own system calls. `prepare` is taken once, by the process from
-which players are forked: a mount namespace whose root holds Python, its packages, dropoutlab
-and datasets/, all read-only, and nothing else of this machine; the superuser's rights are
-given up. `confine` is taken by each player: PID, network, IPC, UTS, mount and user
-namespaces of its own, an empty home folder in memory, Landlock, resource limits, no
-capabilities, and a seccomp filter that leaves no sockets, no processes, no exec, no ptrace.
+which players are forked: a mount namespace whose root holds Python, its packages, dropoutlab,
+datasets/ and the system's own programs, libraries and fonts, all read-only, and nothing else of
+this machine; the superuser's rights are given up. `confine` is taken by each player: PID,
+network, IPC, UTS, mount and user namespaces of its own, an empty home folder in memory,
+Landlock, resource limits, no capabilities, and a seccomp filter that leaves no sockets, no
+processes, no exec, no ptrace.
 
 Where the machine cannot give one of these, `Unavailable` says which and what to do; nothing
 runs with less. Sources: namespaces(7), pivot_root(2), landlock(7), seccomp(2).
