@@ -399,7 +399,7 @@ rates = np.linspace(0.05, 0.9, 12)
 rng = np.random.default_rng()
 measured = {"inverted": [], "standard": []}
 for p in rates:
-    ones = np.ones((2_000, 5))  # 2 000 masks, 5 runs
+    ones = np.ones((4_000, 20))  # 4 000 masks, 20 runs
     for name, out in (
         ("inverted", inverted_dropout(ones, p, rng)),
         ("standard", standard(ones, rng, p)),
@@ -413,7 +413,7 @@ for (name, runs), marker, color in zip(
     measured.items(), "ox", (plot.BLUE, plot.ORANGE), strict=True
 ):
     runs = np.array(runs)
-    spread = runs.std(1, ddof=1)  # over the five runs
+    spread = runs.std(1, ddof=1)  # over the runs
     ax.errorbar(rates, runs.mean(1), spread, fmt=marker, color=color, label=name, capsize=2)
 ax.set(xlabel="drop probability p", ylabel="standard deviation / mean")
 ratio = np.mean(np.array(measured["inverted"]) / np.array(measured["standard"]), axis=0)
