@@ -6,6 +6,7 @@ nbgrader takes seconds to import, so that is done where it is called.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import re
@@ -60,7 +61,30 @@ def nbgrader(root: Path, config: Config | None = None) -> NbGraderAPI:
         (root / ".course" / "exchange").mkdir(parents=True, exist_ok=True)
     logging.getLogger("traitlets").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader's own queries
+    spare_a_process()
     return NbGraderAPI(config=configuration(root) if config is None else config)
+
+
+def spare_a_process() -> None:
+    """Have nbgrader look up its schema's version itself when it makes a gradebook.
+
+    It starts a program for that, which takes seconds to say what never changes.
+    """
+    import nbgrader.api
+
+    nbgrader.api.get_alembic_version = schema
+
+
+@functools.cache
+def schema() -> str:
+    """The version of the schema of nbgrader's gradebooks."""
+    from alembic.config import Config as Alembic
+    from alembic.script import ScriptDirectory
+    from nbgrader.dbutil import ALEMBIC_DIR
+
+    alembic = Alembic()
+    alembic.set_main_option("script_location", ALEMBIC_DIR)
+    return str(ScriptDirectory.from_config(alembic).get_current_head())
 
 
 @contextlib.contextmanager

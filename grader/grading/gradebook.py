@@ -86,6 +86,7 @@ class Writer:
     ):
         warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader's own queries
         logging.getLogger("traitlets").setLevel(logging.ERROR)
+        course.spare_a_process()
         self.gradebook = Gradebook(url, name)
         self.db = self.gradebook.db
         self.late = LateSubmissionPlugin(config=config)

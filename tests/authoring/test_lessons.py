@@ -80,7 +80,7 @@ SEEDS = {"quick": 3, "default": 10, "all": 300}
 def test_solution_passes_whatever_the_seed(lesson: Lesson, cell: Cell, tier: str):
     """Does the solution pass each check for many seeds (once, where nothing is drawn)?"""
     names = rehearsal.stage(lesson)
-    seeds = 300 if tier == "all" else 3 if cell.name in rehearsal.TRAINED else SEEDS[tier]
+    seeds = 1 if tier != "all" and cell.name in rehearsal.TRAINED else SEEDS[tier]
     for seed in range(seeds):
         with expect.seeded(seed) as drawn:
             unmet = rehearsal.verdict(cell, names)
