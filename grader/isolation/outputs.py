@@ -35,7 +35,7 @@ def run_cell(source: str, session: Session) -> list[NotebookNode]:
         raise session.broken("it sent what are no outputs")
     outputs = [output for output in map(_output, shown[:MOST]) if output is not None]
     errors = [output for output in outputs if output.output_type == "error"]
-    outputs = [output for output in outputs if output not in errors[1:]]
+    outputs = [o for o in outputs if o.output_type != "error" or o is errors[0]]
     outputs = [output for output in outputs if _has_room(output, session.shown)]
     if session.interrupted:
         sentence = f"this cell did not end in {session.limits.check:g} s"

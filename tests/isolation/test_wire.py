@@ -488,3 +488,16 @@ def test_a_player_that_ends_is_told(players: Players):
     session = Session(players)
     assert run_cell("print(1)", session)[0].text == "1\n"
     session.close()
+
+
+@pytest.mark.parametrize("second", ["ValueError", "KeyError"])
+def test_of_errors_the_first_is_shown(
+    second: str, players: Players, monkeypatch: pytest.MonkeyPatch
+):
+    """Is one error of a cell shown, though a player sends two, and though they are the same?"""
+    sent = [("error", name, "no", ()) for name in ("ValueError", second)]
+    session = Session(players)
+    monkeypatch.setattr(session, "request", lambda *_: tuple(sent))
+    assert [output.ename for output in run_cell("", session)] == ["ValueError"]
+    monkeypatch.undo()
+    session.close()
