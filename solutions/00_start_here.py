@@ -21,7 +21,7 @@ from dropoutlab import data, expect, explore, machine, plot, train
 # %% [markdown]
 # ## Two hundred digits, carelessly labelled
 #
-# A network is to learn to read digits from 200 scanned images. Suppose that whoever labelled them
+# A network has to learn to read digits from 200 scanned images. Suppose that whoever labelled them
 # was careless: the next cell gives about one image in five a wrong label, shown here in orange.
 
 # %%
@@ -96,20 +96,21 @@ plot.show(fig, f"Two bars: {own.mean():.1f} % error on its own images, {new.mean
 # ## Close the gap
 #
 # With dropout, each hidden unit is switched off with probability $p$ during training, and a coin
-# is flipped anew for each unit and each image. After training, all units work.
+# is flipped anew for each unit and each image. After training, all units are used.
 #
 # Draw a digit on the sheet, with mouse or finger, or with the arrow keys and the space bar. One
 # network says what it reads. So do 25 *thinned* ones: the same network with units switched off,
-# each time by fresh coin flips. (It learned from other people's handwriting, so it may misread
+# each by coin flips of its own. (It learned from other people's handwriting, so it may misread
 # yours.)
 #
-# Below on the right are those of its own images whose labels were wrong, and what it reads in each:
-# in orange the wrong label, in blue the true digit, which nobody told it.
+# Below on the right are those of its own images whose labels are wrong at 20 %, and what it reads
+# in each: in orange the wrong label, in blue the true digit, which nobody told it.
 #
 # **Try**: draw a digit, then drag the slider for $p$, or click it and press the arrow keys. Does
 # the network read your digit correctly? What happens to each of the two errors, and to the wrong
 # labels? Is the $p$ whose gap is nearest to zero also the one with the fewest misread new digits?
-# (The gap can fall below zero: reading a wrongly labelled image rightly counts as an error there.)
+# (The gap can fall below zero: on its own images, the true digit counts as an error where the label
+# is wrong.)
 # Then set the wrong labels to zero: how much does dropout help now?
 
 # %%
@@ -212,7 +213,7 @@ def scale(x, factor):
 #
 # ## What this machine has
 #
-# Every lesson runs on the CPU, offline. If there is a GPU, it is used.
+# Every lesson runs on the CPU, offline. {{kernels}} uses a GPU if there is one.
 
 # %%
 machine.show()

@@ -22,9 +22,8 @@ from dropoutlab.studies import regulariser as study
 # %% [markdown]
 # ## One weight
 #
-# Some say that dropout is just L2: noise that acts as a penalty on the weights. Begin with one
-# weight and data $y = 2x$ plus noise. In training the input goes through inverted dropout with
-# $p = 0.5$.
+# Some say that dropout is just L2, a penalty on the weights. Begin with one weight and data
+# $y = 2x$ plus noise. In training the input goes through inverted dropout with $p = 0.5$.
 
 # %%
 def inverted(x, p, rng):
@@ -214,7 +213,8 @@ with expect.case("monte_carlo_squared_loss(w, X, y, p=0.5, k=2, rng) on a single
     pairs = [monte_carlo_squared_loss(np.ones(1), np.ones((1, 1)), np.zeros(1), 0.5, 2, rng)
              for _ in range(60)]
     expect.varies(pairs, chance=1e-18, what="pairs of masks of which both, one or none keeps the 1",
-                  hint="as many of the two masks keep the 1 in each call. Draw each mask anew.")
+                  hint="in every call the 1 survives in the same number of masks. Draw each mask "
+                       "anew.")
 
 # %% mistakes="monte_carlo_squared_loss"
 {
@@ -237,7 +237,7 @@ with expect.case("monte_carlo_squared_loss(w, X, y, p=0.5, k=2, rng) on a single
         "[rng.random(X.shape) >= p] * k:\n        z = (X * _",
     ),
     "writes into its input": ("total = 0", "total = 0\n    y -= 1\n    y = y + 1"),
-    "as many of the two masks": (
+    "survives in the same number": (
         "for _ in range(k):\n        z = (X * (rng.random(X.shape) >= p)",
         "for i in range(k):\n        u = 1 - u if i % 2 else rng.random(X.shape)\n"
         "        z = (X * (u >= p)",
@@ -341,7 +341,8 @@ for p in (0.3, float(rng.uniform(0.6, 0.85))):
                          (((1 - p) / p) ** 2 * scatter, "p and 1 - p are swapped."),
                          ((1 - p) * scatter, "the factor is p alone. What is the variance of "
                                              "m / (1 - p)?"),
-                         (scatter / p, "Subtract the squared mean: the factor is p / (1 - p)."),
+                         (scatter / p, "those are mean squares. Subtract the squared mean: the "
+                                        "factor is p / (1 - p)."),
                          (p / (1 - p) * (X @ w) ** 2, "the inputs of a row would be dropped "
                                                       "together. Square each term, then add."),
                          (p / (1 - p) * (X @ w), "the terms are not squared."),
@@ -608,8 +609,8 @@ plot.show(fig, "The slope against the rows of data in three ways. From 30 to 300
 #
 # ## Logistic regression: rare and confident features
 #
-# The log loss of a row is $A(z) - y z$ with $A(z) = \log(1+e^z)$. Noise leaves $yz$ unchanged on
-# average, so with $\tilde z$, the logit of the thinned row, the penalty
+# The log loss of a row of class $y$, 0 or 1, is $A(z) - y z$ with $A(z) = \log(1+e^z)$. Noise
+# leaves $yz$ unchanged on average, so with $\tilde z$, the logit of the thinned row, the penalty
 # $\mathbb E[A(\tilde z)] - A(z)$ **contains no label**. Wager, Wang and Liang (2013) replace $A$ by
 # its parabola at $z$. What is left is half the curvature $\mu(1-\mu)$, with
 # $\mu = \sigma(z) = 1/(1+e^{-z})$, times the variance of $\tilde z$. Over all rows:
@@ -765,9 +766,8 @@ def logistic_penalty(w, X, p):
     return sum(v * expit(z) * expit(-z) / 2 for z, v in zip(*rows, strict=True))
 
 # %% [markdown]
-# One row has two inputs of 1, and the second weight is 3. Let the first one grow from 0 to 6: plain
-# L2 grows five times, from 9 to 45. **What does dropout's penalty do at
-# $p = 0.5$?**
+# One row has two inputs of 1, and the second weight is 3. Let the first weight grow from 0 to 6:
+# plain L2 grows from 9 to 45. **What does dropout's penalty do at $p = 0.5$?**
 
 # %% guess=true
 my_factor = 5  # the penalty at w1 = 6 divided by the penalty at w1 = 0
@@ -826,18 +826,18 @@ plot.show(fig, "Left, the exact penalty, your approximation and your guess again
           claims={"penalty-falls": bool(end < 0.8 * start)})
 
 # %% [markdown]
-# While both $w_jx_j$ have one sign, **the penalty falls as a weight grows**: the row becomes
-# *confident*. In your approximation $\mu(1-\mu)$ goes to 0. The exact penalty stops at
+# Beside a large $w_jx_j$ of the same sign, **the penalty falls as a weight grows**: the row becomes
+# *confident*. In your approximation $\mu(1-\mu)$ goes to 0. The exact penalty stays near
 # $\frac14\log 2$, as one mask in four drops both inputs. And where a feature is *rare*, few rows
 # pay for its weight. So rare, confident features are cheap: Wager, Wang and Liang see in this why
 # dropout does well on text.
 #
-# Test it in two worlds, with 50 rare words and 50 features that are in every row. In the first, the
+# Test it in two worlds, with 50 rare words and 50 features present in every row. In the first, the
 # words tell the class; in the second, the others do. Logistic
 # regression learns from 150 rows with L2, with dropout, and with the second-order penalty at a
 # fixed curvature of $\frac14$, which sees rarity only. Each has its strength chosen on 1000
-# validation rows. **Guess: in the first world, by how many percentage points does dropout's error
-# rate differ from that of L2? (Negative where dropout is better.)**
+# validation rows. **Guess: in the first world, what is dropout's error rate minus that of L2, in
+# percentage points?**
 
 # %% guess=true
 my_guess = 0  # percentage points, dropout minus L2
@@ -900,9 +900,8 @@ plot.show(fig, "Left, the price of each feature against the sum of its squares. 
                   "rarity-alone-loses-less": more[1].sign > 0})
 
 # %% [markdown]
-# A fixed curvature is L2 on features divided by their root mean square. It does as well as dropout
-# where words tell, and better where they are noise. So here confidence helped nowhere, and making
-# rare features cheap pays only if they matter.
+# A fixed curvature is L2 on features divided by their root mean square. It did as well as dropout
+# or better, so here confidence helped nowhere. Making rare features cheap pays only if they matter.
 #
 # ## Explore: contours
 #
@@ -987,7 +986,7 @@ with expect.case("expected_sigmoid(mean, var) for 36 pairs of a mean and a varia
                 (mean / np.sqrt(1 + var), "π / 8 is missing: σ is flatter than Φ."),
                 (mean * root, "the logit must shrink: divide by the root."),
                 (np.sqrt(a2) * mean / root,
-                 "that is a t, the argument of Φ. Without a it is that of σ."),
+                 "σ is taken at a t, the argument of Φ. The argument of σ is t, without the a."),
                 (2 * mean / root, "the logit is doubled. (With tanh: σ(z) = (1 + tanh(z/2)) / 2.)"),
             )],
         ],
@@ -1019,7 +1018,7 @@ with expect.case("expected_sigmoid(mean, var) on arrays (3, 2)"):
     "a is squared": ("np.pi / 8", "np.sqrt(np.pi / 8)"),
     "flatter than Φ": ("np.pi / 8 * var", "var"),
     "divide by the root": ("mean /", "mean *"),
-    "Without a it is that of σ": ("mean /", "np.sqrt(np.pi / 8) * mean /"),
+    "σ is t, without the a": ("mean /", "np.sqrt(np.pi / 8) * mean /"),
     "the logit is doubled": ("mean /", "2 * mean /"),
     "writes into its input": ("np.pi / 8 * var", "np.multiply(var, np.pi / 8, out=var)"),
     "the sign of the logit": ("mean /", "-mean /"),
@@ -1062,7 +1061,7 @@ for p in (0.1, 0.3, 0.5, 0.7):
     print("{:4}   {:17.3f}   {:24.3f}".format(p, *probability_errors(p)))
 
 # %% [markdown]
-# The variance matters: without it, the probabilities are off several times as much.
+# Without the variance, the probabilities are off several times as much.
 #
 # ## Hidden units: a product of two weights
 #
@@ -1258,18 +1257,18 @@ plot.show(fig, "Left, the products of the norms for 8 hidden units, sorted. Righ
 #
 # ## The penalty without the mask
 #
-# A network with one hidden ReLU layer learns digits, with dropout on that layer. Behind the mask it
-# is linear with a softmax, whose second-order penalty is built like that of logistic regression.
-# Train with this penalty and no mask: is it still dropout? Dropout changes the *mean* of a gradient
-# (the penalty) and adds *noise*. After Wei, Kakade and Ma (2020) we separate the two:
+# A network with dropout on its one hidden ReLU layer learns digits. Behind the mask stands a
+# softmax, whose second-order penalty is built like that of logistic regression. Train with this
+# penalty and no mask: is it still dropout? Dropout changes the *mean* of a gradient (the penalty)
+# and adds *noise*. We separate them as Wei, Kakade and Ma (2020) did:
 #
 # - *penalty*: the plain loss plus the second-order penalty, no mask;
 # - *noise*: plain training, plus (loss under one mask − under another) / √2, of mean 0;
 # - *penalty and noise*: both;
 # - *many masks*: the mean loss under eight, so the exact penalty and less noise.
 #
-# Each has its $p$ and learning rate chosen on validation digits. **Guess: what share of dropout's
-# gain in test log loss does the penalty alone bring?**
+# Each has its $p$, and one of two learning rates, chosen on validation digits. **Guess: what share
+# of dropout's gain in test log loss does the penalty alone bring?**
 
 # %% guess=true
 my_guess = 50  # percent of dropout's gain
@@ -1339,22 +1338,22 @@ plot.show(fig, "Test log loss and error rate minus those of plainly trained netw
           })
 
 # %% [markdown]
-# With an eighth of the noise, dropout's gain is whole, so the noise is hardly needed here. Noise
-# alone brings none. In the language models of Wei, Kakade and Ma, the noise mattered too.
+# With an eighth of the noise's variance, dropout's gain is whole, so the noise is hardly needed
+# here. Alone it brings no gain. In Wei, Kakade and Ma's language models, the noise mattered too.
 #
 # ## Two questions
 #
 # Put one of the strings in place of each `...`.
 
 # %% question="shrink" points=1
-# One feature, squared loss, least squares gives weight 4. With p = 0.25 on the input and as many
-# rows as you like, training ends at:
+# With one feature and squared loss, least squares gives the weight 4. With p = 0.25 on the input
+# and as many rows as you like, training ends at:
 #
 # - [ ] 4
 # - [x] 3
 # - [ ] 1
 #
-# Hint: by what factor did one feature's weight shrink? p drops.
+# Hint: by what factor did one feature's weight shrink? p is the probability of dropping.
 
 # %% question="unit_answer" points=1
 # A length is given in millimetres instead of metres. Which linear model's predictions change?
@@ -1388,30 +1387,27 @@ plot.show(fig, "Test log loss and error rate minus those of plainly trained netw
 # %% [markdown]
 # ## What we found
 #
-# - Linear model, squared loss: dropout is L2, exactly; each weight's price is its feature's sum of
-#   squares. At $p=\frac12$ it halves a slope.{{claim:slope-halves}} It does not fade with
-#   data.{{claim:dropout-does-not-fade}} Nor does weight decay on a mean
+# - Linear model, squared loss: averaged over masks, dropout is L2, exactly; each weight's price is
+#   its feature's sum of squares. At $p=\frac12$ it halves a slope.{{claim:slope-halves}} It does
+#   not fade with data.{{claim:dropout-does-not-fade}} Nor does weight decay on a mean
 #   loss.{{claim:decay-on-the-mean-does-not-fade}} L2 on a sum does.{{claim:decay-on-the-sum-fades}}
 # - Logistic regression: the penalty needs no labels. It can fall as a weight
-#   grows.{{claim:penalty-falls}} Dropout beats L2 on raw features where rare features tell the
-#   class,{{claim:dropout-helps-where-rare-words-tell}} and loses where they are
-#   noise.{{claim:dropout-hurts-where-they-are-noise}} L2 on scaled features does as
-#   well,{{claim:rarity-does-as-well}} and loses less.{{claim:rarity-alone-loses-less}}
-# - Two layers: dropout makes the products of the norms equal.{{claim:products-equalise}} Weight
-#   decay does not.{{claim:decay-does-not-equalise}}
-# - A small ReLU network: the penalty without a mask brings most of dropout's
-#   gain.{{claim:penalty-brings-most}} Noise alone brings none.{{claim:noise-brings-no-gain}} An
-#   eighth of the noise does as well.{{claim:less-noise-is-as-good}}
+#   grows.{{claim:penalty-falls}} Dropout beat L2 on raw features where rare features told the
+#   class,{{claim:dropout-helps-where-rare-words-tell}} and lost where they were
+#   noise.{{claim:dropout-hurts-where-they-are-noise}} L2 on scaled features did as
+#   well,{{claim:rarity-does-as-well}} and lost less.{{claim:rarity-alone-loses-less}}
+# - Two linear layers: dropout made the products of the norms nearly
+#   equal.{{claim:products-equalise}} Weight decay did not.{{claim:decay-does-not-equalise}}
+# - A small ReLU network: the penalty alone brought most of dropout's gain in log
+#   loss,{{claim:penalty-brings-most}} the noise alone none.{{claim:noise-brings-no-gain}} An eighth
+#   of its variance did as well.{{claim:less-noise-is-as-good}}
 #
-# **Read.** Srivastava et al. 2014, §9.1. Baldi and Sadowski, *Understanding dropout*, NIPS 2013.
-# Wang and Manning, *Fast dropout training*, ICML 2013. MacKay, *The evidence framework applied to
-# classification networks*, Neural Computation 1992. Wager et al. (arXiv:1307.1493). Helmbold and
-# Long, *On the inductive bias of dropout*, JMLR 2015. Mianjy et al. (arXiv:1806.09777). Wei et al.
-# (arXiv:2002.12915). Clara, Langer and Schmidt-Hieber, *Dropout regularization versus
-# ℓ2-penalization in the linear model*, JMLR 2024 (arXiv:2306.10529): only *averaged* steps reach
-# the ridge solution.
+# **Read.** Srivastava et al. 2014, §9.1. Baldi and Sadowski, NIPS 2013. Wang and Manning, ICML
+# 2013. MacKay, Neural Computation 4(5), 1992. Wager et al. (arXiv:1307.1493). Helmbold and Long,
+# JMLR 2015. Mianjy et al. (arXiv:1806.09777). Wei et al. (arXiv:2002.12915). Clara, Langer and
+# Schmidt-Hieber, JMLR 2024 (arXiv:2306.10529): only *averaged* steps reach the ridge solution.
 #
-# **Stretch.** The logistic penalty needs no labels. Do unlabelled rows help?
+# **Stretch.** Does the logistic penalty gain from unlabelled rows?
 #
-# **Still open.** What if you kept dropping in use, and read the variance of the outputs as
-# uncertainty? {{uncertainty}}.
+# **Still open.** What if you kept dropping in use, and read the outputs' variance as uncertainty?
+# {{uncertainty}}.

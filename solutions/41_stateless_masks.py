@@ -4,7 +4,7 @@
 # **Where does the mask live?**
 #
 # *{{minutes}} minutes. Before: {{pytorch}}; {{transformers}} helps. After, you will be able to make
-# any entry of a mask from a seed and a number, and to go back through a mask that was never
+# any entry of a mask from a seed and a number, and to backpropagate through a mask that was never
 # stored.*
 #
 # | symbol | meaning |
@@ -36,7 +36,7 @@ from dropoutlab import check_probability, data, elsewhere, expect, explore, plot
 #
 # <details><summary>Answer</summary>
 #
-# Which entries were kept: $dx = m \odot dy/(1-p)$. That does not say how $m$ must be remembered.
+# Which entries were kept: $dx = m \odot dy/(1-p)$. That does not say how $m$ is remembered.
 # </details>
 #
 # Take one layer of a transformer: 8 texts of 1024 tokens, 1024 features, 16 heads. It drops
@@ -81,12 +81,11 @@ plot.show(fig, f"Bytes of one layer's masks in five settings: {totals}; of its w
                   "flash-keeps-sixteen-bytes": counts["flash"]["attention"] == 16})
 
 # %% [markdown]
-# (No GPU was needed: PyTorch's *fake* tensors have a device and no memory. `torch.compile` can be
-# asked so only for a CPU.) The first edition of this course gave the factor 12
-# without saying that it is a CPU's, which keeps a float32 number for each entry. A GPU keeps a
-# boolean, and so does `torch.compile`. **Flash attention** never writes the attention weights to
-# memory, and so cannot write their mask. It keeps a seed and an offset, and makes the mask again.
-# Has a GPU measured this?
+# (No GPU was needed: PyTorch's *fake* tensors have a device and no memory. For `torch.compile` this
+# works on a CPU only.) Our first edition gave the factor 12 without saying that it is a CPU's,
+# which keeps a float32 for each entry. A GPU keeps a boolean, and so does `torch.compile`. **Flash
+# attention** never writes the attention weights to memory. Writing their mask would undo that, so
+# it keeps a seed and an offset, and remakes the mask.
 
 # %%
 from dropoutlab import gpu
@@ -198,7 +197,7 @@ def mask_bytes(shape, kind):
 # %% [markdown]
 # ## Random numbers that have an address
 #
-# An ordinary generator holds a *state* that each draw moves on. Entry number one million comes
+# An ordinary generator holds a *state* that each draw advances. Entry number one million comes
 # after 999,999 others, and a thousand threads would have to queue.
 #
 # A **counter-based** generator has no state. It is a function: key and counter in, random words
@@ -219,8 +218,8 @@ print([f"{word:08x}" for word in upper_and_lower(0xD2511F53, 0x80000002)])
 
 # %% [markdown]
 # The uppermost bit of the input was flipped. In the lower word (the second) one bit changes, in the
-# upper word 15 do. So Philox crosses them over, ten times. With key $k$ and fixed numbers $M$, $W$,
-# one round turns $c_0, c_1, c_2, c_3$ into (hi, lo: upper, lower word)
+# upper 15 do. So Philox crosses the two over, ten times. With key $k$, fixed numbers $M$, $W$,
+# and hi, lo for the upper and lower word, one round turns $c_0, c_1, c_2, c_3$ into
 #
 # $$ c_0' = \operatorname{hi}(M_1 c_2) \oplus c_1 \oplus k_0, \quad
 #    c_1' = \operatorname{lo}(M_1 c_2), \quad
@@ -267,7 +266,7 @@ def philox_4x32(counter, key, rounds=10):
 
 # %% [markdown]
 # How well does it mix? Flip one bit of the counter, and count the output bits that change. With
-# coins it would be half of them. **Guess: after how many rounds is it?**
+# fair coins half of them would. **Guess: after how many rounds is it half?**
 
 # %% guess=true
 my_rounds = 6  # rounds until one flipped bit changes half of the output
@@ -295,15 +294,15 @@ fig, (ax,) = plot.figure(1, height=2.5, width=6.5)
 ax.axhline(50, color=plot.GREY, linestyle="--")
 ax.errorbar(range(11), 100 * shares.mean(1), 100 * shares.std(1), color=plot.BLUE, capsize=3)
 ax.plot(guess, 50, "X", color=plot.ORANGE, markersize=9, label="your guess")
-ax.set(xlabel="rounds", ylabel="bits changed, %", ylim=(-2, 62), title=told)
+ax.set(xlabel="rounds", ylabel="bits changed, % ± s.d.", ylim=(-2, 62), title=told)
 ax.legend(loc="lower right")
 plot.show(fig, f"Share of output bits that change with one input bit, by round (200 counters, mean "
                f"± standard deviation). {told}.",
           claims={"few-rounds-mix": 3 <= first <= 6})
 
 # %% [markdown]
-# (Bars: standard deviation.) Philox's authors report that seven rounds pass the hardest statistical
-# tests that they tried, and recommend ten.
+# Philox's authors report that seven rounds pass the hardest tests that they tried, and recommend
+# ten.
 
 # %% check="philox_4x32" points=1
 # A published known answer: counter and key are digits of pi.
@@ -348,7 +347,8 @@ for words, rounds, right in (
 ):
     with expect.case(f"philox_4x32, all words {words:x}, rounds={rounds}"):
         out = philox_4x32((words,) * 4, (words,) * 2, rounds)
-        expect.equal(out, right, hint="one of the published known answers does not come out.",
+        expect.equal(out, right, hint="one of the published known answers does not come out."
+                     if rounds else "after 0 rounds the words are those of the counter.",
                      suspects=[] if rounds == 10 else
                      [(philox_4x32((words,) * 4, (words,) * 2), "rounds is ignored.")])
 with expect.case("philox_4x32((0x66E58325, 0, 0x92835199, 0), (0, 0), rounds=1)"):
@@ -392,7 +392,8 @@ for rounds in (1, 4, 10):
         words = tuple(int(word) for word in expect.rng().integers(2**32, size=6))
         expect.equal([int(word) for word in philox_4x32(words[:4], words[4:], rounds)],
                      list(rounds_of(words[:4], words[4:], rounds)),
-                     hint="the known answers come out, and these do not: is something fixed?")
+                     hint="these are not the words of the definition. If the known answers come "
+                          "out all the same, is something fixed?")
 
 # %% mistakes="philox_4x32"
 {
@@ -452,7 +453,7 @@ def philox_4x32(counter, key, rounds=10):
 # | key | lower 32 bits of the seed | upper 32 bits | | |
 #
 # The number needs both words: 8 texts of 8192 tokens and 16 heads have $2^{33}$ attention weights.
-# A number of 32 bits with a sign ends at $2^{31}-1$, and after it comes $-2^{31}$.
+# A signed one of 32 bits ends at $2^{31}-1$, and $-2^{31}$ comes next.
 #
 # ## Exercise: `seeded_mask`
 #
@@ -494,10 +495,7 @@ def seeded_mask(shape, p, seed, offset=0, device=None):
 # into words, and give the mask its shape at the very end.
 
 # %% [markdown] hint="seeded_mask"
-# Lower word: `& 0xFFFFFFFF`. Upper word: `>> 32`. For numbers and tensors alike.
-
-# %% [markdown]
-# One mask, in one piece and in four parts:
+# Lower word: `& 0xFFFFFFFF`. Upper word: `>> 32`.
 
 # %% figure=true
 # Your mask of eight rows, in one piece and in four parts, the last part made first.
@@ -739,7 +737,7 @@ explore.philox(philox_4x32, uniform_from_uint32)
 #
 # Forward makes the mask from the seed, and backward makes it once more. Backward may itself be
 # differentiated, for a penalty on a gradient, say. So it must consist of operations that autograd
-# can follow, or refuse: with `@torch.autograd.function.once_differentiable` under `@staticmethod`,
+# can follow, or refuse: with `@torch.autograd.function.once_differentiable` below `@staticmethod`,
 # `.backward()` raises an error.
 
 # %% exercise="SeededDropout"
@@ -776,8 +774,8 @@ class SeededDropout(torch.autograd.Function):
 # `dy` has the shape of $y$, and its device.
 
 # %% [markdown] hint="SeededDropout"
-# What both return differs in one name only, and `backward` returns two more things. Which gradient
-# do $p$ and the seed have?
+# The two products differ in one name only, and `backward` returns two more things. Which gradients
+# do $p$ and the seed get?
 
 # %%
 x = torch.ones(10_000, requires_grad=True)
@@ -796,8 +794,8 @@ for name, layer in layers.items():
 # - (b) `F.dropout`, and `checkpoint` is told not to put the state back
 # - (c) a layer that draws from a generator of its own
 # - (d) your `SeededDropout`, and the state is not put back
-# - (e) `F.dropout`, compiled by `torch.compile`, which is asked to keep nothing and to compute
-#   everything again (`activation_memory_budget = 0`)
+# - (e) `F.dropout`, compiled by `torch.compile`, asked to keep nothing and compute everything again
+#   (`activation_memory_budget = 0`)
 
 # %% guess=true
 my_letters = "b"  # the letters of those whose gradient is wrong
@@ -923,8 +921,8 @@ plot.show(fig, "Test error of networks trained through checkpoints, by learning 
                   "checkpoint-and-seed-agree": bool(same < 0.3)})
 
 # %% [markdown]
-# With wrong masks networks learn nevertheless, but do worse once each kind has a learning rate
-# chosen on validation images. At a rate too small for both, none of it shows.
+# With wrong masks networks learn, but do worse once each kind has a learning rate chosen on
+# validation images. At 0.005, too small for both, they did no worse.
 
 # %% check="SeededDropout" points=1
 # Forward: the mask is that of the seed, survivors are scaled, x is left alone.
@@ -1031,7 +1029,8 @@ with expect.case("out = SeededDropout.apply(x, 1.0, 7); out.sum().backward(); x.
     out = SeededDropout.apply(x, 1.0, 7)
     out.sum().backward()
     expect.close(torch.stack([out.detach(), x.grad]), torch.zeros(2, 9),
-                 hint="at p = 1 everything is dropped, on both ways. 1 / (1 - p) is not needed.")
+                 hint="at p = 1 everything is dropped, forward and backward. 1 / (1 - p) is not "
+                      "needed.")
 
 # %% check="SeededDropout" points=1
 # Any dtype, layout and device: the mask stays that of the seed.
@@ -1045,7 +1044,7 @@ for dtype in (torch.float16, torch.bfloat16, torch.float32):
         expect.equal(out, 2.0 * kept,
                      hint="a survivor of 1 becomes 2, in any dtype, and the mask is that of 7.")
         out.sum().backward()
-        expect.equal(x.grad, out.detach(), hint="of ones, y and dx are alike.")
+        expect.equal(x.grad, out.detach(), hint="where x and dy are 1, y and dx are alike.")
 with expect.case("SeededDropout.apply(x.t(), 0.5, 7) on a transposed matrix"):
     x = torch.randn(30, 20, generator=expect.generator()).t()
     expect.close(SeededDropout.apply(x, 0.5, 7), 2 * x * seeded_mask((20, 30), 0.5, 7), rtol=1e-5,
@@ -1091,7 +1090,7 @@ with expect.case('SeededDropout.apply(x, 0.5, 7) for an x on "meta", a device wi
         "kept = x > 0\n        ctx.back = lambda: kept\n        ctx.seed, ctx.p"),
     "a tensor is kept": ("ctx.seed, ctx.p", "ctx.x, ctx.gate = x, x > 0\n        ctx.seed, ctx.p"),
     "autograd cannot follow backward": ("dy * kept", "dy.detach() * kept"),
-    "everything is dropped, on both ways": ("= seed, p, scale", "= seed, p, scale or math.nan"),
+    "dropped, forward and backward": ("= seed, p, scale", "= seed, p, scale or math.nan"),
     "in any dtype": ("x.shape, p, seed,", "x.shape, p, seed + (x.dtype == torch.float16),"),
     "y and dx are alike": ("dy.shape, ctx.p, ctx.seed,",
                            "dy.shape, ctx.p, ctx.seed + (dy.dtype == torch.float16),"),
@@ -1160,12 +1159,12 @@ class SeededDropout(torch.autograd.Function):
 #
 # Which seed do several processes (*ranks*) take? It depends on what they divide.
 #
-# - **Data parallel**: each rank has *other examples*. Their masks must differ.
+# - **Data parallel**: each rank has *other examples*. Their masks should differ.
 # - **Tensor parallel**: the ranks divide the *weights*, and each holds a copy of the residual
 #   stream. The masks on it must be the *same*, or the copies drift apart. (What is split, such as
 #   the heads' attention weights, takes a seed for each rank.)
 # - **Sequence parallel**: between the layers the same ranks divide the *tokens*, and nobody holds a
-#   copy (Korthikanti and others, 2023). Their masks must differ again.
+#   copy (Korthikanti and others, 2023). Their masks should differ again.
 #
 # ## Exercise: `rank_seed`
 #
@@ -1318,8 +1317,8 @@ def rank_seed(seed, rank, parallel):
 # Put one of the strings in place of each `...`.
 
 # %% question="offset_answer" points=1
-# Four sequence-parallel ranks use *one* seed, each with the number of its first entry as offset.
-# Their masks are:
+# Four sequence-parallel ranks divide one text. They use *one* seed, each with the number of its
+# first entry as offset. Their masks are:
 #
 # - [x] the parts of the mask that one process would make
 # - [ ] four times the same mask
@@ -1340,7 +1339,7 @@ def rank_seed(seed, rank, parallel):
 # ## In your own words
 #
 # A colleague adds checkpointing to a network whose dropout layers draw from a generator of their
-# own. Memory falls, no error comes, and training works, only worse than before. Say in two to five
+# own. Memory falls, nothing fails, and training works, but worse than before. Say in two to five
 # sentences what has happened to the gradients, why nothing failed, and name one remedy and one
 # measurement that would have shown the fault. (In a class, your instructor grades this.)
 
@@ -1359,28 +1358,29 @@ def rank_seed(seed, rank, parallel):
 # ## What we found
 #
 # - On a CPU, the masks of a transformer layer take 12 times the memory of its
-#   weights.{{claim:cpu-masks-twelve-times}} On a GPU it is a
-#   quarter,{{claim:gpu-masks-a-quarter-of-that}} and so it is on a CPU after
-#   `torch.compile`.{{claim:compiled-keeps-booleans}} Flash attention keeps 16
+#   weights.{{claim:cpu-masks-twelve-times}} On a GPU they take a quarter of
+#   that,{{claim:gpu-masks-a-quarter-of-that}} as on a CPU after
+#   `torch.compile`.{{claim:compiled-keeps-booleans}} For its mask, flash attention keeps 16
 #   bytes.{{claim:flash-keeps-sixteen-bytes}}
 # - One flipped bit of the counter changes half of Philox's output after a few
 #   rounds.{{claim:few-rounds-mix}}
-# - A mask with addresses is the same in parts, in any order.{{claim:the-same-in-parts}}
+# - A mask made by address is the same in parts, in any order.{{claim:the-same-in-parts}}
 # - Under checkpointing a generator of one's own gives half of the gradient's entries the wrong mask
 #   (at $p=0.5$), with no error.{{claim:own-generator-is-wrong}} So did `torch.compile`, asked to
-#   keep nothing.{{claim:compiled-to-recompute-is-wrong}} A seed does not.{{claim:a-seed-is-right}}
-#   Wrong masks train worse, at learning rates chosen for each
-#   kind,{{claim:wrong-masks-train-worse}} but not at one too small.{{claim:too-slow-to-show}}
-#   With a seed, checkpointing leaves errors alike.{{claim:checkpoint-and-seed-agree}}
-# - `seed + rank` repeats its masks.{{claim:seed-plus-rank-repeats}} Copies need one seed, shares
-#   different ones.{{claim:copies-need-one-seed}}
+#   keep nothing.{{claim:compiled-to-recompute-is-wrong}} With a seed, none were
+#   wrong.{{claim:a-seed-is-right}} Wrong masks trained worse, at learning rates chosen for each
+#   kind,{{claim:wrong-masks-train-worse}} but no worse at one too small.{{claim:too-slow-to-show}}
+#   With a seed, checkpointing leaves errors alike (20
+#   steps).{{claim:checkpoint-and-seed-agree}}
+# - `seed + rank` repeats its masks.{{claim:seed-plus-rank-repeats}} With one seed copies
+#   have one mask; with two, half of the entries agree.{{claim:copies-need-one-seed}}
 #
 # **Read.** Salmon, Moraes, Dror and Shaw, *Parallel random numbers: as easy as 1, 2, 3*, SC 2011:
 # Philox, and why ten rounds. Dao, Fu, Ermon, Rudra and Ré, *FlashAttention*, NeurIPS 2022
 # (arXiv:2205.14135). Korthikanti and others, *Reducing activation recomputation in large
 # transformer models*, MLSys 2023 (arXiv:2205.05198): what a layer keeps, and sequence parallelism.
 #
-# **Stretch.** A CUDA graph replays a launch with the numbers of its recording. Where must the seed
-# lie, so that each replay drops other entries?
+# **Stretch.** A CUDA graph replays a launch with the numbers it was recorded with. Where must the
+# seed be kept, so that each replay drops other entries?
 #
 # **Still open.** How is all of this done in one kernel? {{kernels}}.
