@@ -10,6 +10,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 import pace
+import ran
 import rehearsal
 from curriculum import LESSONS, ON_SITE
 from grader.authoring import claims, finished
@@ -26,8 +27,8 @@ begin = time.process_time()
 {pace.TASK}
 print(begin, time.process_time())"""
 """A first and a last cell: what the kernel has used, before and after a task that is known."""
-RAN = Path(__file__).parent / "ran"
-"""For each lesson, what `finished.figures` was when it ran as asked."""
+RAN = ran.Record(Path(__file__).parent / "ran", "lessons")
+"""By `finished.figures`."""
 SECONDS = "processor_seconds"
 """Where the metadata of a notebook that was run here say how long that took. Where the task takes
 longer than it should, all else does: a core's processor time doubles with what its twin does."""
@@ -37,10 +38,7 @@ def _marks(lesson: Lesson) -> list[pytest.MarkDecorator]:
     """Training begins early; what the site needs is run before it, in the same worker."""
     if lesson.name in ON_SITE:
         return [pytest.mark.slow(minutes=2), pytest.mark.xdist_group("site")]
-    record = RAN / lesson.name
-    same = record.exists() and record.read_text().strip() == finished.figures(lesson)
-    long = [pytest.mark.long("lessons that have not changed since they ran")]
-    return [pytest.mark.slow(minutes=1.5), *(long if same else [])]
+    return [pytest.mark.slow(minutes=1.5), *RAN.marks(lesson.name, finished.figures(lesson))]
 
 
 @pytest.mark.filterwarnings("ignore")  # of the client; the kernel's are errors
@@ -69,7 +67,7 @@ def test_a_lesson_runs_from_top_to_bottom(lesson: Lesson, pytestconfig: pytest.C
     assert seconds < rehearsal.SECONDS.get(lesson.name, 30)
     if strict:
         finished.keep(lesson, notebook)  # `grader site` need not run it again
-        (RAN / lesson.name).write_text(f"{finished.figures(lesson)}\n")
+        RAN.note(lesson.name, finished.figures(lesson))
 
 
 def _ran(lesson: Lesson, strict: bool) -> NotebookNode:

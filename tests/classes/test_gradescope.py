@@ -22,6 +22,7 @@ from grader.authoring.build import released
 from grader.authoring.reading import read
 from grader.classes import gradescope, pack
 from grader.errors import Unavailable
+from grader.grading import own, worker
 from grader.grading.packed import Packed
 from grader.grading.result import Graded, Message, Row
 from grader.paths import SOLUTIONS
@@ -77,6 +78,12 @@ def results(root: Path, files: dict[str, str]) -> dict:
     return json.loads((root / "results" / "results.json").read_text(encoding="utf-8"))
 
 
+def told_without_points(said: dict, why: str) -> None:
+    """A result has every row, no points, and says why."""
+    assert why in said["output"] and sum(row["score"] for row in said["tests"]) == 0
+    assert sum(row["max_score"] for row in said["tests"]) == FULL
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("gradescope")
 def test_right_answers_get_every_point(root: Path):
@@ -110,15 +117,26 @@ def test_a_mistake_is_told_in_four_lines(root: Path):
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("gradescope")
-@pytest.mark.parametrize(("files", "told"), [
-    ({}, f"{NAME} is missing"), ({NAME: "{"}, "is not a Jupyter notebook"),
-    ({"a.ipynb": "{}", "b.ipynb": "{}"}, "There is a.ipynb, b.ipynb"),
-])  # fmt: skip
-def test_what_is_no_notebook_is_told(root: Path, files: dict[str, str], told: str):
+def test_what_is_no_notebook_is_told(root: Path):
     """Is there a result with no points that says why?"""
-    said = results(root, files)
-    assert told in said["output"] and sum(row["score"] for row in said["tests"]) == 0
-    assert sum(row["max_score"] for row in said["tests"]) == FULL
+    told_without_points(results(root, {NAME: "{"}), "is not a Jupyter notebook")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("gradescope")
+@pytest.mark.parametrize(("names", "why"), [
+    ([], f"{NAME} is missing"), (["a.ipynb", "b.ipynb"], "There is a.ipynb, b.ipynb"),
+])  # fmt: skip
+def test_where_no_notebook_is_the_lessons_it_is_told(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], why: str
+):
+    """The same where there is none, or one too many; no answer runs, so no player is started."""
+    monkeypatch.setattr(gradescope, "PACKED", root / "source" / "course" / "packed")
+    monkeypatch.setattr(own, "Players", lambda *_, **__: None)
+    monkeypatch.setattr(worker, "adopt", lambda *_: None)
+    for name in names:
+        (tmp_path / name).write_text("{}", encoding="utf-8")
+    told_without_points(gradescope.run(tmp_path), why)
 
 
 @pytest.mark.slow

@@ -21,11 +21,11 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader.api import Gradebook
 
 import classroom
-from classroom import FULL_POINTS, HALF, HALF_POINTS, LESSON, RIGHT, hand_in, notebook
+from classroom import FULL_POINTS, HALF, HALF_POINTS, LESSON, RIGHT, Kept, hand_in, notebook
 from grader import cli, course
 from grader.authoring.lesson import Lesson
 from grader.authoring.reading import read
-from grader.grading import autograde, pools, worker
+from grader.grading import autograde, feedback, worker
 from grader.grading.assignment import assign
 from grader.grading.folders import ClassFolder
 from grader.grading.gradebook import opened
@@ -40,7 +40,7 @@ ENDS = {
     "passed": RIGHT,
     "partly": HALF,
     "failed": {},
-    "timed out": RIGHT | {"scale": "while True:\n    pass"},
+    "timed out": RIGHT | {"scale": "import time\ntime.sleep(600)"},
     "killed": RIGHT | {"scale": "import os\nos._exit(1)"},
     "out of memory": {"scale": "x = bytearray(10**13)"},
     "malformed": "this is not JSON",
@@ -58,7 +58,7 @@ WORDS = {
     "killed": "the kernel stopped here",
     "malformed": "not a Jupyter notebook",
 }
-ODD = ["half a character", "the year 99999", "scripts"]
+ODD = ["half a character", "the year 99999", "scripts", "a page without end"]
 FIELDS = ["learner", "lesson", "exercise", "check", "points", "max", "outcome", "message"]
 SCRIPT = "<script>stolen()</script><img src=x onerror=stolen()><a href='javascript:stolen()'>a</a>"
 
@@ -80,6 +80,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     nb = notebook(text, RIGHT)
     nb.cells.insert(0, new_markdown_cell("\ud83d"))
     hand_in(place, "half a character", nb)
+    endless = RIGHT | {"expectations": "\\begin{a}" * 30_000}
+    hand_in(place, "a page without end", notebook(text, endless))
     nb = notebook(text, RIGHT | {"expectations": SCRIPT})
     shows = (
         f"from IPython.display import HTML, display\nprint({SCRIPT!r})\ndisplay(HTML({SCRIPT!r}))"
@@ -135,7 +137,7 @@ def test_no_submission_stops_the_class(place: Path, learner: str):
     """Is what a learner can leave in the folder a row like any other, with feedback?"""
     assert classroom.scores(rows(place))[learner] == FULL_POINTS
     assert classroom.outcomes(place)[learner] == "passed"
-    assert page(place, learner).is_file()
+    assert feedback.is_whole(page(place, learner))
 
 
 def test_rows_hold_what_is_promised(place: Path):
@@ -257,13 +259,6 @@ def test_what_a_learner_wrote_cannot_act_in_feedback(place: Path):
 # --- a small class, graded in this process -------------------------------------------------
 
 
-class Kept(pools.Here):
-    """One task after the other in this process, with the same players from run to run."""
-
-    def close(self) -> None:
-        pass
-
-
 class Told(autograde.Silent):
     """Notes who is graded, and whose feedback is written."""
 
@@ -362,15 +357,6 @@ def test_force_and_learner_say_who_is_graded(few: Path):
     assert again(few, learners=("ben",)).anew == []
 
 
-HIDDEN = '''# %% check="scale" points=1 hidden=true
-# A hidden check: a large number.
-large_secret = 4711.0
-with expect.case("scale of a large number"):
-    expect.close(scale(np.array([large_secret]), 2), np.array([9422.0]), hint="any number.")
-
-# %% mistakes="scale"'''
-
-
 def rewritten(place: Path, old: str, new: str) -> Lesson:
     """The lesson with another text, among the others, to which it refers."""
     solutions = shutil.copytree(SOLUTIONS, place / "solutions")
@@ -387,23 +373,6 @@ def test_another_lesson_is_another_task(few: Path, tmp_path: Path):
     assert again(few, other).anew == ["ann", "ben", "cem"]
     assert again(few, other).anew == []
     assert again(few).anew == ["ann", "ben", "cem"]
-
-
-def test_feedback_never_shows_a_hidden_check(tmp_path: Path):
-    """Is no line of a hidden check in the feedback of those who fail it, in whatever way?"""
-    lesson = rewritten(tmp_path, '# %% mistakes="scale"', HIDDEN)
-    place = tmp_path / "class"
-    released = assign(lesson, place, course.folder(place))[0]
-    raises = "def scale(x, factor):\n    raise ValueError(x)"
-    endless = "def scale(x, factor):\n    while True: pass"
-    wrong = {"added": "def scale(x, factor):\n    return x + factor", "raises": raises}
-    for learner, answer in (wrong | {"never ends": endless, "empty": ""}).items():
-        hand_in(place, learner, notebook(released, {"scale": answer}))
-    again(place, lesson, feedback=True)
-    for learner in [p.name for p in (place / "submitted").iterdir()]:
-        shown = page(place, learner).read_text(encoding="utf-8")
-        assert "check_scale_3" in shown, "the hidden check is not even mentioned"
-        assert "large_secret" not in shown and "9422.0])" not in shown, learner
 
 
 def score_shown(place: Path, learner: str) -> bool:
@@ -485,6 +454,83 @@ def test_who_is_late_pays_what_nbgrader_takes(few: Path, monkeypatch: pytest.Mon
     finally:
         with Gradebook(url(few)) as book:
             book.update_or_create_assignment(LESSON.name, duedate=None)
+
+
+def test_results_of_an_earlier_grader_are_graded_anew(few: Path, capsys: pytest.CaptureFixture):
+    """Is a row that another grader has stored no crash of the report, and graded again?"""
+    with opened(few) as book:
+        row = {"learner": "ben", "lesson": LESSON.name, "check": "x", "diagnosis": "four lines"}
+        text = json.dumps({"learner": "ben", "rows": [row], "notes": [], "unanswered": []})
+        change = "update dropout_autograded set judged = :text where learner = 'ben'"
+        book.db.execute(sqlalchemy.text(change), {"text": text})
+        book.db.commit()
+    assert cli.main(["report", "00", "--course", str(few)]) == 1
+    assert "has 1 results of an earlier grader" in capsys.readouterr().err
+    assert again(few).anew == ["ben"]
+    with opened(few) as book:
+        assert len(book.results(LESSON.name)) == 3
+
+
+def test_grading_in_the_sandbox_is_no_repeat_of_grading_without(few: Path):
+    """Is what was graded without the sandbox graded again with it?"""
+    assert again(few, isolation="none").anew == ["ann", "ben", "cem"]
+    assert again(few).anew == ["ann", "ben", "cem"]
+
+
+# --- other classes, graded in this process -------------------------------------------------
+
+
+FORMER = read(SOLUTIONS / "13_inverted_dropout.py")
+
+
+def test_a_submission_of_the_first_edition_is_graded(tmp_path: Path):
+    """Does what was handed in under a lesson's former name count, where there is nothing newer?"""
+    right = {c.name: c.source for c in FORMER.cells if c.kind in ("exercise", "answer")}
+    released = assign(FORMER, tmp_path, course.folder(tmp_path))[0]
+    folder = ClassFolder(tmp_path)
+    for learner, name, answers in [
+        ("old", FORMER.former, right),
+        ("both", FORMER.former, right),
+        ("both", FORMER.name, {}),
+    ]:
+        path = folder.notebook("submitted", name, learner)
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(notebook(released, answers)), encoding="utf-8")
+    told = again(tmp_path, FORMER, feedback=True)
+    full = sum(cell.points for cell in FORMER.of("check"))
+    with opened(tmp_path) as book:
+        scores = {graded.learner: graded.points for graded in book.results(FORMER.name)}
+    assert scores == {"old": full, "both": 0}
+    assert told.notes == [f"handed in as {FORMER.former}, the lesson's name in the first edition"]
+    assert folder.notebook("autograded", FORMER.name, "old").exists()
+    assert folder.page(FORMER.name, "old").exists()
+    assert again(tmp_path, FORMER).anew == []
+
+
+HIDDEN = '''# %% check="scale" points=1 hidden=true
+# A hidden check: a large number.
+large_secret = 4711.0
+with expect.case("scale of a large number"):
+    expect.close(scale(np.array([large_secret]), 2), np.array([9422.0]), hint="any number.")
+
+# %% mistakes="scale"'''
+
+
+def test_feedback_never_shows_a_hidden_check(tmp_path: Path):
+    """Is no line of a hidden check in the feedback of those who fail it, in whatever way?"""
+    lesson = rewritten(tmp_path, '# %% mistakes="scale"', HIDDEN)
+    place = tmp_path / "class"
+    released = assign(lesson, place, course.folder(place))[0]
+    raises = "def scale(x, factor):\n    raise ValueError(x)"
+    endless = "import time\ndef scale(x, factor):\n    time.sleep(600)"
+    wrong = {"added": "def scale(x, factor):\n    return x + factor", "raises": raises}
+    for learner, answer in (wrong | {"never ends": endless, "empty": ""}).items():
+        hand_in(place, learner, notebook(released, {"scale": answer}))
+    again(place, lesson, feedback=True)
+    for learner in [p.name for p in (place / "submitted").iterdir()]:
+        shown = page(place, learner).read_text(encoding="utf-8")
+        assert "check_scale_3" in shown, "the hidden check is not even mentioned"
+        assert "large_secret" not in shown and "9422.0])" not in shown, learner
 
 
 # --- what is said ---------------------------------------------------------------------------
@@ -594,54 +640,3 @@ def test_without_a_sandbox_nothing_runs_unless_it_is_said(
     assert warning in page(place, "ann").read_text(encoding="utf-8")
     assert warning in autograded(place, "ann").read_text(encoding="utf-8")
     assert classroom.outcomes(place) == {"ann": "passed"}
-
-
-def test_grading_in_the_sandbox_is_no_repeat_of_grading_without(few: Path):
-    """Is what was graded without the sandbox graded again with it?"""
-    assert again(few, isolation="none").anew == ["ann", "ben", "cem"]
-    assert again(few).anew == ["ann", "ben", "cem"]
-
-
-# --- earlier editions ------------------------------------------------------------------------
-
-
-FORMER = read(SOLUTIONS / "13_inverted_dropout.py")
-
-
-def test_a_submission_of_the_first_edition_is_graded(tmp_path: Path):
-    """Does what was handed in under a lesson's former name count, where there is nothing newer?"""
-    right = {c.name: c.source for c in FORMER.cells if c.kind in ("exercise", "answer")}
-    released = assign(FORMER, tmp_path, course.folder(tmp_path))[0]
-    folder = ClassFolder(tmp_path)
-    for learner, name, answers in [
-        ("old", FORMER.former, right),
-        ("both", FORMER.former, right),
-        ("both", FORMER.name, {}),
-    ]:
-        path = folder.notebook("submitted", name, learner)
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(notebook(released, answers)), encoding="utf-8")
-    told = again(tmp_path, FORMER, feedback=True)
-    full = sum(cell.points for cell in FORMER.of("check"))
-    with opened(tmp_path) as book:
-        scores = {graded.learner: graded.points for graded in book.results(FORMER.name)}
-    assert scores == {"old": full, "both": 0}
-    assert told.notes == [f"handed in as {FORMER.former}, the lesson's name in the first edition"]
-    assert folder.notebook("autograded", FORMER.name, "old").exists()
-    assert folder.page(FORMER.name, "old").exists()
-    assert again(tmp_path, FORMER).anew == []
-
-
-def test_results_of_an_earlier_grader_are_graded_anew(few: Path, capsys: pytest.CaptureFixture):
-    """Is a row that another grader has stored no crash of the report, and graded again?"""
-    with opened(few) as book:
-        row = {"learner": "ben", "lesson": LESSON.name, "check": "x", "diagnosis": "four lines"}
-        text = json.dumps({"learner": "ben", "rows": [row], "notes": [], "unanswered": []})
-        change = "update dropout_autograded set judged = :text where learner = 'ben'"
-        book.db.execute(sqlalchemy.text(change), {"text": text})
-        book.db.commit()
-    assert cli.main(["report", "00", "--course", str(few)]) == 1
-    assert "has 1 results of an earlier grader" in capsys.readouterr().err
-    assert again(few).anew == ["ben"]
-    with opened(few) as book:
-        assert len(book.results(LESSON.name)) == 3

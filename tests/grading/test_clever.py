@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from grader.authoring.build import released, source_notebook
 from grader.authoring.lesson import HIDE, Cell, Lesson, is_question
 from grader.authoring.names import used
 from grader.authoring.trial import stage, verdict
-from grader.grading import check, pools, worker
+from grader.grading import autograde, check, feedback, pools, worker
 from grader.grading.pools import Processes
 from grader.grading.result import Graded
 from grader.grading.task import Task
@@ -46,6 +46,11 @@ def processes() -> Iterator[None]:
     worker.close()
 
 
+def together(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that grades here, by the limits of all: one process forks for all of them."""
+    return pytest.mark.slow(minutes=1)(pytest.mark.xdist_group("clever")(test))
+
+
 def task(answers: dict[str, str], lesson: Lesson = LESSON, limits: Limits | None = None) -> Task:
     text = released(lesson.name).read_text(encoding="utf-8")
     file = nbformat.writes(classroom.notebook(text, answers)).encode()
@@ -53,8 +58,8 @@ def task(answers: dict[str, str], lesson: Lesson = LESSON, limits: Limits | None
     return Task("ann", lesson.name, text, source, file, limits=limits or Limits())
 
 
-def grade(answers: dict[str, str], lesson: Lesson = LESSON, **limits: float) -> Graded:
-    return worker.work(task(answers, lesson, Limits(**limits)))
+def grade(answers: dict[str, str], lesson: Lesson = LESSON) -> Graded:
+    return worker.work(task(answers, lesson))
 
 
 def told(graded: Graded) -> str:
@@ -64,12 +69,14 @@ def told(graded: Graded) -> str:
 # ── nobody is held up ────────────────────────────────────────────────────────────────────────
 
 
+@together
 @pytest.mark.parametrize("tenths", range(2, 9, 3))
 def test_an_alarm_amid_an_exchange_costs_nobody_else(tenths: int, monkeypatch: pytest.MonkeyPatch):
     """Is a check that overruns while its player answers a row, and the next learner graded?"""
-    monkeypatch.setattr(check, "ALLOWANCE", -19.5)  # the alarm rings after half a second
+    # The alarm rings after half a second.
+    monkeypatch.setattr(check, "ALLOWANCE", 0.5 - Limits().check)
     slow = f"import time\ndef scale(x, factor):\n    time.sleep({tenths / 10})\n    return 0 * x\n"
-    late = grade(RIGHT | {"scale": slow}, check=20, submission=60)
+    late = grade(RIGHT | {"scale": slow})
     assert late.points <= LOST + 1 and late.outcome in ("partly", "timed out"), told(late)
     monkeypatch.undo()
     assert grade(RIGHT).points == FULL_POINTS
@@ -111,15 +118,17 @@ def scale(x, factor):
 """
 
 
+@together
 @pytest.mark.parametrize("many", [9_000, 400_000])
 def test_what_collides_ends(many: int):
     """Does a set whose hashes all collide, or that is too large, end as a row, and in time?"""
     code = COLLIDE.replace("MANY", str(many)).replace("KIND", "'frozenset'")
     began = time.process_time()
-    assert grade(RIGHT | {"scale": code}, check=5, submission=20).points <= LOST + 1
-    assert time.process_time() - began < 40
+    assert grade(RIGHT | {"scale": code}).points <= LOST + 1
+    assert time.process_time() - began < 10
 
 
+@together
 def test_a_name_of_a_process_costs_nobody(tmp_path: Path):
     """Is the memory of a player read though another process has a name that is no text?"""
     code = "import ctypes, time; ctypes.CDLL(None).prctl(15, b'\\xff\\xfe', 0, 0, 0); input()"
@@ -160,20 +169,27 @@ def test_a_first_turn_takes_nothing(monkeypatch: pytest.MonkeyPatch):
 
 FLOOD = """
 from grader.isolation.player import Player
-line = "x" * 2000
-Player._do_run = lambda self, source: tuple(("error", "E", line, (line,) * 100) for _ in range(150))
+line, first = "x" * 2000, iter([150])
+Player._do_run = lambda self, source: tuple(
+    ("error", f"E{k}", line, (line,) * 100) for k in range(next(first, 3)))
 """
 
 
+@together
 def test_errors_are_bounded_too():
-    """Do errors without end leave a small notebook?"""
+    """Do errors without end leave one in each cell, and a small notebook?"""
     text = released(LESSON.name).read_text(encoding="utf-8")
     nb = classroom.notebook(text, RIGHT | {"scale": FLOOD + RIGHT["scale"]})
     nb.cells += [nbformat.v4.new_code_cell("pass", id=f"more{k}") for k in range(100)]
     one = replace(task(RIGHT), text=nbformat.writes(nb).encode())
-    assert len(worker.work(one).notebook) < 20_000_000
+    graded = worker.work(one).notebook
+    assert len(graded) < 20_000_000
+    left = [cell.get("outputs", []) for cell in nbformat.reads(graded, as_version=4).cells]
+    errors = [sum(output.output_type == "error" for output in outputs) for outputs in left]
+    assert max(errors) == 1 and sum(errors) > 100
 
 
+@together
 @pytest.mark.parametrize("where", ["top", "cell", "cells"])
 def test_a_file_is_read_in_bounds(where: str):
     """Is a file of millions of containers, or of cells, read or refused within seconds?"""
@@ -192,6 +208,7 @@ def test_a_file_is_read_in_bounds(where: str):
     assert graded.points == (0 if where == "cells" else FULL_POINTS)
 
 
+@together
 def test_what_a_context_manager_swallows_is_said():
     """Does an `__exit__` that returns True not hide what a check says inside?"""
     lesson = next(lesson for lesson in LESSONS if lesson.name.startswith("25"))
@@ -285,6 +302,7 @@ def test_what_a_submission_leaves_is_bounded():
 ESCAPES = "\x1b]52;c;aGVsbG8=\x07\x1b[2J\r\x08\u202e\x9b"
 
 
+@together
 @pytest.mark.parametrize("code", [
     f"raise ValueError({ESCAPES!r})",
     f"def scale(x, factor):\n    raise ValueError({ESCAPES!r})",
@@ -310,25 +328,30 @@ HARD = {
 }
 
 
-def test_feedback_ends(tmp_path: Path):
+def test_feedback_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Has everybody a page, whatever some learners wrote, and what they wrote does not act?"""
     text = classroom.released(tmp_path)
     prose = next(c.name for c in LESSON.cells if c.kind == "answer")
     image = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()
-    for number, (_, hard) in enumerate(HARD.items()):
-        nb = classroom.notebook(text, RIGHT | {prose: hard})
-        classroom.hand_in(tmp_path, f"hard{number}", nb)
+    for name, hard in HARD.items():
+        classroom.hand_in(tmp_path, name, classroom.notebook(text, RIGHT | {prose: hard}))
     nb = classroom.notebook(text, RIGHT | {prose: "![mine](attachment:a.png)"})
     own = next(cell for cell in nb.cells if cell.id == prose)
     own["attachments"] = {"a.png": {"image/png": image, "text/html": "<script>"}}
     classroom.hand_in(tmp_path, "honest", nb)
+    endless = tuple(name for name in HARD if "without end" in name)
+    told, options = autograde.Silent(), autograde.Options(tmp_path)
+    monkeypatch.setattr(pools.Here, "close", lambda _: None)  # one process forks in both runs
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    rows = classroom.rows(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(feedback, "SECONDS", feedback.SECONDS // 5)
+        autograde.autograde([LESSON], replace(options, learners=endless), told, pools.Here())
+    graded = autograde.autograde([LESSON], options, told, pools.Here())
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime - before.ru_utime < 150, "seconds of processor time"
-    assert set(classroom.scores(rows).values()) == {FULL_POINTS}
+    assert after.ru_utime - before.ru_utime < 30, "seconds of processor time"
+    assert {one.points for one in graded} == {FULL_POINTS}
     pages = {path.parts[-3]: path for path in (tmp_path / "feedback").rglob("*.html")}
-    assert pages.keys() == {"honest", *(f"hard{k}" for k in range(len(HARD)))}
+    assert pages.keys() == {"honest", *HARD}
     for path in pages.values():
         page = path.read_text(encoding="utf-8")
         assert page.rstrip().endswith("</html>") and len(page) < 3e6
@@ -338,6 +361,7 @@ def test_feedback_ends(tmp_path: Path):
 # ── no points without an answer ──────────────────────────────────────────────────────────────
 
 
+@together
 def test_what_is_expected_follows_no_mutation():
     """Is zeroing the input and returning zeros worth nothing, in place or not?"""
     code = "def scale(x, factor):\n    x[:] = 0\n    return x.copy(){}"
@@ -408,6 +432,7 @@ def scale(x, factor):
 """
 
 
+@together
 def test_no_answer_lies_in_a_players_reach():
     """Is the library's own `find_dropout_bugs` neither importable, readable nor in memory?"""
     code = SEES.replace("FIND", "'find_dropout_bugs'")
@@ -457,6 +482,7 @@ def test_what_exercises_ask_for_is_kept_from_players():
     assert found <= OTHERS, found - OTHERS
 
 
+@together
 def test_an_answer_cannot_be_borrowed_from_the_library():
     """Does a player find none of them in any module, and yet import what lessons import?"""
     names = {"seeded_mask", "philox_4x32", "cutout", "dropblock", "drop_path", "find_dropout_bugs",
@@ -544,6 +570,7 @@ class SeededDropout(torch.autograd.Function):
 """
 
 
+@together
 def test_what_is_kept_is_counted_from_outside():
     """Does a patched probe not hide a mask that is kept, and does no honest answer lose a point?"""
     lesson = next(lesson for lesson in LESSONS if lesson.name.startswith("41"))
@@ -560,6 +587,7 @@ def test_what_is_kept_is_counted_from_outside():
     assert row.points == 0 and "the mask is kept" in row.message.text, row
 
 
+@together
 def test_processor_time_is_counted_from_outside():
     """Is what a call takes what the kernel counts, and not what a patched probe says?"""
     code = """

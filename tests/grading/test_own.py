@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -18,10 +19,9 @@ from grader.authoring.lesson import Lesson
 from grader.authoring.reading import read
 from grader.errors import CourseError
 from grader.grading import own
-from grader.grading.result import Graded
 from grader.paths import LESSONS, ROOT, SOLUTIONS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow(minutes=0.5), pytest.mark.xdist_group("own")]
 
 FORMER = read(SOLUTIONS / "13_inverted_dropout.py")
 
@@ -32,9 +32,11 @@ def reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(own, "REPORTS", tmp_path / "reports")
 
 
-def graded_own(lesson: Lesson, path: Path) -> tuple[Graded, Path]:
+@pytest.fixture(scope="module")
+def grading() -> Iterator[own.Grading]:
+    """Grades notebooks, one after the other, as the command does."""
     with own.Grading() as grading:
-        return grading(lesson, path)
+        yield grading
 
 
 def answered(lesson: Lesson, path: Path) -> Path:
@@ -45,11 +47,11 @@ def answered(lesson: Lesson, path: Path) -> Path:
     return path
 
 
-def test_right_answers_get_every_point(tmp_path: Path):
+def test_right_answers_get_every_point(grading: own.Grading, tmp_path: Path):
     """Do all automatic points come for right answers, and is there a page that says so?"""
     path = answered(LESSON, tmp_path / "learner.ipynb")
     before = path.read_bytes()
-    graded, report = graded_own(LESSON, path)
+    graded, report = grading(LESSON, path)
     assert (graded.points, graded.max) == (FULL_POINTS, LESSON.points)
     assert (graded.outcome, graded.notes) == ("passed", ())
     page = report.read_text(encoding="utf-8")
@@ -58,41 +60,46 @@ def test_right_answers_get_every_point(tmp_path: Path):
     assert path.read_bytes() == before, "the learner's file was changed"
 
 
-def test_a_notebook_of_the_first_edition_is_graded(tmp_path: Path):
+def test_a_notebook_of_the_first_edition_is_graded(grading: own.Grading, tmp_path: Path):
     """Do right answers under the lesson's former name get every point, and is that said once?"""
-    graded, report = graded_own(FORMER, answered(FORMER, tmp_path / f"{FORMER.former}.ipynb"))
+    graded, report = grading(FORMER, answered(FORMER, tmp_path / f"{FORMER.former}.ipynb"))
     assert graded.points == sum(cell.points for cell in FORMER.of("check"))
     assert (graded.lesson, report.stem) == (FORMER.name, FORMER.name)
     (note,) = graded.notes
     assert FORMER.former in note and "first edition" in note
 
 
-@pytest.mark.parametrize(("name", "words"), [
-    ("broken.ipynb", r"broken\.ipynb is not a Jupyter notebook: open"),
-    ("none.ipynb", r"none\.ipynb is missing: open"),
-])  # fmt: skip
-def test_what_is_no_notebook_is_named(name: str, words: str, tmp_path: Path):
-    """Is a file that is no notebook, or not there, refused in one sentence with a remedy?"""
+def test_what_is_no_notebook_is_named(grading: own.Grading, tmp_path: Path):
+    """Is a file that is no notebook refused in one sentence with a remedy?"""
     (tmp_path / "broken.ipynb").write_text("[1, 2]")
-    with pytest.raises(CourseError, match=words):
-        graded_own(LESSON, tmp_path / name)
+    with pytest.raises(CourseError, match=r"broken\.ipynb is not a Jupyter notebook: open"):
+        grading(LESSON, tmp_path / "broken.ipynb")
 
 
-def test_every_notebook_format_is_read(tmp_path: Path):
+def test_without_a_notebook_nothing_is_left(tmp_path: Path):
+    """Is a file that is not there refused with a remedy, and all ended that was started for it?"""
+    words = r"none\.ipynb is missing: open"
+    with pytest.raises(CourseError, match=words), own.Grading() as grading:
+        grading(LESSON, tmp_path / "none.ipynb")
+    assert grading.players.result().process.returncode is not None
+    assert not grading.place.exists()
+
+
+def test_every_notebook_format_is_read(grading: own.Grading, tmp_path: Path):
     """Is a notebook of format 3 graded as what it holds?"""
     text = released(LESSON.name).read_text(encoding="utf-8")
     path = tmp_path / "old.ipynb"
     path.write_text(json.dumps(nbformat.convert(classroom.notebook(text, RIGHT), 3)))
-    graded, _ = graded_own(LESSON, path)
+    graded, _ = grading(LESSON, path)
     assert graded.points == FULL_POINTS
 
 
-def test_the_score_is_that_of_a_class(tmp_path: Path):
+def test_the_score_is_that_of_a_class(grading: own.Grading, tmp_path: Path):
     """Has a notebook the points, messages and page that it would get in a class?"""
     text = released(LESSON.name).read_text(encoding="utf-8")
     handed_in = classroom.hand_in(tmp_path, "ann", classroom.notebook(text, classroom.HALF))
     (row, *_), page = classroom.rows(tmp_path), tmp_path / "feedback" / "ann"
-    graded, report = graded_own(LESSON, handed_in)
+    graded, report = grading(LESSON, handed_in)
     assert graded.points == classroom.HALF_POINTS == sum(r.points or 0 for r in graded.rows)
     assert row["outcome"] == graded.rows[0].outcome
     (theirs,) = page.rglob("*.html")

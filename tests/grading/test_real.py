@@ -14,7 +14,7 @@ from grader.grading import worker
 from grader.grading.result import Graded
 from grader.grading.task import Task
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow(minutes=0.3), pytest.mark.xdist_group("real")]
 
 
 @pytest.fixture(autouse=True, scope="module")

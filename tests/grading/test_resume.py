@@ -47,6 +47,7 @@ class Story:
     place: Path
     stops: dict[str, Stop]
     edited: str
+    former: Path
     rows: list[dict]
 
 
@@ -62,7 +63,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         stamp = place / "submitted" / learner / LESSON.name / "timestamp.txt"
         stamp.write_text("2026-01-02 03:04:05 UTC")
     stops = {}
-    stops["start"] = stopped(place, lambda: bool(forking(place)), signal.SIGKILL)
+    one = ("--workers", "1")
+    stops["start"] = stopped(place, lambda: bool(forking(place)), signal.SIGKILL, *one)
     stops["Ctrl-C"] = stopped(place, lambda: len(graded(place)) >= 2, signal.SIGINT)
     edited = min(stops["Ctrl-C"].graded)
     with Gradebook(course.folder(place).CourseDirectory.db_url) as book:
@@ -73,10 +75,14 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     text = classroom.released(place)
     more = {"scale": ANSWERS[edited].get("scale", "pass") + "\n# once more"}
     hand_in(place, edited, notebook(text, ANSWERS[edited] | more))
-    stops["middle"] = stopped(place, lambda: len(graded(place)) >= 7, signal.SIGKILL)
+    former = place / "former.ipynb"
+    former.hardlink_to(next(path for path in graded(place) if edited in path.parts))
+    stops["middle"] = stopped(place, lambda: len(graded(place)) >= 7, signal.SIGKILL, *one)
     before = len(pages(place))
-    stops["feedback"] = stopped(place, lambda: len(pages(place)) >= before + 2, signal.SIGKILL)
-    return Story(place, stops, edited, classroom.rows(place))
+    stops["feedback"] = stopped(
+        place, lambda: len(pages(place)) >= before + 2, signal.SIGKILL, *one
+    )
+    return Story(place, stops, edited, former, classroom.rows(place))
 
 
 STOPS = ["start", "Ctrl-C", "middle", "feedback"]
@@ -92,6 +98,13 @@ def test_no_process_is_left(story: Story, stop: str):
 def test_nothing_is_half_written(story: Story, stop: str):
     """Was every graded notebook whole whenever somebody looked?"""
     assert story.stops[stop].torn == []
+
+
+def test_a_graded_notebook_is_replaced(story: Story):
+    """Is one that is graded again put in its place whole, and the former one not written over?"""
+    (now,) = (path for path in graded(story.place) if story.edited in path.parts)
+    assert "# once more" in now.read_text(encoding="utf-8")
+    assert "# once more" not in story.former.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("stop", "least", "most"), [
@@ -128,7 +141,6 @@ def test_the_scores_are_those_of_an_undisturbed_run(story: Story):
         assert f"<strong>{float(score):g}</strong> of {LESSON.points:g} points" in text
         assert text.rstrip().endswith("</html>")
     assert len(pages(story.place)) == len(graded(story.place)) == CLASS
-    assert not list(story.place.rglob("*.new"))
 
 
 def test_what_a_person_gave_has_outlived_it(story: Story):

@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import nbformat
-import pytest
 from nbformat.v4 import new_output
 from nbgrader.utils import compute_checksum, determine_grade
 
@@ -46,15 +45,15 @@ def test_a_lesson_is_marked_as_by_nbgrader(lesson: Lesson):
             cell.source += "\n"
 
 
-@pytest.mark.parametrize("module", ["nbgrader", "jupytext", "anywidget", "sqlalchemy"])
-def test_grading_imports_little(module: str):
+def test_grading_imports_little():
     """Does what grades a submission, or one's own, come without what takes seconds to import?"""
     asked = (
         "import sys, grader.grading.own, grader.grading.worker, grader.authoring.reading\n"
         "import grader.grading.assignment, grader.grading.feedback\n"
-        f"sys.exit({module!r} in sys.modules)"
+        "print(*{'nbgrader', 'jupytext', 'anywidget', 'sqlalchemy'} & sys.modules.keys())"
     )
-    assert subprocess.run([sys.executable, "-c", asked]).returncode == 0
+    done = subprocess.run([sys.executable, "-c", asked], stdout=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout.split()) == (0, [])
 
 
 def test_handing_out_needs_no_torch():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import classroom
-from classroom import HALF, HALF_POINTS, LESSON, RIGHT
+from classroom import HALF, HALF_POINTS, LESSON, RIGHT, Kept
 from fuzz import fuzzed
 from gradebooks import grade, prepared
 from grader import cli, course
 from grader.errors import CourseError
-from grader.grading import standing
+from grader.grading import standing, worker
+from grader.grading.autograde import Options, Silent, autograde
 from grader.grading.gradebook import opened
 from grader.grading.syllabus import DAY, FILE, Late, Syllabus, Term, read
 
@@ -243,8 +245,15 @@ def test_a_class_from_its_syllabus_to_its_table(tmp_path: Path, capsys: pytest.C
     assert len([c for c in bo if "(of " in c]) == 2  # the lessons of the syllabus, not all
 
 
+@pytest.fixture
+def players() -> Iterator[None]:
+    """The process from which players are forked is ended with the test."""
+    yield
+    worker.close()
+
+
 @pytest.mark.slow
-def test_a_page_says_what_the_syllabus_lets_it(tmp_path: Path):
+def test_a_page_says_what_the_syllabus_lets_it(tmp_path: Path, players: None):
     """Does it say which submission it is, and of a failed check no more than that, either way?
 
     Where the lesson is graded again, is that no further attempt?
@@ -252,22 +261,24 @@ def test_a_page_says_what_the_syllabus_lets_it(tmp_path: Path):
     place = prepared(tmp_path / "class", assigned=True)
     released, of = classroom.released(place), f"bo/{LESSON.name}/{LESSON.name}"
     page = place / "feedback" / f"{of}.html"
+
+    def told(*, again: bool = False) -> str:
+        """What the page says when the class is graded, in this process."""
+        autograde([LESSON], Options(place, force=again), Silent(), Kept())
+        return page.read_text("utf-8")
+
     write(place, '[lessons.00]\nattempts = 3\nshows = "points"\n')
     for which, answers in enumerate((RIGHT, {}, HALF), 1):
         classroom.hand_in(place, "bo", classroom.notebook(released, answers))
-        classroom.rows(place)
-        assert f"Submission {which} of 3." in page.read_text("utf-8")
+        assert f"Submission {which} of 3." in told()
         if which == 2:
-            classroom.rows(place, "--force")
-            assert "Submission 2 of 3." in page.read_text("utf-8")
-    told = page.read_text("utf-8")
-    assert "✗" in told and "<dt>" not in told
+            assert "Submission 2 of 3." in told(again=True)
+    last = page.read_text("utf-8")
+    assert "✗" in last and "<dt>" not in last
     page.unlink()
     api = course.nbgrader(place, course.folder(place))
     course.succeed("feedback", api.generate_feedback(LESSON.name, "bo"))
-    assert page.read_text("utf-8") == told
+    assert page.read_text("utf-8") == last
     write(place, "[lessons.00]\n")
-    classroom.rows(place)
-    assert "<dt>hint</dt>" in page.read_text("utf-8") and "Submission" not in page.read_text(
-        "utf-8"
-    )
+    open_page = told()
+    assert "<dt>hint</dt>" in open_page and "Submission" not in open_page

@@ -50,9 +50,9 @@ def hand_in(place: Path, learner: str, nb: NotebookNode, minute: int) -> Path:
     return course / "feedback" / f"{name}.html"
 
 
-def watching(place: Path) -> subprocess.Popen[str]:
+def watching(place: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        classroom.command("watch", "00", "--course", str(place), "--timeout", "4"),
+        classroom.command("watch", "00", "--course", str(place), "--timeout", "4", *options),
         env={**classroom.environment(), MARK: str(place)}, text=True, start_new_session=True,
         preexec_fn=heeds_interrupts, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
@@ -72,7 +72,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict]:
     wait_for(lambda: not processes(place))
     before = when(place)
     later = {who: hand_in(place, who, notebook(text, nb), 2) for who, nb in LATER.items()}
-    second = watching(place)
+    second = watching(place, "--workers", "1")
     wait_for(lambda: all(page.exists() for page in [*later.values(), expected["sol"]]))
     second.send_signal(signal.SIGINT)
     said, _ = second.communicate(timeout=120)

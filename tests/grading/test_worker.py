@@ -22,7 +22,8 @@ from grader.grading.task import Task
 from grader.isolation.confinement import Limits
 from grader.paths import SOLUTIONS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow(minutes=0.5), pytest.mark.xdist_group("worker")]
+LIMITS = Limits(check=60, submission=120)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -44,8 +45,7 @@ def grade(
     nb.cells[:0] = [first] if first else []
     file = nbformat.writes(nb).encode()
     source = nbformat.writes(source_notebook(lesson))
-    limits = Limits(check=60, submission=120)
-    return worker.work(Task("ann", lesson.name, text, source, file, limits=limits, **options))
+    return worker.work(Task("ann", lesson.name, text, source, file, limits=LIMITS, **options))
 
 
 def messages(graded: Graded) -> list[Message]:
@@ -156,7 +156,7 @@ def test_checks_that_differ_in_another_edition_are_no_tampering():
     ))  # fmt: skip
     source = nbformat.writes(source_notebook(LESSON))
     file = nbformat.writes(classroom.notebook(nbformat.writes(source_notebook(former)), RIGHT))
-    task = Task("ann", LESSON.name, source, source, file.encode())
+    task = Task("ann", LESSON.name, source, source, file.encode(), limits=LIMITS)
     assert worker.work(task).outcome == "tampered"
     graded = worker.work(replace(task, former="00_of_old"))
     assert (graded.outcome, graded.points, len(graded.notes)) == ("passed", FULL_POINTS, 1)

@@ -26,6 +26,7 @@ What cannot be refused where all share a machine and its processes are local, an
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import json
 import re
 import shlex
@@ -149,8 +150,9 @@ def environments(stage: Stage, name: str) -> dict[str, dict[str, str]]:
     return json.loads(stage.run(name, sys.executable, "-c", ENVIRONMENTS).stdout)
 
 
+@functools.cache
 def server(stage: Stage, name: str) -> dict[str, str]:
-    """The environment of a user's own server, as their kernels and terminals see it."""
+    """The environment of a user's own server, as kernels and terminals see it: always the same."""
     found = next(e for e in environments(stage, name).values() if "JUPYTERHUB_API_TOKEN" in e)
     assert found["JUPYTERHUB_USER"] == name
     return found
@@ -747,7 +749,8 @@ def graded(
             path = f"formgrader/api/submission/{LESSON}/{learner}/autograde"
             done(teacher.post(teacher.own(path)))
     else:
-        command = [sys.executable, f"{COURSE}/grader", "autograde", "00", "--force"]
+        options = ["--force", "--workers", "1"]
+        command = [sys.executable, f"{COURSE}/grader", "autograde", "00", *options]
         finished = terminal(stage, TEACHER, *command)
         assert finished.returncode == 0, finished.stdout + finished.stderr
     found = teacher.get(teacher.own(f"formgrader/api/submissions/{LESSON}")).json()

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -160,33 +161,50 @@ def test_images_hold_no_secret_and_no_state():
     assert "cd ~/dropout-hub\n   helm upgrade" in steps, "from files outside the course's folder"
 
 
+def put(course: Path, folder: str, text: str) -> None:
+    """Write a notebook of the lesson into a folder of the course."""
+    path = course / ".course" / folder / LESSON / f"{LESSON}.ipynb"
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def in_pod(home: Path, *command: str, stand_in: str = STAND_IN) -> subprocess.CompletedProcess[str]:
+    """Run nbgrader as the teacher's pod does, whose course lies in `home`."""
+    (home / "ngshare_exchange.py").write_text(stand_in, encoding="utf-8")
+    around = {
+        "HOME": str(home),
+        "DROPOUT_COURSE": str(home / "course"),
+        "JUPYTER_CONFIG_PATH": here(INSTRUCTOR),
+        "PYTHONPATH": os.pathsep.join(map(str, (home, LESSONS, ROOT))),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "nbgrader", *command],
+        cwd=home, env={**os.environ, **around}, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A course with its assignment, which nobody has handed in yet."""
+    home = tmp_path_factory.mktemp("pod")
+    put(home / "course", "source", nbformat.writes(source_notebook(classroom.LESSON)))
+    done = in_pod(home, "generate_assignment", LESSON)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return home / "course"
+
+
 @pytest.mark.slow(minutes=1)
+@pytest.mark.xdist_group("pod")
 @pytest.mark.parametrize("sandbox", [True, False])
-def test_a_pod_runs_no_answer_as_the_teacher(tmp_path: Path, sandbox: bool):
+def test_a_pod_runs_no_answer_as_the_teacher(tmp_path: Path, generated: Path, sandbox: bool):
     """Does Autograde in the teacher's pod use the sandbox, and where there is none, refuse?"""
     course, mark = tmp_path / "course", tmp_path / "intruder"
+    shutil.copytree(generated, course)
     text = released(LESSON).read_text(encoding="utf-8")
     answers = RIGHT | {"scale": f"open({str(mark)!r}, 'w').close()\n{RIGHT['scale']}"}
-    for folder, written in (
-        (".course/source", nbformat.writes(source_notebook(classroom.LESSON))),
-        (".course/submitted/anna", json.dumps(notebook(text, answers))),
-    ):
-        path = course / folder / LESSON / f"{LESSON}.ipynb"
-        path.parent.mkdir(parents=True)
-        path.write_text(written, encoding="utf-8")
+    put(course, "submitted/anna", json.dumps(notebook(text, answers)))
     stand_in = STAND_IN + ("" if sandbox else NO_NAMESPACES)
-    (tmp_path / "ngshare_exchange.py").write_text(stand_in, encoding="utf-8")
-    around = {
-        "HOME": str(tmp_path),
-        "DROPOUT_COURSE": str(course),
-        "JUPYTER_CONFIG_PATH": here(INSTRUCTOR),
-        "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, LESSONS, ROOT))),
-    }
-    for command in (["generate_assignment", LESSON], ["autograde", LESSON, "--create"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "nbgrader", *command],
-            cwd=tmp_path, env={**os.environ, **around}, capture_output=True, text=True,
-        )  # fmt: skip
+    done = in_pod(tmp_path, "autograde", LESSON, "--create", stand_in=stand_in)
     assert (done.returncode == 0) == sandbox, done.stdout + done.stderr
     assert ("nothing was run" in done.stderr) != sandbox, done.stderr
     assert (course / ".course/autograded/anna" / LESSON / f"{LESSON}.ipynb").exists() == sandbox

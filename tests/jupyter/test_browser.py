@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Page, expect
 import pace
 import rehearsal
 from curriculum import LESSONS, named
+from grader.authoring.build import generate, source_notebook
 from grader.authoring.lesson import Cell, Lesson
 from grader.paths import SOLUTIONS
 from lab_server import Server
@@ -304,11 +305,17 @@ def test_a_learner_sees_assignments_and_no_formgrader(page: Page, lab: Server):
     _shoot(page, "assignment-list")
 
 
-def test_formgrader_lists_the_lessons(project: Path, browser: Browser):
+def test_formgrader_lists_the_lessons(project: Path, browser: Browser, tier: str):
     """Does `lab --instructor` open on Formgrader, with every lesson that was built?"""
-    subprocess.run(
-        [sys.executable, str(project / "grader"), "build"], cwd=project, check=True
-    )  # writes the source notebooks, which are not committed
+    if tier == "all":
+        command = [sys.executable, str(project / "grader"), "build"]
+        subprocess.run(command, cwd=project, check=True)
+    else:  # the same but for the releases, which take longest: of one lesson only
+        generate(LESSONS[:1], project)
+        for lesson in LESSONS[1:]:
+            source = project / ".course" / "source" / lesson.name / f"{lesson.name}.ipynb"
+            source.parent.mkdir()
+            nbformat.write(source_notebook(lesson), source)
     server = Server(project, "--instructor")
     server.wait()
     try:

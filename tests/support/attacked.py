@@ -25,8 +25,8 @@ ATTACKS = [*CODE, *NOTEBOOKS, *FOLDERS]
 SECRET = "SECRET-5d1c"
 TIMEOUT = 3
 """Seconds for a cell: a dozen attacks wait until they are stopped, some more than once."""
-WORKERS = 2 * min(os.cpu_count() or 1, 4)
-"""More than there are cores: who waits for a time-out needs none."""
+WORKERS = max(2, min(os.cpu_count() or 1, 4))
+"""Two at least: while one attacks, there is another to be attacked."""
 
 
 @dataclass(frozen=True)

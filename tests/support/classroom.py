@@ -15,6 +15,7 @@ from grader import course
 from grader.authoring.reading import read
 from grader.grading.assignment import assign
 from grader.grading.gradebook import opened
+from grader.grading.pools import Here
 from grader.paths import ROOT, SOLUTIONS
 
 LESSON = read(SOLUTIONS / "00_start_here.py")
@@ -23,6 +24,13 @@ HALF = {"scale": RIGHT["scale"]}
 FULL_POINTS = sum(cell.points for cell in LESSON.of("check"))
 HALF_POINTS = sum(cell.points for cell in LESSON.of("check", "scale"))
 RUN = "import sys; from grader.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+class Kept(Here):
+    """One task after the other in this process, with the same players from run to run."""
+
+    def close(self) -> None:
+        pass
 
 
 def released(place: Path) -> str:
@@ -57,10 +65,10 @@ def environment() -> dict[str, str]:
 
 
 def grade(place: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run `python3 grader autograde 00` for the class in `place`."""
+    """Run `python3 grader autograde 00` for the class in `place`; one worker, if not told."""
     return subprocess.run(
-        command("autograde", "00", "--course", str(place), *options),
-        env=environment(), capture_output=True, text=True, check=False, timeout=300,
+        command("autograde", "00", "--course", str(place), "--workers", "1", *options),
+        env=environment(), capture_output=True, text=True, check=False, timeout=900,
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def wait_for(what: Callable[[], bool], seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.002)
+        time.sleep(0.025)
 
 
 def reached(run: subprocess.Popen[str], what: Callable[[], bool]) -> None:
@@ -114,21 +114,30 @@ class Stop:
     torn: list[str]
 
 
-def stopped(place: Path, what: Callable[[], bool], by: signal.Signals) -> Stop:
+def stopped(place: Path, what: Callable[[], bool], by: signal.Signals, *options: str) -> Stop:
     """Start the command and stop it as soon as it is so far."""
     torn: list[str] = []
+    known: dict[Path, tuple[int, int]] = {}
 
-    def look() -> bool:
-        there = [*graded(place), *place.glob("autograded/*/*/timestamp.txt")]
-        torn.extend(str(p) for p in there if not p.read_text().endswith(("}\n", "UTC")))
+    def look() -> None:
+        for path in [*graded(place), *place.glob("autograded/*/*/timestamp.txt")]:
+            about = path.stat()
+            edition = about.st_mtime_ns, about.st_size
+            if known.get(path) != edition and not path.read_text().endswith(("}\n", "UTC")):
+                torn.append(str(path))
+            known[path] = edition
+
+    def there() -> bool:
+        look()
         return what()
 
-    run = started(place)
-    reached(run, look)
+    run = started(place, *options)
+    reached(run, there)
     run.send_signal(by)
     said = "".join(run.communicate(timeout=120))
     if by == signal.SIGKILL:
         end = time.monotonic() + 300  # a busy machine takes long to import what then sees it
         while processes(place) and time.monotonic() < end:
-            time.sleep(0.01)
+            time.sleep(0.05)
+    look()
     return Stop(when(place), len(pages(place)), run.returncode, said, processes(place), torn)
