@@ -500,18 +500,18 @@ def _gpu(args: argparse.Namespace) -> int:
 
 
 def _submit(args: argparse.Namespace) -> int:
-    from grader.grading.choice import chosen
+    from grader.grading.choice import names
 
-    lessons = chosen(args.lessons)
+    lessons = names(args.lessons, print)
     from grader.submit import submit, wait
 
     times = {}
     for lesson in lessons:
         times[lesson] = submit(lesson)
-        print(f"{lesson.name} is handed in, at {times[lesson]}.", flush=True)
+        print(f"{lesson} is handed in, at {times[lesson]}.", flush=True)
     try:
         for lesson in lessons if args.wait else ():
-            print(f"waiting for the page of {lesson.name}; Ctrl-C ends that", flush=True)
+            print(f"waiting for the page of {lesson}; Ctrl-C ends that", flush=True)
             print(f"page: {wait(lesson, times[lesson]).as_uri()}")
     except KeyboardInterrupt:
         print("\nwhat was handed in stays so: its page comes when it is graded.")

@@ -35,7 +35,10 @@ def command(*, instructor: bool, port: int, ip: str, browser: bool) -> list[str]
 
 def environment(*, instructor: bool) -> dict[str, str]:
     """The environment for it: our configuration, who may see what, and `grade` in terminals."""
-    paths = [str(_role(instructor)), str(JUPYTER.parent), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    shared = instructor and os.environ.get("DROPOUT_EXCHANGE")  # all may write there
+    machine = str(JUPYTER / "machine") if shared else ""
+    others = os.environ.get("JUPYTER_CONFIG_PATH", "")
+    paths = [str(_role(instructor)), machine, str(JUPYTER.parent), others]
     return {
         **os.environ,
         "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths)),

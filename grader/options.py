@@ -82,7 +82,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     check = commands.add_parser("check", help="try a lesson's answers, mistakes and hints")
     check.add_argument("lesson", metavar="LESSON", help=LESSON)
     check.add_argument("--exercise", default="", metavar="NAME", help="only this one")
-    check.add_argument("--seeds", type=positive, metavar="N", help="draws for each answer (60)")
+    check.add_argument("--seeds", type=positive, metavar="N", help="draws (60; for --mutants 2)")
     check.add_argument("--mutants", action="store_true", help="which small edits go unnoticed?")
 
     grade = commands.add_parser("grade", help="grade your own notebooks where they lie")
@@ -246,7 +246,7 @@ def positive(text: str) -> int:
 def seconds(text: str) -> float:
     """A time of more than 0 seconds."""
     good = lambda number: 0 < number < 1e6  # noqa: E731  (nan is no such number)
-    return _number(text, float, good, "a number of seconds above 0")
+    return _number(text, float, good, "seconds: above 0, below a million")
 
 
 def _number(text: str, kind: type, good: Callable[[float], bool], meant: str) -> float:

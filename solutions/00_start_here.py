@@ -213,7 +213,7 @@ def scale(x, factor):
 #
 # ## What this machine has
 #
-# Every lesson runs on the CPU, offline. {{kernels}} uses a GPU if there is one.
+# Every lesson runs on the CPU, offline. Some use a GPU if there is one.
 
 # %%
 machine.show()
@@ -256,8 +256,8 @@ print(f"digits   {len(images)} to train on, {len(test_images)} to test on, both 
 #   00`.) You get the verdict of every check, hidden ones included, and a page to open in the
 #   browser.
 # - **In a class**: hand in as your instructor says. On a machine that the class shares, *Nbgrader →
-#   Assignment List* in the menu fetches and submits, and brings the feedback back; so does `python3
-#   grader submit 00`, in the course's folder. Elsewhere, upload the notebook.
+#   Assignment List* in the menu fetches and submits, and brings the feedback back; `python3 grader
+#   submit 00`, in the course's folder, submits. Elsewhere, upload the notebook.
 #
 # You cannot break a lesson: checks are locked, and grading restores them.
 #

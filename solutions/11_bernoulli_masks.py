@@ -623,7 +623,7 @@ plot.show(fig, "The share of training runs that repeat a mask, against the numbe
           claims={"wide-layers-repeat-no-mask": fair[-1] == 0})
 
 # %% [markdown]
-# It is the birthday problem: a thousand draws make half a million *pairs*,
+# This is the birthday problem: a thousand draws make half a million *pairs*,
 # and each pair has a chance of one in a million. At $p = 0.2$ the masks are not equally likely,
 # so larger layers still repeat some. But both curves come down, because the chance that two draws
 # agree in all $n$ units, $(p^2 + (1-p)^2)^n$, shrinks exponentially. At $p = 0.5$ and a few

@@ -1287,7 +1287,7 @@ plot.show(fig, "Angles between gradients against p. At p = 0.5 the average over 
 #
 # - The backward pass is `dy` times the same mask and the same scale; in evaluation it is `dy`.
 # - A network with a wrong backward pass may learn about as well as one with the right one (here in
-#   20 passes), so a good error rate proves little.{{claim:wrong-passes-learn-too}} Comparing
+#   20 epochs), so a good error rate proves little.{{claim:wrong-passes-learn-too}} Comparing
 #   gradients tells them apart.{{claim:gradients-tell-them-apart}}
 # - Freeze the mask, and central differences check the gradient of a random network. The best
 #   $\epsilon$ is not the smallest.{{claim:smallest-eps-is-not-best}}

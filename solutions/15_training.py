@@ -1153,7 +1153,7 @@ told = f"steps to {targets[last]:.2f} nats, p = 0.5 over p = 0: {times(2, last)}
 fig.suptitle(f"Each at its own rate, {told} (×: your guess)", x=0.01, ha="left", fontsize=11)
 plot.show(fig, f"Steps against the target for five kinds of training; {told}.",
           claims={"large-p-costs-steps":
-                  plot.difference(took[own[3, 0], 0], took[own[0, 0], 0]).sign > 0})
+                  plot.difference(took[own[3, 0], 0], took[own[1, 0], 0]).sign > 0})
 
 # %% [markdown]
 # A line has a point for each target that all networks reach in 200 steps. The plain network's best
@@ -1270,7 +1270,7 @@ plot.show(fig, "Loss on seen and unseen images against steps, without and with d
 # - [ ] SGD with momentum
 # - [ ] Adam
 #
-# Hint: which of the three has no memory?
+# Hint: which of the three averages no gradients?
 
 # %% question="speed" points=1
 # With half of the hidden units dropped, a step of your network takes:

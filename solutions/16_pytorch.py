@@ -666,7 +666,7 @@ else:
 
 # %% [markdown]
 # A mask of floats, which `nn.Dropout` keeps on the CPU, takes four bytes an entry; of booleans,
-# one, also in autograd's hands (look at your `Dropout`). One bit would be enough, or the seed alone
+# one, also where autograd keeps it. One bit would be enough, or the seed alone
 # ({{stateless_masks}}).
 
 # %% check="DropoutFunction" points=1
@@ -866,7 +866,7 @@ with torch.no_grad():
         print(f"inplace={inplace}:", h + nn.Dropout(0.5, inplace=inplace)(h))
 
 # %% [markdown]
-# With `inplace=True`, $h$ was overwritten before the sum is taken: the skip connection is dropped
+# With `inplace=True`, $h$ is overwritten before the sum is taken: the skip connection is dropped
 # too.
 #
 # ## Where dropout goes in a network

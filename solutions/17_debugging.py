@@ -110,7 +110,7 @@ ax.set_title(told)
 plot.show(fig, "Error rates of a network without a bug, with four bugs, and without dropout. "
                f"{told}; measuring in training mode costs {costs[1]:.1f} points.",
           claims={"silent-bugs-hide":
-                  any(cost.mean + 2.8 * cost.error < 2 for cost in costs[1:5])})
+                  any(cost.mean + 2.8 * cost.error < 3 for cost in costs[1:5])})
 
 # %% [markdown]
 # The title counts the bugs that show in the error rate. Look at "train() forgotten after a test":
@@ -1112,7 +1112,7 @@ def find_dropout_bugs(model, *inputs):
 # - `j-min/Dropouts`, `Gaussian_Variational_Dropout.ipynb`, asks `if self.train():`. That doesn't
 #   read the mode, it *sets* it, and what comes back is always true.
 # - `karpathy/convnetjs`, `src/convnet_layers_dropout.js`, multiplied by the probability of
-#   *dropping* in prediction. At 0.5 nobody can tell; at another rate, the mean in training tells.
+#   *dropping* in prediction. At 0.5 nobody can tell; at another rate, the mean is not training's.
 #   (It was fixed later; copies still have it.)
 # - `iamtrask/Grokking-Deep-Learning`, chapter 8, multiplies by the mask and by 2 in the forward
 #   pass, and by the mask alone in the backward pass.
@@ -1508,7 +1508,7 @@ plot.show(fig, "Error on new digits against epochs, and the gap, for a network o
 #   `state_dict` keeps weights and buffers, but no mode.{{claim:some-files-keep-the-mode}}
 #
 # **Keep.** `dropoutlab.bugs.find_dropout_bugs(model, X)` is this lesson's tool for everyday use. It
-# also names the modules.
+# also says where.
 #
 # **Read.** The documentation of `torch.export` and of `torch.nn.Module.train`. Karpathy, *A recipe
 # for training neural networks* (2019): "neural net training fails silently".

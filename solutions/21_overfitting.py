@@ -1336,7 +1336,7 @@ def early_stopping(losses, patience):
 #
 # The study compares regularisers on 1000 images: 64 units, 1500 steps, a learning rate that falls
 # from 0.05. *Label smoothing* asks for a little less than 1 for the right class (Szegedy et al.
-# 2016). *Moved* images are shifted by up to a pixel each way, anew each step. Validation images
+# 2016). *Moved* images: each step shifts a share by up to a pixel each way. Validation images
 # chose each strength, on other seeds, from two (L2, smoothing) to five; moved images, L2, max-norm
 # and smoothing took an end of the range. *Early stopping* is yours, with a patience of four looks.
 # **Which single regulariser lowers the test error most?**

@@ -986,7 +986,7 @@ with expect.case("expected_sigmoid(mean, var) for 36 pairs of a mean and a varia
                 (mean / np.sqrt(1 + var), "π / 8 is missing: σ is flatter than Φ."),
                 (mean * root, "the logit must shrink: divide by the root."),
                 (np.sqrt(a2) * mean / root,
-                 "σ is taken at a t, the argument of Φ. The argument of σ is t, without the a."),
+                 "σ is taken at a·t, the argument of Φ. The argument of σ is t, without the a."),
                 (2 * mean / root, "the logit is doubled. (With tanh: σ(z) = (1 + tanh(z/2)) / 2.)"),
             )],
         ],

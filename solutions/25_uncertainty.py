@@ -893,7 +893,7 @@ explore.sampled_functions(enable_dropout, mc_predict)
 # ## Exercise: `mutual_information`
 #
 # For classes the samples are probabilities $q_t$, with mean $\bar q$. The entropy $H(\bar q)$ says
-# how unsure the prediction is. Houlsby et al. (2011) split it (the labels came later):
+# how unsure the prediction is. Houlsby et al. (2011) split it (the names came later):
 #
 # $$ \underbrace{H(\bar q)}_{\text{predictive entropy}} = \underbrace{\frac1k \sum_t H(q_t)}
 # _{\text{unsure in each pass: aleatoric}} + \underbrace{I}_{\text{disagreement: epistemic}} $$

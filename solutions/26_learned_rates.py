@@ -481,7 +481,7 @@ plot.show(fig, "Learned rates, the standard deviation of the passes, and the log
 # near 0 from 0.05, and above that from 0.5 (dotted). So the width of the band still depends on
 # where $p$ began. (Do not take such a $p$ for the one that the data call for.) The right panel
 # compares with the plain search: above 0, learning $p$ predicted new points better than the best
-# fixed $p$. Its gain stayed below 0.05 nats, and from 0.5, with 30 points, it did worse.
+# fixed $p$. The gain stayed below 0.05 nats; from 0.5, with 30 points, learning did worse.
 #
 # ## Exercise: `variational_kl`
 #
@@ -884,8 +884,8 @@ plot.show(fig, "Test error against the weights left, and at equal numbers of wei
 
 # %% [markdown]
 # Most weights can go, for a few points of error at most. But that takes neither a prior nor noise:
-# pruning by magnitude *while the network trains* does as well, to within a point of error, with as
-# many weights. Chance does badly. So does pruning once, at the end: as the only control it would
+# pruning by magnitude *while the network trains* does at most a point worse, with as many
+# weights. Chance does badly. So does pruning once, at the end: as the only control it would
 # have made variational dropout look good. Gale, Elsen and Hooker (2019) found magnitude pruning as
 # good on large networks.
 #

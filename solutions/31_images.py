@@ -1351,7 +1351,7 @@ plot.show(fig, "The error on unseen letters over k, for bodies trained in severa
 # - At the same $p$ (0.2), what is dropped together is louder.{{claim:same-p-is-not-the-same-noise}}
 # - At equal or own noise, no kind measurably beat element
 #   dropout.{{claim:no-kind-beats-it}} It does help here.{{claim:element-dropout-helps}}
-# - A body trained with dropout was measurably no better start for other
+# - A body trained with dropout was no measurably better start for other
 #   classes.{{claim:it-is-the-learning-rate}} It looked like one beside a baseline of another
 #   learning rate.{{claim:it-looks-like-a-better-start}}
 #

@@ -788,9 +788,9 @@ plot.show(fig, "Test bits per character of six ways to drop, and the paired diff
 
 # %% [markdown]
 # Masks on input and output save 0.06 to 0.08 bits.{{claim:masks-save-bits}} Whole characters, and
-# *x and h*, save nothing that five networks could show,{{claim:elsewhere-nothing-shown}} nor do
-# they tell locked masks from fresh ones.{{claim:no-difference-shown}} (That interval is as wide as
-# the gain.) This is after 800 updates, 51 passes, with every network best at the
+# *x and h*, save nothing that five networks could show,{{claim:elsewhere-nothing-shown}} nor could
+# they tell locked masks from fresh ones.{{claim:no-difference-shown}} (In and out, that interval
+# exceeds the gain.) This is after 800 updates, 51 passes, with every network best at the
 # end:{{claim:still-improving}} longer training may change it. At the smaller of our two learning
 # rates, no way saved more than 0.02 bits on validation text.{{claim:a-small-rate-hides-it}}
 #

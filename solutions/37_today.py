@@ -141,7 +141,7 @@ plot.show(fig, "Test log loss against the number of different images, and its ch
 #
 # <details><summary>Answer</summary>
 #
-# Hardly, by the figure above: there it read 8000 characters some fifty times.
+# Hardly, by the figure above: the LSTM read 8000 characters some fifty times.
 # </details>
 #
 # ## Few rows again: fine-tuning
@@ -639,7 +639,7 @@ plot.show(fig, "Left, the change of test log loss by drop path, with 95 % interv
 # where a quarter of the branches is missing: DeiT takes 300. With rising $p$ we saw no gain, and
 # the error rose less.{{claim:rising-p-errs-less}}
 #
-# With a quarter of the patches a step takes over a third of the time. After as many steps, 150,
+# With a quarter of the patches a step takes over a quarter of the time. After as many steps, 150,
 # the error was far higher. After as many patches in all we could tell no difference, but it took
 # longer.
 #

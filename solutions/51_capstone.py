@@ -482,7 +482,7 @@ plot.show(fig, "The error of the baseline and of your network on validation and 
 
 # %% [markdown]
 # Compare the last two bars. A network that fits all given labels has learned the faults. A good one
-# disagrees with nearly a third of them, and is mostly right. (You may look at `true_y` here. `fit`
+# disagrees with nearly a third of the labels, mostly rightly. (You may look at `true_y` here. `fit`
 # may not.)
 
 # %% check="fit" points=2

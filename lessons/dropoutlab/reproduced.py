@@ -25,7 +25,7 @@ from dropoutlab.data import ROOT
 
 RESULTS = ROOT / "datasets" / "paper"
 PICTURE = RESULTS / "paper.png"
-"""Two of them in one picture, for a README: `.venv/bin/python -m dropoutlab.reproduced` draws it."""
+"""Two of them in a picture for a README: `.venv/bin/python -m dropoutlab.reproduced` draws it."""
 EDGES = np.linspace(0, 10, 51)
 """Of the histograms of activations, as wide as those of the paper's Figure 8."""
 

@@ -156,7 +156,7 @@ def test_what_commands_left_is_not_handed_on(tmp_path: Path):
 
 def test_what_needs_the_answers_says_so(repository: Path):
     """Is a command of an instructor's refused in a sentence, where there are no solutions?"""
-    command = [sys.executable, "-c", classroom.RUN, "submit", "14"]
+    command = [sys.executable, "-c", classroom.RUN, "report", "14"]
     env = {**os.environ, "PYTHONPATH": f"{repository}:{repository / 'lessons'}"}
     done = subprocess.run(command, cwd=repository, env=env, capture_output=True, text=True)
     assert done.returncode == 1 and "has no solutions/" in done.stderr.splitlines()[-1]

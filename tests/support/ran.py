@@ -21,4 +21,5 @@ class Record:
 
     def note(self, name: str, digest: str) -> None:
         """It has passed. (Commit the file.)"""
+        self.folder.mkdir(exist_ok=True)
         (self.folder / name).write_text(f"{digest}\n")
