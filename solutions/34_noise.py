@@ -805,7 +805,7 @@ with expect.case("standout_probability(x, W, 0, 0)"):
     "added to each weight": ("alpha * (x @ W.T) + beta", "x @ (alpha * W + beta).T"),
     "the weights are changed": ("return torch.sigmoid(alpha * (x @ W.T)",
                                 "W *= alpha\n    return torch.sigmoid((x @ W.T)"),
-    "Is something clipped": ("+ beta)", "+ beta).clamp(1e-7, 1 - 1e-7)"),
+    "Is something clipped": ("+ beta)", "+ beta).clamp(1e-6, 1 - 1e-6)"),
     "exp overflows": ("torch.sigmoid(alpha * (x @ W.T) + beta)",
                       "(e := torch.exp(alpha * (x @ W.T) + beta)) / (1 + e)"),
 }

@@ -46,9 +46,9 @@ TITLE = re.compile(r"(?<=\n)#@title .*\n?")
 DEFINES = re.compile(r"^(?:async +)?(?:def|class) +(\w+)|^(\w+) *(?::[^=\n]+)?=(?!=)", re.MULTILINE)
 """A name that a cell defines at its top level, also where the cell is no Python (yet)."""
 HAND = (
-    "On your own, `python3 grader grade {0}` gives your points and a report. In a class, hand in as "
-    "your instructor says: with *Nbgrader → Assignment List* or `python3 grader submit {0}`, or by "
-    "uploading this notebook."
+    "On your own, `python3 grader grade {0}` gives your points and a report. In a class, hand in "
+    "as your instructor says: with *Nbgrader → Assignment List* or `python3 grader submit {0}`, "
+    "or by uploading this notebook."
 )
 HERE = (
     "Download this notebook before you close the page for good: your work is in this browser "
