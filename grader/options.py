@@ -245,8 +245,8 @@ def positive(text: str) -> int:
 
 def seconds(text: str) -> float:
     """A time of more than 0 seconds."""
-    good = lambda number: 0 < number < 1e6  # noqa: E731  (nan is no such number)
-    return _number(text, float, good, "seconds: above 0, below a million")
+    meant = "seconds: above 0, below a million"
+    return _number(text, float, lambda number: 0 < number < 1e6, meant)  # nan is no such number
 
 
 def _number(text: str, kind: type, good: Callable[[float], bool], meant: str) -> float:

@@ -341,12 +341,12 @@ def test_feedback_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     classroom.hand_in(tmp_path, "honest", nb)
     endless = tuple(name for name in HARD if "without end" in name)
     told, options = autograde.Silent(), autograde.Options(tmp_path)
-    monkeypatch.setattr(pools.Here, "close", lambda _: None)  # one process forks in both runs
+    here = classroom.Kept()  # one process forks in both runs
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with monkeypatch.context() as patch:
         patch.setattr(feedback, "SECONDS", feedback.SECONDS // 5)
-        autograde.autograde([LESSON], replace(options, learners=endless), told, pools.Here())
-    graded = autograde.autograde([LESSON], options, told, pools.Here())
+        autograde.autograde([LESSON], replace(options, learners=endless), told, here)
+    graded = autograde.autograde([LESSON], options, told, here)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime - before.ru_utime < 30, "seconds of processor time"
     assert {one.points for one in graded} == {FULL_POINTS}
