@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import os
@@ -24,6 +25,8 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image, ImageColor
 from playwright.sync_api import Browser, Page, expect
 from tornado.websocket import websocket_connect
+from traitlets.config import Config, PyFileConfigLoader
+from traitlets.config.loader import ConfigFileNotFound
 
 from curriculum import named
 from dropoutlab import plot
@@ -294,3 +297,20 @@ def _luminance(color: tuple[int, ...]) -> float:
     c = np.array(color) / 255
     linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize(("exchange", "instructor", "checked"), [
+    ("", True, False), ("/srv/exchange", True, True), ("/srv/exchange", False, False),
+])  # fmt: skip
+def test_from_a_shared_exchange_accounts_are_checked(
+    exchange: str, instructor: bool, checked: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """Does an instructor collect with our check of accounts where all may write, and only there?"""
+    monkeypatch.setenv("DROPOUT_EXCHANGE", exchange)
+    monkeypatch.delenv("JUPYTER_CONFIG_PATH", raising=False)
+    paths = lab.environment(instructor=instructor)["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+    loaded = Config()
+    for path in reversed(paths):
+        with contextlib.suppress(ConfigFileNotFound):
+            loaded.merge(PyFileConfigLoader("nbgrader_config.py", path=path).load_config())
+    assert ("collect" in loaded.ExchangeFactory) is checked
