@@ -131,11 +131,10 @@ plot.show(fig, "Error rates of a network without a bug, with four bugs, and with
 #
 # ## Four broken scripts
 #
-# Each of these came with one or two complaints, and has one bug for each complaint. None of the
-# bugs stops its script from running. You fix three, in the next three exercises; the fourth is a
-# question near the end. Take out the line `raise NotImplementedError(…)`, then run the cell and the
-# one below the hints, which shows the symptom. Fix the code in place, changing as little as you
-# can.
+# Each of these scripts runs, came with one or two complaints, and has one bug for each. You fix
+# three, in the next three exercises; the fourth is a question near the end. Take out the line
+# `raise NotImplementedError(…)`, then run the cell and the one below the hints, which shows the
+# symptom. Fix the code in place, changing as little as you can.
 #
 # ## Exercise: `evaluate`
 #
@@ -722,11 +721,10 @@ class Classifier(nn.Module):
 # ## A tool that finds them
 #
 # You found these bugs by reading. With a hundred layers that somebody else wrote, reading is not
-# enough. Some bugs show when the network *runs*. Others are in the order of its layers: the order
-# in which they are *called*, not the one in which `__init__` makes them. A *forward hook* sees
-# calls: PyTorch calls it after a module's `forward`. `call_order` uses hooks, on a copy, so that
-# the network is left as it was. Two more helpers say what we call a dropout layer and a layer with
-# weights.
+# enough. Some bugs show when the network *runs*. Others are in the order in which its layers are
+# *called*, not made. A *forward hook* sees that: PyTorch calls it after a module's `forward`.
+# `call_order` uses hooks on a copy. Two more helpers say what we call a dropout layer and a layer
+# with weights.
 
 # %% setup=true
 def call_order(model, *inputs):
@@ -1102,12 +1100,12 @@ def find_dropout_bugs(model, *inputs):
     return bugs
 
 # %% [markdown]
-# A clean report proves little. An `F.dropout` that follows `self.training` is not a module, so the
-# tool cannot see where it is; and a few runs on one batch can agree by chance.
+# A clean report proves little: an `F.dropout` that follows `self.training` is no module, so its
+# place is not seen; and a few runs on one batch can agree by chance.
 #
 # ### Bugs in the wild
 #
-# All four bugs below are, or were, in public code, written by people who teach well.
+# These four bugs are, or were, in public code, written by people who teach well.
 #
 # - `j-min/Dropouts`, `Gaussian_Variational_Dropout.ipynb`, asks `if self.train():`. That doesn't
 #   read the mode, it *sets* it, and what comes back is always true.
@@ -1140,6 +1138,20 @@ x, mask = torch.randn(8, dtype=torch.float64), torch.tensor([1, 0, 1, 1, 0, 0, 1
 measured = (2 * mask * (x + 1e-5) - 2 * mask * (x - 1e-5)) / 2e-5
 for name, claimed in (("mask alone", mask), ("scale alone", 2 + 0 * mask), ("both", 2 * mask)):
     print(f"backward by {name}: off by up to {(claimed - measured).abs().max():.2f}")
+
+# %% [markdown]
+# Neither finds two that stood in well-known libraries in 2026:
+#
+# - timm 1.0.31, `drop_block_2d`: to drop squares of 7 × 7 on a map of 7 × 7, the rate is computed
+#   for the *one* square that fits; then 49 are drawn, which may hang over the border.
+# - ignite 0.5.5, `EarlyStopping`: a score that is at most the best so far is no progress. Of NaN
+#   that is false, and training goes on.
+
+# %%
+squares = (torch.rand(2000, 1, 7, 7) < 0.1).float()
+dropped = F.max_pool2d(squares, 7, stride=1, padding=3).mean()
+print(f"asked for 10 %, dropped: {100 * dropped:.0f} %")
+print("is NaN without progress?", float("nan") <= 0.9)
 
 # %% [markdown]
 # ## Out of the notebook
@@ -1397,8 +1409,8 @@ explore.serving(export_for_serving)
 #
 # The course began with 200 digits, of which one label in five was wrong, a network wide enough to
 # learn them all by heart, and the gap between its own images and new ones ({{start_here}}). Here is
-# the same task, run sixteen times, with three things that you wrote or fixed: `Classifier` drops,
-# `train_and_watch` trains, `evaluate` measures. Which of the two panels says that dropout *helped*?
+# that task, sixteen times, with what you fixed: `Classifier`, `train_and_watch`, `evaluate`. Which
+# of the two panels says that dropout *helped*?
 
 # %% figure=true
 # Two hundred digits, one label in five wrong: test error and gap, with and without dropout.
@@ -1503,19 +1515,17 @@ plot.show(fig, "Error on new digits against epochs, and the gap, for a network o
 #   you ask something else: the same input twice, the flags before and after, the order of the
 #   calls.
 # - `eval()` and `no_grad()` are two switches, and a measurement gives back what it switched.
-# - `F.dropout` knows no mode unless it is told, and logits are not to be dropped.
+# - `F.dropout` knows no mode unless told, and logits are not to be dropped.
 # - A trace and an export keep the operations of one run; a script keeps the code and the flag; a
 #   `state_dict` keeps weights and buffers, but no mode.{{claim:some-files-keep-the-mode}}
 #
-# **Keep.** `dropoutlab.bugs.find_dropout_bugs(model, X)` is this lesson's tool for everyday use. It
-# also says where.
+# **Keep.** `dropoutlab.bugs.find_dropout_bugs(model, X)`, for everyday use, also says where.
 #
 # **Read.** The documentation of `torch.export` and of `torch.nn.Module.train`. Karpathy, *A recipe
 # for training neural networks* (2019): "neural net training fails silently".
 #
 # **Stretch.** A `torch.overrides.TorchFunctionMode` sees every call of a function in
-# `torch.nn.functional`, `F.dropout` included. Write a second tool with it that also finds the place
-# and the rate of functional dropout.
+# `torch.nn.functional`. With it, write a second tool, for the place and the rate of `F.dropout`.
 #
-# **Still open.** Every bug is fixed, and Part 1 is done. When does dropout help at all, by how
-# much, and how would you know? That is {{overfitting}}.
+# **Still open.** Part 1 is done. When does dropout help at all, by how much, and how would you
+# know? That is {{overfitting}}.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -160,6 +161,27 @@ def test_what_needs_the_answers_says_so(repository: Path):
     env = {**os.environ, "PYTHONPATH": f"{repository}:{repository / 'lessons'}"}
     done = subprocess.run(command, cwd=repository, env=env, capture_output=True, text=True)
     assert done.returncode == 1 and "has no solutions/" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_a_learner_hands_in_from_it(repository: Path, tmp_path: Path):
+    """Does what a learner wrote lie in the exchange that an instructor released the lesson in?"""
+    answer(repository, RIGHT)
+    there = tmp_path / "dropout"
+    for box, mode in (("inbound", 0o733), ("feedback", 0o711), (f"outbound/{LESSON.name}", 0o755)):
+        (there / box).mkdir(parents=True)
+        (there / box).chmod(mode)
+    shutil.copy(released(LESSON.name), there / "outbound" / LESSON.name)
+    command = [sys.executable, "-c", classroom.RUN, "submit", LESSON.name[:2]]
+    env = {
+        **os.environ,
+        "PYTHONPATH": f"{repository}:{repository / 'lessons'}",
+        "DROPOUT_EXCHANGE": str(tmp_path),
+    }
+    done = subprocess.run(command, cwd=repository, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (handed_in,) = there.glob(f"inbound/*+{LESSON.name}+*/{LESSON.name}.ipynb")
+    assert all(text in handed_in.read_text("utf-8") for text in map(json.dumps, RIGHT.values()))
 
 
 def test_the_workflow_is_one(repository: Path):
