@@ -356,7 +356,8 @@ for dtype in (np.float32, np.float16):
 # %% check="apply_mask" points=1
 # A mask of another shape raises an error.
 for of_x, shape in (((100, 64), (64,)), ((100, 64), (1, 64)), ((100, 64), (100, 1)),
-                    ((64,), (100, 64)), ((1, 64), (64, 1)), ((4, 3, 5), (4, 1, 5))):
+                    ((64, 64), (64,)), ((64,), (100, 64)), ((1, 64), (64, 1)),
+                    ((4, 3, 5), (4, 1, 5))):
     with expect.case(f"apply_mask(x, mask) with x of shape {of_x}, the mask {shape}"):
         expect.raises(ValueError, lambda x=of_x, s=shape: apply_mask(np.ones(x), np.ones(s)),
                       mentions=("mask", "shape", "shapes"),
@@ -379,6 +380,8 @@ for of_x, shape in (((100, 64), (64,)), ((100, 64), (1, 64)), ((100, 64), (100, 
     "written into the mask": ("return x * mask.astype(x.dtype)", "mask *= x\n    return mask"),
     "another dtype than x": (".astype(x.dtype)", ""),
     "NumPy broadcasts this mask": ("mask.shape != x.shape", "mask.size > x.size"),
+    "x of shape (64, 64), the mask (64,)":
+        ("mask.shape != x.shape", "any(a != b for a, b in zip(mask.shape, x.shape))"),
     "that is an AssertionError. Raise a ValueError":
         ("""if mask.shape != x.shape:
         raise ValueError(f"the mask has shape {mask.shape}, but x has {x.shape}")""",
@@ -422,7 +425,7 @@ def apply_mask(x, mask):
 def mask_probability(mask, p):
     """The probability that a mask drawn at drop probability `p` is exactly this one.
 
-    mask : array of 0.0 and 1.0, of any shape
+    mask : array of 0.0 and 1.0, of any shape, left as it is
     p : probability of dropping
     Returns a number. Over all 2^n masks of n units these numbers sum to 1.
     """
@@ -485,7 +488,7 @@ plot.show(fig, "All 16 masks by probability, with how often each was drawn. "
 masks = np.indices((2,) * 6).reshape(6, -1).T.astype(float)
 for p in (0.3, 0.5):
     with expect.case(f"the sum of mask_probability(mask, p={p}) over all 64 masks of 6 units"):
-        total = sum(mask_probability(mask, p) for mask in masks)
+        total = sum(mask_probability(mask.copy(), p) for mask in masks)
         of_counts = [] if p == 0.5 else [
             (11.45422, "that is the probability of the *number* kept. Here the order counts:"
                           " no binomial coefficient."),
@@ -526,8 +529,10 @@ with expect.case("mask_probability([[1, 1, 0], [0, 1, 1]], p=0.2)"):
     )
 with expect.case("mask_probability of a random mask of nine units, at a random p"):
     mask, p = (expect.rng().random(9) < 0.6).astype(float), 0.2 + 0.6 * expect.rng().random()
-    expect.close(mask_probability(mask, p), np.where(mask == 1, 1 - p, p).prod(),
+    given = mask.copy()
+    expect.close(mask_probability(given, p), np.where(mask == 1, 1 - p, p).prod(),
                  hint="one factor for each unit: 1 - p for a kept one, p for a dropped one.")
+    expect.unchanged(given, mask, hint="the factors are written into the mask. Make a new array.")
 
 # %% check="mask_probability" points=1
 # At p = 0 and p = 1 one mask is certain.
@@ -558,6 +563,8 @@ for p, mask, certain in ((0.0, [1, 1, 1], 1), (0.0, [1, 0, 1], 0), (1.0, [0, 0],
     "gave NaN": ("(1 - p) ** kept * p ** (mask.size - kept)",
                  "np.exp(np.sum(mask * np.log(1 - p) + (1 - mask) * np.log(p)))"),
     "no other mask can be drawn": ("(1 - p) ** kept", "min(1 - p, 0.999) ** kept"),
+    "written into the mask": ("return float((1 - p) ** kept * p ** (mask.size - kept))",
+                              "mask[:] = np.where(mask == 1, 1 - p, p)\n    return mask.prod()"),
 }
 
 # %% correct="mask_probability"
@@ -888,6 +895,8 @@ for convention in ("paper-2012", "caffe", "Keras", "pytorch", "flax-nnx", "tf", 
         ("return value", 'return 1 - value if convention == "flax" else value'),
     "that is a KeyError. Raise a ValueError": ('ValueError(f"unknown convention: {convention}")',
                                                "KeyError(convention)"),
+    "that is a NotImplementedError. Raise a ValueError": ("raise ValueError(f", "raise "
+                                                          "NotImplementedError(f"),
     "that is an AssertionError": ('raise ValueError(f"unknown convention: {convention}")',
                                   'assert convention == "flax", convention'),
     "must have the word 'paper-2012'": ('f"unknown convention: {convention}"', '"unknown"'),

@@ -185,7 +185,8 @@ for shape, dtype in (((40, 3, 50), np.float64), ((3000,), np.float32)):
             out = dropout_train(x, p, expect.rng())
             expect.array(out, shape, dtype, hint="return an array like x, at either end of p too.")
             expect.close(out, x * (p == 0), hint="p = 0 keeps every entry, and p = 1 drops it.",
-                         suspects=[(x * p, "p is swapped: it is the probability of dropping.")])
+                         suspects=[] if p else [
+                             (0 * x, "p is swapped: it is the probability of dropping.")])
 with expect.case("dropout_train(x, p=0.0, rng)"):
     expect.copied(dropout_train, x, 0.0, expect.rng())
 
@@ -204,6 +205,7 @@ with expect.case("dropout_train(x, p, rng) on 4 × 6 × 50 ones, 24 times for ea
     "divided by p. Leave": ("p, rng)", "p, rng) / p"),
     "neither 0 nor x as it was": ("x * survivors", "1.0 * survivors"),
     "p is swapped": ("* survivors", "* ~survivors"),
+    "and p = 1 drops it": ("return x *", "return x.copy() if p == 1 else x *"),
     "all entries are kept, or all": ("x, p, rng", "x, 0, rng"),
     "the sign decides what is dropped": ("x * survivors", "np.maximum(x, 0) * survivors"),
     "returns its input itself": ("return x *", "return x if p == 0 else x *"),
@@ -373,7 +375,6 @@ plot.show(fig, "Distance of the outputs from their mean over masks, for four way
 rng = expect.rng()
 W1, x, b1 = rng.uniform(0.1, 1, (6, 4)), rng.uniform(0.5, 1.5, 4), rng.uniform(0.1, 1, 6)
 W2, b2 = rng.normal(size=(3, 6)), rng.normal(size=3)
-before = W2.copy()
 masks = np.arange(64)[:, None] >> np.arange(6) & 1
 for p in (0.25, 0.8):
     chance = np.where(masks == 1, 1 - p, p).prod(1)
@@ -382,8 +383,7 @@ for p in (0.25, 0.8):
     with expect.case(f"scaled_network(W1, b1, W2, b2, p={p})", crash=[
         ("back: unpack", "return four arrays: W1, b1, W2, b2, ready for use."),
     ]):
-        V1, c1, V2, c2 = scaled_network(W1, b1, W2, b2, p)
-        expect.unchanged(W2, before)
+        V1, c1, V2, c2 = scaled_network(W1.copy(), b1.copy(), W2.copy(), b2.copy(), p)
         expect.close(
             V2 @ np.maximum(V1 @ x + c1, 0) + c2,
             chance @ (masks * h @ W2.T + b2),
@@ -396,6 +396,8 @@ for p in (0.25, 0.8):
                 (W2 @ h_less + b2, "W1 leads into the dropped units. Scale what leads out."),
                 (keep * W2 @ h_less + b2, "W1 is scaled as well. Only W2 stands behind a mask."),
                 (keep**2 * W2 @ h + keep * b2, "all four arrays are scaled. One is enough."),
+                (keep * W2 @ (W1 @ x + keep * b1) + keep * b2,
+                 "the biases are scaled too. They were there under every mask."),
                 (W2 @ h / keep + b2, "W2 grows. Multiply it by 1 - p."),
             ],
         )
@@ -420,6 +422,8 @@ with expect.case("scaled_network(W1, b1, W2, b2, p=0.3), and the arrays afterwar
     "nothing is scaled": ("scaled_weights(W2, p)", "W2"),
     "b2 is scaled too": (", b2", ", (1 - p) * b2"),
     "Scale what leads out": ("W1, b1, scaled_weights(W2, p)", "scaled_weights(W1, p), b1, W2"),
+    "the biases are scaled too": ("return W1, b1, scaled_weights(W2, p), b2", "for b in (b1, b2):\n"
+                                  "        b *= 1 - p\n    return W1, b1, (1 - p) * W2, b2"),
     "W1 is scaled as well": ("W1, b1,", "(1 - p) * W1, b1,"),
     "all four arrays": ("W1, b1, scaled_weights(W2, p), b2",
                         "tuple((1 - p) * a for a in (W1, b1, W2, b2))"),

@@ -194,7 +194,9 @@ for p in (0.2, 0.5, 0.9):
         out = inverted_dropout(np.ones(50_000), p, expect.rng())
         expect.array(out, 50_000, hint="return an array of x's shape.")
         expect.mean(out == 0, p, of=(0, 1), hint="p is the probability that an entry is 0.",
-                    suspects=[(0, "no entry is dropped. Does each have a coin, or do all share "
+                    suspects=[(0, "no entry is dropped in training, which is the default. Does "
+                                  "each have a coin, or do all share one?"),
+                              (1, "every entry is dropped. Does each have a coin, or do all share "
                                   "one?"),
                               (1 - p, "p is taken for the probability of keeping: p drops.")])
         expect.mean(
@@ -252,10 +254,12 @@ for p, training in ((0.6, False), (1.0, False), (0.0, True)):
 # %% check="inverted_dropout" points=1
 # At p = 1 everything is dropped: the output is 0, not 0 / 0.
 with expect.case("inverted_dropout(x, p=1.0, rng) on 20 ones, float32"):
-    out = inverted_dropout(np.ones(20, np.float32), 1.0, expect.rng())
+    x = np.ones(20, np.float32)
+    out = inverted_dropout(x, 1.0, expect.rng())
     expect.array(out, 20, np.float32, hint="return an array of x's shape and dtype.")
     expect.close(out, np.zeros(20), hint="at p = 1 every entry is dropped: return zeros.",
                  suspects=[(np.full(20, np.nan), "0 / 0 gives NaN at p = 1. Return zeros there.")])
+    expect.unchanged(x, np.ones(20))
 
 # %% mistakes="inverted_dropout"
 {
@@ -264,6 +268,9 @@ with expect.case("inverted_dropout(x, p=1.0, rng) on 20 ones, float32"):
     "taken for the probability of keeping": ("survivors(", "~survivors("),
     "multiplied by 1 - p": ("keep / (1 - p)", "keep * (1 - p)"),
     "no entry is dropped": ("x * keep /", "x /"),
+    "which is the default": ("if not training", "if training"),
+    "every entry is dropped": ("x * keep /", "x * 0 /"),
+    "p=1.0, rng) on 20 ones": ("np.zeros_like(x)", "np.multiply(x, 0, out=x)"),
     "every row has the same mask": ("survivors(x,", "survivors(x[(0,) * (x.ndim - 1)],"),
     "every column has the same mask":
         ("survivors(x,", "survivors(x[(slice(None), *[slice(1)] * (x.ndim - 1))],"),
@@ -326,7 +333,7 @@ def output_mean_and_variance(x, p):
 # %% check="output_mean_and_variance" points=2
 # Mean and variance agree with those of the two outcomes and their probabilities.
 x = np.array([[-2.0, 0.0], [0.5, 3.0]])
-for p in (0.0, 0.3, round(0.7 + 0.2 * expect.rng().random(), 3)):
+for p in (0.3, round(0.7 + 0.2 * expect.rng().random(), 3), 0.0):
     with expect.case(f"output_mean_and_variance(x, p={p}), the mean"):
         given = x.copy()
         average, variance = output_mean_and_variance(given, p)
@@ -339,7 +346,10 @@ for p in (0.0, 0.3, round(0.7 + 0.2 * expect.rng().random(), 3)):
             suspects=[
                 (x * (1 - p), "that is the mean without the scale 1 / (1 - p)."),
                 (x / (1 - p), "that is the survivor's value, not the mean over masks."),
-                (spread, "that is the variance. Return the mean first."),
+                *([] if p == 0 else [
+                    (spread, "that is the variance. Return the mean first."),
+                    (x * p, "p is swapped, and the scale 1 / (1 - p) is missing."),
+                ]),
             ],
         )
     with expect.case(f"output_mean_and_variance(x, p={p}), the variance"):
@@ -358,14 +368,19 @@ for p in (0.0, 0.3, round(0.7 + 0.2 * expect.rng().random(), 3)):
 # %% check="output_mean_and_variance" points=1
 # At p = 1 the output is always 0.
 with expect.case("output_mean_and_variance(x, p=1.0)"):
-    both = output_mean_and_variance(np.array([[-2.0, 0.0], [0.5, 3.0]]), 1.0)
+    x = np.array([[-2.0, 0.0], [0.5, 3.0]])
+    given = x.copy()
+    both = output_mean_and_variance(given, 1.0)
     expect.close(np.array(both), np.zeros((2, 2, 2)),
                  hint="at p = 1 the output is always 0: so are its mean and variance.")
+    expect.unchanged(given, x)
 
 # %% mistakes="output_mean_and_variance"
 {
     "mean without the scale": ("return x,", "return (1 - p) * x,"),
     "survivor's value": ("return x,", "return x / (1 - p),"),
+    "p is swapped": ("x, x**2 * p / (1 - p)", "p * x, x**2 * p * (1 - p)"),
+    "the two outcomes": ("p == 1", "p in (0, 1)"),
     "Return the mean first": ("x, x**2 * p / (1 - p)", "x**2 * p / (1 - p), x"),
     "variance without the scale": ("p / (1 - p)", "p * (1 - p)"),
     "standard deviation": ("x**2 * p / (1 - p)", "np.abs(x) * np.sqrt(p / (1 - p))"),
@@ -547,17 +562,21 @@ with expect.case("convert_scheme(layers, rates, 'standard') of three layers: eac
             (V @ sent / p + b, "the weights are divided by p. Divide by 1 - p."),
             *others,
         ], hint="W (m * x) + b is not V (m * x) / (1 - p) + b.")
+with expect.case("the number of pairs in convert_scheme(layers, [0.0, 0.4, 0.0], 'standard')"):
+    new = convert_scheme([(V.copy(), b.copy()) for V, b in layers], [0.0, 0.4, 0.0], "standard")
+    expect.equal(len(list(new)), 3, hint="return a pair for each layer, also where the rate is 0.")
 
 # %% check="convert_scheme" points=1
 # The network that was given is left alone.
 rng = expect.rng()
 layers = [(rng.normal(size=s), rng.normal(size=s[0])) for s in ((2, 3), (1, 2))]
 before = [(W.copy(), b.copy()) for W, b in layers]
-with expect.case("convert_scheme(layers, [0.3, 0.4], 'inverted'), and layers afterwards"):
-    convert_scheme(layers, [0.3, 0.4], "inverted")
-    for (W, b), (V, c) in zip(layers, before, strict=True):
-        expect.unchanged(W, V)
-        expect.unchanged(b, c)
+for to in ("inverted", "standard"):
+    with expect.case(f"convert_scheme(layers, [0.3, 0.4], {to!r}), and layers afterwards"):
+        convert_scheme(layers, [0.3, 0.4], to)
+        for (W, b), (V, c) in zip(layers, before, strict=True):
+            expect.unchanged(W, V)
+            expect.unchanged(b, c)
 
 # %% mistakes="convert_scheme"
 {
@@ -582,6 +601,9 @@ with expect.case("convert_scheme(layers, [0.3, 0.4], 'inverted'), and layers aft
     "return a list of pairs": ("(W * (1 - p) ** power, b)", "W * (1 - p) ** power"),
     "(m * x) / (1 - p) + b": ("1, \"standard\": -1", "1, \"standard\": -2"),
     "writes into its input": ("W * (1 - p) ** power", "W.__imul__((1 - p) ** power)"),
+    "'standard'), and layers afterwards":
+        ("W * (1 - p) ** power", "W * (1 - p) if power > 0 else W.__itruediv__(1 - p)"),
+    "also where the rate is 0": ("strict=True)", "strict=True) if p"),
 }
 
 # %% correct="convert_scheme"

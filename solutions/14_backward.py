@@ -209,7 +209,9 @@ for p, training in ((0.6, False), (1.0, False), (0.0, True)):
         expect.array(out, (5, 30), np.float32, hint="the result has another dtype than x.")
         expect.copied(dropout_forward, x, p, expect.rng(), training)
 with expect.case("dropout_forward(x, 1.0, rng, True) on float32", crash=two):
-    out, cache = dropout_forward(x.copy(), 1.0, expect.rng(), True)
+    before = x.copy()
+    out, cache = dropout_forward(x, 1.0, expect.rng(), True)
+    expect.unchanged(x, before)
     expect.array(out, (5, 30), np.float32, hint="return zeros of x's shape and dtype at p = 1.")
     expect.close(out, 0 * x, hint="at p = 1 every entry is dropped: return zeros.",
                  suspects=[(np.nan * x, "0 / 0 gives NaN at p = 1. Return zeros there.")])
@@ -249,6 +251,8 @@ with expect.case("dropout_forward(x, 0.999, rng, True) on 90 000 ones", crash=tw
     "Return a copy": ("return x * kept * scale,", "return x * kept * scale if training else x,"),
     "another dtype": ("rng.random(x.shape) >= p", "1.0 * (rng.random(x.shape) >= p)"),
     "0 / 0 gives NaN": ("1 / (1 - p) if p < 1 else 0.0", "float(np.divide(1, 1 - p))"),
+    "1.0, rng, True) on float32":
+        ("return x", "x.__imul__(1 if p < 1 else 0)\n    return x if p == 1 else x"),
 }
 
 # %% correct="dropout_forward"
@@ -308,6 +312,10 @@ plot.show(fig, "Forty outputs and forty gradients, with the dropped units marked
 # What wrong backward passes give, and the words for each: the checks below use it.
 def wrong_passes(dy, dx, kept, scale):
     """Pairs (a wrong gradient, its cause); dx was found, and dy * kept * scale is right."""
+    another = (
+        "another mask: was it drawn anew in the backward pass?" if np.any((dx != 0) & ~kept) else
+        "some survivors get no gradient. Keep the mask itself, not the sign of x or y."
+    )
     return [
         (dy, "the mask is missing: dropped entries get a gradient, and no scale is there."),
         (dy * scale, "the mask is missing: dropped entries get a gradient."),
@@ -315,8 +323,8 @@ def wrong_passes(dy, dx, kept, scale):
         (dy * kept * scale**2, "scaled twice: the factor 1 / (1 - p) enters once."),
         (dy * kept / scale, "divided by the scale: the slope of a survivor is 1 / (1 - p)."),
         (dy * ~kept * scale, "the mask is turned over: the dropped entries get it all."),
-        (dy * (dx != 0) * scale, "another mask: it was drawn anew in the backward pass."),
-        (dy * (dx != 0), "another mask: it was drawn anew in the backward pass."),
+        (dy * (dx != 0) * scale, another),
+        (dy * (dx != 0), another),
     ]
 
 # %% check="dropout_backward" points=2
@@ -471,6 +479,16 @@ def dropout_forward(x, p, rng, training):
 def dropout_backward(dy, cache):
     sent, scale = cache
     return dy * (sent != 0) * scale
+
+# %% mistake="dropout_backward" says="some survivors get no gradient"
+def dropout_forward(x, p, rng, training):
+    kept = rng.random(x.shape) >= (p if training else 0)
+    out = x * kept / (1 - p if training and p < 1 else 1)
+    return out, (out > 0, 1 / (1 - p) if training and p < 1 else 1.0)
+
+def dropout_backward(dy, cache):
+    kept, scale = cache
+    return dy * kept * scale
 
 # %% mistake="dropout_backward" says="computed as y / x"
 def dropout_forward(x, p, rng, training):
@@ -681,7 +699,8 @@ def wrong_differences(right, second, eps=1e-5):
     ]
 
 
-wrong_shifts = [(0, "no entry is shifted alone. Shift one by one."),
+wrong_shifts = [(0, "no entry is shifted alone where f looks. Shift one by one, and not in "
+                    "x.ravel(), which may be a copy of x."),
                 (2e-5, "an entry is shifted by 2 * eps, or two are shifted at once. Shift one by "
                        "eps, and undo it.")]
 
@@ -798,6 +817,20 @@ with expect.case("numerical_gradient(f, x) of a quadratic form, x of shape (2, 3
         middle = x[i]""", """range(len(x)):
         middle = x[i].copy()"""),
     "1e-5 if it is not given": ("eps=1e-5", "eps=1e-8"),
+    "which may be a copy of x": ("""np.ndindex(x.shape):
+        middle = x[i]
+        x[i] = middle + eps
+        above = f(x)
+        x[i] = middle - eps
+        gradient[i] = (above - f(x)) / (2 * eps)
+        x[i] = middle""", """range(x.size):
+        flat = x.ravel()
+        middle = flat[i]
+        flat[i] = middle + eps
+        above = f(x)
+        flat[i] = middle - eps
+        gradient.flat[i] = (above - f(x)) / (2 * eps)
+        flat[i] = middle"""),
     "the same numbers as floats": ("np.array(x, dtype=float)", "np.array(x, dtype=float) + "
                                    "(np.asarray(x).dtype.kind == 'i')"),
     "eps is ignored": ("x = np.array", "eps = 1e-5\n    x = np.array"),
@@ -1066,12 +1099,13 @@ with expect.case("a new layer: layer.eval(), twice; layer.forward(x); layer.trai
                 "whatever it was before. Set the mode; do not flip it.")
 
 with expect.case("two layers, one in evaluation: a.eval(); b.forward(x)", crash=lacks):
-    a, b = Dropout(0.4, rng), Dropout(0.4, rng)
+    b, a = Dropout(0.4, rng), Dropout(0.8, rng)
     a.eval()
     out = b.forward(x)
     a.train()
     expect.only(out / x, (0, 1 / 0.6), hint="an entry of b's output is neither 0 nor x / (1 - p).",
-                suspects=[(1, "a.eval() has switched b as well. Keep the mode on self.")])
+                suspects=[(1, "a.eval() has switched b as well. Keep the mode on self."),
+                          (1 / 0.2, "b drops with the p of a. Keep p on self.")])
 
 # %% check="Dropout" points=1
 # Every entry has a coin of its own, fresh at each forward, and from rng alone.
@@ -1116,6 +1150,24 @@ with expect.case("Dropout(p, rng).forward(x) on 20 × 60 ones, 24 times for each
         self.cache = cache if self.training else (self.cache[0] | True, 1)"""),
     "do not come from the given generator": ("p, rng, True", "p, np.random.default_rng(), True"),
 }
+
+# %% mistake="Dropout" says="Keep p on self"
+class Dropout:
+    def __init__(self, p, rng):
+        Dropout.p, self.rng, self.training = p, rng, True
+
+    def forward(self, x):
+        out, self.cache = dropout_forward(x, self.p, self.rng, self.training)
+        return out
+
+    def backward(self, dy):
+        return dropout_backward(dy, self.cache)
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
 
 # %% mistake="Dropout" says="Keep the mode on self"
 class Dropout:

@@ -125,25 +125,32 @@ with expect.case("z, cache = mlp_forward(params, X, 0.0, rng), five rows",
 # %% check="mlp_forward" points=1
 # With dropout: each hidden unit sends 0 or h / (1 - p), and nothing else is dropped.
 rng, p = expect.rng(), 0.3
-batch = rng.uniform(1, 2, size=(400, 3))
+batch = rng.uniform(1, 2, size=(100, 3))
 net = {"W1": rng.uniform(1, 2, size=(5, 3)), "b1": rng.uniform(size=5),
-       "W2": np.eye(5), "b2": rng.normal(size=5)}
-with expect.case("z - b2 of mlp_forward(params, X, 0.3, rng), where W2 is the identity",
+       "W2": np.tile(np.eye(5), (2, 1)), "b2": rng.normal(size=10)}
+with expect.case("z - b2 of mlp_forward(params, X, 0.3, rng), where W2 is two identities, stacked",
                  crash=[("matmul", "each *row* of X is an example: X @ W1.T, and so on.")]):
     given = {k: v.copy() for k, v in net.items()}
     plain, _ = mlp_forward(given, batch.copy(), 0.0, rng)
-    expect.array(plain, (400, 5),
+    expect.array(plain, (100, 10),
                  hint="the first of the pair is z: a row of logits for each row of X.")
-    expect.close(plain, batch @ net["W1"].T + net["b1"] + net["b2"],
+    h = batch @ net["W1"].T + net["b1"]
+    expect.close(plain, np.tile(h, 2) + net["b2"],
                  hint="z is wrong where nothing is dropped, too: mend that first.")
     z, cache = mlp_forward(given, batch.copy(), p, rng)
+    ratio = (z - net["b2"]) / np.tile(h, 2)
     expect.only(
-        (z - net["b2"]) / (batch @ net["W1"].T + net["b1"]), (0, 1 / (1 - p)), rtol=1e-6,
-        hint="only the hidden layer is dropped: neither what enters it nor the logits are.",
+        ratio, (0, 1 / (1 - p)), rtol=1e-6,
+        hint="a hidden unit sends 0 or h / (1 - p), and only the hidden layer is dropped: neither "
+             "what enters it nor the logits are.",
         suspects=[(1, "the survivors are not scaled, or nothing is dropped."),
+                  (1 - p, "the survivors are multiplied by 1 - p. Divide them by it."),
                   (1 / (1 - p) ** 2, "scaled twice: dropout_factor scales already."),
                   (1 / p, "p is swapped: it is the probability of dropping.")],
     )
+    expect.close(ratio[:, 5:], ratio[:, :5], rtol=1e-6,
+                 hint="a unit that sends to two logits is dropped for one and not for the other. "
+                      "Drop what W2 receives, not what it sends.")
 
 # %% check="mlp_forward" points=1
 # Every hidden unit has a coin of its own in every row, fresh at each call, and from rng alone.
@@ -173,6 +180,9 @@ with expect.case("mlp_forward(params, X, p, rng), 20 rows, 60 hidden units, 24 t
     "writes into its input": ("    h = np", '    params["b1"] += 1e-9\n    h = np'),
     "the survivors are not scaled": ("h * factor\n", "h * (factor > 0)\n"),
     "scaled twice": ("h * factor\n", "h * factor / (1 - p)\n"),
+    "multiplied by 1 - p": ("h * factor\n", "h * (factor > 0) * (1 - p)\n"),
+    "Drop what W2 receives": ('return sent @ params["W2"].T +', """z = h @ params["W2"].T
+    return z * dropout_factor(z.shape, p, rng) +"""),
     "p is swapped": ("h.shape, p, rng", "h.shape, 1 - p if p else 0, rng"),
     "is 1 - p handed over": ("h.shape, p, rng", "h.shape, 1 - p, rng"),
     "only the hidden layer is dropped":

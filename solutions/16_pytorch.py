@@ -305,6 +305,10 @@ with expect.case("layer = Dropout(0.6); layer.training = False; layer(x)"):
     layer.training = False
     expect.close(layer(x.clone()), x, rtol=1e-6,
                  hint="it drops although its flag `training` is False: keep no flag of your own.")
+with torch.no_grad(), expect.case("layer = Dropout(0.6); with torch.no_grad(): layer(x)"):
+    expect.varies(Dropout(0.6)(x) == 0, chance=1e-9, what="some entries dropped",
+                  hint="in training mode it drops under no_grad() too. Ask the flag `training` "
+                       "alone, not whether gradients are recorded.")
 with expect.case("Dropout(0.6).eval()(x), and Dropout(0.6).train()(x)",
                  crash=[("back: NoneType", "eval() and train() return nothing. nn.Module has both: "
                                            "leave them to it.")]):
@@ -444,6 +448,8 @@ with expect.case("Dropout(0.0)(x) and Dropout(1.0)(x) on ones"):
                        'kept = self.__dict__.setdefault("kept", kept)\n        return x * kept'),
     "hides the method": ("= p, generator", "= p, generator\n        self.eval = False"),
     "eval() does not switch": ("not self.training", "self.p == 0"),
+    "not whether gradients are recorded":
+        ("not self.training", "not (self.training and torch.is_grad_enabled())"),
     "evaluation scales too": ("return x\n", "return x / (1 - self.p)\n"),
     "evaluation multiplies": ("return x\n", "return x * (1 - self.p)\n"),
     "the network's eval() does not reach": ("""    def forward(self, x):
@@ -725,11 +731,18 @@ with expect.case("the same, where every x is 0, as a blank pixel is", crash=coun
                 if kept.double().mean() > 0.5 else "p is swapped: mend that first.")
 with expect.case("two calls in one graph, p = 0.4 and 0.5, then backward", crash=count):
     x.grad = None
-    first = DropoutFunction.apply(x, 0.4, expect.generator())
-    out = DropoutFunction.apply(first, 0.5, expect.generator())
+    generator = expect.generator()
+    first = DropoutFunction.apply(x, 0.4, generator)
+    out = DropoutFunction.apply(first, 0.5, generator)
+    state = generator.get_state()
     out.backward(dy.clone())
     expect.close(x.grad, dy * (out.detach() != 0) / 0.3, rtol=1e-6,
                  hint="each call needs its own mask and p to go backward: they belong on ctx.")
+    moved = bool((generator.get_state() != state).any())
+    expect.equal("the generator has moved" if moved else "the generator stands where it stood",
+                 "the generator stands where it stood",
+                 hint="backward turns the given generator back, or on: coins of later calls are no "
+                      "longer fresh. Save the mask, or repeat it with a generator of your own.")
 
 # %% check="DropoutFunction" points=1
 # What is kept: at most one byte per entry.
@@ -825,6 +838,24 @@ with expect.case("out = DropoutFunction.apply(x, 1.0, None); out.sum().backward(
     "too coarse for this p": ("device=x.device", "device=x.device, dtype=x.dtype"),
     "in both directions": ("1 / (1 - p) if p < 1 else 0.0", "float(1 / torch.tensor(1.0 - p))"),
 }
+
+# %% mistake="DropoutFunction" says="backward turns the given generator back"
+class DropoutFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p, generator):
+        ctx.source, ctx.p = generator or torch.default_generator, p
+        ctx.state = ctx.source.get_state()
+        return DropoutFunction.drop(ctx, x)
+
+    @staticmethod
+    def drop(ctx, x):
+        kept = torch.rand(x.shape, generator=ctx.source, device=x.device) >= ctx.p
+        return x * kept / (1 - ctx.p) if ctx.p < 1 else x * 0
+
+    @staticmethod
+    def backward(ctx, dy):
+        ctx.source.set_state(ctx.state)
+        return DropoutFunction.drop(ctx, dy), None, None
 
 # %% correct="DropoutFunction"
 class DropoutFunction(torch.autograd.Function):
@@ -961,7 +992,7 @@ for p_input, p_hidden in ((0.5, 0.0), (0.0, 0.5)):
             expect.varies(out.t(), chance=0.5**7980, what="units with coins of their own",
                           hint="every unit has the same mask. Draw a coin for each row and unit.")
 for rates in (
-    {"p_input": 0.1, "p_hidden": 0.3},
+    {"p_input": 0.1, "p_hidden": 0.35},
     {},
     {"p_input": 0.3, "p_hidden": 0.0},
     {"p_input": 0.0, "p_hidden": 0.4},
@@ -989,6 +1020,8 @@ for rates in (
             ((1 - a) * (1 - b) ** 2, "the rates are used as keep probabilities."),
             (b * a**2, "the two rates are swapped."),
             (a * b**4, "hidden units are dropped twice."),
+            (a / 4, "p_hidden is 0.5, whatever is given."),
+            (0.8 * b**2, "p_input is 0.2, whatever is given."),
         ]
         if not rates:
             known = [(b**3, "p_input is 0.5 if not given. It must be 0.2.")]
@@ -1065,6 +1098,8 @@ for what, sizes in (("input", [60, 60]), ("hidden", [60, 60, 60])):
     "p_input is 0.5 if not given": ("p_input=0.2", "p_input=0.5"),
     "the two rates are swapped": ("layers = [",
                                   "p_input, p_hidden = p_hidden, p_input\n    layers = ["),
+    "p_hidden is 0.5, whatever": ("Dropout(p_hidden)", "Dropout()"),
+    "p_input is 0.2, whatever": ("Dropout(p_input)", "Dropout(0.2)"),
     "hidden units are dropped twice": ("Dropout(p_hidden)",
                                        "nn.Sequential(Dropout(p_hidden), Dropout(p_hidden))"),
     "it drops in evaluation": ("    return", "    layers[0].forward = lambda x: F.dropout(x, "
@@ -1239,6 +1274,20 @@ with expect.case("noise_shape_dropout(x, 0.5, None), and x afterwards"):
     noise_shape_dropout(x, 0.5, None)
     expect.unchanged(x, before)
     expect.close(noise_shape_dropout(x, 0.0, None), before, hint="at p = 0 nothing is dropped.")
+with expect.case("noise_shape_dropout(x, 0.5, (400, 1)) on ones, the first column of x set to 0"):
+    x = torch.ones(400, 3)
+    x[:, 0] = 0
+    out = noise_shape_dropout(x, 0.5, (400, 1))
+    expect.only(out, (0, 2), hint="where x is 0, others that share its coin are spoilt: make the "
+                                  "coins without x.")
+    expect.mean(out[:, 1] == 0, 0.5, of=(0, 1),
+                hint="where x is 0, others that share its coin count as dropped: make the coins "
+                     "without x.")
+with torch.no_grad(), expect.case("noise_shape_dropout(x, 0.5, None) under torch.no_grad()"):
+    expect.varies(noise_shape_dropout(torch.ones(100), 0.5, None), chance=0.5**99,
+                  what="some entries dropped",
+                  hint="nothing is dropped while no gradients are recorded. That is another "
+                       "matter: this function always drops.")
 with expect.case("out = noise_shape_dropout(x, 0.5, None); out.sum().backward(); x.grad",
                  crash=[("does not require grad", "the output has lost its history: .data, "
                                                   ".detach() or no_grad().")]):
@@ -1271,6 +1320,11 @@ for dtype in (torch.bfloat16, torch.float16):
     "has lost its history": ("x * F", "x.detach() * F"),
     "writes into its input": ("x * F.dropout(x.new_ones(shape), p)",
                               "x.mul_(F.dropout(x.new_ones(shape), p))"),
+    "share its coin count as dropped": ("return x * F.dropout(x.new_ones(shape), p)",
+        "sent = F.dropout(x[tuple(map(slice, shape))], p)\n    return x * (sent != 0) / (1 - p)"),
+    "share its coin are spoilt": ("return x * F.dropout(x.new_ones(shape), p)",
+        "some = x[tuple(map(slice, shape))]\n    return x * (F.dropout(some, p) / some)"),
+    "this function always drops": ("(shape), p)", "(shape), p, torch.is_grad_enabled())"),
     "too coarse for this p": ("x * F.dropout(x.new_ones(shape), p)",
                               "x * (torch.rand(shape, dtype=x.dtype) >= p) / (1 - p)"),
     "of this dtype are too coarse": ("x * F.dropout(x.new_ones(shape), p)",

@@ -280,11 +280,12 @@ with torch.enable_grad(), expect.case("the flags of a model in evaluation mode, 
     evaluate(model, X_1, y_1)
     expect.equal(str([m.training for m in model.modules()]), str(5 * [False]),
                  hint="a model that was in evaluation mode is now in training mode.")
-with torch.enable_grad(), expect.case("the flags of a model with one layer asleep, afterwards"):
+with torch.enable_grad(), expect.case("the flags of a model with two layers asleep, afterwards"):
     model.train()
     model[0][1].eval()
+    model[1].eval()
     evaluate(model, X_1, y_1)
-    expect.equal(str([m.training for m in model.modules()]), str([True, True, True, False, True]),
+    expect.equal(str([m.training for m in model.modules()]), str([True, True, True, False, False]),
                  hint="model.train(mode) sets all flags alike. Give each module its own back.")
 
 # %% mistakes="evaluate"
@@ -307,6 +308,9 @@ with torch.enable_grad(), expect.case("the flags of a model with one layer aslee
     "is now in training mode": ("module.training = flag", "module.train()"),
     "sets all flags alike": ("""for module, flag in flags.items():
         module.training = flag""", "model.train(flags[model])"),
+    "Give each module its own back": ("""        module.training = flag""",
+        """        if module is model or isinstance(module, nn.Dropout):
+            module.train(flag)"""),
 }
 
 # %% correct="evaluate"
@@ -618,6 +622,10 @@ with expect.case("Classifier([64, 60, 60], p), its first layer taking means, 24 
             known[p] = passing_on(Classifier([64, 60, 60], p), 0)
         return known[p]
 
+    dropped = bool((net(0.5)(ones).detach() == -0.5).any())
+    expect.equal("dropped" if dropped else "not dropped", "dropped",
+                 hint="here the only hidden layer is not dropped. Dropout follows each hidden "
+                      "layer, the last one too, and the input is left alone.")
     expect.coins(lambda p, _: net(p)(ones).detach() + 0.5, scale=lambda p: 1 / (1 - p),
                  source=lambda: None, axes=("row", "unit"))
 with expect.case("the same network of four times 400, once more"):
@@ -630,9 +638,20 @@ with expect.case("model = Classifier([5, 40, 4, 3], 0.0); model(X) in training m
     x, model = torch.randn(50, 5, generator=expect.generator()), Classifier([5, 40, 4, 3], 0.0)
     a, b, c, d, e, f = (w.detach() for w in model.parameters())
     hidden = F.linear(F.linear(x, a, b).relu(), c, d).relu()
-    expect.close(model(x.clone()).detach(), F.linear(hidden, e, f), rtol=1e-4, atol=1e-5,
+    out = model(x.clone())
+    expect.close(out.detach(), F.linear(hidden, e, f), rtol=1e-4, atol=1e-5,
                  hint="where nothing is dropped, training gives what evaluation does: a ReLU after "
                       "each hidden layer, in both modes.")
+    out.sum().backward()
+    expect.equal(f"{sum(w.grad is not None for w in model.parameters())} of 6 tensors learn",
+                 "6 of 6 tensors learn", hint="gradients do not reach all weights: .detach(), "
+                                              ".data or no_grad() in forward.")
+with torch.no_grad(), expect.case("Classifier([5, 40, 40, 3]) in training mode, under no_grad()"):
+    model = Classifier([5, 40, 40, 3])
+    expect.varies([model(x.clone()), model(x.clone())], chance=0.5**2000,
+                  what="two different masks",
+                  hint="in training mode it drops under no_grad() too. Ask self.training alone, "
+                       "not whether gradients are recorded.")
 with expect.case("network = nn.Sequential(nn.Sequential(Classifier([5, 40, 40, 3]))); "
                  "network.eval(); network(X) twice; the same after network.train()"):
     network = expect.ask("nested", Classifier([5, 40, 40, 3]))
@@ -677,6 +696,11 @@ with expect.case("network = nn.Sequential(nn.Sequential(Classifier([5, 40, 40, 3
     "p is taken for the probability of keeping": ("self.p, training", "1 - self.p, training"),
     "the input is dropped as well": ("*hidden, output", "x = x if len(self.layers) < 3 else "
         "F.dropout(x, self.p, training=self.training)\n        *hidden, output"),
+    "the only hidden layer is not dropped": ("F.dropout(linear(x).relu(), self.p, "
+        "training=self.training)", "linear(F.dropout(x, self.p, training=self.training)).relu()"),
+    "gradients do not reach all weights": ("linear(x).relu()", "linear(x).relu().detach()"),
+    "not whether gradients are recorded": ("training=self.training",
+        "training=self.training and torch.is_grad_enabled()"),
     "only one of two hidden layers": ("training=self.training)",
         "training=self.training and linear is self.layers[0])"),
     "once at each layer": ("return output(x)", "return output(x / 2 if len(hidden) > 1 and "
@@ -909,6 +933,8 @@ for words, forward in ways.items():
     for on in either_way():
         model = nn.Sequential(nn.Linear(8, 30), nn.ReLU(), nn.Sequential(nameless(forward, on=on)),
                               nn.Linear(30, 3))
+        with torch.no_grad():
+            model[3].bias[0] = 30  # the class is 0, whatever is dropped
         when = "in evaluation too" if on else "in training only"
         with expect.case(f"find_dropout_bugs(model, X): a network that drops {words}, {when}"):
             expect.equal(
@@ -916,7 +942,8 @@ for words, forward in ways.items():
                 "on in evaluation" if on else "nothing",
                 hint="run the model in evaluation mode, several times, and compare the outputs.",
                 suspects=[("nothing", "reading the modules is not enough: run the model in "
-                                      "evaluation mode and compare.")] if on else [],
+                                      "evaluation mode, without a seed, and compare all numbers "
+                                      "that come out, not the classes.")] if on else [],
             )
 
 # %% check="find_dropout_bugs" points=1
@@ -930,6 +957,7 @@ def convolution():
     return nn.Sequential(nn.Unflatten(1, (1, 30)), nn.Conv1d(1, 3, 30), nn.Flatten())
 
 
+mixing = nameless(lambda self, x: x @ self.w, w=nn.Parameter(torch.ones(30, 3)))
 for words, made, last, end in (
     ("nn.Dropout", lambda: nn.Dropout(0.5), nn.Linear(30, 3), nn.LogSoftmax(1)),
     ("nn.AlphaDropout", lambda: nn.AlphaDropout(0.5), nn.Linear(30, 3), nn.LogSoftmax(1)),
@@ -937,6 +965,7 @@ for words, made, last, end in (
         lambda self, x: F.dropout(x, self.p, self.training), kind="Dropout", p=0.5),
      nn.Linear(30, 3), nn.LogSoftmax(1)),
     ("nn.Dropout, a convolution at the end", lambda: nn.Dropout(0.5), convolution(), nn.Identity()),
+    ("nn.Dropout, weights of its own at the end", lambda: nn.Dropout(0.5), mixing, nn.Identity()),
     ("nn.Dropout, a norm at the end", lambda: nn.Dropout(0.5), nn.Linear(30, 3), nn.LayerNorm(3)),
 ):
     for sick in either_way():
@@ -1005,6 +1034,8 @@ with expect.case("find_dropout_bugs(model, X), and flags and batch statistics af
                           "on a deep copy.")
     expect.equal(str([bool(w.requires_grad) for w in model.parameters()]), str(6 * [True]),
                  hint="the weights take no gradients any more. Work on a deep copy.")
+    expect.equal(f"{sum(len(m._forward_hooks) for m in model.modules())} hooks", "0 hooks",
+                 hint="hooks stay on the model. Take them off, or work on a deep copy.")
     model.eval()
     model[2].train()
     find_dropout_bugs(model, torch.randn(20, 8, generator=expect.generator()))
@@ -1061,6 +1092,7 @@ for words, model, bugs in (
     "the network has no bug": ("bool(weighty) and drops[-1:] > weighty[-1:]", "bool(drops)"),
     "no layer with weights": ("bool(weighty) and drops", "drops"),
     "reading the modules is not enough": ("range(10)", "range(1)"),
+    "not the classes": ("torch.equal(out, first)", "torch.equal(out.argmax(-1), first.argmax(-1))"),
     "overlooked here": ("bool(weighty) and drops[-1:] > weighty[-1:]",
                         "is_dropout(layers[-1]) and len(layers) > 1"),
     "at every kind of dropout": ("if is_dropout(layer)", "if isinstance(layer, nn.Dropout)"),
@@ -1074,6 +1106,10 @@ for words, model, bugs in (
     "never called": ("layers[i].p in (0, 1) for i in drops",
                      "layer.p in (0, 1) for layer in model.modules() if is_dropout(layer)"),
     "the training flags changed": ("copy.deepcopy(model).eval()", "model.eval()"),
+    "hooks stay on the model": ("        first, *others",
+        "        model.register_forward_hook(lambda *_: None)\n        first, *others"),
+    "`has_weights` says what has": ("if has_weights(layer)",
+        "if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)"),
     "batch norm has taken up X": ("        first, *others", "        model(*inputs)\n"
                                   "        first, *others"),
 }

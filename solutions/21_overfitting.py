@@ -609,9 +609,9 @@ with expect.case("is_undertrained(curves, 2), a list of three curves with one th
 levels = rng.uniform(20, 90, size=(6, 1))
 for what, steps, looks, right, words in (
     ("change by -3 or so, but one by 0.2", [-3, -3.2, -2.8, -3.1, -2.9, 0.2], [4, 4, -8], True,
-     "one run rises a little: the interval of the mean change, over runs, lies below 0."),
-    ("change by -1.8, -1 and -0.2", [-1.8, -1, -0.2], [0, 0], False,
-     "three runs' interval is -1 ± 2 by `paired_difference`, and reaches above 0."),
+     "one run rises a little. Take each run's means: the interval of their change lies below 0."),
+    ("change by -1.5, -1 and -0.5", [-1.5, -1, -0.5], [0, 0], False,
+     "three runs' interval is -1 ± 1.2 by `paired_difference`, and reaches above 0."),
 ):
     what = f"{len(steps)} curves whose means {what}"
     with expect.case(f"is_undertrained(curves, {len(looks)}), {what}"):
@@ -653,7 +653,13 @@ for what, curve, window, right, words in (
     "by `paired_difference`": (
         "paired_difference(last, before)[2] < 0", "np.mean(last - before) + 1.96 * "
         "np.std(last - before, ddof=1) / len(last) ** 0.5 < 0"),
+    "interval is -1 ± 1.2": (
+        "paired_difference(last, before)[2] < 0", "np.mean(last - before) + stdtrit(len(last) - 1, "
+        "0.95) * np.std(last - before, ddof=1) / len(last) ** 0.5 < 0"),
     "one run rises a little": ("paired_difference(last, before)[2] < 0", "np.all(last < before)"),
+    "Take each run's means": ("""curves[:, -window:].mean(1)
+    before = curves[:, -2 * window : -window].mean(1)""", """np.median(curves[:, -window:], 1)
+    before = np.median(curves[:, -2 * window : -window], 1)"""),
     "these curves fell before": ("curves[:, -2 * window : -window].mean(1)", "curves[:, 0]"),
     "and not reach it": ("[2] < 0", "[2] <= 0"),
     "one low look is no fall": ("curves[:, -window:].mean(1)", "curves[:, -window:].min(1)"),
@@ -848,7 +854,9 @@ for kind, words in ((list, "lists"), (np.asarray, "arrays")):
                                      "however small its lead."),
                                (0.6, "the median chooses, or the last run. Take the mean."),
                                (0.8, "the worst run or the spread has a say. The mean chooses."),
-                               (1, "that is a place in the table. Return the rate itself.")])
+                               (1, "that is a place in the table. Return the rate itself."),
+                               (float(np.mean(errors[0.2][1])),
+                                "the two are swapped: the rate comes first.")])
         expect.close(error, errors[0.2][1].mean(), rtol=1e-5,
                      hint="the second is the chosen rate's mean test error.",
                      suspects=[(errors[0.2][0].mean(), "that is the validation error, which the "
@@ -892,6 +900,7 @@ with expect.case("the calls of read_test by choose_rate(runs), five rates"):
     "the median chooses": ("np.mean(runs[p][0])", "np.median(runs[p][0])"),
     "the spread has a say": ("np.mean(runs[p][0])", "np.mean(runs[p][0]) + np.std(runs[p][0])"),
     "that is a place": ("return best,", "return [*runs].index(best),"),
+    "the two are swapped": ("best, np.mean(runs[best][1]())", "np.mean(runs[best][1]()), best"),
     "flattered": ("runs[best][1]()", "runs[best][0]"),
     "that is the best run": ("np.mean(runs[best][1]())", "np.min(runs[best][1]())"),
     "lowest test error of all": ("np.mean(runs[best][1]())",
@@ -1246,6 +1255,11 @@ for losses, patience, right, hint, suspects in (
     losses = [loss + shift for loss in losses]
     with expect.case(f"early_stopping({losses}, patience={patience})"):
         expect.equal(early_stopping(list(losses), patience), right, hint=hint, suspects=suspects)
+with expect.case("early_stopping([0, 3, 2, 1], patience=2)"):
+    expect.equal(early_stopping([0, 3, 2, 1], 2), (0, 2),
+                 hint="epoch 0 is the best, and training ends 2 epochs later.",
+                 suspects=[((3, 3), "epoch 0 is passed over, and was the best. Does a test take 0 "
+                                    "for false, as Python does?")])
 
 # %% check="early_stopping" points=1
 # Random losses in an array, some of them equal, and some hardly lower.
@@ -1279,6 +1293,7 @@ for patience in (1, 2, 3, 5, 40):
                               "min(best + patience, len(losses) - 1)"),
     "compared with the one before": ("losses[last] < losses[best]",
                                      "losses[last] < losses[last - 1]"),
+    "epoch 0 is passed over": ("if losses[last]", "if not best or losses[last]"),
     "an equal loss is taken": ("losses[last] < losses[best]", "losses[last] <= losses[best]"),
     "IndexError": ("best = last = 0", "best = last = int(losses[1] < losses[0])"),
     "before patience runs out": ("return best, last", "return best, best + patience"),
@@ -1313,6 +1328,17 @@ def early_stopping(losses, patience):
         if bad == patience:
             break
     return best, last
+
+# %% mistake="early_stopping" says="take 0 for false"
+def early_stopping(losses, patience):
+    best, lowest = 0, None
+    for last, loss in enumerate(losses):
+        if not lowest or loss < lowest:
+            best, lowest = last, loss
+        if last - best == patience:
+            break
+    return best, last
+
 
 # %% mistake="early_stopping" says="Look at its loss first"
 def early_stopping(losses, patience):

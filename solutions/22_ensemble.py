@@ -617,8 +617,8 @@ for p in (0.5, float(rng.uniform(0.1, 0.9))):
     with expect.case(f"weight_scaled(W1, b1, W2, b2, {call}), 3 inputs, against all masks"):
         out = weight_scaled(W1, b1, W2, b2, batch, *[p] * (p != 0.5))
         expect.close(out, train.softmax(logs), rtol=1e-5,
-                     hint="a batch has a row of probabilities for each input, and p is 0.5 unless "
-                     "given.",
+                     hint="softmax of (1 - p) W2 h + b2, for each input of the batch; p is 0.5 "
+                          "unless given.",
                      suspects=[(together / together.sum(), "normalised over the whole batch. Each "
                                 "input sums to 1.")])
         expect.equal(np.shape(weight_scaled(W1, b1, W2, b2, batch[:1])), (1, 5),

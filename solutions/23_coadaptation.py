@@ -165,9 +165,11 @@ def ablation_effect(loss, n):
 share, u = expect.rng().normal(size=(2, 6))
 share[:2] = np.abs(share[:2]) * (1, -1)  # one helps, one harms
 u[:2] = 0  # and these two do nothing else
+shapes = []  # of the masks that f sees
 
 
 def f(m):
+    shapes.append(np.shape(m))
     return 3 - share @ m + (u @ m) ** 2
 
 
@@ -180,6 +182,8 @@ stay = "units removed before stay removed. Begin with a new mask each time."
 other = "that compares with the empty network. Compare with the whole one."
 with expect.case("ablation_effect(loss, 6) with loss(m) = 3 - share @ m + (u @ m) ** 2"):
     effects = ablation_effect(f, 6)
+    expect.equal(max(shapes), (6,), hint="loss takes one mask, of shape (n,). Call it once for "
+                                         "each unit.")
     expect.array(np.asarray(effects), 6, hint="return one number for each unit.")
     expect.close(effects, without - L, hint="L(-i) - L, with L(-i) the loss without unit i alone.",
                  rtol=1e-5, atol=1e-5, suspects=[
@@ -221,6 +225,8 @@ for team, effects, loss in (
     "that is a ratio": ("loss(mask) - everyone for", "loss(mask) / everyone for"),
     "unit 0 is left out": ("loss(mask) - everyone for", "mask[0] * (loss(mask) - everyone) for"),
     "one number for each unit": ("np.array([", "np.mean(["),
+    "loss takes one mask": ("np.array([loss(mask) - everyone for mask in 1 - np.eye(n)])",
+                            "loss(1 - np.eye(n)) - everyone"),
     "one number comes back": ("np.array([", "np.squeeze(["),
 }
 
@@ -502,7 +508,9 @@ for p in (0.2, round(0.6 + 0.3 * rng.random(), 3), 0.0):
         (1 / (1 - p), "the noise counts in training only: the effect is L(0) - L(s), without it."),
         ((1 - p) / (1 + p), "that is the ink over the effect."),
         ((2 - p) / p, "p is swapped: it is the probability of dropping."),
-        ((1 + p) * (1 - p), "that is the effect over the ink of a unit trained without dropout."),
+        ((1 + p) * (1 - p), "that is the effect alone, or over the ink of a unit trained without "
+                            "dropout."),
+        (-ratio, "that is L(s) - L(0). The effect is how far the loss rises."),
         (2 / (1 - p), "L(0) - L(s) = 2bs - as²: the second term is missing."),
         (2 / (1 - p) + 1, "L(0) - L(s) = 2bs - as²: the last sign is minus."),
     ]
@@ -518,6 +526,7 @@ for p in (0.2, round(0.6 + 0.3 * rng.random(), 3), 0.0):
     "p is swapped": ("return", "p = 1 - p + 1e-300\n    return"),
     "of a unit trained without dropout": (") / (", ") * ("),
     "the second term is missing": ("(1 + p) /", "2 /"),
+    "how far the loss rises": ("(1 + p) / (1 - p)", "(1 + p) / (p - 1)"),
     "the last sign is minus": ("(1 + p) /", "(3 - p) /"),
     "find s from the training loss": ("(1 + p) / (1 - p)", "1 + 2 * p"),
 }
@@ -842,7 +851,11 @@ with expect.case("robustness_curve(loss, 12, [4], 60, rng): fewest and most unit
                      expect.rng())
     gone = [k for k in removed if k] or [0]
     words = "remove exactly k units in each trial."
-    if min(gone) < 4 == max(gone):
+    if min(gone) < 0:
+        words = "loss gets many masks at once. Call it with one mask, of shape (n,), at a time."
+    elif len(gone) > 60:
+        words = "other numbers of units than those in counts are removed too."
+    elif min(gone) < 4 == max(gone):
         words = "a unit is drawn twice, so fewer than k fall. Draw without repeats."
     elif min(gone) < 4 < max(gone):
         words = "each unit falls by a coin of its own, as in dropout. Remove exactly k."
@@ -870,7 +883,8 @@ with expect.case("robustness_curve(loss, 12, counts, 40, rng), counts 9, 0, 3, 1
     curve = robustness_curve(f, 12, counts.copy(), 40, expect.rng())
     if np.ndim(curve):
         expect.array(np.asarray(curve), 5, hint="return an array with one number for each count.")
-    masks = [len(seen[k]) for k in counts if k]
+    masks = [len(seen[k]) for k in counts if 0 < k < 12]
+    masks += [40 if seen[12] else 0]  # all masks without a unit are the same: one is enough
     expect.equal(min(*masks, 40), 40, hint="`trials` masks that lack exactly k units are needed "
                                            "for each count.")
     seen[0] = [whole := np.exp(w.sum())]
@@ -976,6 +990,8 @@ with expect.case(f"{called}: how often each unit goes; the one farthest off"):
 {
     "k units are kept": (">= k", "< k"),
     "never sees": ("loss(mask) for", "loss(np.ones(n)) for"),
+    "many masks at once": ("[loss(mask) for mask in masks]", "loss(np.array(masks))"),
+    "than those in counts": ("in counts:", "in range(n + 1):"),
     "a coin of its own": ("rng.permutation(n) >= k", "rng.random(n) >= k / n"),
     "drawn twice": ("rng.permutation(n) >= k", "~np.isin(np.arange(n), rng.integers(0, n, k))"),
     "stay removed": ("for mask in masks]", "for mask in np.cumprod(masks, axis=0)]"),
@@ -1034,6 +1050,16 @@ def robustness_curve(loss, n, counts, trials, rng):
         masks = [np.r_[rng.permutation(min(n, 21)), 21:n] >= k for _ in range(trials)]
         curve.append(np.mean([loss(mask) for mask in masks]))
     return np.array(curve)
+
+# %% correct="robustness_curve"
+def robustness_curve(loss, n, counts, trials, rng):
+    curve = []
+    for k in counts:
+        masks = [np.full(n, k == 0)] if k in (0, n) else [
+            ~np.isin(np.arange(n), rng.choice(n, k, replace=False)) for _ in range(trials)]
+        curve.append(sum(map(loss, masks)) / len(masks))
+    return curve
+
 
 # %% correct="robustness_curve"
 def robustness_curve(loss, n, counts, trials, rng):

@@ -182,10 +182,10 @@ with expect.case("monte_carlo_squared_loss(w, X, y, p=0, k=5, rng)"):
                  ])
 with expect.case("monte_carlo_squared_loss(w, X, y, p=0.2, k=2000, rng) on a single 1"):
     loss = monte_carlo_squared_loss(np.ones(1), np.ones((1, 1)), np.zeros(1), 0.2, 2000, rng)
-    same = "that is the loss of a mask that {} the 1, as if all 2000 did. Draw each anew."
+    same = "as if all 2000 masks {} the 1. Toss a coin for each entry, anew in each of k masks."
     expect.mean([loss] * 2000, 1 / 0.8, of=(0, 1 / 0.8**2),  # the mean of 2000 coins, as often
                 hint="a mask costs 0 with probability p, else 1 / (1 - p)².",
-                suspects=[(0, same.format("drops")), (1 / 0.8**2, same.format("keeps")),
+                suspects=[(0, same.format("dropped")), (1 / 0.8**2, same.format("kept")),
                           (1, "the outputs are averaged before the loss. Average the losses.")])
 
 # %% check="monte_carlo_squared_loss" points=2
@@ -232,7 +232,11 @@ with expect.case("monte_carlo_squared_loss(w, X, y, p=0.5, k=2, rng) on a single
     "k losses are added up": ("total / k", "total"),
     "one loss is divided by k": ("total +=", "total ="),
     "Return their mean": ("return total / k", "return np.full(k, total / k)"),
-    "as if all 2000 did": (
+    "Toss a coin for each entry": (
+        "rng.random(X.shape) >= p",
+        "rng.permutation(X.size).reshape(X.shape) >= round(p * X.size)",
+    ),
+    "as if all 2000 masks": (
         "range(k):\n        z = (X * (rng.random(X.shape) >= p)",
         "[rng.random(X.shape) >= p] * k:\n        z = (X * _",
     ),
@@ -705,8 +709,12 @@ for p in (0.3, 0.8):
     half = p / (1 - p) / 2
     right = np.sum(bend * scatter) / 2
     with expect.case(f"logistic_penalty(w, X, p={p})"):
+        given = w.copy(), X.copy()
+        found = logistic_penalty(*given, p)
+        for now, then in zip(given, (w, X), strict=True):
+            expect.unchanged(now, then)
         expect.close(
-            logistic_penalty(w.copy(), X.copy(), p),
+            found,
             right,
             rtol=2e-5,
             hint="half of p / (1 - p) times the sum of w² F over the features.",
@@ -731,6 +739,10 @@ for p in (0.3, 0.8):
 {
     "not μ.": ("(mu * (1 - mu))", "mu"),
     "writes into its input": ("@ X**2", "@ np.multiply(X, X, out=X)"),
+    "function writes into its input": (
+        "return p / (1 - p) / 2 * fisher_diagonal(w, X) @ w**2",
+        "prices = fisher_diagonal(w, X)\n    w *= w\n    return p / (1 - p) / 2 * prices @ w",
+    ),
     "the curvature is missing": ("mu = expit(X @ w)\n    return (mu * (1 - mu)) @ X**2",
                                  "return np.sum(X**2, axis=0)"),
     "curvature at a logit of 0": ("expit(X @ w)", "expit(0 * X @ w)"),

@@ -244,12 +244,13 @@ for first, second, body in ((False, False, ""), (True, True, ""), (True, False, 
             if body:
                 model.eval()
         expect.equal(inside, [True, True], hint="inside, both layers must be in training mode.")
-        expect.equal([model[0].training, model[2].training], [first, second],
-                     hint="give each layer the mode that it had, not one mode to all.",
-                     suspects=[([True, True], "the modes are not given back."),
-                               ([False, False], "the model.eval() of the body is still in "
-                                                "force. Give back all modes." if body else
-                                "all go to evaluation. Give each its own mode.")])
+        wrong = [] if first != second else [  # with two modes, it is one that all are given
+            ([True, True], "the modes are not given back."),
+            ([False, False], "the model.eval() of the body is still in force. Give back all modes."
+             if body else "all go to evaluation. Give each its own mode."),
+        ]
+        expect.equal([model[0].training, model[2].training], [first, second], suspects=wrong,
+                     hint="give each layer the mode that it had, not one mode to all.")
 model.eval()
 with expect.case("with enable_dropout(model): a KeyError in the body", crash=[
     ("context manager", "enable_dropout(model) gives no context manager."),
@@ -330,6 +331,19 @@ def enable_dropout(model):
             m.train()
     yield
     model.eval()
+
+# %% mistake="enable_dropout" says="not one mode to all"
+@contextmanager
+def enable_dropout(model):
+    layers = [m for m in model.modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
+    before = [m.training for m in layers]
+    for m in layers:
+        m.train()
+    try:
+        yield
+    finally:
+        for m in layers:
+            m.train(before[0])
 
 # %% mistake="enable_dropout" says="still in force"
 @contextmanager
@@ -439,12 +453,15 @@ with expect.case("mc_predict(nn.Dropout(0.5).eval(), torch.ones(50), k=40), the 
 ]):
     mean, variance = mc_predict(layer, torch.ones(50), k)
     expect.tensor(mean, 50, hint="the mean has the output's shape.")
-    expect.varies(mean, chance=0.13**49, what="entries with different means",
-                  hint="all passes are alike: dropout is off, or one mask serves all entries.")
+    alike = "all passes are alike: dropout is off, or one mask serves all entries."
+    if (mean == 1).all() and torch.as_tensor(variance).any():
+        alike = "that is the output in evaluation. Average the passes."
+    expect.varies(mean, chance=0.13**49, what="entries with different means", hint=alike)
     expect.varies([variance, torch.zeros(50)], chance=1e-300, what="passes that differ",
                   hint="all passes have one and the same mask. Draw new ones in each.")
     counts = mean * k / 2
-    expect.close(counts, counts.round(), atol=1e-4, hint="this cannot be the mean of 40 passes.")
+    expect.close(counts, counts.round(), atol=1e-4, hint="this cannot be the mean of 40 passes.",
+                 suspects=[(variance * (2 - variance) * k / 2, "mean and variance are swapped.")])
     expect.mean(mean, 1, of=(0, 2), hint="the passes are added up, but not divided by k.")
     expect.varies(counts.round() % 2, chance=0.5**49, what="survivors in odd and in even numbers",
                   hint="every mask seems to count twice: make as many passes as k says.")
@@ -464,6 +481,7 @@ with expect.case("mc_predict(model, X, k=40), outputs of 3001 and 3003, the vari
     far = nn.Sequential(nn.Dropout(0.5), nn.Linear(50, 50)).eval()
     far[1].weight, far[1].bias = nn.Parameter(torch.eye(50)), nn.Parameter(torch.full((50,), 3001.))
     mean, variance = mc_predict(far, torch.ones(1, 50), k)
+    expect.tensor(mean, (1, 50), hint="the mean of one row has lost an axis: is a squeeze there?")
     over = mean.double() - 3001
     expect.close(variance, over * (2 - over), rtol=0.01, atol=0.01,
                  hint="the squares of such outputs lose their digits in float32. Average "
@@ -558,6 +576,11 @@ for wrong in (False, True):
     "return two things": (", passes.var(0, correction=0)", ""),
     "one and the same mask": ("[model(X) for _ in range(k)]", "[model(X)] * k"),
     "dropout is off": ("enable_dropout(model), ", ""),
+    "output in evaluation. Average": (
+        "    return passes.mean(0)", "        mean = model(X).detach()\n    return mean"),
+    "mean and variance are swapped": ("passes.mean(0), passes.var(0, correction=0)",
+                                      "passes.var(0, correction=0), passes.mean(0)"),
+    "has lost an axis": ("[model(X) for", "[model(X).squeeze() for"),
     "divides by k - 1": (", correction=0", ""),
     "standard deviation: square it": ("passes.var", "passes.std"),
     "that is the mean square": ("passes.var(0, correction=0)", "passes.square().mean(0)"),
@@ -790,9 +813,14 @@ for targets, words in (
         found = predictive_log_likelihood(far.clone(), y.clone(), 4.0)
         exponents = -2 * (far - y).square()
         largest = exponents.max(0).values
+        mixture = exponents.exp().mean(0) * math.sqrt(4 / 2 / math.pi)
+        floors = [((mixture + least).log().mean(), "what is added to a density, so that it is not "
+                   "0, stands in its place. Use torch.logsumexp.")
+                  for least in (2.0**-23, 2.0**-52, 2.0**-126, *10.0 ** -np.arange(3, 301))]
         right = largest + (exponents - largest).exp().sum(0).log() - math.log(3)
         expect.close(found, right.mean() + 0.5 * math.log(4 / 2 / math.pi), rtol=1e-5,
-                     hint="compare each term with the formula.", suspects=[(-math.inf, words)])
+                     hint="compare each term with the formula.",
+                     suspects=[(-math.inf, words), *floors])
 
 # %% mistakes="predictive_log_likelihood"
 {
@@ -814,6 +842,9 @@ for targets, words in (
     "factor is missing": ("0.5 * math.log(tau / (2 * math.pi)) -", "-"),
     "that is a density": ("(torch.logsumexp(logs, 0) - math.log(len(samples)))", "logs.exp()"),
     "Use torch.logsumexp": ("torch.logsumexp(logs, 0)", "logs.exp().sum(0).log()"),
+    "what is added to a density": (
+        "(torch.logsumexp(logs, 0) - math.log(len(samples)))",
+        "(logs.exp().mean(0) + 1e-12).log()"),
     "each target's own largest": ("torch.logsumexp(logs, 0)",
                                      "(logs.max() + (logs - logs.max()).exp().sum(0).log())"),
     "samples or y itself is changed": ("(y - samples) ** 2", "samples.sub_(y) ** 2"),
@@ -1216,6 +1247,7 @@ for bins, dtype in ((10, torch.float64), (4, torch.float64), (1, torch.float64),
             (np.sqrt(share @ gaps**2), "the gaps are squared. Take absolute values."),
             (100 * right[bins], "that is in percent. Return a fraction."),
             (right.get(10), "bins is ignored."),
+            *[(cut(15, 15), "15 bins are looked at. Ten bins are the default.")] * (not said),
             (cut(10, bins), "the edges ignore bins. They lie at multiples of 1 / bins."),
             (cut(bins, 10), "always ten are looked at, whatever `bins` says."),
         ])
@@ -1233,6 +1265,12 @@ with expect.case("calibration_error(probs, y, bins=2): a 0.5 that is right, a 0.
     expect.close(found, 0.625, rtol=1e-5, hint="that is ½ · |1 - 0.5| + ½ · |0 - 0.75|.", suspects=[
         (0.125, "0.5 lies between the two bins, and belongs to the lower one, up to 1 / bins."),
     ])
+
+probs = torch.tensor([[0.625, 0.375], [0.6875, 0.3125]])
+with expect.case("calibration_error(probs, y): a 0.625 that is right, a 0.6875 that is wrong"):
+    found = calibration_error(probs, torch.tensor([0, 1]))
+    expect.close(found, 0.15625, rtol=1e-5, hint="of ten bins, one holds both: |½ - 0.65625|.",
+                 suspects=[(0.53125, "the two are in different bins. Ten bins are the default.")])
 
 # %% mistakes="calibration_error"
 {
@@ -1254,6 +1292,7 @@ with expect.case("calibration_error(probs, y, bins=2): a 0.5 that is right, a 0.
                          "((inside @ surplus) ** 2 / inside.sum(1).clamp(min=1)).sum()"),
     "in percent": ("/ len(y)", "/ len(y) * 100"),
     "bins is ignored": ("    confidence, chosen", "    bins = 10\n    confidence, chosen"),
+    "Ten bins are the default": ("bins=10", "bins=15"),
     "edges ignore bins": ("confidence * bins", "confidence * 10"),
     "always ten are looked at": ("torch.arange(bins)", "torch.arange(10)"),
     "belongs to the lower one": (".ceil() - 1", ".floor().clamp(max=bins - 1)"),

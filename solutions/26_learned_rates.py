@@ -105,8 +105,8 @@ for dtype in (torch.float64, torch.float32):
             ((losses * slope).sum(), "that is the sum over the masks. Take the mean."),
             (losses * slope, "that is one number per mask. Take the mean."),
             (slope.mean(), "the losses are missing: they weight the slopes."),
-            (losses.mean() * slope.mean(), "two means are multiplied. Multiply mask by mask "
-                                           "first."),
+            (losses.mean() * slope.mean(), "two means are multiplied, or (k,) met (k, 1). Multiply "
+                                           "mask by mask first."),
             (-(losses * slope).mean(), "the sign is wrong: where a unit is dropped, the slope is "
                                        "1 / p."),
             ((losses * (kept / p - gone / (1 - p))).mean(), "p is swapped: an entry is 0 with "
@@ -125,6 +125,8 @@ for dtype in (torch.float64, torch.float32):
     "one number per mask": (".mean()", ""),
     "losses are missing": ("losses * (", "(0 * losses + 1) * ("),
     "two means are multiplied": ("(losses * (", "(losses.mean() * ("),
+    "or (k,) met (k, 1)": ("(1 - masks).sum(1)\n    kept = masks.sum(1)",
+                           "(1 - masks).sum(1, True)\n    kept = masks.sum(1, True)"),
     "writes into its input": ("return (losses * (gone / p - kept / (1 - p)))",
                               "losses *= gone / p - kept / (1 - p)\n    return losses"),
     "sign is wrong": ("return (", "return -("),
@@ -200,6 +202,11 @@ with expect.case("concrete_mask(p, (10, 60), 0.4, generator), z >= ½, p a numbe
 ]):
     expect.coins(kept, source=expect.generator, none=True, suspects=[
         (lambda p: 1 - p, "a share 1 - p is below ½: 1 minus is missing, or p is swapped."),
+        *[(lambda p, s=s: 1 / (1 + (1 / p - 1) ** s),
+           "t divides one logit only. Put both into one bracket, and divide that.")
+          for s in (0.4, 1 / 0.4)],
+        (lambda p: 1 / (1 + (1 / p - 1) * ((1 + p) / (1 - p)) ** 0.4),
+         "the mask is divided by 1 - p. Return z itself."),
     ])
 
 # %% check="concrete_mask" points=1
@@ -212,10 +219,12 @@ for p, t in ((0.2, 0.1), (0.3, 0.5)):
         expect.equal(bool(((z >= 0) & (z <= 1)).all()), True, hint="entries lie in [0, 1].")
         low = [1 - 1 / (1 + math.exp(-(s * math.log(9) - math.log(p / (1 - p)))))
                for s in (t, 1, 1 / t)]
-        expect.mean((z < 0.1).double(), low[0], of=(0, 1), hint="the softness is not that of t.",
+        mild = (z < 0.99).all()  # else, as for u - p over t, it is no logit that t divides
+        expect.mean((z < 0.1).double(), low[0], of=(0, 1),
+                    hint="the softness is not that of t, which divides logit p + logit u.",
                     suspects=[(p, "the mask is hard, 0 or 1. A comparison has no gradient."),
                               (low[1], "the temperature is ignored. Divide the bracket by it."),
-                              (low[2], "the temperature multiplies. Divide by it.")])
+                              *[(low[2], "the temperature multiplies. Divide by it.")] * mild])
         expect.equal("many values" if len(z.unique()) > 4000 else "few values", "many values",
                      hint="z takes few values: u is drawn in a lower precision than float32.")
 
@@ -269,6 +278,10 @@ with expect.case("concrete_mask(p, (100, 100), 0.02, generator), with its gradie
                          "(u >= p).float()"),
     "temperature is ignored": (" / temperature", ""),
     "temperature multiplies": ("/ temperature", "* temperature"),
+    "t divides one logit only": ("(torch.logit(p) + torch.logit(u)) / temperature",
+                                 "(torch.logit(p) + torch.logit(u) / temperature)"),
+    "the mask is divided by 1 - p": ("/ temperature)", "/ temperature) / (1 - p)"),
+    "divides logit p + logit u": ("-(torch.logit(p) + torch.logit(u))", "(u - p)"),
     "p was copied": ("torch.as_tensor(p)", "torch.as_tensor(p).detach()"),
     "no single truth value": ("p = torch", "assert 0 < p < 1\n    p = torch"),
 }
@@ -543,17 +556,19 @@ with expect.case("variational_kl(log_alpha) on 7 numbers between -10 and 7"):
 
 # %% check="variational_kl" points=1
 # Very small and very large alpha stay finite, with a finite gradient.
-ends = torch.tensor([-1000.0, 1000.0], requires_grad=True)
-with expect.case("variational_kl(log_alpha) at -1000 and 1000, and its gradient", crash=[
+ends = torch.tensor([[-1000.0], [1000.0]], requires_grad=True)
+with expect.case("variational_kl(log_alpha) at [[-1000], [1000]], and its gradient", crash=[
     ("does not require grad", "the result has no gradient. Compute it with torch, from log_alpha."),
 ]):
     found = variational_kl(ends)
-    expect.close(found, [500.63576, 0], rtol=1e-5, atol=1e-5, hint="the ends are not right.",
-                 suspects=[([math.inf, 0], "exp(1000) overflows. Use softplus.")])
+    right = np.array([[500.63576], [0]])
+    expect.close(found, right, rtol=1e-5, atol=1e-5, hint="the ends are not right.",
+                 suspects=[([[math.inf], [0]], "exp(1000) overflows. Use softplus."),
+                           ([500.63576, 0], "the shape is lost. Return that of log_alpha.")])
     found.sum().backward()
-    expect.close(ends.grad, [-0.5, 0], rtol=1e-5, atol=1e-5, hint="the gradient is not right.",
-                 suspects=[([math.nan, 0], "exp(1000) overflows in the backward pass. Use "
-                                           "softplus.")])
+    expect.close(ends.grad, [[-0.5], [0]], rtol=1e-5, atol=1e-5, hint="the gradient is not right.",
+                 suspects=[([[math.nan], [0]], "exp(1000) overflows in the backward pass. Use "
+                                               "softplus, and torch.sigmoid.")])
 
 # %% mistakes="variational_kl"
 {
@@ -570,6 +585,9 @@ with expect.case("variational_kl(log_alpha) at -1000 and 1000, and its gradient"
     ),
     "overflows. Use": ("torch.nn.functional.softplus(-log_alpha)",
                        "torch.log1p(torch.exp(-log_alpha))"),
+    "the shape is lost": ("weight =", "log_alpha = log_alpha.flatten()\n    weight ="),
+    "and torch.sigmoid": ("torch.sigmoid(-1.87320 - 1.48695 * log_alpha)",
+                          "1 - 1 / (1 + torch.exp(-1.87320 - 1.48695 * log_alpha))"),
     "in the backward pass": (
         "torch.nn.functional.softplus(-log_alpha)",
         "torch.where(log_alpha < -50, -log_alpha, torch.log1p(torch.exp(-log_alpha)))",
@@ -638,8 +656,8 @@ plot.show(fig, "The divergence by integration and by your formula; and the poste
 def magnitude_prune(weights, keep):
     """A copy of `weights` in which all but the `keep` entries of largest magnitude are 0.
 
-    weights : tensor of any shape, left as it is; keep : how many stay, 0 … all. Where magnitudes
-    tie, `keep` stay all the same.
+    weights : tensor of any shape, also a transposed one, left as it is; keep : how many stay,
+    0 … all. Where magnitudes tie, `keep` stay all the same.
     """
     ### BEGIN SOLUTION
     places = weights.abs().flatten().topk(keep).indices
@@ -674,12 +692,15 @@ for shape, keep, dtype in (((4, 5), 7, torch.float64), ((30,), 1, torch.float32)
     from_mean = np.argsort(-np.abs(flat - flat.mean()))[:keep]
     off[from_mean] = flat[from_mean]
     less = np.where(ones > 0, 0, flat)
+    others = np.zeros(flat.size)
+    others[order[: flat.size - keep]] = flat[order[: flat.size - keep]]
     none = ("all are 0. Was a copy written into, as `flatten()` may give one?" if keep < flat.size
             else "`keep` may be all: then nothing becomes 0. Does an index wrap to -1?")
     lies = ", the last axis not the last in memory" if x.dim() > 1 else ""
     with expect.case(f"magnitude_prune(weights, {keep}) on normal numbers {shape}{lies}", crash=[
         ("view size is not compatible", "`view` cannot flatten such a tensor. `flatten` can."),
-        ("out of (bounds|range)", "`keep` may be all: no index may run past the end then."),
+        ("out of (bounds|range)", "`keep` may be all: no index may run past the end then."
+         if keep == flat.size else "`keep` is how many stay, no share of them."),
     ]):
         given = x.mT.contiguous().mT if x.dim() > 1 else x.clone()
         found = magnitude_prune(given, keep)
@@ -690,6 +711,7 @@ for shape, keep, dtype in (((4, 5), 7, torch.float64), ((30,), 1, torch.float32)
                      suspects=[
             (0 * right.reshape(shape), none),
             (less.reshape(shape), "the wrong ones became 0: those are the largest."),
+            (others.reshape(shape), "`keep` became 0, and the others stay. Keep that many."),
             (off.reshape(shape), "the mean is subtracted first. Magnitude is the distance from 0."),
             (signed.reshape(shape), "the most positive stay. It is the magnitude that counts."),
             (smallest.reshape(shape), "the smallest stay. Keep the largest."),
@@ -757,6 +779,8 @@ with expect.case("magnitude_prune(weights, 6), twenty weights from 1 to 1.00019"
     "Zeros are weights too": (
         "    places =", "    keep = max(keep - int((weights == 0).sum()), 0)\n    places ="),
     "smallest stay": ("topk(keep)", "topk(keep, largest=False)"),
+    "no share of them": ("topk(keep)", "topk(int(keep * weights.numel()))"),
+    "and the others stay": ("topk(keep)", "topk(weights.numel() - keep)"),
     "the wrong ones became 0": (
         "torch.zeros_like(weights).flatten()\n    new[places] = weights.flatten()[places]",
         "weights.clone().flatten()\n    new[places] = 0"),

@@ -175,8 +175,8 @@ for dtype in (torch.float16, torch.bfloat16, torch.float32):
     with expect.case(f"spatial_dropout(x, 0.5), {dtype}"):
         expect.tensor(spatial_dropout(torch.ones(2, 3, 4, 4, dtype=dtype), 0.5), (2, 3, 4, 4),
                       dtype, hint="the result has another dtype. A boolean mask keeps it.")
-with expect.case("spatial_dropout(x, 0.01, generator) on a million maps, torch.bfloat16"):
-    fine = torch.ones(1000, 1000, 1, 1, dtype=torch.bfloat16)
+with expect.case("spatial_dropout(x, 0.01, generator) on 400 000 maps, torch.bfloat16"):
+    fine = torch.ones(1000, 400, 1, 1, dtype=torch.bfloat16)
     expect.mean(spatial_dropout(fine, 0.01, expect.generator()) == 0, 0.01, of=(0, 1),
                 hint="another share is dropped. Are the coins bfloat16 (8 bits)? Draw in float32.")
 
@@ -306,6 +306,8 @@ with expect.case("dropblock(x, 0.13, 3, generator) on 40 × 15 maps of 5 × 5 on
     expect.tensor(out, (40, 15, 5, 5), torch.float32, hint="return a tensor of x's shape, dtype.")
     expect.equal(bool((out == 0).all()), False,
                  hint="all is dropped. γ is the probability that a square is, not that it stays.")
+    expect.equal(bool((out == 0).any()), True,
+                 hint="no pixel is 0. Of each window's coins take the largest, not their mean.")
 with expect.case("dropblock(x, p, 3, generator) on 40 × 15 maps of 5 × 5: the pixel in the middle"):
     expect.coins(lambda p, generator: dropblock(ones.clone(), p, 3, generator)[:, :, 2, 2],
                  p=(0.13, 0.3, 0.5), axes=("image", "map"), source=expect.generator, none=True,
@@ -369,6 +371,14 @@ with expect.case("dropblock(x, 0.5, 2) on 20 000 maps: three pixels in a row"):
     gone = (dropblock(torch.ones(200, 100, 4, 4), 0.5, 2) == 0).double()
     expect.mean(gone[:, :, 0, :3].prod(-1), 2 * 0.5**1.5 - 0.5, of=(0, 1),
                 hint="a map's squares are not dropped independently: do they lie on a grid?")
+with expect.case("dropblock(x, 0.2, 8) on 20 000 maps of 4 × 4: both ends of a row"):
+    gone = (dropblock(torch.ones(200, 100, 4, 4), 0.2, 8) == 0).double()
+    expect.mean(gone[:, :, 0, 0] * gone[:, :, 0, 3], 2 * 0.2 - 1 + 0.8 ** (2 - 5 / 8), of=(0, 1),
+                hint="squares larger than the map are not dropped as they should be.", suspects=[
+        (2 * 0.2 - 1 + 0.8 ** (2 - 1 / 4), "the squares are made no larger than the map. Keep "
+                                           "their side: they may hang over the border."),
+    ])
+
 
 # %% check="dropblock" points=1
 # At block_size 1 it is the dropout of single pixels, each with a coin of its own.
@@ -422,6 +432,8 @@ with expect.case("y = dropblock(x, 0.5, 2); y.sum().backward(); x.grad", crash=[
 # %% mistakes="dropblock"
 {
     "not that it stays": ("1 - (1 - p) **", "(1 - p) **"),
+    "take the largest, not": ("F.max_pool2d(falls.float(), b, stride=1) == 0",
+                              "1 - F.avg_pool2d(falls.float(), b, stride=1)"),
     "γ is p itself": ("1 - (1 - p) ** (1 / b**2)", "p"),
     "ignores that squares overlap": ("1 - (1 - p) ** (1 / b**2)", "p / b**2"),
     "the paper's γ": ("1 - (1 - p) ** (1 / b**2)", "p / b**2 * H * W / (H - b + 1) / (W - b + 1)"),
@@ -446,6 +458,7 @@ with expect.case("y = dropblock(x, 0.5, 2); y.sum().backward(); x.grad", crash=[
         ("H + b - 1, W + b - 1", "H + 2 * (b // 2), W + 2 * (b // 2)"),
     "side is b + 1": ("= block_size,", "= 2 * (block_size // 2) + 1,"),
     "neighbours in a row are dropped independently": ("= block_size,", "= 1,"),
+    "made no larger than the map": ("= block_size,", "= min(block_size, *x.shape[2:]),"),
     "no renormalisation": (" / (1 - p)\n", "\n"),
     "what is kept is divided by p": ("keep / (1 - p)", "keep / p"),
     "what is kept is multiplied by 1 - p": ("keep / (1 - p)", "keep * (1 - p)"),
@@ -591,6 +604,9 @@ def drop_path(x, p, generator=None, training=True):
 # A sample is dropped as a whole, by a coin of its own, fresh at each call and from generator alone.
 with expect.case("drop_path(x, p, generator) on 600 samples of 2 × 2 × 2 ones"):
     ones = torch.ones(600, 2, 2, 2)
+    values = drop_path(ones.clone(), 0.5, expect.generator()).unique().tolist()
+    expect.equal(values == [1, 2], False, hint="a dropped sample comes out as it was. x is what a "
+                                               "branch adds: of a dropped one, nothing is left.")
     expect.coins(lambda p, generator: drop_path(ones.clone(), p, generator), shared=(1, 2, 3),
                  scale=lambda p: 1 / (1 - p), source=expect.generator, none=True)
 
@@ -616,8 +632,8 @@ for dtype in (torch.float16, torch.bfloat16, torch.float32):
     with expect.case(f"drop_path(x, 0.5), {dtype}"):
         expect.tensor(drop_path(torch.ones(8, 3, dtype=dtype), 0.5), (8, 3), dtype,
                       hint="the result has another dtype. A boolean mask keeps it.")
-with expect.case("drop_path(x, 0.01, generator) on a million samples, torch.bfloat16"):
-    fine = torch.ones(10**6, 1, dtype=torch.bfloat16)
+with expect.case("drop_path(x, 0.01, generator) on 400 000 samples, torch.bfloat16"):
+    fine = torch.ones(400_000, 1, dtype=torch.bfloat16)
     expect.mean(drop_path(fine, 0.01, expect.generator()) == 0, 0.01, of=(0, 1),
                 hint="another share is dropped. Are the coins bfloat16 (8 bits)? Draw in float32.")
 x = torch.ones(60, 3, dtype=torch.float64, requires_grad=True)
@@ -632,6 +648,9 @@ with expect.case("y = drop_path(x, 0.5); y.sum().backward(); x.grad", crash=[
 {
     "not scaled": (" / (1 - p)", ""),
     "divided by p": ("/ (1 - p)", "/ p"),
+    "a dropped sample comes out as": (
+        "* (torch.rand(one_each, generator=generator, device=x.device) >= p) / (1 - p)",
+        "/ (1 - p * (torch.rand(one_each, generator=generator, device=x.device) >= p))"),
     "every sample has the same mask": ("rand(one_each", "rand(()"),
     "has a coin of its own": ("len(x), *[1] * (x.dim() - 1)", "(*x.shape[:2], 1, 1)"),
     "p is swapped": (">= p", "< p"),

@@ -129,6 +129,11 @@ for p in (0.6, 1.0):
 with expect.case("x after locked_dropout(x, p=0.5)"):
     locked_dropout(x, 0.5)
     expect.unchanged(x, before)
+with expect.case("locked_dropout(x, p=0.5), x 0 at the first step only"):
+    out = locked_dropout(torch.cat([0 * x[:1], x[1:]]), 0.5, expect.generator())[1:]
+    expect.equal(bool((out != 0).any()), True, hint="the mask is read off x, where a 0 need not "
+                                                    "be dropped. Keep the coins apart from x.")
+    expect.only(out / x[1:], (0, 2), rtol=1e-5, hint="what is kept is x / (1 - p).")
 
 # %% check="locked_dropout" points=1
 # The dtype stays, and a coarse one does not change the rate.
@@ -136,14 +141,16 @@ for dtype in (torch.float32, torch.float64, torch.bfloat16):
     with expect.case(f"locked_dropout(x, p=0.5) on ones, {dtype}"):
         expect.tensor(locked_dropout(torch.ones(2, 3, 4, dtype=dtype), 0.5), (2, 3, 4), dtype,
                       hint="the result has another dtype. A boolean mask keeps it.")
-with expect.case("locked_dropout(x, p=0.01, generator) on a million ones, torch.bfloat16"):
-    x = torch.ones(1, 1000, 1000, dtype=torch.bfloat16)
+with expect.case("locked_dropout(x, p=0.01, generator) on 400 000 ones, torch.bfloat16"):
+    x = torch.ones(1, 1000, 400, dtype=torch.bfloat16)
     expect.mean(locked_dropout(x, 0.01, expect.generator()) == 0, 0.01, of=(0, 1),
                 hint="another share is dropped. Are the coins bfloat16 (8 bits)? Draw in float32.")
 
 # %% check="locked_dropout" points=1
 # The gradient goes through the mask and the scale.
-with expect.case("locked_dropout(x, p=0.5).sum().backward(); x.grad"):
+with expect.case("locked_dropout(x, p=0.5).sum().backward(); x.grad", crash=[
+    ("does not require grad", "the result has no gradient: work with x itself, in torch."),
+]):
     x = torch.ones(3, 4, 50, dtype=torch.float64, requires_grad=True)
     out = locked_dropout(x, 0.5)
     out.sum().backward()
@@ -166,10 +173,12 @@ with expect.case("locked_dropout(x, p=0.5).sum().backward(); x.grad"):
     "evaluation scales too": ("x.clone()", "x / (1 - p)"),
     "evaluation multiplies by 1 - p": ("x.clone()", "x * (1 - p)"),
     "in evaluation return x": ("if not training", "if p == 0"),
+    "the mask is read off x": ("(coins >= p)", "(x[0] * (coins >= p) != 0)"),
     "writes into its input": ("return x * (coins >= p) / (1 - p)",
                               "x.data *= (coins >= p) / (1 - p)\n    return 1 * x"),
     "another dtype": ("(coins >= p)", "(coins >= p).float()"),
     "Draw in float32": ("device=x.device", "dtype=x.dtype, device=x.device"),
+    "the result has no gradient": ("return x *", "return x.detach() *"),
     "not the mask with its scale": ("return x *", "return x - x.detach() + x.detach() *"),
 }
 
@@ -262,7 +271,9 @@ with expect.case("embedding_dropout(weight, tokens, p=0.5, training=False)"):
 
 # %% check="embedding_dropout" points=1
 # The gradient reaches the words that are left; tokens of any shape work.
-with expect.case("embedding_dropout(weight, tokens, 0.5).sum().backward(); weight.grad"):
+with expect.case("embedding_dropout(weight, tokens, 0.5).sum().backward(); weight.grad", crash=[
+    ("does not require grad", "the result has no gradient: work with weight itself, in torch."),
+]):
     table = torch.ones(40, 3, dtype=torch.float64, requires_grad=True)
     out = embedding_dropout(table, torch.arange(40), 0.5)
     expect.varies(out.detach()[:, 0], chance=2 * 0.5**40, what="some words dropped, some kept",
@@ -281,6 +292,7 @@ with expect.case("embedding_dropout(weight, tokens, p=0.01) on a million words, 
 
 # %% mistakes="embedding_dropout"
 {
+    "the result has no gradient": ("kept * weight", "kept * weight.detach()"),
     "each feature has a coin of its own": ("len(weight), 1,", "*weight.shape,"),
     "each place has a coin of its own":
         ("kept * weight / (1 - p))[tokens]", "weight / (1 - p))[tokens] * "
@@ -501,7 +513,7 @@ with expect.case("VariationalLSTM(50, 50, p=0.4) whose gates only keep: c stays 
     begin = (x[:1], x[:1] + 1)
     out, (h, c) = layer(x, begin)
     expect.close(c, x[:1] + 1, rtol=1e-6,
-                 hint="the cell is masked. Only what the gates read may be.")
+                 hint="the cell is masked, or a gate is. Only what the gates read may be.")
     expect.close(out, (x + 1).tanh(), rtol=1e-6,
                  hint="h_t itself is masked, so the output is. Mask only what the gates read.")
 
@@ -571,6 +583,11 @@ with expect.case("VariationalLSTM(50, 50, p=0.3) whose gates read only h, which 
     expect.only(heard * alive[0], (0, 0.5 / 0.7), rtol=1e-6,
                 hint="the gates should read m_h * h / (1 - p).",
                 suspects=[(0.5, "what is read of h is not scaled. Divide it by 1 - p.")])
+    before, after = out[:-1][alive[1:] > 0], out[1:][alive[1:] > 0]
+    expect.only(after.atanh().atanh() / before, (1 / 0.7,), rtol=1e-6,
+                hint="at each later step too, the gates should read m_h * h / (1 - p).",
+                suspects=[(1, "only the first h is masked. Mask what the gates read at each step, "
+                              "in the loop.")])
     again = layer(x, (x[:1] + 0.5, x[:1]))[0].detach()
     expect.varies([alive[0], (again[0].abs() > 1e-9).double()], chance=1e-300,
                   what="new masks in a new call",
@@ -611,6 +628,13 @@ with expect.case("VariationalLSTM(3, 7, p=0.5) on x of shape (4, 2, 3)"):
     out, (h, c) = VariationalLSTM(3, 7, 0.5)(torch.ones(4, 2, 3))
     expect.tensor(out, (4, 2, 7), torch.float32, hint="return all h_t, of shape (T, B, H).")
     expect.close(h[0], out[-1].detach(), rtol=1e-6, hint="the last h is the last output.")
+with expect.case("VariationalLSTM(3, 7, p=0.5), called in training and then in evaluation"):
+    layer, known, x = VariationalLSTM(3, 7, 0.5), nn.LSTM(3, 7), torch.ones(4, 2, 3)
+    known.load_state_dict(layer.state_dict())
+    layer(x.clone())
+    expect.close(layer.eval()(x.clone())[0], known(x)[0].detach(), rtol=1e-4, atol=1e-5,
+                 hint="after a call in training, evaluation still drops. Are that call's masks "
+                      "kept, and used again?")
 
 # %% mistakes="VariationalLSTM"
 {
@@ -648,6 +672,35 @@ class VariationalLSTM(PlainLSTM):
             h, c = self.step(m_x * x_t, h, c)
             every.append(h)
         return torch.stack(every), (h[None], c[None])
+
+# %% mistake="VariationalLSTM" says="only the first h is masked"
+class VariationalLSTM(PlainLSTM):
+    def __init__(self, input_size, hidden_size, p):
+        super().__init__(input_size, hidden_size)
+        self.p = p
+
+    def forward(self, x, state=None):
+        h, c = self.begin(x, state)
+        x = x * F.dropout(torch.ones_like(x[0]), self.p, self.training)
+        h = F.dropout(h, self.p, self.training)
+        return super().forward(x, (h[None], c[None]))
+
+
+# %% mistake="VariationalLSTM" says="evaluation still drops"
+class VariationalLSTM(PlainLSTM):
+    def __init__(self, input_size, hidden_size, p):
+        super().__init__(input_size, hidden_size)
+        self.p, self.m_x, self.m_h = p, 1.0, 1.0
+
+    def step(self, x_t, h, c):
+        return super().step(self.m_x * x_t, self.m_h * h, c)
+
+    def forward(self, x, state=None):
+        if self.training:
+            self.m_x = F.dropout(torch.ones_like(x[0]), self.p)
+            self.m_h = F.dropout(x.new_ones(x.shape[1], self.hidden_size), self.p)
+        return super().forward(x, state)
+
 
 # %% mistake="VariationalLSTM" says="Masks are no part of its state"
 class VariationalLSTM(PlainLSTM):
@@ -841,6 +894,7 @@ with expect.case("zoneout(h_old, h_new, p=0.2) with h_old = 2 and h_new = 5 ever
     expect.only(out, (2, 5), hint="each entry is the old or the new one.",
                 suspects=[(6.25, "the new values are scaled. Zoneout scales nothing."),
                           (2.5, "the old values are scaled. Zoneout scales nothing."),
+                          (5.75, "the change is scaled by 1 / (1 - p). Zoneout scales nothing."),
                           (0, "a unit is set to zero. It should keep its old value."),
                           (4.4, "that is the mean, as in evaluation. In training draw a mask.")])
     expect.varies(out.ravel(), chance=0.8**9000, what="some old entries, some new",
@@ -894,6 +948,8 @@ with expect.case("zoneout(h_old, h_new, 0.01, generator) on a million zeros, one
 
 # %% mistakes="zoneout"
 {
+    "the change is scaled": ("torch.where(kept, h_old, h_new)",
+                             "h_old + ~kept * (h_new - h_old) / (1 - p)"),
     "has another dtype": ("torch.where(kept, h_old, h_new)",
                           "kept.float() * h_old + (~kept).float() * h_new"),
     "Draw in float32": ("device=h_new.device", "dtype=h_new.dtype, device=h_new.device"),

@@ -242,9 +242,12 @@ with expect.case("attention(q, k, v, p=0.3): v is the identity, so that the weig
                     (1 / 0.3, "the survivors are divided by p. Divide them by 1 - p."),
                     (0.7, "the survivors are multiplied by 1 - p. Divide them by it.")])
     expect.equal(bool((ratio != 0).any()), True, hint="no weight is left.")
+    gone = ratio == 0
+    whole = bool((gone == gone[:, :, :1]).all())  # the same for every token that reads
     expect.close(out[..., 30], weights.sum(-1), rtol=1e-6, atol=1e-9,
-                 hint="a token's outputs are dropped one by one. Drop the weights, before the "
-                      "product with v.")
+                 hint="entries of v are dropped, for all tokens that read them. Drop the weights."
+                 if whole else "a token's outputs are dropped one by one. Drop the weights, "
+                               "before the product with v.")
 
 # %% check="attention" points=2
 # Each weight has a coin of its own, from the generator.
@@ -348,6 +351,8 @@ with expect.case("attention(q, k, v, p=0.5).square().sum().backward(), v the ide
     "do not normalise again": ("A * (coins >= p) / (1 - p)",
                          "F.normalize(A * (coins >= p), p=1, dim=-1)"),
     "Drop the weights, before": ("A = A * (coins >= p) / (1 - p)", "return F.dropout(A @ v, p)"),
+    "entries of v are dropped": (
+        "A = A * (coins >= p)", "v = v * (torch.rand(v.shape, generator=generator) >= p)"),
     "every image has the same mask": ("rand(A.shape", "rand(A.shape[1:]"),
     "every head has the same mask": ("rand(A.shape", "rand(A[:, :1].shape"),
     "every token that reads has the same mask": ("rand(A.shape", "rand(A[:, :, :1].shape"),
@@ -467,7 +472,8 @@ with expect.case("head_dropout(x, p=0.4, generator) on 60 images of 6 heads"):
 x = torch.randn(600, 3, 1, 1, generator=expect.generator(), dtype=torch.float64)
 with expect.case("head_dropout(x, p=0.8, generator) on 600 images of 3 heads, of which half keep "
                  "none"):
-    out = head_dropout(x.clone(), 0.8, expect.generator())
+    coins = expect.generator()  # few images a call: who draws again until all keep one, ends
+    out = torch.cat([head_dropout(part.clone(), 0.8, coins) for part in x.split(4)])
     expect.equal(bool(out.isnan().any()), False,
                  hint="where an image keeps no head, that is 0 / 0. Keep 0 out of the denominator.")
     count = (out != 0).sum((1, 2, 3))
@@ -510,8 +516,8 @@ for dtype in (torch.float32, torch.float64, torch.bfloat16):
     with expect.case(f"head_dropout(x, p=0.5) on ones, {dtype}"):
         expect.tensor(head_dropout(torch.ones(2, 3, 4, 5, dtype=dtype), 0.5), (2, 3, 4, 5), dtype,
                       hint="the result has another dtype. Bring the scale to x's.")
-with expect.case("head_dropout(x, p=0.01, generator) on a million heads, torch.bfloat16"):
-    x = torch.ones(1000, 1000, 1, 1, dtype=torch.bfloat16)
+with expect.case("head_dropout(x, p=0.01, generator) on 400 000 heads, torch.bfloat16"):
+    x = torch.ones(1000, 400, 1, 1, dtype=torch.bfloat16)
     expect.mean(head_dropout(x, 0.01, expect.generator()) == 0, 0.01, of=(0, 1),
                 hint="another share is dropped. Are the coins bfloat16 (8 bits)? Draw in float32.")
 with expect.case("head_dropout(x, p=0.5).sum().backward(); x.grad, 200 images of 2 heads", crash=[
@@ -1272,10 +1278,10 @@ plot.show(fig, "Which of twelve layers ran in eight training steps.")
 # %% check="layer_drop" points=1
 # A skipped layer hands on x; a layer that runs is not scaled.
 with expect.case("layer_drop([lambda x: x + 1], x, p=0.5) on x = 3, 60 times"):
-    x = torch.full((1,), 3.0, dtype=torch.float64)
+    x = torch.full((3, 2), 3.0, dtype=torch.float64)
     out = [layer_drop([lambda x: x + 1], x, 0.5) for _ in range(60)]
     for one in out:
-        expect.tensor(one, 1, torch.float64, hint="return x as the last layer left it.")
+        expect.tensor(one, (3, 2), torch.float64, hint="return x as the last layer left it.")
     expect.only(
         torch.cat(out), (3, 4), hint="either the layer runs, or x is handed on.",
         suspects=[
@@ -1284,6 +1290,9 @@ with expect.case("layer_drop([lambda x: x + 1], x, p=0.5) on x = 3, 60 times"):
             (5, "what the layer adds is scaled by 1 / (1 - p). Leave it as it is."),
         ],
     )
+    expect.equal(all(len(one.unique()) == 1 for one in out), True,
+                 hint="in one call parts of x skip the layer, and others do not. Toss one coin for "
+                      "each layer and call.")
     expect.varies(out, chance=0.5**59, what="calls that skip the layer and calls that do not",
                   hint="the only layer always runs, or never does. Toss a coin for it in each "
                        "call: it may be skipped, even if no other layer runs.")
@@ -1338,6 +1347,10 @@ for p in (0.6, 1.0):
 
 # %% mistakes="layer_drop"
 {
+    "parts of x skip the layer": (
+        "if not training or torch.rand((), generator=generator) >= p:\n            x = layer(x)",
+        "coins = torch.rand(len(x), *[1] * (x.dim() - 1), generator=generator)\n"
+        "        x = torch.where(coins >= p * training, layer(x), x)"),
     "gives zeros": ("x = layer(x)", "x = layer(x)\n        else:\n            x = 0 * x"),
     "the layer's output is scaled": ("x = layer(x)", "x = layer(x) / (1 - p if training else 1)"),
     "what the layer adds is scaled":
@@ -1544,7 +1557,7 @@ apart = ((a.softmax(-1) - b.softmax(-1)) * (a.log_softmax(-1) - b.log_softmax(-1
 with expect.case("r_drop_loss(logits_1, logits_2, y, alpha=0.0)"):
     out = r_drop_loss(a, b, labels, 0.0)
     expect.tensor(out, (), hint="return a scalar: the mean over the batch.")
-    expect.close(out, one + other, rtol=1e-6,
+    expect.close(out, one + other, rtol=1e-4,
                  hint="without the KL part: the two cross-entropies, added.",
                  suspects=[((one + other) / 2, "the two cross-entropies are averaged. Add them."),
                            (one, "only the first pass is compared with y."),
@@ -1565,7 +1578,7 @@ for alpha in (1.0, 3.0):
     with expect.case(f"r_drop_loss(logits_1, logits_2, y, alpha={alpha}), without its alpha = 0"):
         expect.close(
             r_drop_loss(a, b, labels, alpha) - r_drop_loss(a, b, labels, 0.0), alpha * right,
-            rtol=1e-6, hint="the KL part is alpha / 2 times the sum of both divergences.",
+            rtol=1e-4, hint="the KL part is alpha / 2 times the sum of both divergences.",
             suspects=[
                 *((alpha * forth * c, "only KL(P1 ‖ P2) is there: add the other, then halve both.")
                   for c in (1, 0.5)),
@@ -1612,7 +1625,7 @@ with expect.case("r_drop_loss(a, b, y, 2.0).backward(); a.grad and b.grad"):
     for z, g in zip((a, b), want, strict=True):
         expect.equal("none" if z.grad is None else "there", "there",
                      hint="one of the passes gets no gradient.")
-        expect.close(z.grad, g, rtol=1e-6, atol=1e-9,
+        expect.close(z.grad, g, rtol=1e-3, atol=1e-5,
                      hint="the gradient is not the loss's. Is a probability detached? Gradients "
                           "flow through both factors.")
 
@@ -1640,6 +1653,8 @@ with expect.case("r_drop_loss(a, b, y, 2.0).backward(); a.grad and b.grad"):
          'F.kl_div(log_1.exp(), log_2.exp(), reduction="none") + '
          'F.kl_div(log_2.exp(), log_1.exp(), reduction="none")'),
     "Take log_softmax": ("logits_2.log_softmax(-1)", "logits_2.softmax(-1).log()"),
+    "or something clipped":
+        ("logits_2.log_softmax(-1)", "(logits_2.softmax(-1) + 1e-8).log()"),
     "added inside a logarithm":
         ("logits_2.log_softmax(-1)", "(logits_2.softmax(-1) + 1e-30).log()"),
     "gets no gradient": ("logits_2.log_softmax", "logits_2.detach().log_softmax"),

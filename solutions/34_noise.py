@@ -242,13 +242,18 @@ with expect.case("which multipliers are among the lowest share p, 24 times for e
     )
 
 # %% check="gaussian_dropout" points=1
-# In evaluation y = x; the dtype stays.
+# In evaluation, and at p = 0, y = x; the dtype stays.
 x = torch.randn(20, 30, generator=expect.generator(), dtype=torch.float64)
 with expect.case("gaussian_dropout(x, 0.4, training=False)"):
     expect.close(gaussian_dropout(x.clone(), 0.4, training=False), x,
                  hint="in evaluation the noise is still there. Return x.",
                  suspects=[(x * 0.6, "evaluation multiplies by 1 - p. Return x as it is."),
                            (x / 0.6, "evaluation scales too. Return x as it is.")])
+with expect.case("gaussian_dropout(x, 0)", crash=[
+    ("division by zero", "p may be 0, and 1 / p has no value there. Divide by 1 - p alone."),
+]):
+    expect.close(gaussian_dropout(x.clone(), 0), x, rtol=1e-6,
+                 hint="at p = 0 the noise has variance 0, and y = x. Is something divided by p?")
 for dtype in (torch.float32, torch.bfloat16, torch.float64):
     with expect.case(f"gaussian_dropout(x, 0.5), x of {dtype}"):
         expect.tensor(gaussian_dropout(torch.ones(9, dtype=dtype), 0.5), 9, dtype,
@@ -300,6 +305,10 @@ with expect.case("out = gaussian_dropout(x, 0.4); out.sum().backward(); x.grad",
     "Is the noise centred, or": (
         "* noise)", "* (noise - noise.mean()) / (noise.std() if x.numel() > 1 else 1))"),
     "lost its history": ("x * (1", "x.detach() * (1"),
+    "p may be 0": ("math.sqrt(p / (1 - p)) * noise", "noise / math.sqrt((1 - p) / p)"),
+    "Is something divided by p": (
+        "math.sqrt(p / (1 - p)) * noise", "torch.tensor(p / (1 - p)).sqrt() * noise * p / (\n"
+        "        torch.tensor(float(p)))"),
 }
 
 # %% correct="gaussian_dropout"
@@ -392,6 +401,11 @@ with expect.case("dropconnect_linear(x, W, b, 0.3, generator): x = (1, 0, 0), W 
             (0, "whole outputs are dropped. Mask the weights before they are summed."),
         ],
     )
+with expect.case("dropconnect_linear(x, W, b, 0.3), one sample, and one unit"):
+    one = torch.ones(1, 4).double()
+    expect.tensor(dropconnect_linear(one, one.clone(), one[0, :1], 0.3), (1, 1), torch.float64,
+                  hint="return a tensor (N, out), though N and out are 1. Does squeeze() take more "
+                       "than one axis away?")
 
 # %% check="dropconnect_linear" points=2
 # Weights 1, 2, 4, 8: the sum tells which stayed. Each weight of each sample has its own coin.
@@ -475,6 +489,8 @@ with expect.case("out = dropconnect_linear(x, W, b, 0.4); out.sum().backward()",
                             '(torch.einsum("nji,ni->nj", thinned, x) + b).detach()'),
     "W or b has lost": ("thinned, x) + b", "thinned, x) + b.detach()"),
     "gradient is their number": ("thinned, x) + b", "thinned, x) + 2 * b - b.detach()"),
+    "Does squeeze() take": ('torch.einsum("nji,ni->nj", thinned, x)',
+                            "(thinned @ x[:, :, None]).squeeze()"),
 }
 
 # %% correct="dropconnect_linear"
@@ -742,8 +758,8 @@ plot.show(fig, "Your keep probability over pre-activation for four pairs α, β.
 # %% check="standout_probability" points=1
 # Against the definition, entry by entry.
 draw = expect.generator()
-x, W = (torch.randn(s, generator=draw, dtype=torch.float64) for s in ((7, 4), (5, 4)))
-z, given = F.linear(x, W), (x.clone(), W.clone())
+x, W = (1 - 2 * torch.rand(s, generator=draw, dtype=torch.float64) for s in ((7, 4), (5, 4)))
+z, given = F.linear(x, W), (x.clone(), W.clone())  # small: nothing is near 0 or 1
 with expect.case("standout_probability(x, W, alpha=2, beta=0.5), x (7, 4), W (5, 4)",
                  crash=[("size|shape|mat1|dimension", "W is (out, in): transpose it.")]):
     found = standout_probability(*given, 2.0, 0.5)

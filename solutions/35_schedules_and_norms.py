@@ -510,10 +510,11 @@ with expect.case("variance_shift(0.3, mean, variance) for four units", crash=[
     c, v = (torch.randn(4, generator=draw).double() for _ in range(2))
     v = v**2 + 0.1
     mean, variance = c.clone(), v.clone()
-    expect.close(variance_shift(0.3, mean, variance), ((v + c**2) / 0.7 - c**2) / v, rtol=1e-6,
-                 hint="mean and variance may be tensors.")
+    found = variance_shift(0.3, mean, variance)
     expect.unchanged(mean, c)
     expect.unchanged(variance, v)
+    expect.close(found, ((v + c**2) / 0.7 - c**2) / v, rtol=1e-6,
+                 hint="mean and variance may be tensors.")
 
 # %% mistakes="variance_shift"
 {
@@ -535,6 +536,9 @@ with expect.case("variance_shift(0.3, mean, variance) for four units", crash=[
                         "float(((variance + mean**2) / (1 - p) - mean**2) / variance)"),
     "writes into its input": ("    return ((variance + mean**2) / (1 - p) - mean**2)",
                               "    mean *= mean\n    return ((variance + mean) / (1 - p) - mean)"),
+    "into its input. Return": (
+        "    return ((variance + mean**2) / (1 - p) - mean**2)",
+        "    total = variance\n    total += mean**2\n    return (total / (1 - p) - mean**2)"),
     "the mean plays no part": ("((variance + mean**2) / (1 - p) - mean**2) / variance",
                                "1 / (1 - p)"),
     "that is the mean square": (" - mean**2", ""),
@@ -690,6 +694,10 @@ with torch.set_grad_enabled(False):
 before = [w.detach().clone() for w in model.parameters()]
 with expect.case("the modes and weights after reestimate_(model.eval(), batches)"):
     reestimate_(model, [X])
+    learning = torch.is_grad_enabled()
+    torch.set_grad_enabled(True)
+    expect.equal(learning, True, hint="autograd is left switched off for all that comes after. "
+                                      "Take torch.no_grad(), in a with statement.")
     expect.equal([part.training for part in model.modules()], 7 * [False],
                  hint="all modules must be in evaluation mode at the end.",
                  suspects=[([False, False, False, True, False, False, True],
@@ -708,6 +716,11 @@ with expect.case("the modes and weights after reestimate_(model.eval(), batches)
     expect.close(model[5].running_var, w.var(0), rtol=1e-3, hint="the variance is not that of the "
                  "batch. Was F.dropout on, in a module of its own that asks for its mode?",
                  suspects=[(torch.ones(3), asleep)])
+with expect.case("the modes after reestimate_(model.train(), batches)"):
+    reestimate_(model.train(), [X])
+    expect.equal([part.training for part in model.modules()], 7 * [False],
+                 hint="a model that comes in training mode is put back into it. At the end it must "
+                      "be in evaluation mode.")
 
 # %% mistakes="reestimate_"
 {
@@ -758,6 +771,8 @@ with expect.case("the modes and weights after reestimate_(model.eval(), batches)
         "    model.eval()\n    for part in model.modules():\n",
         "    model.train()\n    for part in model.modules():\n"
         "        if isinstance(part, nn.modules.dropout._DropoutNd):\n            part.eval()\n"),
+    "autograd is left switched off": ("    with torch.no_grad():\n",
+                                      "    torch.set_grad_enabled(False)\n    if True:\n"),
     "requires_grad is off": ("    model.eval()\n    for", "    model.eval().requires_grad_(False)\n"
                              "    for"),
 }
@@ -776,6 +791,20 @@ def reestimate_(model, batches):
             part.running_mean.copy_(sum(z.mean(0) for z in seen) / len(seen))
             part.running_var.copy_(sum(z.var(0, correction=0) for z in seen) / len(seen))
     model.eval()
+
+# %% mistake="reestimate_" says="is put back into it"
+def reestimate_(model, batches):
+    before = model.training
+    model.eval()
+    for part in model.modules():
+        if isinstance(part, nn.BatchNorm1d):
+            part.reset_running_stats()
+            part.momentum = None
+            part.train()
+    with torch.no_grad():
+        for X in batches:
+            model(X)
+    model.train(before)
 
 # %% correct="reestimate_"
 def reestimate_(model, batches):

@@ -210,6 +210,8 @@ for rows, (o, i, r) in (((7,), (3, 5, 2)), ((2, 4), (6, 8, 3))):
             (plain + r / alpha * extra, "that is r / alpha. Turn it round."),
             (plain + alpha / r**0.5 * extra, "alpha is divided by the root of r. Divide by r."),
             (plain + alpha / i * extra, "r is the number of A's rows, not of its columns."),
+            (plain + alpha / o * extra, "r is the number of B's columns, not of its rows."),
+            (plain + alpha / r * 0.5 * extra, "evaluation multiplies by 1 - p. Take x as it is."),
             (alpha / r * (plain + extra), "only the adapter is multiplied by alpha / r."),
         ])
 
@@ -266,6 +268,8 @@ with expect.case("lora_linear(ones (2000, 3), 0, A = (1, 2, 4), B = 1, alpha=1, 
     "not divided by r": ("alpha / len(A)", "alpha"),
     "multiplied by r": ("alpha / len(A)", "alpha * len(A)"),
     "number of A's rows": ("len(A)", "A.shape[1]"),
+    "number of B's columns": ("len(A)", "len(B)"),
+    "multiplies by 1 - p": ("else x", "else x * (1 - p)"),
     "shapes do not fit": ("seen @ A.T @ B.T", "seen @ B.T @ A.T"),
     "root of r": ("alpha / len(A)", "alpha / len(A) ** 0.5"),
     "writes into its input": ("return x @ W.T + alpha / len(A) * (seen @ A.T @ B.T)",
@@ -683,6 +687,8 @@ def drop_condition(labels, p, null, generator=None):
 # %% check="drop_condition" points=2
 # Each label has a coin of its own, from the generator alone.
 with expect.case("drop_condition(labels, p, null, generator) on (20, 60) labels"):
+    expect.only(drop_condition(torch.ones(20, 60, dtype=torch.long), 0.8, 7, expect.generator()),
+                (1, 7), hint="a dropped label must be null, and no other may change.")
     expect.coins(lambda p, g: drop_condition(torch.ones(20, 60, dtype=torch.long), p, 7, g) == 1,
                  source=expect.generator, none=True)
 
@@ -698,6 +704,10 @@ for null, dtype, shape in ((10, torch.int64, (6, 50)), (-1, torch.int32, (300,))
         expect.tensor(found, shape, dtype, hint="return a tensor like labels.")
         expect.equal(bool((found[found != labels] == null).all()), True,
                      hint="a dropped label must be null, and no other may change.")
+    with expect.case(f"drop_condition(labels, p=0, null={null}) on 300 labels 0 to 9"):
+        expect.equal(drop_condition(labels.clone(), 0.0, null), labels,
+                     hint="at p = 0 every label stays. Is 0 taken for a mark? It is a label too.")
+        expect.copied(drop_condition, labels.clone(), 0.0, null)
 
 # %% mistakes="drop_condition"
 {
@@ -708,6 +718,12 @@ for null, dtype, shape in ((10, torch.int64, (6, 50)), (-1, torch.int32, (300,))
                                     "torch.rand(labels.shape[-1], generator=generator)"
                                     ".expand(labels.shape)"),
     "a dropped label must be null": ("labels.masked_fill(lost, null)", "labels * ~lost"),
+    "no other may change": ("labels.masked_fill(lost, null)",
+                            "torch.where(lost, null, labels / (1 - p)).to(labels.dtype)"),
+    "It is a label too": ("labels.masked_fill(lost, null)",
+                          "(labels * ~lost).masked_fill(labels * ~lost == 0, null)"),
+    "or a view of it": ("    return labels.mask", "    if p == 0:\n        return labels\n"
+                        "    return labels.mask"),
     "nothing is dropped": ("masked_fill(lost, null)", "masked_fill(lost & ~lost, null)"),
     "writes into its input": ("masked_fill(", "masked_fill_("),
     "a tensor like labels": ("labels.masked_fill(lost, null)",
@@ -772,7 +788,7 @@ for w in (float(rng.uniform(1.5, 6)), 0.0, 1.0, 0.25):
             (cond + w * (uncond - cond), "cond and uncond are swapped."),
             (w * (cond - uncond), "the difference alone. Add it to uncond."),
             (uncond + w * cond, "the difference is missing: cond - uncond is multiplied by w."),
-            (w * cond, "uncond is missing."),
+            (w * cond, "uncond is missing, or cancels where brackets are. That is w · cond."),
             (uncond - w * (cond - uncond), "the sign of the step is wrong."),
         ])
 
@@ -782,6 +798,7 @@ for w in (float(rng.uniform(1.5, 6)), 0.0, 1.0, 0.25):
     "cond and uncond are swapped": ("uncond + w * (cond - uncond)",
                                     "cond + w * (uncond - cond)"),
     "uncond is missing": ("uncond + w * (cond - uncond)", "w * cond"),
+    "cancels where brackets": ("(cond - uncond)", "cond - uncond"),
     "the difference alone": ("uncond + w * (cond - uncond)", "w * (cond - uncond)"),
     "the difference is missing": ("(cond - uncond)", "cond"),
     "the sign of the step": ("uncond + w", "uncond - w"),

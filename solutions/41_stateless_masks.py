@@ -129,11 +129,12 @@ for kind, name in (("float32", "cpu"), ("bool", "gpu"), ("bit", ""), ("seed and 
 # %% check="mask_bytes" points=1
 # A float32 takes four bytes, a bool one.
 for shape in ((4, 6), (3, 3), (1,), (2, 3, 5), tuple(expect.rng().integers(2, 40, 3).tolist()),
-              ()):
+              (), (8, 16, 8192, 8193)):
     n = math.prod(shape)
     with expect.case(f"mask_bytes({shape}, 'float32')"):
         expect.equal(mask_bytes(shape, "float32"), 4 * n, hint="count the entries, then bytes.",
-                     suspects=[(n, "a float32 takes four bytes."),
+                     suspects=[(4 * (n % 2**32), "the product wraps at 32 bits. Take math.prod."),
+                               (n, "a float32 takes four bytes."),
                                (32 * n, "that is in bits. Count bytes."),
                                (8 * n, "that is a float64's eight bytes.")])
     with expect.case(f"mask_bytes({shape}, 'bool')"):
@@ -145,7 +146,7 @@ for shape in ((4, 6), (3, 3), (1,), (2, 3, 5), tuple(expect.rng().integers(2, 40
 # %% check="mask_bytes" points=1
 # Eight bits share a byte; one seed serves the whole mask.
 for shape in ((5, 8), (3, 3), (1,), (2, 3, 5), tuple(expect.rng().integers(2, 40, 3).tolist()),
-              (), (0, 4)):
+              (), (0, 4), (8, 16, 8192, 8193)):
     n = math.prod(shape)
     with expect.case(f"mask_bytes({shape}, 'bit')"):
         expect.equal(mask_bytes(shape, "bit"), math.ceil(n / 8),
@@ -172,6 +173,7 @@ for shape in ((5, 8), (3, 3), (1,), (2, 3, 5), tuple(expect.rng().integers(2, 40
     "a bool takes a byte": ('"bool": n', '"bool": (n + 7) // 8'),
     "a bool takes one byte": ('"bool": n', '"bool": 4 * n'),
     "count the entries, then bytes": ("math.prod(shape)", "len(shape)"),
+    "the product wraps at 32 bits": ("math.prod(shape)", "int(np.prod(shape, dtype=np.int32))"),
     "the last byte counts too": ("(n + 7) // 8", "n // 8"),
     "no other is needed": ("(n + 7) // 8", "n // 8 + 1"),
     "Eight of them share a byte": ("(n + 7) // 8", "n"),
@@ -565,6 +567,7 @@ for p in (0.25, 0.5):
                  "kept and dropped are swapped: True stands for kept."),
                 (coins(first, (5, 8)) < 1 - p,
                  "kept where the coin is < 1 - p: those are other entries than where it is >= p."),
+                (coins(first, (5, 8)) >= 1 - p, "p is taken for the probability of keeping."),
                 (coins(first, (5, 8), 1) >= p, "that is the second word. Use the first."),
                 (coins(first, (5, 8), 3) >= p, "that is the last word. Use the first."),
                 (coins(first, (5, 0)) >= p, "the upper word of the seed is lost."),
@@ -578,7 +581,7 @@ for p in (0.25, 0.5):
         )
 
 coin = coins(first, (5, 8))
-odd = int((coin * 2**24 % 2 == 1).nonzero()[0])
+odd = int((coin * 2**24 % 2).argmax())  # the last bit is 1, if there are 24
 for p in (float(coin[odd]), float(torch.nextafter(coin[odd], torch.ones(())))):
     with expect.case(f"seeded_mask((300,), {p!r}, seed=5 + 8 · 2³²); entry {odd} has the coin "
                      f"{float(coin[odd])!r}"):
@@ -669,6 +672,7 @@ with expect.case("seeded_mask((20, 30), p, seed) with 24 seeds for each of four 
     "in x's shape": ("(x >> 8)", "(x >> 8).flatten()"),
     "kept and dropped are swapped": (">= p", "< p"),
     "kept where the coin is < 1 - p": (">= p", "< 1 - p"),
+    "p is taken for the probability of keeping": (">= p", ">= 1 - p"),
     "that is the last word": ("word, *_", "*_, word"),
     "that is the second word": ("word, *_", "_, word, *_"),
     "the upper word of the seed is lost": ("seed >> 32", "0"),
@@ -1266,6 +1270,9 @@ for way in ("data", "sequence"):
                      hint="a seed lies outside 0 ... 2^63 - 1.")
         expect.equal([rank_seed(s, r, way) for s in all_seeds for r in all_ranks], found,
                      hint="asked twice, it gives two seeds: a rank could not make its mask again.")
+        expect.equal(int(expect.ask("in_a_new_process", rank_seed, 7, 5, way)),
+                     int(rank_seed(7, 5, way)), hint="hash() of text differs from process to "
+                     "process, and each rank is one: its seed would not be found again.")
     base, step, rank = (int(rank_seed(*pair, way)) for pair in ((0, 0), (1, 0), (0, 1)))
     common = max(1, math.gcd(step - base, rank - base))
     s, r = (rank - base) // common, (step - base) // common  # where a sum of multiples meets itself
@@ -1285,6 +1292,9 @@ with expect.case("rank_seed(seed, rank, 'tensor') for 6 seeds and 9 ranks"):
     expect.equal(max(len(set(seeds)) for seeds in found), 1,
                  hint="ranks that hold copies of the same activations need one mask.")
     expect.equal(len({seeds[0] for seeds in found}), 6, hint="in two steps the seed is the same.")
+    expect.equal(int(expect.ask("in_a_new_process", rank_seed, 7, 5, "tensor")),
+                 int(rank_seed(7, 5, "tensor")), hint="hash() of text differs from process to "
+                 "process, and each rank is one: the copies would drift apart.")
     expect.equal([seeds[0] for seeds in found if not 0 <= seeds[0] < 2**63], [],
                  hint="a seed lies outside 0 ... 2^63 - 1.")
 
@@ -1299,11 +1309,22 @@ with expect.case("rank_seed(seed, rank, 'tensor') for 6 seeds and 9 ranks"):
                                'hash((seed, 0 if parallel == "tensor" else rank)) % 2**32'),
     "these two pairs have the same seed": ("rank << 32", "1_000_003 * rank"),
     "outside 0 ... 2^63 - 1": ("rank << 32", "rank << 33"),
+    "its seed would not be found again": (
+        "return seed", "if parallel != 'tensor':\n        return hash((seed, rank, parallel)) "
+                       "% 2**63\n    return seed"),
+    "the copies would drift apart": (
+        "return seed", "if parallel == 'tensor':\n        return hash((seed, parallel)) % 2**63\n"
+                       "    return seed"),
     "asked twice": ("rank << 32", "int(np.random.default_rng().integers(2**30)) << 32"),
     "need one mask": ('0 if parallel == "tensor" else rank << 32', "rank << 32"),
     "in two steps the seed is the same": ("return seed + (0 if parallel",
         "return (seed, 0)[parallel == 'tensor'] + (0 if parallel"),
 }
+
+# %% correct="rank_seed"
+def rank_seed(seed, rank, parallel):
+    return hash((seed, 0 if parallel == "tensor" else rank)) % 2**63
+
 
 # %% correct="rank_seed"
 def rank_seed(seed, rank, parallel):

@@ -451,18 +451,24 @@ with expect.case("dropout_triton(x.t(), 0.1, 9) on a transposed matrix"):
 # %% check="dropout_kernel" points=1
 # Beyond entry 2³¹ the addresses are still right.
 expect.needs("triton")
-with expect.case("block 2²¹ of dropout_kernel, BLOCK=256, on 2³¹ + 700 ones"):
-    found = expect.ask("far_block", dropout_kernel, 2**21, 2**31 + 700, (), 0.5, 9, 256)
-    if found is not None:  # a GPU cannot be asked without 2^31 entries
-        where, what = (torch.as_tensor(part) for part in found)
-        number = 2**31 + torch.arange(700)
-        expect.equal(where[:1].tolist(), [2**31],
-                     hint="it begins elsewhere than at entry 4 * BLOCK * 2²¹.",
-                     suspects=[([-(2**31)], "at entry -2³¹: the product with program_id wraps. "
-                                            "Convert program_id to tl.int64 first.")])
-        expect.equal(where, number, hint="it stores other entries than the 700 that exist.")
-        kept = stateless.nearest(what != 0, number, 0.5, 9)
-        expect.equal(what.float(), 2.0 * kept, hint="the counters are not those of these entries.")
+for block, told in ((2**21, "2²¹"), (2**24 + 2**21, "2²⁴ + 2²¹")):  # more counters than 2^32
+    with expect.case(f"block {told} of dropout_kernel, BLOCK=256, and 700 entries from 1024 · "
+                     f"({told}) on"):
+        entry = 1024 * block
+        found = expect.ask("far_block", dropout_kernel, block, entry + 700, (), 0.5, 9, 256)
+        if found is not None:  # a GPU cannot be asked without 2^31 entries
+            where, what = (torch.as_tensor(part) for part in found)
+            number = entry + torch.arange(700)
+            expect.equal(where[:1].tolist(), [entry],
+                         hint="it begins elsewhere than at entry 4 * BLOCK * k of block k.",
+                         suspects=[([-(2**31)], "at entry -2³¹: the product with program_id wraps. "
+                                                "Convert program_id to tl.int64 first.")])
+            expect.equal(where, number, hint="it stores other entries than the 700 that exist.")
+            wrapped = stateless.nearest(what != 0, number % 2**34, 0.5, 9)
+            expect.equal(what.float(), 2.0 * stateless.nearest(what != 0, number, 0.5, 9),
+                         hint="the counters are not those of these entries.",
+                         suspects=[(2.0 * wrapped, "the counters have 32 bits and begin again: "
+                                                   "program_id goes into them too.")])
 
 # %% check="dropout_kernel" points=1
 # One counter serves four entries.
@@ -550,6 +556,7 @@ with expect.case("the gradient of f + ‖∇f‖², f = sum of TritonDropout.app
     "is all of it computed in float32": ("mask=i < n).to(tl.float32)", "mask=i < n)"),
     "half of the seed is lost": ("four_words(seed, block", "four_words(seed.to(tl.uint32), block"),
     "the product with program_id wraps": (".to(tl.int64)", ""),
+    "the counters have 32 bits": ("four_words(seed, block", "four_words(seed, tl.program_id(0)"),
     "with a counter for each entry": (
         "four_words(seed, block * BLOCK + tl.arange(0, BLOCK))", "tl.randint(seed, i)"),
     "no error tells": ("return TritonDropout.apply(dy", "return dropout_triton(dy"),
@@ -786,6 +793,13 @@ with expect.case("out.backward(dz), then x.grad, bias.grad and residual.grad",
     BiasDropoutResidual.apply(x, bias, residual, 0.25, 9).backward(dz)
     for given, name in ((x, "x"), (bias, "the bias"), (residual, "the residual")):
         expect.equal(given.grad is None, False, hint=f"{name} gets no gradient.")
+    words = stateless.coins(torch.arange(540), 9)
+    fours, ones = ([words[name + way] >= 0.25 for way in ("", ", tl.rand")]
+                   for name in ("four", "one"))
+    expect.equal(kept.flatten(), min(fours, key=lambda mask: int((mask != kept.flatten()).sum())),
+                 hint="m is not the mask of dropout_kernel: word i % 4 of counter i // 4.",
+                 suspects=[(mask, "a counter for each entry: that is another mask than that of "
+                                  "dropout_kernel. Use four_words.") for mask in ones])
     expect.close(x.grad, dx, rtol=1e-5, atol=1e-6,
                  hint="dx = m * dz / (1 - p), and m is the mask of forward.",
                  suspects=[(dz, "mask and scale are missing in dx."),
@@ -798,10 +812,12 @@ with expect.case("out.backward(dz), then x.grad, bias.grad and residual.grad",
                  hint="the bias gets the sum of dx over all rows.",
                  suspects=[(dz.sum(0), "the bias is dropped with x: sum dx, not dz."),
                            (dx.mean(0), "sum the rows, do not average them.")])
-with expect.case("x of shape (2, 5, 16): bias.grad"):
+with expect.case("x of shape (2, 5, 16), blocks of 64 counters: bias.grad",
+                 crash=[("number of gradients", "backward returns six things: the block's None is "
+                                                "missing.")]):
     x = torch.ones(2, 5, 16)
     bias = torch.zeros(16, requires_grad=True)
-    out = BiasDropoutResidual.apply(x, bias, x, 0.5, 3)
+    out = BiasDropoutResidual.apply(x, bias, x, 0.5, 3, 64)
     out.sum().backward()
     expect.close(bias.grad, (2.0 * (out.detach() != 1)).sum((0, 1)), rtol=1e-5,
                  hint="sum dx over all dimensions but the last.")
@@ -869,20 +885,26 @@ for dtype, tolerance in ((torch.float16, 2**-10), (torch.bfloat16, 2**-7)):
 # %% check="bias_dropout_residual_kernel" points=1
 # Beyond entry 2³¹ the addresses are still right.
 expect.needs("triton")
-with expect.case("block 2²¹ of bias_dropout_residual_kernel, BLOCK=256, on 2³¹ + 700 ones"):
-    settings = 2**21, 2**31 + 700, (1000,), 0.5, 9, 256, 2
-    found = expect.ask("far_block", bias_dropout_residual_kernel, *settings)
-    if found is not None:
-        where, what = (torch.as_tensor(part) for part in found)
-        number = 2**31 + torch.arange(700)
-        expect.equal(where[:1].tolist(), [2**31],
-                     hint="it begins elsewhere than at entry 4 * BLOCK * 2²¹.",
-                     suspects=[([-(2**31)], "at entry -2³¹: the product with program_id wraps. "
-                                            "Convert program_id to tl.int64 first.")])
-        expect.equal(where, number, hint="it stores other entries than the 700 that exist.")
-        kept = stateless.nearest(what != 1, number, 0.5, 9)
-        expect.equal(what.float(), 1 + 4.0 * kept, hint="the counters are not those of these "
-                                                        "entries.")
+for block, told in ((2**21, "2²¹"), (2**24 + 2**21, "2²⁴ + 2²¹")):  # more counters than 2^32
+    with expect.case(f"block {told} of bias_dropout_residual_kernel, BLOCK=256, and 700 entries "
+                     f"from 1024 · ({told}) on"):
+        entry = 1024 * block
+        settings = block, entry + 700, (1000,), 0.5, 9, 256, 2
+        found = expect.ask("far_block", bias_dropout_residual_kernel, *settings)
+        if found is not None:
+            where, what = (torch.as_tensor(part) for part in found)
+            number = entry + torch.arange(700)
+            expect.equal(where[:1].tolist(), [entry],
+                         hint="it begins elsewhere than at entry 4 * BLOCK * k of block k.",
+                         suspects=[([-(2**31)], "at entry -2³¹: the product with program_id wraps. "
+                                                "Convert program_id to tl.int64 first.")])
+            expect.equal(where, number, hint="it stores other entries than the 700 that exist.")
+            kept, wrapped = (stateless.nearest(what != 1, at, 0.5, 9)
+                             for at in (number, number % 2**34))
+            expect.equal(what.float(), 1 + 4.0 * kept,
+                         hint="the counters are not those of these entries.",
+                         suspects=[(1 + 4.0 * wrapped, "the counters have 32 bits and begin again: "
+                                                       "program_id goes into them too.")])
 
 # %% mistakes="bias_dropout_residual_kernel"
 {
@@ -918,6 +940,9 @@ with expect.case("block 2²¹ of bias_dropout_residual_kernel, BLOCK=256, on 2³
     total += tl.load(bias + at % columns, mask=at < n).to(tl.float32)""", """
     total += tl.load(bias + at % columns, mask=at < n)"""),
     "returns six things": ("dz, None, None, None", "dz"),
+    "the block's None is missing": ("dz, None, None, None", "dz, None, None"),
+    "Use four_words": ("four_words(seed, k * BLOCK + tl.arange(0, BLOCK))", "tl.randint(seed, at)"),
+    "the counters have 32 bits": ("four_words(seed, k", "four_words(seed, tl.program_id(0)"),
     "mask and scale are missing in dx": ("TritonDropout.apply(dz, ctx.p, ctx.seed)", "dz"),
     "the mask is missing in dx": ("TritonDropout.apply(dz, ctx.p, ctx.seed)", "dz / (1 - ctx.p)"),
     "the scale is missing in dx": ("= TritonDropout", "= (1 - ctx.p) * TritonDropout"),
@@ -940,7 +965,8 @@ def bias_dropout_residual_kernel(
     x, bias, residual, z, n, columns, p, scale, seed, BLOCK: tl.constexpr
 ):
     i = 4 * BLOCK * tl.program_id(0).to(tl.int64) + tl.arange(0, 4 * BLOCK)
-    coin = (four_words(seed, BLOCK * tl.program_id(0) + tl.arange(0, BLOCK)) >> 8) * 2.0**-24
+    counter = BLOCK * tl.program_id(0).to(tl.int64) + tl.arange(0, BLOCK)
+    coin = (four_words(seed, counter) >> 8) * 2.0**-24
     total = tl.load(x + i, mask=i < n, other=0.0).to(tl.float32) + tl.load(bias + i % columns)
     stays = tl.load(residual + i, mask=i < n)
     tl.store(z + i, total * tl.where(coin >= p, scale, 0.0) + stays, mask=i < n)
@@ -987,11 +1013,12 @@ def grouped_dropout_kernel(x, y, n, shared, inner, p, scale, seed, BLOCK: tl.con
 
     The group is i // (shared * inner) * inner + i % inner. It is kept where its coin is >= p: the
     one of tl.rand(seed, group), or (word >> 8) * 2^-24 of tl.randint(seed, group).
-    BLOCK entries for each block; n may be more than 2^31.
+    BLOCK entries for each block; n may be more than 2^31, and so may shared * inner, which wraps
+    in 32 bits: divide by one, then by the other.
     """
     ### BEGIN SOLUTION
     entry = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    group = entry // (shared * inner) * inner + entry % inner
+    group = entry // inner // shared * inner + entry % inner
     given = tl.load(x + entry, mask=entry < n).to(tl.float32)
     sent = tl.where(tl.rand(seed, group) >= p, given * scale, 0.0)
     tl.store(y + entry, sent, mask=entry < n)
@@ -1173,7 +1200,9 @@ for kind, shape, coins in (
             kept = (out != 0).float().amax(along, keepdim=True) > 0
             right = stateless.nearest(kept.flatten(), torch.arange(count), 0.5, 11).reshape(coins)
             expect.close(out, 2 * x.float() * right, rtol=rtol,
-                         hint="entries that share a coin do not go together.")
+                         hint="entries that share a coin do not go together."
+                         if dtype == torch.float32 else "in float32 it is right: convert what is "
+                         "loaded with .to(tl.float32), and compute in that.")
 
 # %% check="grouped_dropout_kernel" points=1
 # Beyond entry 2³¹ the addresses are still right.
@@ -1192,6 +1221,14 @@ with expect.case("block 2²⁷ + 2²³ of grouped_dropout_kernel, BLOCK=256, on 
                                          "there a mask where it stores?")
         kept = stateless.nearest(what != 0, number // 32 * 4 + number % 4, 0.5, 9)
         expect.equal(what.float(), 2.0 * kept, hint="the groups are not those of these entries.")
+with expect.case("block 2²⁵ of grouped_dropout_kernel, BLOCK=256, shared = 2²⁰ and inner = 2¹²"):
+    settings = 2**25, 2**33 + 100, (2**20, 2**12), 0.5, 9, 256
+    found = expect.ask("far_block", grouped_dropout_kernel, *settings)
+    if found is not None:
+        kept = torch.as_tensor(found[1]) != 0
+        right = stateless.nearest(kept, 2 * 2**12 + torch.arange(100), 0.5, 9)
+        expect.equal(kept, right, hint="shared * inner wraps in 32 bits. Divide by inner, then by "
+                                       "shared.")
 
 # %% mistakes="grouped_dropout_kernel"
 {
@@ -1203,12 +1240,13 @@ with expect.case("block 2²⁷ + 2²³ of grouped_dropout_kernel, BLOCK=256, on 
     "smaller by a hair": ("tl.rand(seed, group)", "tl.rand(seed, group).to(tl.float16)"),
     "every entry has a coin of its own": ("tl.rand(seed, group)", "tl.rand(seed, entry)"),
     "which holds only where inner is 1": (
-        "entry // (shared * inner) * inner + entry % inner", "entry // shared"),
-    "+ i % inner is missing": ("entry // (shared * inner) * inner + entry % inner",
-                               "entry // (shared * inner)"),
-    "the quotient is missing": ("entry // (shared * inner) * inner + ", ""),
-    "multiply the quotient by inner": ("(shared * inner) * inner", "(shared * inner)"),
-    "the mask of the first": ("group = entry // (shared * inner) * inner + entry % inner",
+        "entry // inner // shared * inner + entry % inner", "entry // shared"),
+    "+ i % inner is missing": ("entry // inner // shared * inner + entry % inner",
+                               "entry // inner // shared"),
+    "the quotient is missing": ("entry // inner // shared * inner + ", ""),
+    "multiply the quotient by inner": ("// shared * inner", "// shared"),
+    "shared * inner wraps": ("entry // inner // shared", "entry // (shared * inner)"),
+    "the mask of the first": ("group = entry // inner // shared * inner + entry % inner",
         "entry0 = tl.arange(0, BLOCK)\n"
         "    group = entry0 // (shared * inner) * inner + entry0 % inner"),
     "coin of its group is >= p": ("tl.rand(seed, group)", "tl.rand(seed + 1, group)"),
@@ -1216,6 +1254,7 @@ with expect.case("block 2²⁷ + 2²³ of grouped_dropout_kernel, BLOCK=256, on 
     "needs a mask where it stores": ("tl.store(y + entry, sent, mask=entry < n)",
                                      "tl.store(y + entry, sent)"),
     "needs a mask where it loads": ("tl.load(x + entry, mask=entry < n)", "tl.load(x + entry)"),
+    "in float32 it is right": (".to(tl.float32)", ""),
     "the product with program_id wraps": (".to(tl.int64)", ""),
     "the groups are not those": ("tl.rand(seed, group)", "tl.rand(seed, group.to(tl.int32))"),
     "the two numbers are swapped": ("shape[1], shape[2]", "shape[2], shape[1]"),

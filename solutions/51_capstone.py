@@ -182,7 +182,7 @@ with expect.case(f"ablation(error, {whole}, {off}, {worlds}), the means", crash=
     expect.equal(all(np.shape(found[name]) == (2,) for name in off), True,
                  hint="each entry is a pair: mean, standard error.")
     expect.close(
-        [found[name][0] for name in off], right, rtol=1e-6,
+        [found[name][0] for name in off], right, rtol=1e-5,
         hint="the mean over worlds of the error without the part minus that of the whole.",
         suspects=[
             (-right, "the sign is the other way round: without a needed part the error rises."),
@@ -199,6 +199,10 @@ with expect.case(f"ablation(error, {whole}, {off}, {worlds}), the means", crash=
             ([rise[0] for rise in rises.values()], "that is one world. Take the mean of all."),
             ([(rise / full).mean() for rise in rises.values()],
              "that is the relative rise. Don't divide."),
+            (0 * right, "nothing is switched off. A setting left out takes its default: give it "
+             "the value in `off`."),
+            ([rise.std(ddof=1) / np.sqrt(5) for rise in rises.values()],
+             "that is the standard error. The mean comes first."),
             (right.clip(0), "a rise below 0 is returned as 0. A network may do better without."),
             (abs(right), "a rise below 0 loses its sign. Subtract, and take no absolute value."),
         ])
@@ -219,7 +223,7 @@ with expect.case("ablation(error, {'q': 1, 'p': 0.5}, {'q': 0, 'p': 0.0}, "
     rise = after - before
     k, s = 6, rise.std(ddof=1)
     expect.close(
-        found["p"][1], s / np.sqrt(k), rtol=1e-6, hint="the s.e. is s / sqrt(k) of the rises.",
+        found["p"][1], s / np.sqrt(k), rtol=1e-5, hint="the s.e. is s / sqrt(k) of the rises.",
         suspects=[
             (np.hypot(before.std(ddof=1), after.std(ddof=1)) / np.sqrt(k),
              "the pairs are torn apart. Take the spread of the differences."),
@@ -262,6 +266,11 @@ with expect.case("ablation(error, {'q': 1, 'p': 0.5}, {'q': 0, 'p': 0.0}, "
         "            continue\n"),
     "the median": ("rise.mean()", "np.median(rise)"),
     "that is one world": ("rise.mean()", "rise[0]"),
+    "nothing is switched off": (
+        "whole | {part: value})", "{k: v for k, v in whole.items() if k != part})"),
+    "The mean comes first": (
+        "rise.mean(), rise.std(ddof=1) / np.sqrt(len(rise))",
+        "rise.std(ddof=1) / np.sqrt(len(rise)), rise.mean()"),
     "the relative rise": ("without - complete", "without / complete - 1"),
     "each entry is a pair": (
         "rise.mean(), rise.std(ddof=1) / np.sqrt(len(rise))", "rise.mean()"),
@@ -501,7 +510,10 @@ def logits_of(net):
     return net(some).detach().numpy()
 
 
-with expect.case("fit(X, y, seed=1) of 200 rows"):
+with expect.case("fit(X, y, seed=1) of 200 rows", crash=[
+    ("more than 1 value per channel", "a row alone has no logits in evaluation mode: they may "
+                                      "depend on its own columns only."),
+]):
     began = expect.ask("processor_seconds")
     net = fit(X_given, y_given, 1)
     lasted = expect.ask("processor_seconds") - began
@@ -513,6 +525,8 @@ with expect.case("fit(X, y, seed=1) of 200 rows"):
     for now, before in zip((X_given, y_given), kept, strict=True):
         expect.unchanged(now, before, hint="fit writes into X or y. Make a new array.")
     count = sum(weight.numel() for weight in net.parameters())
+    expect.equal(count > 0, True, hint="the module has no parameters. Several networks belong in "
+                                       "an nn.ModuleList, which .train() and .eval() reach.")
     if count > capstone.PARAMETERS:
         raise expect.Unmet(f"at most {capstone.PARAMETERS:,} parameters", f"{count:,}",
                            "the network is over the budget. Make its layers narrower.")
@@ -595,6 +609,10 @@ with expect.case("fit(X, y, seed=1) with labels that say nothing"):
 {
     "return a torch module": ("return model.eval()", "return lambda inputs: model.eval()(inputs)"),
     "fit writes into X or y": ("manual_seed(seed)", "manual_seed(seed)\n        X -= X.mean(0)"),
+    "the module has no parameters": (
+        "return model.eval()",
+        "model.eval()\n    return type('Mean', (nn.Module,), "
+        "{'nets': [model], 'forward': lambda self, x: self.nets[0](x)})()"),
     "over the budget. Make its layers narrower":
         ("*(nn.Linear(X.shape[1], 128),",
          "*(nn.Linear(X.shape[1], 1000), nn.ReLU(), nn.Linear(1000, 128),"),
@@ -606,6 +624,8 @@ with expect.case("fit(X, y, seed=1) with labels that say nothing"):
          "            def forward(self, rows):\n"
          "                return rows - rows.mean(0)\n\n"
          "        model = nn.Sequential(\n            Centred(),"),
+    "a row alone has no logits": (
+        "nn.ReLU()", "nn.BatchNorm1d(128, track_running_stats=False), nn.ReLU()"),
     "same seed gives another network": (
         "with torch.random.fork_rng(devices=[]):  # torch's own generator is left as it was\n"
         "        torch.manual_seed(seed)",
@@ -726,7 +746,7 @@ draw = expect.rng()
 rates, worlds, fresh = [0.1, 0.0, 0.2, 0.3, 0.4, 0.5], [3, 5, 8], [21, 34, 55, 89]
 levels = np.array([  # in the three worlds, and in fresh ones; the last is best, in the mean
     [33, 33, 33, 10],  # the best in fresh worlds
-    [12, 90, 12, 31],  # the best without world 5
+    [12, 120, 12, 31],  # the best without world 5, and the worst with it
     [50, 20, 8, 25],  # the best without world 3
     [60, 1, 60, 29],  # one lucky run
     [8, 20, 50, 27],  # the best without world 8
@@ -763,7 +783,8 @@ with expect.case(f"honest_gain(error, {rates}, {worlds}, {fresh})"):
     before, after = (np.array([run_of(w, p) for w in fresh]) for p in (0.0, 0.5))
     gains = before - after
     expect.close(
-        got[1], gains.mean(), hint="the gain is the mean of the error at 0 minus that at the rate.",
+        got[1], gains.mean(), rtol=1e-5,
+        hint="the gain is the mean of the error at 0 minus that at the rate.",
         suspects=[(-gains.mean(), "the sign is the other way round: a gain is a fall in error."),
                   (gains.max(), "that is the best world. Report the mean over the worlds."),
                   (np.mean([run_of(w, 0.0) - run_of(w, 0.5) for w in worlds]),
@@ -774,7 +795,8 @@ with expect.case(f"honest_gain(error, {rates}, {worlds}, {fresh})"):
     k, deviation = 4, gains.std(ddof=1)
     apart = np.sqrt(before.var(ddof=1) / k + after.var(ddof=1) / k)
     expect.close(
-        got[2], deviation / np.sqrt(k), hint="that is not s / sqrt(k) of the worlds' gains.",
+        got[2], deviation / np.sqrt(k), rtol=1e-5,
+        hint="that is not s / sqrt(k) of the worlds' gains.",
         suspects=[(apart, "the pairs are torn apart. Take the spread of the differences."),
                   (deviation, "that is the standard deviation. Divide it by sqrt(k)."),
                   (gains.std(), "that is the standard deviation. Divide it by sqrt(k)."),
@@ -795,7 +817,8 @@ for zero, right in ((8.0, (0.6, 3.0, 0.0)), (4.0, (0.0, 0.0, 0.0))):
         expect.equal(found[0], right[0], hint="the rate is the one with the lowest mean.",
                      suspects=[(0.1, "of equal rates the last is chosen. Take the first."),
                                (0.6, "p = 0 has the lowest mean, and may be chosen as well.")])
-        expect.close(list(found[1:]), right[1:], hint="the gain or its standard error is wrong.")
+        expect.close(list(found[1:]), right[1:], rtol=1e-5,
+                     hint="the gain or its standard error is wrong.")
 asked = []
 
 
@@ -817,13 +840,13 @@ with expect.case("honest_gain(error, [0.4, 0.2], [1, 2], [3, 4, 5]), where p = 0
                                             "where 0 is not one of `rates`. Gains are measured "
                                             "from it.")
     gains = np.array([-3.0, 1.0, -4.0])
-    expect.close(found[1], gains.mean(), hint="the gain is the mean of the error at 0 minus that "
-                                              "at the rate.", suspects=[
+    expect.close(found[1], gains.mean(), rtol=1e-5,
+                 hint="the gain is the mean of the error at 0 minus that at the rate.", suspects=[
         (0, "a gain below 0 is returned as 0. Return it as it is."),
         (2, "a gain below 0 loses its sign. Take no absolute value."),
         (abs(gains).mean(), "a gain below 0 loses its sign. Take no absolute value."),
     ])
-    expect.close(found[2], gains.std(ddof=1) / 3**0.5,
+    expect.close(found[2], gains.std(ddof=1) / 3**0.5, rtol=1e-5,
                  hint="that is not s / sqrt(k) of the worlds' gains.")
 
 # %% mistakes="honest_gain"
@@ -842,6 +865,7 @@ with expect.case("honest_gain(error, [0.4, 0.2], [1, 2], [3, 4, 5]), where p = 0
     "Ask for those at 0 and": ("error(world, 0.0)", "error(world, rates[0])"),
     "the fresh worlds chose the rate": ("for world in worlds]", "for world in fresh]"),
     "one lucky run": ("np.mean([error", "np.min([error"),
+    "is that of the lowest mean": ("argmin", "argmax"),
     "over all rates": ("for p in rates]", "for p in rates[:-1]]"),
     "over all rates and worlds": ("for world in worlds", "for world in worlds[1:]"),
     "lowest mean error": ("for world in worlds", "for world in worlds[:-1]"),
@@ -874,6 +898,14 @@ def honest_gain(error, rates, worlds, fresh):
     with_it = np.array([error(world, best) for world in fresh])
     gains = np.array([error(world, 0) for world in fresh]) - with_it
     return best, float(np.mean(gains)), float(np.sqrt(np.var(gains, ddof=1) / gains.size))
+
+# %% correct="honest_gain"
+def honest_gain(error, rates, worlds, fresh):
+    means = torch.tensor([[error(w, p) for w in worlds] for p in rates]).mean(1)
+    rate = rates[int(means.argmin())]
+    gains = torch.tensor([[error(w, 0.0), error(w, rate)] for w in fresh]).diff(dim=1).neg()
+    return rate, gains.mean().item(), gains.std().item() / len(gains) ** 0.5
+
 
 # %% [markdown]
 # Now with your own network, in worlds that you have not used so far. **Guess: how many points does

@@ -7,12 +7,14 @@ like any other: it is compared with what is right, and never believed to be a ve
 
 from __future__ import annotations
 
+import builtins
 import copy
 import pickle
 import time
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
+from unittest import mock
 
 MANY = 20
 """So many numbers in a list are a mask and no setting."""
@@ -33,6 +35,18 @@ def is_module(thing: Any) -> bool:
 def processor_seconds() -> float:
     """The processor time of this process so far: how busy the machine is matters little to it."""
     return time.process_time()
+
+
+def in_a_new_process(call: Callable[..., Any], *args: Any) -> Any:
+    """What `call(*args)` returns where `hash` of text is another, as in each new process."""
+
+    def salted(thing: Any) -> int:
+        parts = thing if isinstance(thing, tuple) else (thing,)
+        return plain((thing, 1) if any(isinstance(part, str) for part in parts) else thing)
+
+    plain = builtins.hash
+    with mock.patch.object(builtins, "hash", salted):
+        return call(*args)
 
 
 def records_gradients() -> bool:
