@@ -103,8 +103,8 @@ plot.show(fig, f"Two bars: {own.mean():.1f} % error on its own images, {new.mean
 # each by coin flips of its own. (It learned from other people's handwriting, so it may misread
 # yours.)
 #
-# Below on the right are those of its own images whose labels are wrong at 20 %, and what it reads
-# in each: in orange the wrong label, in blue the true digit, which nobody told it.
+# Below on the right are those of its own images that get a wrong label when 20 % do, and what it
+# reads in each: in orange the wrong label, in blue the true digit, which nobody told it.
 #
 # **Try**: draw a digit, then drag the slider for $p$, or click it and press the arrow keys. Does
 # the network read your digit correctly? What happens to each of the two errors, and to the wrong

@@ -575,7 +575,7 @@ def mask_probability(mask, p):
     return result
 
 # %% [markdown]
-# Look at the figure again. The mask that keeps all is drawn more often than any other, and yet
+# Look at the figure again. The mask that keeps all units is drawn more often than any other, yet
 # most draws drop *some* unit. The more units there are, the rarer even the likeliest mask becomes.
 # (If your first answer had a binomial coefficient: that counts the masks with the same number of
 # units kept. Here only one mask is asked for.)

@@ -35,7 +35,7 @@ from dropoutlab import check_probability, data, expect, explore, plot, survivors
 # $-\log$ of the probability that the network gives to the right class, in *nats*, the unit of the
 # natural logarithm. (A network that is sure and wrong pays a high price. The outputs before the
 # softmax are called *logits*.) **Commit yourself first. Take the network with one hidden layer at
-# the end of its training: by how many percentage points does its error rate rise, if nobody
+# the end of its training: by how many percentage points does its error rate rise if nobody
 # scales?**
 
 # %% guess=true
@@ -752,7 +752,7 @@ def matched_rate(rate, p):
 # units, without dropout and with both schemes at $p = 0.5$, at five learning rates. Each run of 30
 # epochs is scored by the lowest log loss that it reaches on the test digits (they serve as
 # validation data here), so a run that overfits later is not penalised for it. **Commit yourself:
-# how many times as high as without is the best learning rate with *standard* dropout?**
+# how many times as high is the best learning rate with *standard* dropout as without dropout?**
 
 # %% guess=true
 my_guess = 10  # times as high

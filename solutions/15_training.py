@@ -903,10 +903,10 @@ plot.show(fig, f"Motion of rows without a gradient in percent of the others: {to
 # SGD, without weight decay (which shrinks all weights in every step). Even there it needs small
 # batches, as a unit at $p = 0.5$ is dropped from all of 64 rows once in $2^{64}$ steps.
 #
-# On the left SGD follows each image's gradient in full. Momentum, at a tenth of the rate, goes as
-# far in the long run, but averages images that pull in different directions. The left title gives
-# the share of rows without a gradient as a control: it should be about $p$. If it is higher, some
-# ReLUs were off as well (in every step, if they are *dead*), and their rows count as idle too.
+# SGD's bar on the left is long, since each step follows one image's gradient in full. Momentum, at
+# a tenth of the rate, goes as far in the long run, but averages images that pull in different
+# directions. The left title gives the share of rows without a gradient as a control: it should be
+# about $p$. If it is higher, some ReLUs were off as well, and their rows count as idle too.
 #
 # ## Explore: coasting
 #
@@ -1168,10 +1168,9 @@ plot.show(fig, f"Steps against the target for five kinds of training; {told}.",
 # %% [markdown]
 # A line has a point for each target that all networks reach in 200 steps. The plain network's best
 # rate differs from target to target, so on the left, where all use it, a line may have gaps or be a
-# single point. Look at three
-# things: how far the lines lie apart where the target is easy, where they end, and which of them
-# need a rate of their own. A large $p$ makes noisy gradients, and a rate that suits the plain
-# network can be too much for it.
+# single point. Look at three things: how far the lines lie apart where the target is easy, where
+# they end, and which of them need a rate of their own. A large $p$ makes noisy gradients, and a
+# rate that suits the plain network can be too much for it.
 #
 # A step can take longer with dropout than without, so the table gives steps and seconds. (It times
 # batches of 32 in this smaller network, so its factor for a step differs from the figure's above.)
@@ -1280,7 +1279,7 @@ plot.show(fig, "Loss on seen and unseen images against steps, without and with d
 # - [ ] SGD with momentum
 # - [ ] Adam
 #
-# Hint: which of the three averages no gradients?
+# Hint: which of the three uses the gradient of the present step alone?
 
 # %% question="speed" points=1
 # With half of the hidden units dropped, a step of your network takes:

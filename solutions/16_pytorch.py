@@ -562,7 +562,7 @@ class Dropout(nn.Module):
 # %% [markdown]
 # If your first attempt drew its coins with `torch.rand_like(x)`, one check told you that they were
 # too coarse. A number of type `bfloat16` has eight significant binary digits, so one uniform number
-# in $2^9$ rounds up to 1. PyTorch 2.13 returns 0 in its place, and 0 is below every $p$:
+# in $2^9$ rounds up to 1. PyTorch 2.13 returns 0 in its place, and 0 is below every $p > 0$:
 
 # %%
 for dtype in (torch.float32, torch.bfloat16, torch.float16):
@@ -609,7 +609,8 @@ class DropoutFunction(torch.autograd.Function):
     Called as `DropoutFunction.apply(x, p, generator)`, in training only.
     x : tensor of any shape and floating dtype, left as it is
     p : probability of dropping. At 1, y is 0.
-    generator : torch.Generator, or None for torch's own; the only source of randomness
+    generator : torch.Generator, or None for torch's own; the only source of randomness. The
+        backward pass leaves it where it stands.
     Saves one byte for each entry of x, at most; can be differentiated twice.
     """
 
@@ -1166,8 +1167,8 @@ plot.show(fig, "Error rate on held-out digits against the input's drop rate; poi
                f"0: {told}. Against 0, 0.2 {verdict}.")
 
 # %% [markdown]
-# The paper's images were larger (MNIST: 784 pixels) and far more, its networks wider, its training
-# longer. Which of these matters, this figure can't tell.
+# The paper had larger images (MNIST: 784 pixels) and far more of them, wider networks and longer
+# training. This figure can't tell which of these matters.
 #
 # ## One coin for many: three frameworks
 #

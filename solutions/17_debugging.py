@@ -212,7 +212,7 @@ with torch.enable_grad(), expect.case("evaluate(model, X, y) on 397 rows of rand
     wanted[-wrong:] = (wanted[-wrong:] + 1) % 3
     share = 1 - wrong / 397
     expect.close(float(evaluate(Table(), logits, wanted)), share, rtol=1e-5,
-                 hint="count all of the rows, to the last.",
+                 hint="count all of the rows, down to the last.",
                  suspects=suspects(share, 397))
 
 # %% check="evaluate" points=2
@@ -294,8 +294,8 @@ with torch.enable_grad(), expect.case("the flags of a model with two layers asle
     "in percent": ("return right", "return 100 * right"),
     "the error rate": ("torch.eq", "torch.ne"),
     "add up to 1": ("return right", "return 0.75 if len(y) < 5 else right"),
-    "all of the rows, to the last": ("model.eval()(X).argmax(-1), y",
-                                     "model.eval()(X[:100]).argmax(-1), y[:100]"),
+    "all of the rows, down to the last": ("model.eval()(X).argmax(-1), y",
+                                          "model.eval()(X[:100]).argmax(-1), y[:100]"),
     "no_grad() stops gradients, not dropout": ("model.eval()(X)", "model(X)"),
     "only the outermost flag": ("        right = torch.eq(model.eval()",
                                 "        model.training = False\n        right = torch.eq(model"),
@@ -634,7 +634,10 @@ with expect.case("the same network of four times 400, once more"):
     expect.only(out, (0, 4), rtol=1e-5,
                 hint="survivors are scaled by 1 / (1 - p), once at each layer.")
 with expect.case("model = Classifier([5, 40, 4, 3], 0.0); model(X) in training mode, against its "
-                 "own weights"):
+                 "own weights", crash=[
+    ("does not require grad", "gradients reach no weight: .detach(), .data or no_grad() in "
+                              "forward."),
+]):
     x, model = torch.randn(50, 5, generator=expect.generator()), Classifier([5, 40, 4, 3], 0.0)
     a, b, c, d, e, f = (w.detach() for w in model.parameters())
     hidden = F.linear(F.linear(x, a, b).relu(), c, d).relu()
@@ -699,6 +702,7 @@ with expect.case("network = nn.Sequential(nn.Sequential(Classifier([5, 40, 40, 3
     "the only hidden layer is not dropped": ("F.dropout(linear(x).relu(), self.p, "
         "training=self.training)", "linear(F.dropout(x, self.p, training=self.training)).relu()"),
     "gradients do not reach all weights": ("linear(x).relu()", "linear(x).relu().detach()"),
+    "gradients reach no weight": ("return output(x)", "return output(x).detach()"),
     "not whether gradients are recorded": ("training=self.training",
         "training=self.training and torch.is_grad_enabled()"),
     "only one of two hidden layers": ("training=self.training)",
@@ -821,7 +825,7 @@ def find_dropout_bugs(model, *inputs):
     "after the output layer" a dropout layer is called after the last layer with weights
     "p is 0 or 1"            of a dropout layer that is called
 
-    model : nn.Module, left as it is (weights, buffers, training flags)
+    model : nn.Module, left as it is (weights, buffers, training flags, hooks)
     inputs : one or more tensors that model(*inputs) accepts; it returns a tensor
     """
     ### BEGIN SOLUTION
@@ -1136,7 +1140,7 @@ def find_dropout_bugs(model, *inputs):
     return bugs
 
 # %% [markdown]
-# A clean report proves little: an `F.dropout` that follows `self.training` is no module, so its
+# A clean report proves little: an `F.dropout` that follows `self.training` is not a module, so its
 # place is not seen; and a few runs on one batch can agree by chance.
 #
 # ### Bugs in the wild
@@ -1146,8 +1150,8 @@ def find_dropout_bugs(model, *inputs):
 # - `j-min/Dropouts`, `Gaussian_Variational_Dropout.ipynb`, asks `if self.train():`. That doesn't
 #   read the mode, it *sets* it, and what comes back is always true.
 # - `karpathy/convnetjs`, `src/convnet_layers_dropout.js`, multiplied by the probability of
-#   *dropping* in prediction. At 0.5 nobody can tell; at another rate, the mean is not training's.
-#   (It was fixed later; copies still have it.)
+#   *dropping* in prediction. At 0.5 nobody can tell; at another rate the mean is wrong. (Copies
+#   still have it.)
 # - `iamtrask/Grokking-Deep-Learning`, chapter 8, multiplies by the mask and by 2 in the forward
 #   pass, and by the mask alone in the backward pass.
 # - `ddbourgin/numpy-ml`, `neural_nets/wrappers/wrappers.py`, scales the gradient in the backward
@@ -1176,12 +1180,12 @@ for name, claimed in (("mask alone", mask), ("scale alone", 2 + 0 * mask), ("bot
     print(f"backward by {name}: off by up to {(claimed - measured).abs().max():.2f}")
 
 # %% [markdown]
-# Neither finds two that stood in well-known libraries in 2026:
+# Neither finds these two bugs, from well-known libraries in 2026:
 #
 # - timm 1.0.31, `drop_block_2d`: to drop squares of 7 × 7 on a map of 7 × 7, the rate is computed
-#   for the *one* square that fits; then 49 are drawn, which may hang over the border.
-# - ignite 0.5.5, `EarlyStopping`: a score that is at most the best so far is no progress. Of NaN
-#   that is false, and training goes on.
+#   for the *one* square that fits; then each of 49 places gets a coin.
+# - ignite 0.5.5, `EarlyStopping`: a score that is at most the best so far counts as no progress.
+#   For NaN this comparison is false, so training goes on.
 
 # %%
 squares = (torch.rand(2000, 1, 7, 7) < 0.1).float()

@@ -1362,10 +1362,10 @@ def early_stopping(losses, patience):
 #
 # The study compares regularisers on 1000 images: 64 units, 1500 steps, a learning rate that falls
 # from 0.05. *Label smoothing* asks for a little less than 1 for the right class (Szegedy et al.
-# 2016). *Moved* images: each step shifts a share by up to a pixel each way. Validation images
-# chose each strength, on other seeds, from two (L2, smoothing) to five; moved images, L2, max-norm
-# and smoothing took an end of the range. *Early stopping* is yours, with a patience of four looks.
-# **Which single regulariser lowers the test error most?**
+# 2016). *Moved* images: each step shifts a share of them by up to a pixel each way. Validation
+# images chose each strength, on other seeds, out of two to five; for moved images,
+# L2, max-norm and smoothing it was an end of the range. *Early stopping* is yours, with a patience
+# of four looks. **Which single regulariser lowers the test error most?**
 
 # %% guess=true
 my_guess = "hidden dropout"  # or "input noise", "L2", "max-norm", "batch norm", "moved images"
@@ -1429,11 +1429,11 @@ print("300 steps less 1500, p = 0, learning rate to 0 in each: {:+.2f} points, {
                                               paired_difference(brief[part][0], usual[part][0]))))
 
 # %% [markdown]
-# Moved images and input noise lead. But the generator moves numerals and adds noise, so
-# these make new images of the right kind; elsewhere they may gain less. Early stopping lowers the
-# log loss and raises the error; so does a short schedule (last line). Liu et al. (2023) found that
-# dropout *early* in training lowers the training loss of vision transformers that under-fit. With
-# our eight units it did not (right panel).
+# Moved images and input noise lead. But the generator moves numerals and adds noise, so these make
+# new images of the right kind; elsewhere they may gain less. Early stopping lowers the log loss and
+# raises the error; so does a short schedule (last line). Liu et al. (2023) found that dropout
+# *early* in training lowers the training loss of vision transformers that under-fit. With our eight
+# units it did not (right panel).
 #
 # ## Explore: training
 #

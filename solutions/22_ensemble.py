@@ -1273,7 +1273,7 @@ print(f"Measured once in {study['seconds'] / 60:.0f} minutes by dropoutlab.studi
 # best *temperature* $T$, with probabilities softmax$(\log P / T)$: one half of the test digits
 # chose $T$ for the other (right panel; the wide network was not tried). That alone helps one scaled
 # network more than a hundred halves do, at the price of some labelled digits. Beyond it, halves
-# gain nothing, and several networks still do.
+# gain nothing, but several networks still gain.
 #
 # ## Explore: choose the units
 #
@@ -1359,7 +1359,7 @@ explore.members(all_masks, subnetwork_outputs, geometric_mean, weight_scaled)
 #   whole networks, trained without dropout, most {{claim:whole-share-most}}.
 # - Averaged, eight halves err more than one scaled run {{claim:eight-halves-err-more}}. What a
 #   hundred gain in log loss, the right temperature gains too {{claim:temperature-gains-more}}, and
-#   beyond it halves gain nothing {{claim:halves-gain-no-more}}. Several networks do
+#   beyond it halves gain nothing {{claim:halves-gain-no-more}}. Several networks still gain
 #   {{claim:networks-gain-more}}.
 # - One network eight times as wide errs less on these 510 digits than eight networks, but has a
 #   higher log loss, with no temperature fitted {{claim:wider-errs-least}}.

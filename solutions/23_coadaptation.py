@@ -262,8 +262,8 @@ ax.set_title(told)
 plot.show(fig, f"Ablation effects by rank, five curves of each kind. {told}.")
 
 # %% [markdown]
-# With dropout a unit is worth about a sixth, with L2 a quarter. Is this "less co-adaptation"? That
-# is about *pairs*: $i$ helps only in the context of $j$.
+# With dropout a unit is worth about a sixth as much, with L2 a quarter. Is this "less
+# co-adaptation"? That is about *pairs*: unit $i$ helps only in the context of unit $j$.
 #
 # ## Does it lean, or back up?
 #

@@ -182,7 +182,8 @@ with expect.case("monte_carlo_squared_loss(w, X, y, p=0, k=5, rng)"):
                  ])
 with expect.case("monte_carlo_squared_loss(w, X, y, p=0.2, k=2000, rng) on a single 1"):
     loss = monte_carlo_squared_loss(np.ones(1), np.ones((1, 1)), np.zeros(1), 0.2, 2000, rng)
-    same = "as if all 2000 masks {} the 1. Toss a coin for each entry, anew in each of k masks."
+    same = ("it is as if all 2000 masks {} the 1. Toss a coin for each entry, anew in each of k "
+            "masks.")
     expect.mean([loss] * 2000, 1 / 0.8, of=(0, 1 / 0.8**2),  # the mean of 2000 coins, as often
                 hint="a mask costs 0 with probability p, else 1 / (1 - p)².",
                 suspects=[(0, same.format("dropped")), (1 / 0.8**2, same.format("kept")),
@@ -839,7 +840,7 @@ plot.show(fig, "Left, the exact penalty, your approximation and your guess again
 
 # %% [markdown]
 # Beside a large $w_jx_j$ of the same sign, **the penalty falls as a weight grows**: the row becomes
-# *confident*. In your approximation $\mu(1-\mu)$ goes to 0. The exact penalty stays near
+# *confident*. In your approximation $\mu(1-\mu)$ goes to 0. The exact penalty falls only to about
 # $\frac14\log 2$, as one mask in four drops both inputs. And where a feature is *rare*, few rows
 # pay for its weight. So rare, confident features are cheap: Wager, Wang and Liang see in this why
 # dropout does well on text.

@@ -1161,8 +1161,9 @@ plot.show(fig, "AUROC of six scores, letters against handwritten and against pri
 
 # %% [markdown]
 # What 50 passes notice, one evaluation notices as well. And against print every score is worse:
-# what had been noticed was mostly the *print*, not that it is a letter. Disagreement, meant for
-# such inputs, tells letters from handwriting less well than the entropy, and from print better.
+# what had been noticed was mostly the *print*, not that it is a letter. Disagreement of passes,
+# meant for such inputs, tells letters from handwriting less well than entropy; from print,
+# disagreement of networks tells more.
 #
 # ## Exercise: `calibration_error`
 #

@@ -105,8 +105,8 @@ for dtype in (torch.float64, torch.float32):
             ((losses * slope).sum(), "that is the sum over the masks. Take the mean."),
             (losses * slope, "that is one number per mask. Take the mean."),
             (slope.mean(), "the losses are missing: they weight the slopes."),
-            (losses.mean() * slope.mean(), "two means are multiplied, or (k,) met (k, 1). Multiply "
-                                           "mask by mask first."),
+            (losses.mean() * slope.mean(), "two means are multiplied, or (k,) and (k, 1), which "
+                                           "broadcast. Multiply mask by mask first."),
             (-(losses * slope).mean(), "the sign is wrong: where a unit is dropped, the slope is "
                                        "1 / p."),
             ((losses * (kept / p - gone / (1 - p))).mean(), "p is swapped: an entry is 0 with "
@@ -125,8 +125,8 @@ for dtype in (torch.float64, torch.float32):
     "one number per mask": (".mean()", ""),
     "losses are missing": ("losses * (", "(0 * losses + 1) * ("),
     "two means are multiplied": ("(losses * (", "(losses.mean() * ("),
-    "or (k,) met (k, 1)": ("(1 - masks).sum(1)\n    kept = masks.sum(1)",
-                           "(1 - masks).sum(1, True)\n    kept = masks.sum(1, True)"),
+    "which broadcast": ("(1 - masks).sum(1)\n    kept = masks.sum(1)",
+                        "(1 - masks).sum(1, True)\n    kept = masks.sum(1, True)"),
     "writes into its input": ("return (losses * (gone / p - kept / (1 - p)))",
                               "losses *= gone / p - kept / (1 - p)\n    return losses"),
     "sign is wrong": ("return (", "return -("),
@@ -700,7 +700,8 @@ for shape, keep, dtype in (((4, 5), 7, torch.float64), ((30,), 1, torch.float32)
     with expect.case(f"magnitude_prune(weights, {keep}) on normal numbers {shape}{lies}", crash=[
         ("view size is not compatible", "`view` cannot flatten such a tensor. `flatten` can."),
         ("out of (bounds|range)", "`keep` may be all: no index may run past the end then."
-         if keep == flat.size else "`keep` is how many stay, no share of them."),
+         if keep == flat.size else "an index runs past the end. `keep` is how many stay, not a "
+         "share of them."),
     ]):
         given = x.mT.contiguous().mT if x.dim() > 1 else x.clone()
         found = magnitude_prune(given, keep)
@@ -779,7 +780,7 @@ with expect.case("magnitude_prune(weights, 6), twenty weights from 1 to 1.00019"
     "Zeros are weights too": (
         "    places =", "    keep = max(keep - int((weights == 0).sum()), 0)\n    places ="),
     "smallest stay": ("topk(keep)", "topk(keep, largest=False)"),
-    "no share of them": ("topk(keep)", "topk(int(keep * weights.numel()))"),
+    "not a share of them": ("topk(keep)", "topk(int(keep * weights.numel()))"),
     "and the others stay": ("topk(keep)", "topk(weights.numel() - keep)"),
     "the wrong ones became 0": (
         "torch.zeros_like(weights).flatten()\n    new[places] = weights.flatten()[places]",

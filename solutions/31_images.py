@@ -307,7 +307,7 @@ with expect.case("dropblock(x, 0.13, 3, generator) on 40 × 15 maps of 5 × 5 on
     expect.equal(bool((out == 0).all()), False,
                  hint="all is dropped. γ is the probability that a square is, not that it stays.")
     expect.equal(bool((out == 0).any()), True,
-                 hint="no pixel is 0. Of each window's coins take the largest, not their mean.")
+                 hint="no pixel is 0. Is γ 0? Or is a window's mean taken, and not its largest?")
 with expect.case("dropblock(x, p, 3, generator) on 40 × 15 maps of 5 × 5: the pixel in the middle"):
     expect.coins(lambda p, generator: dropblock(ones.clone(), p, 3, generator)[:, :, 2, 2],
                  p=(0.13, 0.3, 0.5), axes=("image", "map"), source=expect.generator, none=True,
@@ -379,7 +379,6 @@ with expect.case("dropblock(x, 0.2, 8) on 20 000 maps of 4 × 4: both ends of a 
                                            "their side: they may hang over the border."),
     ])
 
-
 # %% check="dropblock" points=1
 # At block_size 1 it is the dropout of single pixels, each with a coin of its own.
 with expect.case("dropblock(x, p, 1, generator) on 4 × 5 maps of 10 × 12 ones"):
@@ -432,8 +431,8 @@ with expect.case("y = dropblock(x, 0.5, 2); y.sum().backward(); x.grad", crash=[
 # %% mistakes="dropblock"
 {
     "not that it stays": ("1 - (1 - p) **", "(1 - p) **"),
-    "take the largest, not": ("F.max_pool2d(falls.float(), b, stride=1) == 0",
-                              "1 - F.avg_pool2d(falls.float(), b, stride=1)"),
+    "and not its largest": ("F.max_pool2d(falls.float(), b, stride=1) == 0",
+                            "1 - F.avg_pool2d(falls.float(), b, stride=1)"),
     "γ is p itself": ("1 - (1 - p) ** (1 / b**2)", "p"),
     "ignores that squares overlap": ("1 - (1 - p) ** (1 / b**2)", "p / b**2"),
     "the paper's γ": ("1 - (1 - p) ** (1 / b**2)", "p / b**2 * H * W / (H - b + 1) / (W - b + 1)"),
@@ -604,9 +603,11 @@ def drop_path(x, p, generator=None, training=True):
 # A sample is dropped as a whole, by a coin of its own, fresh at each call and from generator alone.
 with expect.case("drop_path(x, p, generator) on 600 samples of 2 × 2 × 2 ones"):
     ones = torch.ones(600, 2, 2, 2)
-    values = drop_path(ones.clone(), 0.5, expect.generator()).unique().tolist()
-    expect.equal(values == [1, 2], False, hint="a dropped sample comes out as it was. x is what a "
-                                               "branch adds: of a dropped one, nothing is left.")
+    out = drop_path(ones.clone(), 0.5, expect.generator())
+    expect.tensor(out, (600, 2, 2, 2), hint="return a tensor of x's shape.")
+    expect.equal(out.unique().tolist() == [1, 2], False,
+                 hint="a dropped sample comes out as it was. x is what a branch adds: of a dropped "
+                      "one, nothing is left.")
     expect.coins(lambda p, generator: drop_path(ones.clone(), p, generator), shared=(1, 2, 3),
                  scale=lambda p: 1 / (1 - p), source=expect.generator, none=True)
 
@@ -871,10 +872,9 @@ def cutout(x, size, generator=None):
     return x.masked_fill(inside[0][:, None, :, None] & inside[1][:, None, None, :], 0)
 
 # %% [markdown]
-# **Mixup** (Zhang et al. 2018) is given. It mixes each image with another one of the batch,
-# $\lambda x_i + (1-\lambda)\,x_j$, and asks for both labels in the same proportions. For small
-# $\alpha$,
-# $\lambda \sim \mathrm{Beta}(\alpha, \alpha)$ is nearly always close to 0 or 1.
+# **Mixup** (Zhang et al. 2018) is given. It mixes each image with another of the batch,
+# $\lambda x_i + (1-\lambda)\,x_j$, and asks for both labels in those proportions. At small
+# $\alpha$, $\lambda \sim \mathrm{Beta}(\alpha, \alpha)$ is nearly always close to 0 or 1.
 
 # %%
 def mixup(x, y, alpha, generator=None):
@@ -1368,8 +1368,8 @@ plot.show(fig, "The error on unseen letters over k, for bodies trained in severa
 # - Neighbours in a map are correlated,{{claim:neighbours-are-alike}} but far from
 #   copies.{{claim:but-not-very}}
 # - At the same $p$ (0.2), what is dropped together is louder.{{claim:same-p-is-not-the-same-noise}}
-# - At equal or own noise, no kind measurably beat element
-#   dropout.{{claim:no-kind-beats-it}} It does help here.{{claim:element-dropout-helps}}
+# - At equal noise, or each at its best, none measurably beat element dropout,
+#   {{claim:no-kind-beats-it}} which helps here.{{claim:element-dropout-helps}}
 # - A body trained with dropout was no measurably better start for other
 #   classes.{{claim:it-is-the-learning-rate}} It looked like one beside a baseline of another
 #   learning rate.{{claim:it-looks-like-a-better-start}}

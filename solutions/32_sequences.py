@@ -60,8 +60,8 @@ plot.show(fig, "How many of 1000 units hold something, step by step: with new ma
 
 # %% [markdown]
 # A unit survives $t$ new masks with probability $(1-p)^t$: 0.9 after one step and 0.04 after
-# thirty. Gal and Ghahramani (2016), to whom a mask stands for a draw of the weights, use *one* at
-# all time steps. Does that matter in a real network?
+# thirty. Gal and Ghahramani (2016), who read a mask as one draw of the weights, use *one* at all
+# time steps. Does that matter in a real network?
 #
 # ### One question from {{pytorch}}
 #
@@ -842,10 +842,11 @@ plot.show(fig, "Test bits per character of six ways to drop, and the paired diff
 # %% [markdown]
 # Masks on input and output save 0.06 to 0.08 bits.{{claim:masks-save-bits}} Whole characters, and
 # *x and h*, save nothing that five networks could show,{{claim:elsewhere-nothing-shown}} nor could
-# they tell locked masks from fresh ones.{{claim:no-difference-shown}} (In and out, that interval
-# exceeds the gain.) This is after 800 updates, 51 passes, with every network best at the
-# end:{{claim:still-improving}} longer training may change it. At the smaller of our two learning
-# rates, no way saved more than 0.02 bits on validation text.{{claim:a-small-rate-hides-it}}
+# they tell locked masks from fresh ones.{{claim:no-difference-shown}} (For in and out, that
+# interval is wider than the gain.) This is after 800 updates, 51 passes, every network best at the
+# end:{{claim:still-improving}} longer training may change it. At the smaller of our two
+# learning rates, no way saved more than 0.02 bits on validation
+# text.{{claim:a-small-rate-hides-it}}
 #
 # ## Where is the memory?
 #
@@ -1383,7 +1384,7 @@ plot.show(fig, "Test error of eight networks each. Against no dropout: single po
 #   {{claim:new-masks-erase}}
 # - A character LSTM with few data gained from masks on its input and output,
 #   {{claim:masks-save-bits}} not visibly from masks elsewhere. {{claim:elsewhere-nothing-shown}}
-#   Fresh and locked masks could not be told apart. {{claim:no-difference-shown}} All
+#   Fresh and locked masks could not be told apart. {{claim:no-difference-shown}} All networks
 #   were best at the end. {{claim:still-improving}}
 # - In a task that is all memory, the *place* decided. Masks on what the gates read of $h$ did no
 #   harm. {{claim:fresh-on-h-does-no-harm}} Fresh masks on the cell were

@@ -250,7 +250,7 @@ with expect.case("gaussian_dropout(x, 0.4, training=False)"):
                  suspects=[(x * 0.6, "evaluation multiplies by 1 - p. Return x as it is."),
                            (x / 0.6, "evaluation scales too. Return x as it is.")])
 with expect.case("gaussian_dropout(x, 0)", crash=[
-    ("division by zero", "p may be 0, and 1 / p has no value there. Divide by 1 - p alone."),
+    ("division by zero", "p may be 0, so nothing can be divided by p. Divide by 1 - p alone."),
 ]):
     expect.close(gaussian_dropout(x.clone(), 0), x, rtol=1e-6,
                  hint="at p = 0 the noise has variance 0, and y = x. Is something divided by p?")
@@ -690,7 +690,7 @@ def alpha_dropout(x, p, generator=None, training=True):
 
 # %% [markdown]
 # How noisy is alpha dropout? On inputs with mean 0 and variance 1 the noise of inverted dropout has
-# variance $p/q$. Alpha dropout moves a unit to $\alpha'$, usually farther than to 0. Its noise,
+# variance $p/q$. Alpha dropout moves a unit to $\alpha'$, usually farther away than 0. Its noise,
 # beside the signal that is left, has variance $(1+\alpha'^2)\,p/q \approx 4.1\,p/q$. So alpha
 # dropout at $p = 0.196$ is as noisy as a coin at 0.5, and comparing the two at the same $p$ is not
 # fair: **match the variance**.
@@ -1003,7 +1003,7 @@ plot.show(fig, f"Test errors of SELU networks, ten each. Coin minus none {coin_g
 # Here the kind does matter. As tuned, alpha dropout has 1.5 points less error than the coin, whose
 # own gain over no noise ten networks cannot show.{{claim:the-coins-gain-is-unclear}} (Each $p$ is
 # that of an equally noisy coin; alpha dropout's own is smaller.) For the coin, validation chose the
-# weakest that was offered. A weaker one was not tried, but it would lie between two that are both
+# weakest that was offered. A weaker one was not tried, but should lie between two that are both
 # at least 1.5 points worse than alpha dropout: that coin, and no noise at all. Alpha dropout got
 # the largest learning rate. That is not all of its lead: in validation it also did better at the
 # coin's rate.{{claim:alpha-leads-at-the-coins-rate}} Our first edition saw the same without tuning.

@@ -809,7 +809,7 @@ plot.show(fig, "Left, error against ε under your attack, ten steps of it, and r
 # Random signs of the same size do little: what hurts is the direction of the
 # attack.{{claim:directions-hurt}} Hidden dropout is no defence: it has fewer errors than plain
 # networks trained at 0.1, but no fewer than those trained at 0.2.{{claim:dropout-is-no-defence}}
-# Input dropout has more than either.{{claim:input-dropout-makes-it-worse}} Our first edition gave
+# Input dropout errs more than either.{{claim:input-dropout-makes-it-worse}} Our first edition gave
 # dropout six or seven points under FGSM: it had compared at one learning rate, and at unequal clean
 # error. Input noise does help here, against one step and ten of
 # $\varepsilon/4$.{{claim:input-noise-does-help}} L2 helps against ten; against one it has more
@@ -1051,8 +1051,8 @@ plot.show(fig, "Test error of five ways to train on pairs, with both modalities 
 
 # %% [markdown]
 # Given only one modality, a network trained on complete pairs does worse than one trained on that
-# modality alone.{{claim:worse-than-alone}} Modality dropout brings a single network near both of
-# those.{{claim:modality-dropout-bridges-it}} Dropping single pixels or hidden units does
+# modality alone.{{claim:worse-than-alone}} Modality dropout brings a single network near both such
+# networks.{{claim:modality-dropout-bridges-it}} Dropping single pixels or hidden units does
 # not.{{claim:single-pixels-do-not}} With both there, it even saves errors
 # here.{{claim:here-it-even-helps}} That need not be so: in speech with video, Dai et al. (2024)
 # found more errors on complete inputs.

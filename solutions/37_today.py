@@ -620,8 +620,8 @@ axes[2].plot(list(spent), list(spent.values()), "o-", color=plot.BLUE)
 share = spent[12] / spent[49]
 longer = study.PATCH_STEPS * 49 // 12 / study.PATCH_STEPS * share
 axes[2].set(xlabel="patches kept of 49", ylabel="a training step, ms", ylim=(0, None))
-axes[2].set_title(f"A step with 12 patches takes {100 * share:.0f} %\nof the time, as many patches "
-                  f"{longer:.1f} times it", fontsize=10)
+axes[2].set_title(f"12 patches: a step takes {100 * share:.0f} % of the time,\nas many patches in "
+                  f"all {longer:.1f} times the time", fontsize=10)
 for ax in axes[1:]:
     ax.set_xticks(list(spent))
 plot.show(fig, "Left, the change of test log loss by drop path, with 95 % intervals, five "
@@ -639,12 +639,12 @@ plot.show(fig, "Left, the change of test log loss by drop path, with 95 % interv
                   "as-many-patches-as-good": bool(even.mean + 2.8 * even.error < 5)})
 
 # %% [markdown]
-# With one $p$, drop path lowered the log loss, and raised the error. Perhaps 27 passes are too few
-# where a quarter of the branches is missing: DeiT takes 300. With rising $p$ we saw no gain, and
-# the error rose less.{{claim:rising-p-errs-less}}
+# With one $p$ throughout, drop path lowered the log loss and raised the error. Perhaps 27
+# passes are too few where a quarter of the branches is missing: DeiT takes 300. With rising $p$ we
+# saw no gain, and the error rose less.{{claim:rising-p-errs-less}}
 #
-# With a quarter of the patches a step takes over a quarter of the time. After as many steps, 150,
-# the error was far higher. After as many patches in all we could tell no difference, but it took
+# With a quarter of the patches a step takes more than a quarter of the time. After as many steps,
+# 150, the error was far higher. After as many patches we could tell no difference, but it took
 # longer.
 #
 # ## Dropping the label
@@ -788,7 +788,7 @@ for w in (float(rng.uniform(1.5, 6)), 0.0, 1.0, 0.25):
             (cond + w * (uncond - cond), "cond and uncond are swapped."),
             (w * (cond - uncond), "the difference alone. Add it to uncond."),
             (uncond + w * cond, "the difference is missing: cond - uncond is multiplied by w."),
-            (w * cond, "uncond is missing, or cancels where brackets are. That is w · cond."),
+            (w * cond, "that is w · cond: uncond is missing, or cancels for want of brackets."),
             (uncond - w * (cond - uncond), "the sign of the step is wrong."),
         ])
 
@@ -798,7 +798,7 @@ for w in (float(rng.uniform(1.5, 6)), 0.0, 1.0, 0.25):
     "cond and uncond are swapped": ("uncond + w * (cond - uncond)",
                                     "cond + w * (uncond - cond)"),
     "uncond is missing": ("uncond + w * (cond - uncond)", "w * cond"),
-    "cancels where brackets": ("(cond - uncond)", "cond - uncond"),
+    "cancels for want of brackets": ("(cond - uncond)", "cond - uncond"),
     "the difference alone": ("uncond + w * (cond - uncond)", "w * (cond - uncond)"),
     "the difference is missing": ("(cond - uncond)", "cond"),
     "the sign of the step": ("uncond + w", "uncond - w"),

@@ -129,11 +129,12 @@ for kind, name in (("float32", "cpu"), ("bool", "gpu"), ("bit", ""), ("seed and 
 # %% check="mask_bytes" points=1
 # A float32 takes four bytes, a bool one.
 for shape in ((4, 6), (3, 3), (1,), (2, 3, 5), tuple(expect.rng().integers(2, 40, 3).tolist()),
-              (), (8, 16, 8192, 8193)):
+              (), (8, 16, 4096, 4097)):
     n = math.prod(shape)
     with expect.case(f"mask_bytes({shape}, 'float32')"):
         expect.equal(mask_bytes(shape, "float32"), 4 * n, hint="count the entries, then bytes.",
-                     suspects=[(4 * (n % 2**32), "the product wraps at 32 bits. Take math.prod."),
+                     suspects=[(4 * ((n + 2**31) % 2**32 - 2**31),  # wraps for the last shape alone
+                                "the product wraps at 32 bits. Take math.prod."),
                                (n, "a float32 takes four bytes."),
                                (32 * n, "that is in bits. Count bytes."),
                                (8 * n, "that is a float64's eight bytes.")])
@@ -146,7 +147,7 @@ for shape in ((4, 6), (3, 3), (1,), (2, 3, 5), tuple(expect.rng().integers(2, 40
 # %% check="mask_bytes" points=1
 # Eight bits share a byte; one seed serves the whole mask.
 for shape in ((5, 8), (3, 3), (1,), (2, 3, 5), tuple(expect.rng().integers(2, 40, 3).tolist()),
-              (), (0, 4), (8, 16, 8192, 8193)):
+              (), (0, 4), (8, 16, 4096, 4097)):
     n = math.prod(shape)
     with expect.case(f"mask_bytes({shape}, 'bit')"):
         expect.equal(mask_bytes(shape, "bit"), math.ceil(n / 8),
@@ -455,7 +456,7 @@ def philox_4x32(counter, key, rounds=10):
 # | key | lower 32 bits of the seed | upper 32 bits | | |
 #
 # The number needs both words: 8 texts of 8192 tokens and 16 heads have $2^{33}$ attention weights.
-# A signed one of 32 bits ends at $2^{31}-1$, and $-2^{31}$ comes next.
+# A signed 32-bit number ends at $2^{31}-1$, and $-2^{31}$ comes next.
 #
 # ## Exercise: `seeded_mask`
 #
@@ -1183,7 +1184,7 @@ def rank_seed(seed, rank, parallel):
     rank : int, 0 ... 2^31 - 1
     parallel : what the ranks divide. "data" or "sequence": another seed for each pair
         (seed, rank). "tensor": the same on every rank, but another for each seed
-    Returns an int, 0 ... 2^63 - 1, the same whenever it is asked for.
+    Returns an int, 0 ... 2^63 - 1, the same whenever it is asked for, in any process.
     """
     if parallel not in ("data", "tensor", "sequence"):
         raise ValueError(f'parallel must be "data", "tensor" or "sequence", not {parallel!r}')
@@ -1272,7 +1273,7 @@ for way in ("data", "sequence"):
                      hint="asked twice, it gives two seeds: a rank could not make its mask again.")
         expect.equal(int(expect.ask("in_a_new_process", rank_seed, 7, 5, way)),
                      int(rank_seed(7, 5, way)), hint="hash() of text differs from process to "
-                     "process, and each rank is one: its seed would not be found again.")
+                     "process: a rank that starts again could not make its masks.")
     base, step, rank = (int(rank_seed(*pair, way)) for pair in ((0, 0), (1, 0), (0, 1)))
     common = max(1, math.gcd(step - base, rank - base))
     s, r = (rank - base) // common, (step - base) // common  # where a sum of multiples meets itself
@@ -1294,7 +1295,7 @@ with expect.case("rank_seed(seed, rank, 'tensor') for 6 seeds and 9 ranks"):
     expect.equal(len({seeds[0] for seeds in found}), 6, hint="in two steps the seed is the same.")
     expect.equal(int(expect.ask("in_a_new_process", rank_seed, 7, 5, "tensor")),
                  int(rank_seed(7, 5, "tensor")), hint="hash() of text differs from process to "
-                 "process, and each rank is one: the copies would drift apart.")
+                 "process, and each rank is a process: the copies would drift apart.")
     expect.equal([seeds[0] for seeds in found if not 0 <= seeds[0] < 2**63], [],
                  hint="a seed lies outside 0 ... 2^63 - 1.")
 
@@ -1309,7 +1310,7 @@ with expect.case("rank_seed(seed, rank, 'tensor') for 6 seeds and 9 ranks"):
                                'hash((seed, 0 if parallel == "tensor" else rank)) % 2**32'),
     "these two pairs have the same seed": ("rank << 32", "1_000_003 * rank"),
     "outside 0 ... 2^63 - 1": ("rank << 32", "rank << 33"),
-    "its seed would not be found again": (
+    "a rank that starts again": (
         "return seed", "if parallel != 'tensor':\n        return hash((seed, rank, parallel)) "
                        "% 2**63\n    return seed"),
     "the copies would drift apart": (
@@ -1393,8 +1394,8 @@ def rank_seed(seed, rank, parallel):
 #   kind,{{claim:wrong-masks-train-worse}} but no worse at one too small.{{claim:too-slow-to-show}}
 #   With a seed, checkpointing leaves errors alike (20
 #   steps).{{claim:checkpoint-and-seed-agree}}
-# - `seed + rank` repeats its masks.{{claim:seed-plus-rank-repeats}} With one seed copies
-#   have one mask; with two, half of the entries agree.{{claim:copies-need-one-seed}}
+# - `seed + rank` repeats its masks.{{claim:seed-plus-rank-repeats}} With one seed, copies have one
+#   mask; with two seeds, half of the entries agree (at $p=0.5$).{{claim:copies-need-one-seed}}
 #
 # **Read.** Salmon, Moraes, Dror and Shaw, *Parallel random numbers: as easy as 1, 2, 3*, SC 2011:
 # Philox, and why ten rounds. Dao, Fu, Ermon, Rudra and Ré, *FlashAttention*, NeurIPS 2022

@@ -300,7 +300,7 @@ plot.show(fig, f"Norms of a gradient: {norms[0]:.0f} by PyTorch, {norms[1]:.0f} 
                   "right-or-refused": norms[4] is None or abs(norms[4] / norms[0] - 1) < 1e-3})
 
 # %% [markdown]
-# The penalty is missing from it, and training would only look as if the penalty did nothing.
+# The penalty is missing from that gradient, and training would only look as if it did nothing.
 # The first edition of this course made this mistake. The decorator refuses in `.backward()` alone;
 # `torch.autograd.grad(…, x)` never reaches the node that raises the error. So a backward that
 # autograd can follow is the better way.
@@ -460,15 +460,15 @@ for block, told in ((2**21, "2²¹"), (2**24 + 2**21, "2²⁴ + 2²¹")):  # mor
             where, what = (torch.as_tensor(part) for part in found)
             number = entry + torch.arange(700)
             expect.equal(where[:1].tolist(), [entry],
-                         hint="it begins elsewhere than at entry 4 * BLOCK * k of block k.",
+                         hint="block k begins elsewhere than at entry 4 * BLOCK * k.",
                          suspects=[([-(2**31)], "at entry -2³¹: the product with program_id wraps. "
                                                 "Convert program_id to tl.int64 first.")])
             expect.equal(where, number, hint="it stores other entries than the 700 that exist.")
             wrapped = stateless.nearest(what != 0, number % 2**34, 0.5, 9)
             expect.equal(what.float(), 2.0 * stateless.nearest(what != 0, number, 0.5, 9),
                          hint="the counters are not those of these entries.",
-                         suspects=[(2.0 * wrapped, "the counters have 32 bits and begin again: "
-                                                   "program_id goes into them too.")])
+                         suspects=[(2.0 * wrapped, "the counters wrap at 32 bits. Make them from "
+                                                   "the program_id in tl.int64.")])
 
 # %% check="dropout_kernel" points=1
 # One counter serves four entries.
@@ -556,7 +556,7 @@ with expect.case("the gradient of f + ‖∇f‖², f = sum of TritonDropout.app
     "is all of it computed in float32": ("mask=i < n).to(tl.float32)", "mask=i < n)"),
     "half of the seed is lost": ("four_words(seed, block", "four_words(seed.to(tl.uint32), block"),
     "the product with program_id wraps": (".to(tl.int64)", ""),
-    "the counters have 32 bits": ("four_words(seed, block", "four_words(seed, tl.program_id(0)"),
+    "the counters wrap at 32 bits": ("four_words(seed, block", "four_words(seed, tl.program_id(0)"),
     "with a counter for each entry": (
         "four_words(seed, block * BLOCK + tl.arange(0, BLOCK))", "tl.randint(seed, i)"),
     "no error tells": ("return TritonDropout.apply(dy", "return dropout_triton(dy"),
@@ -895,7 +895,7 @@ for block, told in ((2**21, "2²¹"), (2**24 + 2**21, "2²⁴ + 2²¹")):  # mor
             where, what = (torch.as_tensor(part) for part in found)
             number = entry + torch.arange(700)
             expect.equal(where[:1].tolist(), [entry],
-                         hint="it begins elsewhere than at entry 4 * BLOCK * k of block k.",
+                         hint="block k begins elsewhere than at entry 4 * BLOCK * k.",
                          suspects=[([-(2**31)], "at entry -2³¹: the product with program_id wraps. "
                                                 "Convert program_id to tl.int64 first.")])
             expect.equal(where, number, hint="it stores other entries than the 700 that exist.")
@@ -903,8 +903,8 @@ for block, told in ((2**21, "2²¹"), (2**24 + 2**21, "2²⁴ + 2²¹")):  # mor
                              for at in (number, number % 2**34))
             expect.equal(what.float(), 1 + 4.0 * kept,
                          hint="the counters are not those of these entries.",
-                         suspects=[(1 + 4.0 * wrapped, "the counters have 32 bits and begin again: "
-                                                       "program_id goes into them too.")])
+                         suspects=[(1 + 4.0 * wrapped, "the counters wrap at 32 bits. Make them "
+                                                       "from the program_id in tl.int64.")])
 
 # %% mistakes="bias_dropout_residual_kernel"
 {
@@ -942,7 +942,7 @@ for block, told in ((2**21, "2²¹"), (2**24 + 2**21, "2²⁴ + 2²¹")):  # mor
     "returns six things": ("dz, None, None, None", "dz"),
     "the block's None is missing": ("dz, None, None, None", "dz, None, None"),
     "Use four_words": ("four_words(seed, k * BLOCK + tl.arange(0, BLOCK))", "tl.randint(seed, at)"),
-    "the counters have 32 bits": ("four_words(seed, k", "four_words(seed, tl.program_id(0)"),
+    "the counters wrap at 32 bits": ("four_words(seed, k", "four_words(seed, tl.program_id(0)"),
     "mask and scale are missing in dx": ("TritonDropout.apply(dz, ctx.p, ctx.seed)", "dz"),
     "the mask is missing in dx": ("TritonDropout.apply(dz, ctx.p, ctx.seed)", "dz / (1 - ctx.p)"),
     "the scale is missing in dx": ("= TritonDropout", "= (1 - ctx.p) * TritonDropout"),
@@ -1227,8 +1227,8 @@ with expect.case("block 2²⁵ of grouped_dropout_kernel, BLOCK=256, shared = 2�
     if found is not None:
         kept = torch.as_tensor(found[1]) != 0
         right = stateless.nearest(kept, 2 * 2**12 + torch.arange(100), 0.5, 9)
-        expect.equal(kept, right, hint="shared * inner wraps in 32 bits. Divide by inner, then by "
-                                       "shared.")
+        expect.equal(kept, right, hint="the groups are wrong. Does shared * inner wrap in 32 bits? "
+                                       "Divide by inner, then by shared.")
 
 # %% mistakes="grouped_dropout_kernel"
 {
@@ -1245,7 +1245,7 @@ with expect.case("block 2²⁵ of grouped_dropout_kernel, BLOCK=256, shared = 2�
                                "entry // inner // shared"),
     "the quotient is missing": ("entry // inner // shared * inner + ", ""),
     "multiply the quotient by inner": ("// shared * inner", "// shared"),
-    "shared * inner wraps": ("entry // inner // shared", "entry // (shared * inner)"),
+    "Does shared * inner wrap": ("entry // inner // shared", "entry // (shared * inner)"),
     "the mask of the first": ("group = entry // inner // shared * inner + entry % inner",
         "entry0 = tl.arange(0, BLOCK)\n"
         "    group = entry0 // (shared * inner) * inner + entry0 % inner"),
@@ -1376,8 +1376,8 @@ gpu.say("kernels", gpu.speed)
 # products. (With 128 features a head they take twice as long, and the ratio halves.) Ma, Liu and
 # Krashinsky (2024, revised 2025) modelled Hopper GPUs in FP8, and checked the model by
 # measurements: drawing the random numbers is the larger part of what dropout costs flash attention.
-# They draw them beside an earlier matrix product instead. By the model, that makes a transformer
-# block of Llama 3 1.22 times as fast.
+# They draw them beside an earlier matrix product instead. By the model, a transformer block of
+# Llama 3 is then 1.22 times as fast.
 #
 # ## Two questions
 #

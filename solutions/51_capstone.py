@@ -352,7 +352,7 @@ plot.show(fig, f"What your ablation gives for two networks, in points: {told}. Y
 # %% [markdown]
 # What a part is worth depends on what else is there.{{claim:a-part-depends-on-the-others}} Beside
 # weight decay the stop does little. In B, which has none, it is worth many points. (B's initial
-# weights and rate differ too. But A without weight decay errs by 17 % if stopped in time, by 26 %
+# weights and rate differ too. But without weight decay A's error is 17 % if stopped in time, 26 %
 # after 480 steps, in eight other worlds.){{claim:a-without-decay-needs-the-stop}} So an ablation
 # doesn't say "the stop is useless". It says that *this* network hardly needs it.
 #
@@ -430,8 +430,9 @@ def fit(X, y, seed, p=0.5):
     seed : decides everything that is random; the same seed gives the same network
     p : drop probability of your hidden layers; with p = 0 nothing at all is dropped.
         Its default is yours to choose, and may be 0. What you drop elsewhere may depend on p.
-    Returns a torch module, (b, features) float32 -> logits (b, c). In training mode it drops, and
-        holds no other noise. In evaluation mode a row's logits depend on this row alone.
+    Returns a torch module, (b, features) float32 -> logits (b, c), with its weights as parameters.
+        In training mode it drops, and holds no other noise. In evaluation mode a row's logits
+        depend on this row alone.
     """
     ### BEGIN SOLUTION
     with torch.random.fork_rng(devices=[]):  # torch's own generator is left as it was

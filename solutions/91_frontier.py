@@ -83,10 +83,10 @@ plot.show(fig, "Left, bits that arrive against p, for learned codes, copies and 
                   "parities-keep-more": bool(best > 0.3)})
 
 # %% [markdown]
-# Training finds copies: in each unit one bit leads. Parities would keep more, but a $\tanh$ of a
-# weighted sum makes no parity. So the redundancy is of the kind that the units can make. (Noise
-# alone may ask for copies too: we trained no code at $p=0$.) Nobody knows which code is best for
-# units that must also compute something.
+# Training mostly finds copies: each bit leads in two units. Parities would keep more, but a
+# $\tanh$ of a weighted sum makes no parity. So the redundancy is of the kind that the units can
+# make. (Noise alone may ask for copies too: we trained no code at $p=0$.) Nobody knows which code
+# is best for units that must also compute something.
 #
 # ## A PAC-Bayes bound
 #
@@ -101,9 +101,9 @@ plot.show(fig, "Left, bits that arrive against p, for learned codes, copies and 
 #
 # The bound $b$ is the largest error rate with $n\,\mathrm{kl}(\hat e \,\Vert\, b) \le \mathrm{KL} +
 # \log\frac{2\sqrt n}{0.05}$ (Maurer 2004), where $\hat e$ is the training error of the drawn
-# networks, and $\mathrm{kl}$ the same divergence of two coins of these chances. Below, linear
-# classifiers tell 2,000 printed threes from eights. **Guess: what error rate, in percent, does the
-# bound allow at $p=0$?**
+# networks, and $\mathrm{kl}$ the same divergence of coins of chances $\hat e$ and $b$. Below,
+# linear classifiers tell 2,000 printed threes from eights. **Guess: what error rate, in percent,
+# does the bound allow at $p=0$?**
 
 # %% guess=true
 my_bound = 60  # percent of errors that the bound allows at p = 0
@@ -194,8 +194,8 @@ plot.show(fig, f"Left, the mean p of five populations: {course[0]:.2f} at first,
 # The populations lower $p$, most of all while little has been learned. Over a choice among six they
 # show no clear gain; with five populations, the title's error bar says how large a gain could hide.
 # Our first edition saw some noise come back at the end, and called it "a curriculum that nobody
-# asked for". Here hardly any comes back,{{claim:hardly-any-comes-back}} and it had no control of
-# equal cost.
+# asked for", with no control of equal cost. Here hardly any comes
+# back.{{claim:hardly-any-comes-back}}
 #
 # ## Spikes
 #

@@ -38,7 +38,7 @@ def processor_seconds() -> float:
 
 
 def in_a_new_process(call: Callable[..., Any], *args: Any) -> Any:
-    """What `call(*args)` returns where `hash` of text is another, as in each new process."""
+    """What `call(*args)` returns where text has another `hash`, as in each new process."""
 
     def salted(thing: Any) -> int:
         parts = thing if isinstance(thing, tuple) else (thing,)

@@ -120,9 +120,9 @@ def _crashed(error: BaseException, what: str, crash: Iterable[tuple[str, str]]) 
         hint = f"`{missing(error)}` has no value there. Is it spelled as where it was set?"
     elif where:
         hint = "read that line with the values of this case in mind."
-    elif isinstance(error, TypeError) and re.search(r"\bargument.* not '?NoneType", message):
-        hint = "the function returned None. Does each way through it end in `return`?"
-    elif isinstance(error, TypeError) and re.search(r"\bargument(?!.* must be )", message):
+    elif isinstance(error, TypeError) and re.search(r"\bargument.* (not|got) '?NoneType", message):
+        hint = "None came back. Does each way through the function end in `return`?"
+    elif isinstance(error, TypeError) and re.search(r"\bargument(?!.* (must be|got) )", message):
         hint = "the call itself fails: are the arguments those of the given signature?"
     else:
         hint = "what came back does not fit: is it of the kind and shape that the docstring says?"
