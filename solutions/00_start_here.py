@@ -42,7 +42,7 @@ plot.show(fig, "A handwritten digit in each of twelve small pictures, with its l
 # to learn every label by heart, the wrong ones too. The next cell trains it with ten rates of
 # dropout and three shares of wrong labels, five times each on a different 200 images, so that you
 # don't depend on the luck of one network. All are trained with one learning rate, in the same
-# number of steps. It takes a few seconds and prints nothing; the next section shows the result.
+# number of steps. It takes about ten seconds and prints nothing; the next section shows the result.
 # Click to unfold its code.
 
 # %% figure=true
@@ -103,14 +103,14 @@ plot.show(fig, f"Two bars: {own.mean():.1f} % error on its own images, {new.mean
 # each by coin flips of its own. (It learned from other people's handwriting, so it may misread
 # yours.)
 #
-# Below on the right are those of its own images that get a wrong label when 20 % do, and what it
-# reads in each: in orange the wrong label, in blue the true digit, which nobody told it.
+# Below on the right are the images whose label is wrong (at 20 %), each with what the network
+# reads: in orange the wrong label, in blue the true digit, which nobody told it, in grey neither.
 #
 # **Try**: draw a digit, then drag the slider for $p$, or click it and press the arrow keys. Does
 # the network read your digit correctly? What happens to each of the two errors, and to the wrong
 # labels? Is the $p$ whose gap is nearest to zero also the one with the fewest misread new digits?
-# (The gap can fall below zero: on its own images, the true digit counts as an error where the label
-# is wrong.)
+# (The gap can fall below zero, because on its own images, reading a wrongly labelled one
+# *correctly* counts as an error.)
 # Then set the wrong labels to zero: how much does dropout help now?
 
 # %%
@@ -205,8 +205,9 @@ def scale(x, factor):
 
 # %% [markdown]
 # A failed check always has the same four lines: the **case** that was tried, what was **expected**,
-# what was **found**, and a **hint**. If the hint doesn't help, copy the call into a new cell and
-# look at what comes back. A wrong answer costs nothing: you can try as often as you like.
+# what was **found**, and a **hint**. If the hint doesn't help and the case shows its numbers, copy
+# the call into a new cell and look at what comes back. A wrong answer costs nothing: you can try as
+# often as you like.
 #
 # After you have changed an answer, run its cell again, and then the cells that use it. In other
 # lessons these include the explorers, the figures with sliders: they use the functions you wrote.

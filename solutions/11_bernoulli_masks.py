@@ -82,8 +82,8 @@ plot.show(fig, f"Bars: how many masks keep how many of 64 units. Exactly 32: {to
           claims={"exactly-half-is-rare": abs(runs[:, 32].mean() - 100) < 25})
 
 # %% [markdown]
-# About one mask in ten. "Half of the units" is true on average, but not of the other nine: nothing
-# counts to 32, and each unit is dropped independently. The rest follows from that.
+# About one mask in ten. The other nine keep some other number: "half" is true only on average.
+# Nothing counts to 32, and each unit is dropped independently. The rest follows from that.
 #
 # ### A question of coins
 
@@ -475,13 +475,15 @@ ax.errorbar(range(16), 100 * np.mean(drawn, 0)[order], 100 * np.std(drawn, 0, dd
 ax.set_xticks(range(16), ["\n".join("■" if m else "□" for m in mask) for mask in all_masks[order]])
 ax.set(xlabel="thinned network (■ kept, □ dropped; your guess is orange)")
 ax.set(ylabel="% of draws: your formula,\n5 runs of 1 000 (mean ± sd)")
-likeliest = "".join("■" if m else "□" for m in all_masks[order[0]])
-often = 100 * np.array(drawn)[:, order[0]]
-told = (f"probability {100 * chance.max():.0f} %, drawn {often.mean():.0f} ± "
-        f"{often.std(ddof=1):.0f} % of the time")
-ax.set_title(f"The likeliest mask, {likeliest}: {told}")
-plot.show(fig, "All 16 masks by probability, with how often each was drawn. "
-               f"The likeliest, {likeliest}: {told}.")
+seen = 100 * np.mean(drawn, 0)
+most, worst = seen.argmax(), np.abs(100 * chance - seen).argmax()
+sd, name = 100 * np.std(drawn, 0, ddof=1), ["".join("□■"[int(m)] for m in k) for k in all_masks]
+told = (f"Drawn most often: {name[most]}, {seen[most]:.0f} ± {sd[most]:.0f} %;\n"
+        f"your formula differs most at {name[worst]}: {100 * chance[worst]:.1f} %, "
+        f"drawn {seen[worst]:.1f} ± {sd[worst]:.1f} %")
+ax.set_title(told)
+plot.show(fig, "All 16 masks by your formula, with how often each was drawn. "
+               + told.replace("\n", " ") + ".")
 
 # %% check="mask_probability" points=1
 # Over all masks of six units the probabilities sum to one.
@@ -490,7 +492,7 @@ for p in (0.3, 0.5):
     with expect.case(f"the sum of mask_probability(mask, p={p}) over all 64 masks of 6 units"):
         total = sum(mask_probability(mask.copy(), p) for mask in masks)
         of_counts = [] if p == 0.5 else [
-            (11.45422, "that is the probability of the *number* kept. Here the order counts:"
+            (11.45422, "that is the probability of the number kept. Here the order counts:"
                           " no binomial coefficient."),
         ]
         expect.close(
@@ -631,9 +633,9 @@ plot.show(fig, "The share of training runs that repeat a mask, against the numbe
 
 # %% [markdown]
 # This is the birthday problem: a thousand draws make half a million *pairs*,
-# and each pair has a chance of one in a million. At $p = 0.2$ the masks are not equally likely,
-# so larger layers still repeat some. But both curves come down, because the chance that two draws
-# agree in all $n$ units, $(p^2 + (1-p)^2)^n$, shrinks exponentially. At $p = 0.5$ and a few
+# and each pair has a chance of one in a million. At $p = 0.2$ some masks are much likelier than
+# others, so larger layers repeat masks too. But both curves come down, because the chance that two
+# draws agree in all $n$ units, $(p^2 + (1-p)^2)^n$, shrinks exponentially. At $p = 0.5$ and a few
 # hundred units, practically every example trains a network that was never drawn before and will
 # not be drawn again. How such networks can learn anything is a question for {{ensemble}}: they
 # share their weights.
@@ -741,7 +743,8 @@ for n, p, exact in ((100, 0.2, 4), (400, 0.1, 6), (64, 0.5, 4)):
             suspects=[
                 (exact**2, "that is the variance. Take the square root."),
                 (exact / np.sqrt(n), "that is one unit's scatter. The variances of all n add up."),
-                (exact * np.sqrt(n), "standard deviations are added. It is variances that add."),
+                (exact * np.sqrt(n),
+                 "you added standard deviations. Add variances, then take the root."),
                 (exact / n, "that is the scatter of the share kept, not of the number."),
                 (exact / (n - n * p), "that is the scatter relative to the mean."),
                 (np.sqrt(n - n * p), "one factor is missing: a unit that is always kept, at"
@@ -769,7 +772,7 @@ for p in (0.0, 1.0):
                       "bernoulli_mask((500, n), p, np.random.default_rng()).sum(1).mean(), "),
     "that is the variance": ("np.sqrt(n * p * (1 - p))", "n * p * (1 - p)"),
     "one unit's scatter": ("np.sqrt(n * p", "np.sqrt(p"),
-    "standard deviations are added": ("np.sqrt(n * p", "n * np.sqrt(p"),
+    "you added standard deviations": ("np.sqrt(n * p", "n * np.sqrt(p"),
     "scatter of the share kept": ("np.sqrt(n * p * (1 - p))", "np.sqrt(p * (1 - p) / n)"),
     "the two are swapped": ("n * (1 - p), np.sqrt(n * p * (1 - p))",
                             "np.sqrt(n * p * (1 - p)), n * (1 - p)"),

@@ -147,8 +147,9 @@ plot.mask(out, left)
 left.set(xlabel="unit", ylabel="mask", aspect="auto", title="Twelve rows of your output")
 right.barh(range(12), np.sum(out, axis=1), color=plot.BLUE)
 right.axvline(30, color=plot.ORANGE)
-right.annotate("whole ", (30, 0), ha="right", va="center", color=plot.ORANGE)
-right.set(xlabel="sum of the row", yticks=[], xlim=(0, 32), ylim=(11.5, -0.5))
+right.annotate("whole ", (30, -1), ha="right", va="center", color=plot.ORANGE)
+longest = 1.07 * max(30, np.max(np.sum(out, axis=1)))
+right.set(xlabel="sum of the row", yticks=[], xlim=(0, longest), ylim=(11.5, -1.5))
 right.set_title(f"Sum of each row: the mean is {np.mean(np.sum(out, axis=1)):.1f}")
 plot.show(fig, "Your masks of thirty units at p = 0.5, and the sum of what survives in each.")
 
@@ -174,7 +175,8 @@ for shape, dtype in (((40, 3, 50), np.float64), ((3000,), np.float32)):
             rtol=1e-5,
             hint="an entry is neither 0 nor x as it was. Multiply x by a mask of zeros and ones.",
             suspects=[
-                (1 / 0.6, "the survivors are divided by 1 - p. That is inverted dropout."),
+                (1 / 0.6, "the survivors are divided by 1 - p. That is inverted dropout. "
+                          "Here, pass them on as they are."),
                 (0.6, "the survivors are multiplied by 1 - p. Scale when the network is "
                       "used, not here."),
                 (1 / 0.4, "the survivors are divided by p. Leave them as they are."),
@@ -336,7 +338,7 @@ def scaled_network(W1, b1, W2, b2, p):
 # %% [markdown]
 # Back to the digits. For four choices of what to scale, the next figure compares the ten outputs
 # in use with their mean over *your* masks (both averaged over the test digits). "By chance" is how
-# far a mean over 100 masks is off by luck alone.
+# far a mean over 100 masks is off by luck alone. (It takes about five seconds.)
 
 # %% figure=true
 # How far the outputs in use are from their mean over masks, for four ways of scaling.
@@ -362,10 +364,10 @@ runs = np.array(list(choices.values()))
 plot.bars(runs.mean(1), list(choices), ax, spread=plot.standard_error(runs, 1),
           colors=[plot.ORANGE, plot.PINK, plot.SKY, plot.BLUE, plot.GREY])
 ax.set_xlabel("distance of the outputs from their mean over masks (5 networks ± standard error)")
-least, second = np.argsort(runs[:4].mean(1))[:2]
-gap = plot.difference(runs[second], runs[least])
-told = (f"Closest to the mean over masks: {list(choices)[least]};\n"
-        f"the next, {list(choices)[second]}, lies {gap:.2f} farther away".replace("+", ""))
+nothing, _, both, mine, luck = runs.mean(1)
+told = (f"Yours lies {mine:.3f} ± {plot.standard_error(runs[3]):.3f} from the mean over masks, "
+        f"{mine / luck:.1f} times as far as by chance;\n"
+        f"W2 and b2 scaled: {both / luck:.1f} times as far; nothing scaled: {nothing / luck:.1f}")
 ax.set_title(told)
 plot.show(fig, "Distance of the outputs from their mean over masks, for four ways of scaling. "
                + told.replace("\n", " ") + ".")
@@ -710,9 +712,9 @@ plot.show(fig, "Histograms of z over masks for 3, 12 and 128 inputs, each with y
 # %% [markdown]
 # (Mean ± standard deviation over 20 units. Only 4 000 masks were drawn, so even a normal $z$ would
 # show a gap of about 0.014: $0.87/\sqrt{4000}$, from the mean of Kolmogorov's distribution.) Three
-# inputs give eight values with gaps between them; more inputs make a bell. That is the central
-# limit theorem: many independent terms, none much larger than the rest. {{regulariser}} uses this
-# normal curve to train without drawing a mask.
+# inputs give eight values (two may share a bar) with gaps between them; more inputs make a bell.
+# That is the central limit theorem: many independent terms, none much larger than the rest.
+# {{regulariser}} uses this normal curve to train without drawing a mask.
 #
 # So the next layer saw a mean *and* a variance in training, and one factor cannot give back both.
 # What this does to a layer that normalises by the variance it saw in training is a question for
@@ -724,12 +726,12 @@ plot.show(fig, "Histograms of z over masks for 3, 12 and 128 inputs, each with y
 # scaled unit sends $\operatorname{relu}(\mathbb E[z])$, and the thinned ones send
 # $\mathbb E[\operatorname{relu}(z)]$ on average. Are the two still equal?
 #
-# The next figure measures what share of that average the scaled unit misses, at $p=0.5$, against
-# its number of inputs. There are three kinds of units: some with mostly positive weights, whose
-# inputs pull $z$ mostly one way; some with as many negative weights as positive, whose inputs
-# pull both ways; and the 128 hidden units of networks that learned the digits with half of the
-# *pixels* dropped. **Commit yourself: with 256 inputs that pull both ways, what share
-# is missed?**
+# The next figure measures by how many percent the scaled unit sends less than that average, the
+# *share missed*, at $p=0.5$ and against its number of inputs. There are three kinds of units: some
+# with mostly positive weights, whose inputs pull $z$ mostly one way; some with as many negative
+# weights as positive, whose inputs pull both ways; and the 128 hidden units of networks that
+# learned the digits with half of the *pixels* dropped. **Commit yourself: with 256 inputs that
+# pull both ways, what share is missed?**
 
 # %% guess=true
 my_guess = 0  # percent
@@ -769,15 +771,15 @@ for seed in range(5):  # thirty thinned copies of each digit: each step sees a n
     share.append(missed(np.array(z), X_test @ scaled_weights(net["W1"], p).T + net["b1"]))
 ax.errorbar(64, np.mean(share), np.std(share, ddof=1), fmt="D", color=plot.INK, capsize=3,
             markersize=8, markeredgecolor="white", zorder=3)
-ax.annotate(f"trained on digits: {np.mean(share):.0f} %", (64, np.mean(share) + 1), (40, 40),
-            ha="center", arrowprops={"arrowstyle": "-", "color": plot.INK})
+ax.annotate(f"networks trained on digits: {np.mean(share):.0f} %", (64, np.mean(share) + 1),
+            (40, 40), ha="center", arrowprops={"arrowstyle": "-", "color": plot.INK})
 ax.plot(256, guess, "x", color=plot.GREY, markersize=9, markeredgewidth=2, zorder=4)
 ax.annotate("your guess", (256, guess), (0, 9), textcoords="offset points", ha="center",
             color=plot.GREY)
 ax.set_xscale("log", base=2)
 ax.set(xlabel="number of inputs n", ylabel="missed by the scaled unit, %", xticks=counts,
        xticklabels=counts, xlim=(1.7, 1500), ylim=(-4, max(45, guess + 8)))
-few, many, learned = (f"{np.mean(runs):.0f} ± {plot.standard_error(runs):.0f} %"
+few, many, learned = (f"{np.mean(runs):.1f} ± {plot.standard_error(runs):.1f} %"
                       for runs in (both_ways[:, 3], both_ways[:, -1], share))
 told = (f"With 256 inputs that pull both ways, {many} is missed (with 16: {few});\n"
         f"in networks trained on digits, {learned}")

@@ -80,8 +80,8 @@ COLORS = [plot.BLUE, *4 * [plot.ORANGE], plot.GREY]
 fig, (ax,) = plot.figure(1, height=2.8)
 spread = plot.standard_error(error_rates, 1)
 plot.bars(error_rates.mean(1), names, ax, spread=spread, colors=COLORS)
-ax.plot(guess, 1.5, "^", color=plot.INK, markersize=7, label="your guess for a fresh mask")
-ax.legend(loc="upper right")
+ax.plot(guess, 1.5, "^", color=plot.INK, markersize=7)
+ax.annotate("  your guess  ", (guess, 1.5), ha="right" if guess > 15 else "left", va="center")
 costs = [plot.difference(runs, error_rates[0]) for runs in error_rates]
 ax.set_yticks(range(len(names)), [names[0], *(f"{name} ({cost:.1f})" for name, cost in
                                                zip(names[1:], costs[1:], strict=True))])
@@ -110,7 +110,7 @@ plot.show(fig, "Error rates of six backward passes. A fresh mask changes the err
 # </details>
 #
 # Now let the 3 grow a little, to 3.01. By how much does the output grow in each of these cases?
-# The ratio of the two is all that a backward pass needs.
+# The output's growth divided by the input's is all that a backward pass needs.
 #
 # ### A worked example: ReLU
 #
@@ -293,7 +293,7 @@ def dropout_backward(dy, cache):
 
 # %% [markdown]
 # Look at your own gradient before you check it: where are the gaps on the left, and where on the
-# right?
+# right? How high are the bars?
 
 # %%
 rng = np.random.default_rng()
@@ -384,8 +384,12 @@ with expect.case("two calls of dropout_forward, p = 0.5 and 0.2, then dropout_ba
 rng = expect.rng()
 x, dy = rng.normal(size=(2, 200))
 for p, training in ((0.4, False), (1.0, False), (0.0, True)):
-    with expect.case(f"dropout_backward(dy, cache) after dropout_forward(x, {p}, rng, {training})"):
+    lost = []
+    with expect.case(f"dropout_backward(dy, cache) after dropout_forward(x, {p}, rng, {training})",
+                     crash=lost):
         out, cache = dropout_forward(x.copy(), p, rng, training)
+        if cache is None:
+            lost += [("NoneType", "the cache is None here. What must it hold for backward?")]
         dx = dropout_backward(dy.copy(), cache)
         expect.array(dx, 200, hint="return an array of dy's shape.")
         wrong = [] if p in (0, 1) else [
@@ -432,7 +436,8 @@ for dtype in (np.float32, np.float64):
         dx = dropout_backward(np.ones(8, np.float32), cache)
         expect.array(dx, 8, hint="return an array of dy's shape.")
         expect.array(dx, 8, np.float32,
-                     hint="the gradient has another dtype than dy. A boolean mask keeps it.")
+                     hint="the gradient has another dtype than dy: a float64 array in the cache, "
+                          "say mask / (1 - p), does that. Keep a boolean mask and the scale apart.")
 
 # %% check="dropout_backward" points=1 hidden=true
 # At any rate and of any shape: the slope is what one step to the right adds to your output.
@@ -528,6 +533,17 @@ def dropout_forward(x, p, rng, training):
 def dropout_backward(dy, cache):
     return dy * cache / latest["keep"]
 
+# %% mistake="dropout_backward" says="the cache is None here"
+def dropout_forward(x, p, rng, training):
+    if not training:
+        return x.copy(), None
+    kept, scale = survivors(x, p, rng), 1 / (1 - p) if p < 1 else 0.0
+    return x * kept * scale, (kept, scale)
+
+def dropout_backward(dy, cache):
+    kept, scale = cache
+    return dy * kept * scale
+
 # %% mistake="dropout_backward" says="another dtype than dy"
 def dropout_forward(x, p, rng, training):
     p = p if training else 0
@@ -572,7 +588,7 @@ def dropout_backward(dy, cache):
 # right, each column is the mask of one example.
 #
 # **Try**: with one example in the step, press a dropped unit, and look at the weights *to* it and
-# *from* it. Then add examples: at $p=0.5$, how many does it take until every unit learns? How much
+# *from* it. Then add examples: how many does it take at $p=0.5$ until every unit learns? How much
 # still learns at $p = 0.9$?
 
 # %%
@@ -657,15 +673,17 @@ for seed in range(5):
         errors[seed] = off / np.linalg.norm(exact)
 ax.loglog(steps, frozen.T, color=plot.BLUE, alpha=0.5, marker=".")
 ax.loglog(steps, running.T, color=plot.ORANGE, alpha=0.5)
-usual, tiny = (np.abs(np.log10(steps) - power).argmin() for power in (-5, -10))
-ax.plot(steps[tiny], guess * frozen[:, usual].mean(), "x", color=plot.INK, markersize=9,
-        markeredgewidth=2, zorder=3)
-ax.annotate("your guess", (steps[tiny], guess * frozen[:, usual].mean()), (steps[tiny], 1e2),
-            ha="center", arrowprops={"arrowstyle": "-", "color": plot.INK, "linewidth": 0.8})
+usual, tiny, low, high = (np.abs(np.log10(steps) - k).argmin() for k in (-5, -10, -4, -2))
+guessed = steps[tiny], max(guess, 1e-9) * frozen[:, usual].mean()
+ax.plot(*guessed, "x", color=plot.INK, markersize=9, markeredgewidth=2, zorder=3)
+ax.annotate("your guess", guessed, (steps[tiny], 1e2), ha="center",
+            arrowprops={"arrowstyle": "-", "color": plot.INK, "linewidth": 0.8})
 ax.annotate("a new mask in each call", (1e-5, 1e8), color=plot.ORANGE)
 ax.annotate("mask frozen", (1e-6, 1e-3), color=plot.BLUE)
 ax.annotate("rounding, ~ 1 / ε", (6e-10, 1e-5))
-ax.annotate("truncation, ~ ε²", (1e-3, 1e-8))
+slope = np.log10(frozen[:, high].mean() / frozen[:, low].mean()) / 2  # over two decades
+ax.annotate("truncation, ~ ε²" if abs(slope - 2) < 0.3 else
+            f"~ ε^{slope:.1f} here; a central\ndifference has ~ ε²", (5e-4, 1e-8))
 best = np.log10(steps[frozen.argmin(1)])
 low, high = (f"{10**power:.0e}".replace("e-0", "e-") for power in (best.min(), best.max()))
 about = f"at about ε = {low}" if low == high else f"between ε = {low} and {high}"
@@ -1270,19 +1288,20 @@ ax.annotate("your guess  ", (0.5, guess), ha="right", va="bottom")
 ax.set(xlabel="drop probability p", ylabel="angle, degrees", xlim=(0.05, 1), ylim=(0, 90),
        xticks=rates)
 away, apart = (plot.difference(angles[:, rates.index(0.5), k]) for k in (1, 2))
-told = (f"{away.mean:.0f} ± {away.error:.0f}° off the whole network's; its halves are "
-        f"{apart.mean:.0f} ± {apart.error:.0f}° apart")
-ax.set_title(f"p = 0.5: the average is {told}")
+told = (f"{away.mean:.0f} ± {away.error:.0f}° off the whole network's gradient;\n"
+        f"two averages of 150 masks are {apart.mean:.0f} ± {apart.error:.0f}° apart")
+ax.set_title(f"p = 0.5: the average of 300 masks is {told}")
 plot.show(fig, "Angles between gradients against p. At p = 0.5 the average over 300 masks is "
                f"{told}.",
           claims={"average-is-not-the-whole": plot.difference(
               angles[:, rates.index(0.5), 1], angles[:, rates.index(0.5), 2]).sign > 0})
 
 # %% [markdown]
-# The grey line shows noise: the angle between two averages of 150 masks. An average of 300 is only
-# about half that far from its limit. Where the blue line is well above, the gap is not noise, and
-# more masks will not close it. Dropout follows the gradient of the thinned networks' *average*
-# loss, without bias, and that loss is not the whole network's: see {{regulariser}}.
+# The grey line shows noise: the angle between two averages of 150 masks. An average of 300 is about
+# half that angle from what infinitely many masks would give. Where the blue line is well above, the
+# gap is not noise, and more masks will not close it. Dropout follows the gradient of the thinned
+# networks' *average* loss, without bias, and that loss is not the whole network's: see
+# {{regulariser}}.
 #
 # ## Three questions
 #
@@ -1296,7 +1315,7 @@ plot.show(fig, "Angles between gradients against p. At p = 0.5 the average over 
 # - [x] one image
 # - [ ] four images
 #
-# Hint: of each image, W2's gradient holds what the unit sent; W1's, what came back.
+# Hint: for an image where the unit was dropped, what did it send, and what gradient came back?
 
 # %% question="frozen_mask" points=1
 # You compare a dropout network's gradient with central differences. For that, dropout must be …

@@ -1241,7 +1241,9 @@ plot.show(fig, "Your mask of four sequences with a coin for each entry, with one
 ones = torch.ones(20, 60)
 for noise_shape in (None, (20, 60)):
     with expect.case(f"noise_shape_dropout(x, p, {noise_shape}) on 20 × 60 ones, 24 times for "
-                     "each of four p"):
+                     "each of four p", crash=[
+        ("NoneType", "`noise_shape` may be None: then each entry has a coin of its own."),
+    ]):
         expect.coins(lambda p, _, noise_shape=noise_shape: noise_shape_dropout(
             ones.clone(), p, noise_shape), scale=lambda p: 1 / (1 - p), source=lambda: None)
 
@@ -1271,7 +1273,9 @@ for dtype in (torch.float64, torch.float32, torch.bfloat16):
         expect.tensor(out, (4, 50, 6), dtype, hint="return a tensor of x's shape and dtype.")
         expect.unchanged(x, before)
         expect.only(out.double() / before.double(), (0, 2), hint="at p = 0.5 a survivor is 2 x.")
-with expect.case("noise_shape_dropout(x, 0.5, None), and x afterwards"):
+with expect.case("noise_shape_dropout(x, 0.5, None), and x afterwards", crash=[
+    ("NoneType", "`noise_shape` may be None: then each entry has a coin of its own."),
+]):
     noise_shape_dropout(x, 0.5, None)
     expect.unchanged(x, before)
     expect.close(noise_shape_dropout(x, 0.0, None), before, hint="at p = 0 nothing is dropped.")
@@ -1302,7 +1306,9 @@ with expect.case("out = noise_shape_dropout(x, 0.5, None); out.sum().backward();
 # The rate is right in low precision too, where p is near to 0 or 1.
 for dtype in (torch.bfloat16, torch.float16):
     for p in (0.001, 0.999):
-        with expect.case(f"noise_shape_dropout(x, {p}, None) on a million ones, {dtype}"):
+        with expect.case(f"noise_shape_dropout(x, {p}, None) on a million ones, {dtype}", crash=[
+            ("NoneType", "`noise_shape` may be None: then each entry has a coin of its own."),
+        ]):
             out = noise_shape_dropout(torch.ones(1_000_000, dtype=dtype), p, None)
             expect.mean(out == 0, p, of=(0, 1),
                         hint="coins of this dtype are too coarse for this p. Draw float32.",
@@ -1313,7 +1319,7 @@ for dtype in (torch.bfloat16, torch.float16):
 {
     "each time step has a coin of its own": ("x.shape if noise_shape is None else noise_shape",
                                              "x.shape"),
-    "None": ("if noise_shape is None", "if noise_shape == ()"),
+    "`noise_shape` may be None": ("if noise_shape is None", "if noise_shape == ()"),
     "not scaled": ("F.dropout(x.new_ones(shape), p)", "(torch.rand(shape) >= p)"),
     "taken for the probability of keeping": ("new_ones(shape), p)", "new_ones(shape), 1 - p)"),
     "everything is dropped": ("new_ones", "new_zeros"),

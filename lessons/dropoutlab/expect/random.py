@@ -46,14 +46,15 @@ def mean(
     With values a < b and n entries, (mean - a) / (b - a) * n is binomial with probability
     (expected - a) / (b - a); the bounds are exact at level `alpha`. A suspect is the mean
     that a known mistake would have. The nearest is named, if it is as near for the spread of
-    what was found as `expected` would have to be for its own.
+    what was found as `expected` would have to be for its own. Of True and False it says "a share".
     """
     require_numeric(found, f"mean {expected:.3f}", "biuf")
     low, high = of
     tiny, found = rounding(found), numpy_of(found)
     n = int(np.size(found))
+    word = "a share of" if np.asarray(found).dtype == bool else "mean"
     if n == 0:
-        raise Unmet(f"mean {expected:.3f}", "no entries at all", hint)
+        raise Unmet(f"{word} {expected:.3f}", "no entries at all", hint)
     first, last = binomial_interval(n, (expected - low) / (high - low), alpha)
     unit = (high - low) / n
     below, above = expected - (low + first * unit), (low + last * unit) - expected
@@ -66,9 +67,14 @@ def mean(
     reach = width * max(1.0, float(np.std(found)) / spread)
     near = [(abs(value - wrong), words) for wrong, words in suspects]
     hint = min([(far, words) for far, words in near if far <= reach], default=(0, hint))[1]
-    places = digits_until(lambda d: f"{value:.{d - 1}f}" != f"{expected:.{d - 1}f}") - 1
-    bounds = f"mean {expected:.{places}f} ± {width:.{places}f}"
-    raise Unmet(bounds, f"mean {value:.{places}f}", hint)
+
+    def told(digits: int) -> bool:
+        texts = (f"{number:.{digits - 1}f}" for number in (value, expected, width))
+        return next(texts) != next(texts) and float(next(texts)) > 0
+
+    places = digits_until(told) - 1
+    bounds = f"{word} {expected:.{places}f} ± {width:.{places}f}"
+    raise Unmet(bounds, f"{word} {value:.{places}f}", hint)
 
 
 def varies(draws: Iterable[Any], *, chance: float, what: str, hint: str) -> None:

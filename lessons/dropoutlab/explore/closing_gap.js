@@ -48,7 +48,7 @@ function wall(table, { share }, at) {
   const taught = table.taught.at(at.share), says = table.says.at(at.share, at.p);
   const right = says.reduce((total, v, i) => total + (v === digit[i]), 0);
   const repeated = says.reduce((total, v, i) => total + (v === taught[i] && v !== digit[i]), 0);
-  const title = share ? `It repeats ${repeated} of ${n} wrong labels` : `It reads ${right} of ${n} images`;
+  const title = share ? `It repeats ${repeated} of ${n} wrong labels` : `It reads ${right} of ${n} correctly`;
   const panel = new Panel(COLUMNS * WIDE * CELL + 4, 48 + rows * HIGH * CELL, title);
   for (const i of range(n)) {
     const x = (i % COLUMNS) * WIDE * CELL, y = 24 + Math.floor(i / COLUMNS) * HIGH * CELL;
@@ -57,7 +57,8 @@ function wall(table, { share }, at) {
     panel.text(x + 45, y + 22, says[i], { fill: color, ...LARGE });
   }
   panel.group(images(table, n, rows));
-  key(panel, 0, panel.height - 6, [["wrong label", ORANGE], ["true digit", BLUE], ["another", GREY]]);
+  const colors = [["true digit", BLUE], ["another", GREY]];
+  key(panel, 0, panel.height - 6, share ? [["wrong label", ORANGE], ...colors] : colors);
   return { panel, n, right, repeated };
 }
 
@@ -67,7 +68,7 @@ function draw(table, value, at, sketch) {
   const [test, plain] = [at.p, 0].map((k) => table.test.at(at.share, k));
   const change = test.map((v, k) => v - plain[k]), give = (runs) => `± ${fixed(error(runs), 1)}`;
   return {
-    panels: [sheet(table, sketch), reading(seen), curves(table, value, at), panel],
+    panels: [sheet(table, sketch), reading(seen, sketch), curves(table, value, at), panel],
     says: told(seen, sketch) + `At p = ${fixed(value.p, 1)} five networks misread ` +
       `${fixed(mean(test), 1)} ${give(test)} % of the new digits` +
       (at.p ? `, ${signed(mean(change), 1)} ${give(change)} points from p = 0. ` : ". ") +

@@ -11,6 +11,7 @@ function draw(table, { p, examples, unit }, at) {
   const state = range(8).map((j) => table.state.at(at.p, at.examples, at.draw, j).slice(0, examples));
   const first = weights.map((w) => w.slice(0, 6)), second = weights.map((w) => w.slice(6));
   const off = state.map((s) => s.every((v) => v === 0)), kept = state.map((s) => s.some((v) => v === 2));
+  const learns = weights.map((w) => w.some((v) => v));
   const own = (j) => (unit ? j === unit - 1 : true);
 
   const left = new Panel(440, HEIGHT, "Blue weights learn in this step");
@@ -41,15 +42,19 @@ function draw(table, { p, examples, unit }, at) {
     left.button("unit", j + 1, `hidden unit ${j + 1}`, 180, row(j) - 14, 40, 28);
     right.text(0, row(j) + 5, j + 1);
     right.cells(16, row(j) - 7, 16, examples, CELL, (i) => [ORANGE, PALE, BLUE][state[j][i]]);
-    right.text(CELL * examples + 24, row(j) + 5, off[j] || kept[j] ? "" : "learns nothing");
+    right.text(CELL * examples + 24, row(j) + 5, learns[j] ? "" : "learns nothing");
     if (unit === j + 1) right.rect(14, row(j) - 9, CELL * examples + 3, CELL + 3, "none", { stroke: INK });
   }
 
   const learn = (sizes) => sum(sizes.map((part) => part.filter((v) => v > 0).length));
   const share = (part) => `${learn([part]) === 0 ? "none" : learn([part])} of the ${part.length}`;
-  const idle = first.filter((w) => !w.some((v) => v)).length;
+  const idle = learns.filter((v) => !v).length;
   const seen = (j) => state[j].filter((v) => v === 2).length;
-  const one = () => `Unit ${unit} was kept, with its ReLU on, in ${seen(unit - 1) || "none"} of them: ` +
+  const of = (n) => (examples === 1 ? "this example" : `${n} of the ${examples} examples`);
+  const why = (j) => (kept[j] ? `kept, with its ReLU on, for ${of(seen(j))}` : off[j] ? "kept, but its ReLU " +
+    `was off for ${of("each")}` : (state[j].includes(0) ? "dropped, or its ReLU was off," : "dropped") +
+    ` for ${of("each")}`);
+  const one = () => `Unit ${unit} was ${why(unit - 1)}: ` +
     `${share(first[unit - 1])} weights to it and ${share(second[unit - 1])} from it learn.`;
   return {
     panels: [left, right],

@@ -30,14 +30,16 @@ def learning_weights(
         state = np.zeros((*shape, HIDDEN, 16), np.uint8)
         for place in np.ndindex(shape):
             rate, n = float(p.values[place[0]]), int(examples.values[place[1]])
-            h = np.maximum(X[:n] @ W1.T + b1, 0)
-            sent, cache = dropout_forward(h.copy(), rate, np.random.default_rng(place[2] + 4), True)
+            z = X[:n] @ W1.T + b1
+            shown = np.where(z > 0, z, 1)  # not the ReLU's 0, so that the mask is seen there too
+            out, cache = dropout_forward(shown, rate, np.random.default_rng(place[2] + 4), True)
+            sent = out * (z > 0)
             error = train.softmax(sent @ W2.T) - np.eye(CLASSES)[y[:n]]
-            at_h = dropout_backward(error @ W2, cache) * (h > 0)
+            at_h = dropout_backward(error @ W2, cache) * (z > 0)
             both = np.abs(at_h.T @ X[:n]), np.abs(error.T @ sent).T
             sizes = [np.ceil(250 * part / (part.max() or 1)) for part in both]  # 0 stays 0 alone
             weights[place] = np.hstack(sizes)
-            state[place][:, :n] = np.where(h > 0, 1 + (sent != 0), 0).T  # ReLU off, dropped, kept
+            state[place][:, :n] = np.where(out == 0, 1, 2 * (z > 0)).T  # 0: ReLU off, 1: dropped
         return {"weights": weights, "state": state}
 
     names = ["no unit", *(f"unit {j}" for j in range(1, HIDDEN + 1))]

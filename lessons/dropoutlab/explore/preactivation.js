@@ -2,7 +2,7 @@ import {
   Axes, BLUE, INK, GREY, ORANGE, PALE, Panel, SKY, count, explorer, fixed, range, sum,
 } from "./kit.js";
 
-function draw(table, { p, n }, at) {
+function draw(table, { p, n, against }, at) {
   const rest = [at.n, at.against, at.draw], bars = table.bars.at(at.p, ...rest), masks = sum(bars);
   const [low, width, mean, spread, thinned, scatter, scaled, variance, whole] = table.said.at(at.p, ...rest);
   const sd = Math.sqrt(Math.max(0, variance)), edges = range(bars.length + 1).map((i) => low + i * width);
@@ -42,12 +42,14 @@ function draw(table, { p, n }, at) {
   right.line([[110, 30], [110, 180]], GREY);
   const sends = Math.max(0, scaled), lost = Math.round(100 * Math.abs(1 - sends / thinned));
   const alike = Math.abs(thinned - sends) < 0.005 + (3 * scatter) / Math.sqrt(masks);
+  const straight = against * n <= 50;  // no weight is negative, so the ReLU lets every z pass
   return {
     panels: [left, right],
     says: `With ${count(n, "input")} at p = ${fixed(p, 1)}, z over your masks is ${fixed(mean)} ± ` +
       `${fixed(spread)}; your formulas say ${fixed(scaled)} ± ${fixed(sd)}. Behind a ReLU the thinned ` +
       `units send ${fixed(thinned)} on average, and the scaled one ` + (sends ? fixed(sends) : "nothing") +
-      (alike ? "; these masks cannot tell the two apart." : sends && thinned ? `, ${lost} % ` +
+      (alike ? straight ? "; the two are equal, but for luck: no weight is negative." :
+        "; these masks cannot tell the two apart." : sends && thinned ? `, ${lost} % ` +
         (sends < thinned ? "less." : "more.") : "."),
   };
 }

@@ -25,7 +25,10 @@ export function read(table, { share, p }, image, rate) {
   return { whole: softmax(last(h)), each };
 }
 
-export function reading({ whole, each }) {
+const empty = (sketch) => !sketch.ready && !sketch.strokes.length;
+
+export function reading({ whole, each }, sketch) {
+  if (empty(sketch)) return new Panel(410, 272, "The sheet is empty: draw a digit");
   const says = largest(whole), votes = range(10).map(() => 0), average = range(10);
   for (const shares of each) votes[largest(shares)] += 1;
   for (const digit of range(10)) average[digit] = mean(each.map((shares) => shares[digit]));
@@ -41,7 +44,7 @@ export function reading({ whole, each }) {
 }
 
 export function told({ whole, each }, sketch) {
-  if (!sketch.ready && !sketch.strokes.length) return "The sheet is empty. ";
+  if (empty(sketch)) return "The sheet is empty. ";
   const says = largest(whole), agree = each.filter((shares) => largest(shares) === says).length;
   return `The network reads ${says} on the sheet (${fixed(100 * whole[says], 0)} % sure), and so do ` +
     `${agree} of its ${each.length} thinned networks. `;

@@ -2,8 +2,8 @@ import {
   Axes, BLUE, INK, ORANGE, Panel, deviation, explorer, fixed, mean, mixed, range,
 } from "./kit.js";
 
-const TILE = 46, COLUMNS = 6;
-const MODES = [["training", ORANGE], ["evaluation", BLUE]];
+const TILE = 42, COLUMNS = 6;
+const MODES = [["Training", ORANGE], ["Evaluation", BLUE]];
 const named = (digit) => `${digit === 8 ? "an" : "a"} ${digit}`;
 
 const coarse = (v) => Math.round(4 * v) / 4;
@@ -35,9 +35,10 @@ function draw(table, { p, run, image }, at) {
       range(runs).map((r) => table.says.at(at.p, m, image, r, k) / 255));
     const right = Math.round((100 * first.filter((k) => k === label).length) / runs);
     told.push({ mode, says: first[run], right, own: all[label] });
-    const panel = new Panel(320, 235, `In ${mode} mode this run reads ${named(first[run])}`);
+    const title = `${mode}: this run reads ${named(first[run])}`;
+    const panel = new Panel(256, 235, title);  // so narrow that three stand side by side in Jupyter
     const axes = new Axes(panel, {
-      left: 38, xlim: [-0.6, 9.6], ylim: [0, 1], xlabel: `class (all ${runs} runs: right in ${right} %)`,
+      left: 34, xlim: [-0.6, 9.6], ylim: [0, 1], xlabel: `class (right in ${right} % of ${runs} runs)`,
       xticks: range(10), yticks: [0, 0.5, 1],
     });
     const edges = range(10).flatMap((k) => [k - 0.36, k + 0.36]);

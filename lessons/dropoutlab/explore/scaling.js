@@ -1,5 +1,8 @@
 import { Axes, BLUE, GREEN, GREY, ORANGE, PINK, Panel, count, explorer, fixed, range } from "./kit.js";
 
+const short = (v) =>
+  v < 0.1 ? String(Number(v.toPrecision(2))).replace("-", "−") : fixed(v, v < 100 ? 2 : 0);
+
 function draw(table, { p, layers }, at) {
   const own = table.own.at(at.p, at.draw), ratio = table.means.at(at.p, at.draw, layers);
   const left = new Panel(330, 250, "Your output of 30 ones");
@@ -22,12 +25,14 @@ function draw(table, { p, layers }, at) {
   });
   for (const [, f, color] of schemes) axes.line(depth, depth.map(f), color);
   axes.line(depth, table.means.at(at.p, at.draw).slice(0, layers + 1), BLUE, { strokeWidth: 3 });
-  axes.dots([layers], [ratio], BLUE, 10).ends([...ends, [ratio, `yours: ${fixed(ratio)}`, BLUE]]);
+  for (const [i, [, f, color]] of schemes.entries())  // where lines coincide, dashes show each
+    axes.line(depth, depth.map(f), color, { strokeDasharray: "4 12", strokeDashoffset: -4 * i });
+  axes.dots([layers], [ratio], BLUE, 10).ends([...ends, [ratio, `yours: ${short(ratio)}`, BLUE]]);
   return {
     panels: [left, right],
     says: `After ${count(layers, "layer")} at p = ${fixed(p)} your signal ` +
-      (ratio ? `keeps ${fixed(ratio)} of its mean; ` : "has no survivor left; ") +
-      `without any scaling it keeps ${fixed((1 - p) ** layers, 3)}.`,
+      (ratio ? `keeps ${short(ratio)} of its mean; ` : "has no survivor left; ") +
+      `without any scaling it keeps ${short((1 - p) ** layers)}.`,
   };
 }
 

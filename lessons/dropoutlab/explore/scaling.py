@@ -22,9 +22,9 @@ def scaling(inverted_dropout: Callable[..., np.ndarray]) -> Explorer:
             for draw in range(DRAWS):
                 rng = np.random.default_rng(draw)
                 own.append(np.asarray(inverted_dropout(np.ones(30), rate, rng), dtype=float))
-                x, mean = np.ones(UNITS), [1.0]
-                for _ in range(DEEPEST):
-                    x = inverted_dropout(x, rate, rng)
+                mean = [1.0]
+                for _ in range(DEEPEST):  # each gets the mean of all: survivors do not run out
+                    x = inverted_dropout(np.full(UNITS, mean[-1]), rate, rng)
                     mean.append(float(np.mean(x)))
                 means.append(mean)
         shape = (len(p.values), DRAWS, -1)
