@@ -750,8 +750,8 @@ counts = 2 ** np.arange(1, 9)
 kinds = {"inputs pull both ways": (0, plot.ORANGE), "mostly one way": (1, plot.BLUE)}
 fig, (ax,) = plot.figure(1, height=3.2, width=7)
 for kind, (push, color) in kinds.items():
-    share = np.empty((5, len(counts)))
-    for run in range(5):
+    share = np.empty((10, len(counts)))
+    for run in range(10):
         for j, n in enumerate(counts):
             w = rng.normal(push, 1, (100, n)) / np.sqrt(n)  # 100 units
             x = np.abs(rng.normal(size=(100, n)))
@@ -791,10 +791,10 @@ plot.show(fig, "Share missed behind a ReLU against the number of inputs, for thr
                                                  / both_ways[:, 3].mean()) < 0.25})
 
 # %% [markdown]
-# (Bars: standard deviation over five runs. After ± in the title: standard error.) Under a mask that
-# makes $z$ negative, the thinned unit sends 0, not a negative number that could cancel a positive
-# one. So the average of the thinned units is never below what the scaled unit sends: a ReLU is
-# convex, and this is Jensen's inequality.
+# (Bars: standard deviation over ten runs, or five networks. After ± in the title: standard error.)
+# Under a mask that makes $z$ negative, the thinned unit sends 0, not a negative number that could
+# cancel a positive one. So the average of the thinned units is never below what the scaled unit
+# sends: a ReLU is convex, and this is Jensen's inequality.
 #
 # What counts is how large the mean of $z$ is beside its standard deviation. Where the inputs pull
 # one way, the mean outgrows it as $n$ grows. Then hardly any mask takes $z$ below zero, the ReLU
