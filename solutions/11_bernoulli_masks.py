@@ -479,7 +479,7 @@ seen = 100 * np.mean(drawn, 0)
 most, worst = seen.argmax(), np.abs(100 * chance - seen).argmax()
 sd, name = 100 * np.std(drawn, 0, ddof=1), ["".join("□■"[int(m)] for m in k) for k in all_masks]
 told = (f"Drawn most often: {name[most]}, {seen[most]:.0f} ± {sd[most]:.0f} %;\n"
-        f"your formula differs most at {name[worst]}: {100 * chance[worst]:.1f} %, "
+        f"farthest from your formula: {name[worst]}, formula {100 * chance[worst]:.1f} %, "
         f"drawn {seen[worst]:.1f} ± {sd[worst]:.1f} %")
 ax.set_title(told)
 plot.show(fig, "All 16 masks by your formula, with how often each was drawn. "

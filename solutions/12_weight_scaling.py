@@ -145,6 +145,7 @@ out = dropout_train(np.ones((12, 30)), 0.5, np.random.default_rng())
 fig, (left, right) = plot.figure(2, height=2.9)
 plot.mask(out, left)
 left.set(xlabel="unit", ylabel="mask", aspect="auto", title="Twelve rows of your output")
+left.set_ylim(12, -1)  # level with the bars
 right.barh(range(12), np.sum(out, axis=1), color=plot.BLUE)
 right.axvline(30, color=plot.ORANGE)
 right.annotate("whole ", (30, -1), ha="right", va="center", color=plot.ORANGE)

@@ -762,9 +762,12 @@ for k, which in enumerate(("idle rows", "other rows")):
                 (float((far[of] ** 2).mean()), "the lengths are squared."),
                 (float(far.mean()), "that is the mean over all rows. Separate the idle ones: "
                                      "all of their gradient is 0."),
-                (0.0, "0 is the length of an idle row's gradient. Its change is another matter: "
-                      "measure that, and let the gradient tell which rows are idle."),
-                (np.nan, "NaN: no row was idle. Look for rows whose *gradient* is 0."),
+                *([(0.0, "0 is the length of an idle row's gradient. Its change is another matter: "
+                         "measure that, and let the gradient tell which rows are idle."),
+                   (np.nan, "NaN: no row was idle. Look for rows whose *gradient* is 0.")]
+                  if k == 0 else
+                  [(np.nan, "NaN: every row was taken for idle. Idle are those whose *gradient* "
+                            "is 0.")]),
                 *[(mean, "you average each step first, and then the steps. Average over the "
                          "rows of all steps at once.")
                   for mean in by_step[k]],

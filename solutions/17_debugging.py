@@ -188,7 +188,8 @@ def example(p=0.5, hidden=128):
 net = nn.Sequential(nn.Dropout(0.5), *example())
 net[0].eval()  # asleep on purpose; the other dropout layer, net[3], is awake
 print("flags before:    ", [module.training for module in net.modules()])
-print("four runs agree: ", len({evaluate(net, X_test, y_test) for _ in range(4)}) == 1)
+runs = [evaluate(net, X_test, y_test) for _ in range(4)]
+print("four runs agree: ", all(bool(run == runs[0]) for run in runs))
 print("flags afterwards:", [module.training for module in net.modules()])
 
 # %% check="evaluate" points=1
@@ -1354,7 +1355,7 @@ def export_for_serving(model, example):
 
 # %% [markdown]
 # Now see what each way of saving keeps. A small network with dropout is saved in either mode,
-# loaded, and asked twice: as it is loaded, and after `eval()`. Five
+# loaded, and asked twice: as it is loaded, and after `eval()`. The five
 # ways: its `state_dict`, loaded into a new network; the whole object, with `torch.save(network)`;
 # `torch.export`; `torch.jit.trace`, which writes down the operations of one run, as an export does;
 # and `torch.jit.script`, which translates the code of `forward`, with its `if`s. **Guess: it was

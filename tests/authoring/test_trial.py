@@ -102,7 +102,7 @@ FAULTS = {
     "nothing": ("", "", []),
     "a mistake with other words": (
         '"a fair coin": (', '"the wrong share": (',
-        ["mistake 'the wrong share' is told instead: found mean"],
+        ["mistake 'the wrong share' is told instead: found a share of"],
     ),
     "a mistake that is right": (
         MARK, MARK + '    "twice": ("x * (", "1 * x * ("),\n',
@@ -110,7 +110,7 @@ FAULTS = {
     ),
     "a mistake that passes now and then": (
         MARK, MARK + '    "another share": (">= p", ">= p + 0.3 * (rng.random() < 0.5)"),\n',
-        ["mistake 'another share': every check accepts it", "is told instead: found mean"],
+        ["mistake 'another share': every check accepts it", "is told instead: found a share of"],
     ),
     "a mistake that a hidden check knows": (
         MARK, MARK + '    "drops everything": (">= p", ">= min(p, 0.9)"),\n',

@@ -237,6 +237,11 @@ FAILURES = {
     ),
     "mean, NaN": (lambda: expect.mean([0, np.nan], 1, of=(0, 2), hint="h"), "mean 1.000", "nan"),
     "mean of nothing": (lambda: expect.mean([], 1, of=(0, 2), hint="h"), "mean 1", "no entries"),
+    "a share": (
+        lambda: expect.mean(np.zeros(10**6) == 0, 0.999, of=(0, 1), hint="h"),
+        "a share of 0.999000 ± 0.000199",
+        "a share of 1.000",
+    ),
     "mean, complex": (lambda: expect.mean([1 + 3j], 1, of=(0, 2), hint="h"), "mean 1", "(1+3j)"),
     "mean, ragged": (lambda: expect.mean([1, [1]], 1, of=(0, 2), hint="h"), "mean 1", "list of 2"),
     "only, suspected": (
