@@ -305,8 +305,9 @@ with expect.case("layer = Dropout(0.6); layer.training = False; layer(x)"):
     layer.training = False
     expect.close(layer(x.clone()), x, rtol=1e-6,
                  hint="it drops although its flag `training` is False: keep no flag of your own.")
-with torch.no_grad(), expect.case("layer = Dropout(0.6); with torch.no_grad(): layer(x)"):
-    expect.varies(Dropout(0.6)(x) == 0, chance=1e-9, what="some entries dropped",
+with expect.case("layer = Dropout(0.6); with torch.no_grad(): layer(x)"):
+    out = expect.ask("without_gradients", Dropout(0.6), x.clone())
+    expect.varies(out == 0, chance=1e-9, what="some entries dropped",
                   hint="in training mode it drops under no_grad() too. Ask the flag `training` "
                        "alone, not whether gradients are recorded.")
 with expect.case("Dropout(0.6).eval()(x), and Dropout(0.6).train()(x)",
@@ -1288,9 +1289,9 @@ with expect.case("noise_shape_dropout(x, 0.5, (400, 1)) on ones, the first colum
     expect.mean(out[:, 1] == 0, 0.5, of=(0, 1),
                 hint="where x is 0, others that share its coin count as dropped: make the coins "
                      "without x.")
-with torch.no_grad(), expect.case("noise_shape_dropout(x, 0.5, None) under torch.no_grad()"):
-    expect.varies(noise_shape_dropout(torch.ones(100), 0.5, None), chance=0.5**99,
-                  what="some entries dropped",
+with expect.case("noise_shape_dropout(x, 0.5, None) under torch.no_grad()"):
+    out = expect.ask("without_gradients", noise_shape_dropout, torch.ones(100), 0.5, None)
+    expect.varies(out, chance=0.5**99, what="some entries dropped",
                   hint="nothing is dropped while no gradients are recorded. That is another "
                        "matter: this function always drops.")
 with expect.case("out = noise_shape_dropout(x, 0.5, None); out.sum().backward(); x.grad",

@@ -49,6 +49,14 @@ def in_a_new_process(call: Callable[..., Any], *args: Any) -> Any:
         return call(*args)
 
 
+def without_gradients(call: Callable[..., Any], *args: Any) -> Any:
+    """What `call(*args)` returns under `torch.no_grad()`."""
+    import torch
+
+    with torch.no_grad():
+        return call(*args)
+
+
 def records_gradients() -> bool:
     """Whether torch records gradients, as it does unless somebody has switched that off."""
     import torch
