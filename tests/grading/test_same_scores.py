@@ -48,8 +48,10 @@ QUICK = {"11_bernoulli_masks", "13_inverted_dropout", "14_backward", "24_regular
 """What the course's grader, too, grades in every run: arrays and tensors, functions and classes."""
 
 
-def every_answer(lesson: Lesson) -> tuple[Lesson, dict[str, Cell]]:
+def every_answer(lesson: Lesson, *, wrong: bool = True) -> tuple[Lesson, dict[str, Cell]]:
     """The lesson with a copy of each exercise for each answer; the answers by their copies' names.
+
+    With `wrong=False`, right answers alone.
 
     What serves an exercise's checks stands before them, as in the lesson. Right answers come
     first: a mistake may leave something behind. So after an exercise's mistakes all solutions so
@@ -69,8 +71,8 @@ def every_answer(lesson: Lesson) -> tuple[Lesson, dict[str, Cell]]:
             last = lesson.of("check", cell.name)[-1].line
             cells += [setup for setup in waiting if setup.line < last]
             waiting = [setup for setup in waiting if setup.line > last]
-            right, wrong = lesson.of("correct", cell.name), lesson.of("mistake", cell.name)
-            for k, answer in enumerate([cell, cell, *right, *wrong]):
+            right, mistakes = lesson.of("correct", cell.name), lesson.of("mistake", cell.name)
+            for k, answer in enumerate([cell, cell, *right, *mistakes * wrong]):
                 name = f"{cell.name}_copy{k}"
                 cells += [replace(c, name=name) for c in (cell, *_asked(lesson, answer))]
                 if k:  # the first copy stays as it was released
@@ -158,7 +160,21 @@ def verdicts(lesson: Lesson, answer: Cell, number: int) -> set[bool]:
 def test_every_answer_gets_what_it_deserves(grader: Callable, lesson: Lesson):
     """Have right answers every point, released ones none, and mistakes their own diagnosis?"""
     whole, answers = every_answer(lesson)
-    judged = grader(whole, answers)
+    _deserved(grader(whole, answers), whole, answers)
+
+
+@pytest.mark.slow(minutes=1)
+@pytest.mark.parametrize("lesson", [
+    pytest.param(lesson, id=lesson.name) for lesson in LESSONS if lesson.name not in QUICK
+])  # fmt: skip
+def test_right_answers_have_every_point(grader: Callable, lesson: Lesson):
+    """Does no check of the other lessons need what only a notebook's process has?"""
+    whole, answers = every_answer(lesson, wrong=False)
+    _deserved(grader(whole, answers), whole, answers)
+
+
+def _deserved(judged: Graded, whole: Lesson, answers: dict[str, Cell]) -> None:
+    """Assert that each copy of an exercise was given what its answer deserves."""
     assert len(judged.rows) == len(whole.of("check"))
     for copy in {row.exercise: None for row in judged.rows}:
         rows, answer = [row for row in judged.rows if row.exercise == copy], answers.get(copy)
