@@ -27,7 +27,7 @@ def test_the_interval_is_that_of_scipy(n: int, q: float, alpha: float):
 def test_the_probabilities_are_those_of_scipy(n: int, q: float):
     """Is each probability right, relative to itself?"""
     around = int(n * q)
-    counts = [k for k in range(around - 20, around + 20) if 0 <= k <= n]
+    counts = range(max(0, around - 20), min(n + 1, around + 20))
     found = binomial.probabilities(counts, n, q)
     np.testing.assert_allclose(found, binom.pmf(counts, n, q), rtol=1e-6)
 

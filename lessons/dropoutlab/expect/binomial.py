@@ -7,21 +7,26 @@ half a second to import, which the first check would wait for, and no browser ha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
 
 
-def probabilities(counts: Iterable[int], n: int, q: float) -> np.ndarray:
-    """P(K = k) for each count k from 0 to n, K ~ B(n, q)."""
+def probabilities(counts: range, n: int, q: float) -> np.ndarray:
+    """P(K = k) for each count k of a range within 0 to n, K ~ B(n, q).
+
+    From the likeliest of them outwards, by P(k + 1) / P(k) = (n - k) / (k + 1) · q / (1 - q).
+    """
+    k = np.array(counts)
     if q in (0, 1):
-        return np.array([float(k == n * q) for k in counts])
-    whole, heads, tails = math.lgamma(n + 1), math.log(q), math.log1p(-q)
-    return np.exp([
-        whole - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * heads + (n - k) * tails
-        for k in counts
-    ])  # fmt: skip
+        return (k == n * q).astype(float)
+    top = min(max(int((n + 1) * q), counts[0]), counts[-1])
+    heads, tails = math.log(q), math.log1p(-q)
+    log = math.lgamma(n + 1) - math.lgamma(top + 1) - math.lgamma(n - top + 1)
+    log += top * heads + (n - top) * tails
+    up, at = np.log((n - k[:-1]) / (k[:-1] + 1)) + heads - tails, top - counts[0]
+    below, above = -np.cumsum(up[:at][::-1])[::-1], np.cumsum(up[at:])
+    return np.exp(log + np.concatenate([below, [0], above]))
 
 
 @lru_cache(1000)

@@ -392,7 +392,8 @@ def _inexact(
 @lru_cache(1000)
 def _likeliest(n: int, p: float) -> float:
     """The probability of the likeliest count of B(n, p)."""
-    return float(binomial.probabilities([int((n + 1) * p)], n, p)[0])
+    likeliest = int((n + 1) * p)
+    return float(binomial.probabilities(range(likeliest, likeliest + 1), n, p)[0])
 
 
 def _each(axes: Sequence[int], names: Sequence[str]) -> str:
@@ -416,8 +417,11 @@ def _scatter(
     n, m = mask.size // counts.size, counts.size
     if n < 2 or m < 2 or share in (0, 1):
         return
-    scores, low, high = _scores(n, share, m, alpha)
+    scores, chances = _scores(n, share, m)
     total = int(scores[counts].sum())
+    if _usual(total, chances, m):
+        return
+    low, high = _bounds(n, share, m, alpha)
     if low <= total <= high:
         return
     found = f"scatter {np.sqrt(np.mean((counts - n * share) ** 2)):.2f}"
@@ -464,26 +468,54 @@ def _lasting(mask: np.ndarray) -> bool:
 
 
 STEPS = 2**17
-"""Length of the distribution that `_scores` sums; more would be finer and slower."""
+"""Length of the distribution whose tails `_bounds` sums; more would be finer and slower."""
 
 
 @lru_cache(1000)
-def _scores(n: int, p: float, m: int, alpha: float) -> tuple[np.ndarray, int, int]:
-    """A score for each count k of B(n, p), and exact bounds for the sum of m independent scores.
+def _scores(n: int, p: float, m: int) -> tuple[np.ndarray, np.ndarray]:
+    """A score for each count k of B(n, p), and the chance of each score from 0 on.
 
-    The score is (k - n p)² / (n p (1 - p)), at most 40, in whole steps, so that the sum's
-    distribution is a convolution of finite ones (by the fast Fourier transform; its error of
-    1e-13 is far below the tails that are asked for).
+    The score is (k - n p)² / (n p (1 - p)), at most 40, in whole steps, so that the distribution
+    of a sum of m scores is a convolution of finite ones.
     """
     k = np.arange(n + 1)
-    steps = max(1, min(64, STEPS // (40 * m)))
+    steps = max(1, min(64, (STEPS - 1) // (40 * m)))
     scores = np.rint(np.minimum((k - n * p) ** 2 / (n * p * (1 - p)), 40) * steps).astype(int)
-    chances = np.bincount(scores, binomial.probabilities(k.tolist(), n, p))
+    return scores, np.bincount(scores, binomial.probabilities(range(n + 1), n, p))
+
+
+def _usual(total: int, chances: np.ndarray, m: int) -> bool:
+    """Whether a sum of m scores is so near its mean that no bound has to be computed.
+
+    Within two deviations, and above half of the mean: there every tail is far larger than `ALPHA`.
+    """
+    score = np.arange(len(chances))
+    mean = m * (chances @ score)
+    deviation = np.sqrt(m * (chances @ (score - mean / m) ** 2))
+    return bool(mean - min(2 * deviation, mean / 2) <= total <= mean + 2 * deviation)
+
+
+@lru_cache(1000)
+def _bounds(n: int, p: float, m: int, alpha: float) -> tuple[int, int]:
+    """Exact bounds, at level alpha, for the sum of the scores of m independent counts.
+
+    By the fast Fourier transform; its error of 1e-13 is far below the tails that are asked for.
+    """
+    _, chances = _scores(n, p, m)
     length = (len(chances) - 1) * m + 1
     size = 1 << (length - 1).bit_length()
-    distribution = np.fft.irfft(np.fft.rfft(chances, size) ** m, size)[:length].clip(0)
+    distribution = np.fft.irfft(_power(np.fft.rfft(chances, size), m), size)[:length].clip(0)
     below = np.cumsum(distribution)
     above = np.cumsum(distribution[::-1])[::-1]
     low = int(np.searchsorted(below, alpha / 2))  # P(sum < low) <= alpha / 2
-    high = length - 1 - int(np.searchsorted(above[::-1], alpha / 2))
-    return scores, low, high
+    return low, length - 1 - int(np.searchsorted(above[::-1], alpha / 2))
+
+
+def _power(base: np.ndarray, m: int) -> np.ndarray:
+    """`base ** m` by squaring: NumPy takes a logarithm of each number, ten times as long."""
+    power = np.ones_like(base)
+    while m:
+        if m % 2:
+            power = power * base
+        base, m = base * base, m // 2
+    return power
