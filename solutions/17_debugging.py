@@ -272,10 +272,13 @@ with torch.enable_grad(), expect.case("evaluate(model, X, y) on a network with d
 
 # %% check="evaluate" points=2
 # Every flag comes back, also those that were not as the model's own.
-X_1, y_1 = torch.ones(3, 4), torch.zeros(3, dtype=torch.long)
+model = nn.Sequential(nn.Sequential(nn.Linear(4, 2), nn.Dropout(0.5)), nn.ReLU()).eval()
+X_1 = torch.ones(3, 4)
+y_1 = (model(X_1).argmax(1) + torch.tensor([0, 0, 1])) % 2  # two of three are right
 with torch.enable_grad(), expect.case("the flags of a model in training mode, afterwards"):
-    model = nn.Sequential(nn.Sequential(nn.Linear(4, 2), nn.Dropout(0.5)), nn.ReLU())
-    evaluate(model, X_1, y_1)
+    share = evaluate(model.train(), X_1, y_1)
+    expect.close(share if share is None else float(share), 2 / 3, rtol=1e-6,
+                 hint="the share is wrong here: mend that first.")
     expect.equal(str([m.training for m in model.modules()]), str(5 * [True]),
                  hint="the model stays in evaluation mode: the training that follows is without "
                       "dropout. Give the flags back.")

@@ -169,6 +169,7 @@ with expect.case("the rows of train_epoch(model, X, y, optimizer, 8, generator),
     orders = order_of(9, torch.Generator().manual_seed(seed))
     once, again, *_ = orders
     expect.equal(len(once) > 0, True, hint="the model is never called.")
+    expect.equal(len(once), 42, hint="each row goes through the model once in an epoch.")
     by_batch = [np.sort(once[k : k + 8]) for k in range(0, len(once), 8)]
     expect.varies([np.concatenate(by_batch), np.sort(once)], chance=1e-26,
                   what="rows from all over X in each batch",
@@ -245,6 +246,7 @@ with expect.case("the value of train_epoch(model, X, y, optimizer, 4, generator)
     returned = train_epoch(model, numbered, targets.clone(),
                            torch.optim.SGD(model.parameters(), lr=0.5), 4, expect.generator())
     rows, batches, _, logits = model.seen()
+    expect.equal(len(rows), 10, hint="each row goes through the model once in an epoch.")
     each = F.cross_entropy(torch.tensor(logits), targets[rows.astype(int)], reduction="none")
     losses = np.array([each.numpy()[batches == k].mean() for k in np.unique(batches)])
     expect.close(
@@ -600,7 +602,8 @@ for what, slope, right in (("fall by 2 a look", -2, True), ("rise by 2 a look", 
 flat = 50 + np.array([[1.0, -2, 3, -4, 5], [-1, 2, -3, 4, -6]]).T @ np.eye(2).repeat(3, 1)
 with expect.case("is_undertrained(curves, 3), five flat curves whose mean falls by chance"):
     expect.equal(bool(is_undertrained(np.roll(flat, 1, 0), 3)), False,
-                 hint="the mean change is below 0, but its interval reaches above. Ask for high.")
+                 hint="the mean change is below 0, but the interval of the runs' means reaches "
+                      "above. Ask for high.")
 with expect.case("is_undertrained(curves, 2), a list of three curves with one that falls",
                  crash=[("indices", "curves may be a list of lists. Make an array of it.")]):
     lists = [[9.0, 9, 9, 1], [5.0, 5, 5, 5.25], [7.0, 7, 7, 7]]
@@ -631,7 +634,7 @@ for what, curve, window, right, words in (
     ("have one low look at their end", [5, 5, 5, 9, 1, 9], 3, False,
      "one low look is no fall. Take each window's mean, not its lowest look."),
     ("had one low look before", [9, 1, 9, 4, 4, 4], 3, True,
-     "one low look before hides the fall. Take that window's mean, not its lowest look."),
+     "one low look before hides the fall. Take that window's mean, no single look."),
     ("fall first and rise a little later", [9, 8, 5, 3, 3.1, 3.2, 3.3], 2, False,
      "these curves fell before, and rise at their end. Compare the last two windows."),
     ("end with a higher look", [9, 8, 5, 4, 2, 6], 2, True,
@@ -648,7 +651,7 @@ for what, curve, window, right, words in (
     "sign is the other way round": ("(last, before)", "(before, last)"),
     "Make an array of it": ("curves = np.asarray(curves)\n    ", ""),
     "Ask for high": ("[2] < 0", "[0] < 0"),
-    "interval reaches above": ("[2] < 0", "[1] < 0"),
+    "means reaches above": ("[2] < 0", "[1] < 0"),
     "Compare the last two windows": ("-2 * window : -window", ":window"),
     "means over window looks": ("curves[:, -window:].mean(1)", "curves[:, -1]"),
     "by `paired_difference`": (
@@ -1046,8 +1049,8 @@ plot.show(fig, "Change of the test error by p = 0.1, and the drop rate chosen on
                   and np.min(kept["end"]["test"][0]) > 1})
 print(*lines, sep="\n")
 end, small = kept["end"], kept["map 8 4000 3000"]
-print("Training error at the end: 128 units, 20 000 images, p = 0 {:.2f} % (test {:.2f} %); "
-      "8 units, 4000 images, p = 0 {:.0f} %, p = 0.1 {:.0f} %".format(
+print("Training error at the end: 128 units, 20 000 images, p = 0: {:.2f} % (test {:.2f} %);\n    "
+      "8 units, 4000 images: {:.0f} % (p = 0), {:.0f} % (p = 0.1)".format(
           *(np.mean(part) for part in (end["train"][0], end["test"][0], *small["train"][:2]))))
 
 # %% [markdown]
@@ -1369,7 +1372,7 @@ def early_stopping(losses, patience):
 # of four looks. **Which single regulariser lowers the test error most?**
 
 # %% guess=true
-my_guess = "hidden dropout"  # or "input noise", "L2", "max-norm", "batch norm", "moved images"
+my_guess = "L2"  # "hidden dropout", "input noise", "L2", "max-norm", "batch norm" or "moved images"
 
 # %% figure=true
 # Changes of test error and log loss by each regulariser, and dropout during a part of training.
@@ -1397,7 +1400,7 @@ axes[0].set_yticklabels(names)
 axes[1].set_yticklabels([])
 axes[0].set(xlabel="change of test error, points (6 runs, 95 %)")
 single = next(name for name in names if "," not in name and name != "both dropouts")
-axes[0].set_title(f"You said {guess} (pink). Lowest single:\n{single}, "
+axes[0].set_title(f"You said {guess}{' (pink)' * (guess in names)}. Lowest single:\n{single}, "
                   f"{found[single][0][0]:+.1f} of {np.mean(plain['error']):.1f} %", fontsize=10)
 axes[1].set(xlabel="change of test log loss, nats")
 axes[1].set_title("And of the log loss", fontsize=10)
@@ -1422,11 +1425,12 @@ plot.show(fig, "Changes of test error and log loss by eleven regularisers and ea
                   "stopping-by-loss-raises-the-error": found["early stopping"][0][1] > 0
                   > found["early stopping"][1][2],
                   "paper-size-no-gain-shown": large.low < 0 < large.high})
-print("784-1024-1024-2048-10 on MNIST, 60 passes, three networks of each: "
+print("784-1024-1024-2048-10 on MNIST, 60 passes, three networks of each:\n    "
       + ", ".join(f"{name} {np.mean(errors):.2f} %" for name, errors in recipe.items())
       + f"\ndropout + max-norm − none: from {large.low:.2f} to {large.high:.2f} points (95 %)")
-print("Chosen:", "; ".join(f"{name} " + ", ".join(f"{k} = {v:g}" for k, v in way["chosen"].items())
-                          for name, way in ways.items()))
+print("Chosen:", *("    {}: {}".format(name, ", ".join(f"{k} = {v:g}" for k, v in
+                                                       way["chosen"].items()))
+                   for name, way in ways.items()), sep="\n")
 for a, b in (("moved, dropout", "moved images"), ("input dropout", "input noise"),
              ("dropout, max-norm", "hidden dropout"), ("both dropouts", "hidden dropout")):
     print("{} less {}: {:+.2f} points, {:.2f} to {:.2f}".format(

@@ -718,7 +718,7 @@ largest = {name: wide[name].max() for name in MEANS}
 left.set_title(f"One layer: geometric at most {largest['geometric']:.0e} points off")
 told = {name: f"{deep[name][2].mean():.1f} ± {plot.standard_error(deep[name][2]):.1f}"
         for name in MEANS}
-right.set_title(f"Three: {told['geometric']} points, arithmetic {told['arithmetic']}")
+right.set_title(f"Three: geometric {told['geometric']}, arithmetic {told['arithmetic']}")
 left.set_ylabel("distance to weight scaling, points")
 left.set_xticks(units)
 right.set_xticks(depths)
@@ -1029,11 +1029,11 @@ for shape in ((2, 2, 30), (6, 3, 40), (2, 5, 25)):
     ]):
         first, second = member_correlation(answers.copy())
         expect.close(first, float(np.mean(pairs[True])), rtol=1e-5, atol=1e-6,
-                     hint="the first number: take the numbers of networks and halves from "
-                          "answers.shape.")
+                     hint="the first number is no mean over pairs of one network's halves. Are all "
+                          "sizes taken from answers.shape?")
         expect.close(second, float(np.mean(pairs[False])), rtol=1e-5, atol=1e-6,
-                     hint="the second number: take the numbers of networks and halves from "
-                          "answers.shape.")
+                     hint="the second number is no mean over pairs of different networks. Are all "
+                          "sizes taken from answers.shape?")
 
 # %% mistakes="member_correlation"
 {
@@ -1059,7 +1059,7 @@ for shape in ((2, 2, 30), (6, 3, 40), (2, 5, 25)):
         " % answers.shape[1] == 0)]"),
     "writes into its input": ("residuals = (answers - answers.mean((0, 1)))",
         "answers -= answers.mean((0, 1))\n    residuals = answers"),
-    "networks and halves from answers.shape": ("// answers.shape[1]", "// 4"),
+    "sizes taken from answers.shape": ("// answers.shape[1]", "// 4"),
 }
 
 # %% correct="member_correlation"
@@ -1131,7 +1131,7 @@ for i, (rho, error) in enumerate(rhos):
 left.set_yticks(range(4), [f"{len(of[0])} {name}" for name, of in kinds_of.items()])
 left.set(xlabel="variance of a member's answer on an image", ylim=(3.6, -0.6),
          xlim=(0, 1.5 * max(np.add(stays, goes))))
-left.legend(loc="center right", bbox_to_anchor=(1.02, 0.45), fontsize=9)
+left.legend(loc="center right", bbox_to_anchor=(1.02, 0.45), fontsize=9, handlelength=1)
 least, most = (pick(range(4), key=lambda i: rhos[i][0]) for pick in (min, max))
 left.set_title(f"Most in common: {[*kinds_of][most]},\nleast: {[*kinds_of][least]}", fontsize=10)
 right.hlines(range(4), [m.mean() for m in mean_of], [s.mean() for s in single], color=plot.GREY,

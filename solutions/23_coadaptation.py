@@ -344,6 +344,7 @@ with expect.case("interaction_matrix(loss, 6) with pairs and triples of units in
         (off * right + one * (L - 2 * without), diagonal),
         (off * (right - L), "the loss of the whole network is missing: + L."),
         (off * (right + L), "+ L counts twice. Effects already hold -L: subtract L, once."),
+        (off * (right + 2 * L), "+ L counts three times. Effects already hold -L: subtract L."),
         (off * both, "that is the loss without both. Take the single losses from it, and add L."),
         (off * (both - L), "that is the joint effect. Subtract the two effects from it."),
         (np.triu(right, 1), half),
@@ -386,6 +387,7 @@ for team, expected, loss in (
     "the diagonal is no pair": ("return off * (", "return 1.0 * ("),
     "whole network is missing": ("both - loss(np.ones(n))", "both - 2 * loss(np.ones(n))"),
     "counts twice": ("both - loss(np.ones(n)) -", "both -"),
+    "counts three times": ("both - loss(np.ones(n)) -", "both + loss(np.ones(n)) -"),
     "that is the loss without both": (
         "(both - loss(np.ones(n)) - effects - effects[:, None])", "both"),
     "that is the joint effect": (" - effects - effects[:, None]", ""),
@@ -726,7 +728,7 @@ before = W.copy()
 with expect.case("feature_redundancy(W) of features 3a, a/2, 2b, -4b and c, at right angles"):
     found = np.sort(np.asarray(feature_redundancy(W)), axis=None)
     expect.unchanged(W, before)
-    expect.close(found, np.array([-1] + [0] * 8 + [1]), rtol=1e-5, atol=1e-6,
+    expect.close(found, np.array([-1.0] + [0.0] * 8 + [1.0]), rtol=1e-5, atol=1e-6,
                  hint="ten cosines: once 1, once -1, eight times 0. Lengths do not matter.")
 
 # %% mistakes="feature_redundancy"
@@ -785,6 +787,7 @@ smooth = found[1, :, 0, 2]
 axes[0].axvline(guess, color=plot.GREY, linestyle="--")
 axes[0].annotate(" your guess", (guess, 3.4), color=plot.GREY, fontsize=9)
 axes[0].set_xlim(0, None)
+axes[0].locator_params(axis="x", nbins=4)  # else the panels' tick labels meet
 axes[0].set_title(f"Smooth noise: {smooth.mean():.3f} ± {plot.standard_error(smooth):.3f} "
                   f"(you: {guess:g});\nwith dropout: {found[1, :, 0, 0].mean():.3f} ± "
                   f"{plot.standard_error(found[1, :, 0, 0]):.3f}")
@@ -956,6 +959,7 @@ with expect.case(f"{called}: the masks that loss sees"):
     ], hint="a mask holds 1 for a unit that is there, 0 for one removed.")
     wanted = "`trials` masks are needed, each without 7 units."
     expect.equal(min(len(fell), 3000), 3000, hint=wanted)
+    expect.equal([fell.sum(1).min(), fell.sum(1).max()], [7, 7], hint=wanted)
     fell = fell[:3000]
     few = len(np.unique(fell, axis=0)) < 2500  # of 170 544 sets or more; over 2900 by chance
     again = "a few sets of units serve many trials. Draw anew in each." if few else alike
@@ -964,7 +968,7 @@ with expect.case(f"{called}: how many units never go"):
     expect.equal(int((~fell.any(0)).sum()), 0, hint=again if few else never)
 with expect.case(f"{called}: how many of the removed have their next neighbour removed too"):
     beside = (fell * np.roll(fell, 1, axis=1)).sum(1)
-    row = "neighbouring units are dropped together. Draw each unit independently."
+    row = "neighbouring units go together. All sets of k units must be equally likely."
     fair(beside, [N * comb(6, b - 1) * comb(N - 8, b - 1) / b for b in range(7, 0, -1)],
          row if beside.mean() > 4 else again)
 with expect.case(f"{called}: different sets of units"):

@@ -503,7 +503,8 @@ for p in (0.3, 0.8, 0.0):
         (plain, "that is least squares without dropout."),
         ((1 - p) * plain, "all weights shrink alike: right only for uncorrelated features."),
         *[(np.linalg.solve(gram + extra, cross), words) for extra, words in (
-            (p / (1 - p) * np.eye(4), "the identity makes plain ridge. Each feature has a price."),
+            *[(size * p / (1 - p) * np.eye(4), "the identity makes plain ridge. Each feature has "
+               "a price.") for size in (1, 12, np.trace(gram), np.trace(gram) / 4)],
             ((1 - p) / p * price, "p and 1 - p are swapped in the penalty."),
             (p * (1 - p) * price, "p (1 - p) is the variance of an unscaled coin."),
             (p * price, "the factor is p alone. What is the variance of m / (1 - p)?"),
@@ -813,7 +814,7 @@ start, end = (exact_penalty(np.array([a, 3]), pair, 0.5) for a in (0, 6))
 left.plot([0, 6], [start, factor * start], "o--", color=plot.ORANGE,
           label=f"your guess: × {factor:.3g}")
 left.set(xlabel="first weight (the second is 3)", ylabel="penalty, nats", ylim=(0, None))
-left.set_title(f"From w₁ = 0 to w₁ = 6: × {end / start:.2f} (L2: × 5)")
+left.set_title(f"Exact, w₁ from 0 to 6: × {end / start:.2f} (L2: × 5)")
 left.legend(loc="upper right", fontsize=8)
 
 rates = np.array([0.05, 0.1, 0.3, 0.5, 0.7, 0.8, 0.9])
@@ -880,7 +881,7 @@ left.set(xscale="log", yscale="log", xlabel="sum of the feature's squares, 150 r
          ylabel="its price $F_j$ (yours), p = 0.5", ylim=(5e-4, 1e3))
 left.set_yticks([1e-3, 1e-1, 10], ["≤ 0.001", "0.1", "10"])
 left.set_title(f"A word costs {price.mean():.1f} % of another feature;\n"
-               f"by rarity alone {rarity.mean():.1f}", fontsize=10)
+               f"by rarity alone {rarity.mean():.1f} %", fontsize=10)
 left.legend(loc="upper left", fontsize=8, handlelength=1)
 gains, places = {}, []
 for row, (world, kind) in enumerate(
@@ -1017,7 +1018,7 @@ with expect.case("expected_sigmoid(mean, var) on arrays (3, 2)"):
     whole = np.asarray(expected_sigmoid(mean.copy(), var.copy()))
     expect.array(whole, (3, 2), hint="return an array of the shape of mean and var.")
     expect.close(whole, np.array(right), rtol=0, atol=0.02 + 1e-6,
-                 hint="an entry is found from its own mean and variance alone.")
+                 hint="off by over 0.02. If the check above passes, an entry depends on others.")
 
 # %% mistakes="expected_sigmoid"
 {
@@ -1156,6 +1157,9 @@ for p in (0.3, float(rng.uniform(0.6, 0.85))):
                 (p * out @ into, "the factor is p alone. What is the variance of m / (1 - p)?"),
                 (out @ into / (1 - p), "that is E[m²] / (1 - p)². Subtract 1 to get the variance."),
                 (right / 6, "that is the mean over the rows. Sum over them."),
+                (right / 12, "that is the mean over rows and outputs. Sum over both."),
+                (6 * odds * out @ (V**2).sum(1), "right only for uncorrelated inputs of mean "
+                                                 "square 1. Square what unit j sends, v_j · x."),
                 (right / 2, "that is half of it, or a mean over the outputs. Sum over them."),
             ],
         )
@@ -1181,6 +1185,10 @@ for p in (0.3, float(rng.uniform(0.6, 0.85))):
     "the factor is p alone": ("p / (1 - p)", "p"),
     "Subtract 1": ("p / (1 - p)", "1 / (1 - p)"),
     "mean over the rows": ("np.sum(hidden", "np.mean(hidden"),
+    "mean over rows and outputs": ("np.sum(U**2, axis=0) @ np.sum(hidden**2, axis=0)",
+                                   "np.mean(hidden**2 @ U.T**2)"),
+    "only for uncorrelated inputs": ("np.sum(hidden**2, axis=0)",
+                                     "np.sum(V**2, axis=1) * len(X)"),
     "a mean over the outputs": ("np.sum(U**2", "np.mean(U**2"),
     "shapes do not fit": ("np.sum(U**2, axis=0)", "np.sum(U**2, axis=1)"),
 }
@@ -1205,18 +1213,17 @@ def product_penalty(V, U, X, p):
 my_guess = 3  # the largest product divided by the smallest, with dropout
 
 # %% figure=true
-# The products of the norms, sorted, before and after training, and the price of each network.
+# The products of the norms, sorted, after training, and the price of each network.
 guess = expect.guess(my_guess)
 
 
 def linear_network(seed, p, decay=0.0, hidden=8, n=100, steps=3000, rate=0.02):
-    """Trained with masks on the hidden units, the rate falling to 0: before, after, inputs."""
+    """Trained with masks on the hidden units, the rate falling to 0: weights, inputs."""
     rng = np.random.default_rng(seed)
     X = np.linalg.qr(rng.normal(size=(n, 6)))[0] * np.sqrt(n)
     Y = X @ rng.normal(0, 0.7, (6, 5)) + rng.normal(0, 0.3, (n, 5))
     size = np.exp(rng.normal(0, 0.7, (hidden, 1)))
     V, U = 0.3 * size * rng.normal(size=(hidden, 6)), 0.3 * rng.normal(size=(5, hidden))
-    before = V, U
     for step in range(steps):
         h = X @ V.T
         factor = inverted(np.ones_like(h), p, rng) if p else 1.0
@@ -1224,7 +1231,7 @@ def linear_network(seed, p, decay=0.0, hidden=8, n=100, steps=3000, rate=0.02):
         at_U, at_V = error.T @ (h * factor) / n, (error @ U * factor).T @ X / n
         now = rate * (1 - step / steps)
         U, V = U - now * (at_U + decay * U), V - now * (at_V + decay * V)
-    return before, (V, U), X
+    return (V, U), X
 
 
 ways = {"no penalty": (0.0, 0.0, plot.GREY), "weight decay 0.5": (0.0, 0.5, plot.GREEN),
@@ -1234,7 +1241,7 @@ fig, (left, right) = plot.figure(2, width=9, height=3)
 for name, (p, decay, color) in ways.items():
     unequal[name], dear[name] = [], []
     for seed in range(5):
-        before, (V, U), X = linear_network(seed, p, decay)
+        (V, U), X = linear_network(seed, p, decay)
         products = np.linalg.norm(V, axis=1) * np.linalg.norm(U, axis=0)
         unequal[name].append(products.max() / max(products.min(), 1e-3))
         least = len(X) * np.linalg.norm(U @ V, "nuc") ** 2 / len(V)
@@ -1287,7 +1294,7 @@ plot.show(fig, "Left, the products of the norms for 8 hidden units, sorted. Righ
 my_guess = 50  # percent of dropout's gain
 
 # %% figure=true
-# Test loss and error of six ways to train, minus those of plain training.
+# Test loss and error of five ways to train, minus those of plain training.
 guess = expect.guess(my_guess)
 kept = studies.kept("regulariser")
 tested = kept["tested"]
@@ -1326,7 +1333,7 @@ shares = {kind: gains[kind, "test loss"].mean / gains["dropout", "test loss"].me
 axes[0].plot(guess / 100 * gains["dropout", "test loss"].mean, ways.index("penalty"), "X",
              color=plot.GREY, markersize=9, label="your guess")
 told = ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in shares.items())
-told = told.replace("penalty and noise", "both")
+told = told.replace("penalty and noise", "both").replace("-", "−")
 axes[0].legend(loc="lower right", fontsize=8)
 axes[0].set_title(f"Of dropout's gain in log loss ({gains['dropout', 'test loss']:.3f}):\n{told}",
                   fontsize=9)
@@ -1394,7 +1401,7 @@ plot.show(fig, "Test log loss and error rate minus those of plainly trained netw
 # a wrong case with its evidence. Logistic regression: the penalty falls while a weight grows that
 # agrees with another, and rare features are cheap, which changed the error rate in both worlds. Two
 # layers: the products of the norms came out equal with dropout, and not with weight decay. A ReLU
-# network: the figure of the six ways.
+# network: the figure of the five ways.
 # ### END SOLUTION
 
 # %% [markdown]

@@ -67,7 +67,7 @@ fig, (left, right) = plot.figure(2, height=2.7)
 first = sure[0].argsort(descending=True)[:300:25][:6]
 tiles = nn.functional.pad(letters[first].reshape(-1, 8, 8), (1, 1))
 plot.image(np.hstack(tiles.numpy()), left, largest=1)
-left.set_xticks(np.arange(6) * 10 + 4.5, [f"{v}\n{s:.0%}" for v, s in
+left.set_xticks(np.arange(6) * 10 + 4.5, [f"{v}\n{100 * s:.0f} %" for v, s in
                                           zip(verdict[0, first], sure[0, first], strict=True)])
 left.tick_params(length=0)
 left.set_title("Letters, and what a network calls them")
@@ -219,7 +219,8 @@ for mode in (False, True):
             dropouts = [deep[1][1].training, model[3].training]
             others = [m.training for m in (model, model[0], model[1], deep, deep[1][0])]
         expect.equal(dropouts, [True, True], hint="both dropout layers must be in training mode.",
-                     suspects=[([False, False], "no dropout layer is switched to training mode."),
+                     suspects=[([False, False], "no dropout layer is in training mode. Is "
+                                "`yield` inside the `with` of kept_modes?"),
                                ([False, True], "a layer that lies deeper is missed. Visit "
                                                "model.modules(), not only the children.")])
         expect.equal(others, 5 * [mode],
@@ -276,7 +277,8 @@ with expect.case("with enable_dropout(model): on six kinds of dropout", crash=[
     with enable_dropout(model):
         modes = [layer.training for layer in model]
     expect.equal(modes, 6 * [True],
-                 hint="a kind of dropout layer is missed: the docstring names all six.")
+                 hint="a kind of dropout layer is missed: the docstring names all six.",
+                 suspects=[(6 * [False], "no dropout layer is in training mode.")])
 with expect.case("with enable_dropout(layer): of a bare nn.Dropout(0.5).eval()", crash=[
     ("context manager", "enable_dropout(model) gives no context manager."),
 ]):
@@ -312,7 +314,7 @@ with expect.case("with enable_dropout(model): of a DropoutNet with a batch norm,
     "no dropout layer is": ("m.train()", "m.training"),
     "lies deeper is missed": ("model.modules()", "model.children()"),
     "model is itself a dropout layer": ("model.modules()", "list(model.modules())[1:]"),
-    "no dropout layer is switched to": ("m.train()", "m.train(model.training)"),
+    "no dropout layer is in training": ("m.train()", "m.train(model.training)"),
     "Leave it alone": ("        for m", "        model.eval()\n        for m"),
     "Where is its one `yield`": ("        yield\n", ""),
     "modes are not given back": ("with kept_modes(model):", "if True:"),
@@ -401,7 +403,7 @@ with torch.no_grad():
 
 fig, (left, right) = plot.figure(2, height=2.5)
 plot.image(X_test[hard].reshape(8, 8).numpy(), left)
-left.set_title(f"A {y_test[hard]} that is hard to read")
+left.set_title(f"Hard to read: {y_test[hard]}")
 spots = np.arange(10) + np.random.default_rng().uniform(-0.3, 0.3, (200, 10))
 right.plot(spots, draws, ".", color=plot.SKY, markersize=2)
 right.plot(range(10), draws.mean(0), "_", color=plot.BLUE, markersize=16, markeredgewidth=2)
@@ -698,7 +700,7 @@ times = {name: ((mean - truth)[:5, far].abs().mean(1) / deviation[:5, far].mean(
          for name, (mean, deviation) in bands.items()}
 told = ", ".join(f"{name} {off.mean():.0f}" for name, off in times.items())
 left.set(xlabel="x", ylabel="y", ylim=(-4, 4))
-left.set_title(f"Beyond |x| = 1.6, off by so many standard\ndeviations: {told}", fontsize=9)
+left.set_title(f"Error beyond |x| = 1.6, in standard deviations:\n{told}", fontsize=9)
 left.legend(loc="lower left", fontsize=9)
 remains = {}
 for (name, (_, deviation)), color in zip(bands.items(), (plot.BLUE, plot.GREEN, plot.GREY),
@@ -791,6 +793,7 @@ for dtype in (torch.float64, torch.float32):
             (np.log(np.exp(by_sd).mean(0)).mean(), "tau is used as a standard deviation."),
             (np.log(np.exp(double).mean(0)).mean(), "the ½ in the exponent is missing."),
             (mixture.mean() - np.log(tau) / 2, "the term ½ log tau is missing."),
+            (mixture.mean() + np.log(tau) / 2, "log tau has a ½ in front: the density has a root."),
             (mixture.mean() + np.log(2 * np.pi) / 2, "the term -½ log 2π is missing."),
             (mixture.mean() - np.log(tau / 2 / np.pi) / 2, "the normal density's factor is "
                                                            "missing."),
@@ -837,6 +840,7 @@ for targets, words in (
     "one over the variance": ("logs =", "tau = 1 / tau\n    logs ="),
     "as a standard deviation": ("logs =", "tau = 1 / tau**2\n    logs ="),
     "½ in the exponent": ("- 0.5 * tau", "- tau"),
+    "log tau has a ½": ("0.5 * math.log(tau /", "0.5 * math.log(tau**2 /"),
     "½ log tau is missing": ("math.log(tau / (2", "math.log(1 / (2"),
     "-½ log 2π is missing": ("tau / (2 * math.pi)", "tau"),
     "factor is missing": ("0.5 * math.log(tau / (2 * math.pi)) -", "-"),
@@ -1264,7 +1268,7 @@ probs = torch.tensor([[0.5, 0.25, 0.25], [0.75, 0.125, 0.125]])
 with expect.case("calibration_error(probs, y, bins=2): a 0.5 that is right, a 0.75 that is wrong"):
     found = calibration_error(probs, torch.tensor([0, 1]), 2)
     expect.close(found, 0.625, rtol=1e-5, hint="that is ½ · |1 - 0.5| + ½ · |0 - 0.75|.", suspects=[
-        (0.125, "0.5 lies between the two bins, and belongs to the lower one, up to 1 / bins."),
+        (0.125, "0.5 and 0.75 share a bin. 0.5 belongs to the lower one, up to 1 / bins."),
     ])
 
 probs = torch.tensor([[0.625, 0.375], [0.6875, 0.3125]])
@@ -1404,7 +1408,7 @@ plot.show(fig, "Reliability of four ways to ask; their calibration errors beside
 my_guess = "5 networks"  # "no dropout", "evaluation", "50 passes" or "5 networks"
 
 # %% figure=true
-# Log loss and calibration error of four ways to ask, on turned and on speckled digits.
+# Log loss of five ways to ask on turned and speckled digits; calibration error on turned ones.
 guess = expect.guess(my_guess)
 ways = {**shown, "5 networks, no dropout": plot.PINK}
 fig, axes = plot.figure(3, width=10, height=3.1)

@@ -178,7 +178,8 @@ for dtype in (torch.float16, torch.bfloat16, torch.float32):
 with expect.case("spatial_dropout(x, 0.01, generator) on 400 000 maps, torch.bfloat16"):
     fine = torch.ones(1000, 400, 1, 1, dtype=torch.bfloat16)
     expect.mean(spatial_dropout(fine, 0.01, expect.generator()) == 0, 0.01, of=(0, 1),
-                hint="another share is dropped. Are the coins bfloat16 (8 bits)? Draw in float32.")
+                hint="another share is dropped. If check 1 passes, the coins are bfloat16. "
+                     "Draw in float32.")
 
 # %% mistakes="spatial_dropout"
 {
@@ -241,7 +242,7 @@ ax.imshow(sheet.numpy(), cmap="Blues", vmin=0, vmax=1.8)
 ax.set_xticks(9 * np.arange(6) + 4, range(6))
 ax.set_yticks(9 * np.arange(4) + 4, range(4))
 ax.set(xlabel="map", ylabel="image")
-ax.set_title(f"{int((sent[:, :, 0, 0] == 0).sum())} of your 24 maps are dropped")
+ax.set_title(f"{int((sent == 0).flatten(2).all(2).sum())} of your 24 maps are dropped")
 plot.show(fig, "Your masks: four rows of six maps each; what is dropped is pale.")
 
 # %% [markdown]
@@ -419,7 +420,8 @@ for dtype in (torch.float16, torch.bfloat16, torch.float32):
 with expect.case("dropblock(x, 0.01, 2, generator) on 400 000 maps of one pixel, torch.bfloat16"):
     fine = torch.ones(1000, 400, 1, 1, dtype=torch.bfloat16)
     expect.mean(dropblock(fine, 0.01, 2, expect.generator()) == 0, 0.01, of=(0, 1),
-                hint="another share is dropped. Are the coins bfloat16 (8 bits)? Draw in float32.")
+                hint="another share is dropped. If check 1 passes, the coins are bfloat16. "
+                     "Draw in float32.")
 x = torch.ones(5, 20, 4, 4, dtype=torch.float64, requires_grad=True)
 with expect.case("y = dropblock(x, 0.5, 2); y.sum().backward(); x.grad", crash=[
     ("does not require grad", "the result has no gradient: work with x itself, in torch."),
@@ -553,6 +555,8 @@ for ax, (name, by_place) in zip(axes[1:], kept_at.items(), strict=True):
 for ax in axes:
     ax.tick_params(length=0, labelbottom=False, labelleft=False)
 mine, fitting = kept_at.values()
+axes[2].set_xlabel(f"the middle dropped: {1 - fitting[3, 3]:.2f} (you: {guess:g})\n"
+                   f"on average kept {fitting.mean():.2f}")
 plot.show(fig, "16 of your maps, and how often each pixel is kept: with your squares, and with "
                f"squares that fit. These drop the middle in {1 - fitting[3, 3]:.2f} of the maps; "
                f"you said {guess:g}.",
@@ -632,11 +636,13 @@ for shape in ((60, 2, 3, 3), (60, 5), (60,)):
 for dtype in (torch.float16, torch.bfloat16, torch.float32):
     with expect.case(f"drop_path(x, 0.5), {dtype}"):
         expect.tensor(drop_path(torch.ones(8, 3, dtype=dtype), 0.5), (8, 3), dtype,
-                      hint="the result has another dtype. A boolean mask keeps it.")
+                      hint="the result has another dtype or shape. A boolean mask keeps the dtype, "
+                           "and coins with as many axes as x the shape.")
 with expect.case("drop_path(x, 0.01, generator) on 400 000 samples, torch.bfloat16"):
     fine = torch.ones(400_000, 1, dtype=torch.bfloat16)
     expect.mean(drop_path(fine, 0.01, expect.generator()) == 0, 0.01, of=(0, 1),
-                hint="another share is dropped. Are the coins bfloat16 (8 bits)? Draw in float32.")
+                hint="another share is dropped. If check 1 passes, the coins are bfloat16. "
+                     "Draw in float32.")
 x = torch.ones(60, 3, dtype=torch.float64, requires_grad=True)
 with expect.case("y = drop_path(x, 0.5); y.sum().backward(); x.grad", crash=[
     ("does not require grad", "the result has no gradient: work with x itself, in torch."),
@@ -792,7 +798,7 @@ with expect.case("cutout(x, 3, generator) on 10 000 images of 6 × 9: which pixe
 x = torch.ones(100, 1, 8, 8)
 with expect.case("cutout(x, 3, generator) twice with the same generator, and twice without one"):
     for generator in (expect.generator(), None):
-        expect.varies([cutout(x, 3, generator) for _ in range(2)], chance=1e-9,
+        expect.varies([cutout(x.clone(), 3, generator) for _ in range(2)], chance=1e-9,
                       what="other squares", hint="each call cuts the same squares: a seed is set "
                                                  "inside, or no place is drawn at all.")
 with expect.case("cutout(x, 3, generator) with two generators of seed 7"):

@@ -47,11 +47,11 @@ ax.plot(alive, color=plot.ORANGE)
 ax.annotate("a new mask at each step", (8, alive[8]), xytext=(6, 6), textcoords="offset points",
             color=plot.ORANGE)
 ax.plot([0, 1, 30], [1000, kept, kept], color=plot.BLUE)
-ax.annotate("one mask for all steps", (30, kept), xytext=(0, 5), textcoords="offset points",
-            ha="right", color=plot.BLUE)
+ax.annotate("one mask for all steps", (12, kept), xytext=(0, 5), textcoords="offset points",
+            color=plot.BLUE)
 ax.plot(30, guess, "x", color=plot.INK, clip_on=False)
 ax.annotate("your guess", (30, guess), xytext=(-8, 0), textcoords="offset points",
-            ha="right", va="center")
+            ha="right", va="top" if guess > 500 else "center")
 ax.set(xlabel="time step", ylabel="units that hold something", xlim=(0, 30), ylim=(0, 1080))
 ax.set_title(f"After 30 new masks {alive[-1]} of 1000 are left, after one mask {kept}")
 plot.show(fig, "How many of 1000 units hold something, step by step: with new masks "
@@ -144,7 +144,8 @@ for dtype in (torch.float32, torch.float64, torch.bfloat16):
 with expect.case("locked_dropout(x, p=0.01, generator) on 400 000 ones, torch.bfloat16"):
     x = torch.ones(1, 1000, 400, dtype=torch.bfloat16)
     expect.mean(locked_dropout(x, 0.01, expect.generator()) == 0, 0.01, of=(0, 1),
-                hint="another share is dropped. Are the coins bfloat16 (8 bits)? Draw in float32.")
+                hint="another share is dropped. If check 1 passes, the coins are bfloat16. "
+                     "Draw in float32.")
 
 # %% check="locked_dropout" points=1
 # The gradient goes through the mask and the scale.
@@ -288,7 +289,8 @@ with expect.case("embedding_dropout(weight, tokens, p=0.01) on a million words, 
                             expect.generator())
     expect.tensor(out, (10**6, 1), torch.bfloat16, hint="return weight's dtype.")
     expect.mean(out == 0, 0.01, of=(0, 1),
-                hint="another share is dropped. Are the coins bfloat16 (8 bits)? Draw in float32.")
+                hint="another share is dropped. If check 1 passes, the coins are bfloat16. "
+                     "Draw in float32.")
 
 # %% mistakes="embedding_dropout"
 {
@@ -534,8 +536,10 @@ def listening(p, n):
 
 with expect.case("VariationalLSTM(50, 50, p=0.3) whose gates read only x, which is ½"):
     layer, x = listening(0.3, 50), torch.full((8, 40, 50), 0.5, dtype=torch.float64)
-    heard = layer(x)[0].detach().atanh().atanh()
-    found = (heard.abs() > 1e-9).double()
+    out = layer(x)[0].detach()
+    heard, found = out.atanh().atanh(), (out.abs() > 1e-9).double()
+    expect.equal(bool(heard.isfinite().all()), True,
+                 hint="h_t itself is masked and scaled. Mask only what the gates read.")
     expect.equal(found, found[:1].expand(8, 40, 50),
                  hint="the mask on x changes from one time step to the next, or the outputs are "
                       "masked in place. Draw it before the loop, and change nothing in place.")
@@ -621,6 +625,8 @@ with expect.case("VariationalLSTM(60, 60, p=0.4): each unit reads two entries of
     state["weight_ih_l0"][2 * n : 3 * n] = torch.eye(n) + torch.eye(n).roll(1, 1)
     layer.load_state_dict(state)
     heard = layer(x)[0][0].detach().atanh().atanh().round(decimals=6)
+    expect.equal(bool(heard.isfinite().all()), True,
+                 hint="h_t itself is masked and scaled. Mask only what the gates read.")
     expect.only(heard, (0, 0.5 / 0.6, 1 / 0.6), rtol=1e-5, hint="two entries read at ½ / (1 - p).")
     expect.equal(len(heard.unique()), 3, hint="what a gate adds up is masked as a whole. Mask what "
                                               "it reads, entry by entry.")
@@ -818,7 +824,7 @@ for row, (place, (lock, free)) in enumerate(pairs.items()):
     right.errorbar(gap.mean, row, xerr=2.78 * gap.error, marker="o", color=plot.BLUE, capsize=3)
 right.plot(-guess, 0.25, "X", color=plot.ORANGE, markersize=9, label="your guess")
 right.axvline(0, color=plot.INK, linewidth=0.8)
-right.legend(loc="upper left", fontsize=8)
+right.legend(loc="upper left", fontsize=8, frameon=True)
 right.set_yticks(range(2), pairs)
 right.set(xlabel="locked − fresh, bits (95 % interval)", ylim=(1.6, -0.6))
 left.set_title("Saved against no dropout: in and out "
@@ -945,7 +951,8 @@ with expect.case("zoneout(h_old, h_new, 0.01, generator) on a million zeros, one
     expect.tensor(out, 10**6, torch.bfloat16,
                   hint="the result has another dtype. Choose with a boolean mask, in torch.where.")
     expect.mean(out == 0, 0.01, of=(0, 1),
-                hint="another share stays old. Are the coins bfloat16, of 8 bits? Draw in float32.")
+                hint="another share stays old. If check 2 passes, the coins are bfloat16. "
+                     "Draw in float32.")
 
 # %% mistakes="zoneout"
 {
@@ -1150,6 +1157,7 @@ plot.show(fig, "Spectrograms of three words of synthetic tones, the same with yo
 x = torch.rand(5, 40, 12, generator=expect.generator(), dtype=torch.float64) + 0.5
 for width in (4, 1, 12):
     with expect.case(f"stripes(x, {width}), 40 spectrograms of 12 bands, 5 time steps", crash=[
+        ("random_", "a stripe of F bands has one place to begin: draw from F - width + 1."),
         ("shape|size|broadcast", "a mask of shape (B, F) goes with x of shape (T, B, F)."),
     ]):
         out = stripes(x.clone(), width)
@@ -1325,7 +1333,7 @@ beyond = {way: plot.difference(tested[way], tested["single points"]) for way in 
 ax.set_title(f"Stripes − no dropout: {gains['stripes']:.1f} points.\nStripes − single points: "
              f"{beyond['stripes']:.1f}, both ways − single points: "
              f"{beyond['stripes, both ways']:.1f}", fontsize=10)
-ax.legend(loc="lower right", fontsize=8)
+ax.legend(loc="lower right", fontsize=8, frameon=True)
 plot.show(fig, "Test error of eight networks each. Against no dropout: single points "
                f"{gains['single points']:.1f}, stripes {gains['stripes']:.1f}, both ways "
                f"{gains['stripes, both ways']:.1f} points.",

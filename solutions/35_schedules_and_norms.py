@@ -1010,7 +1010,7 @@ plot.show(fig, "Left, the ratio of variances by layer, measured and by your form
 # validation images. **Guess: which has the lowest test error?**
 
 # %% guess=true
-my_choice = "batch norm"  # or "neither", "dropout", "dropout before each", …: one of the five
+my_choice = "batch norm"  # "neither", "dropout", "batch norm", …: one of the five above
 
 # %% figure=true
 # Dropout, batch norm, both, and neither: the test errors of twenty networks each.

@@ -887,6 +887,8 @@ with expect.case("modality_dropout(xs, 0.4, generator), 300 rows of 7, 1 and 4 f
         (0.6, "what is kept is multiplied by 1 - p. Leave it as it is."),
         (1 / 0.4, "what is kept is divided by p. Leave it as it is."),
     ])
+    more = [modality_dropout(xs, 0.4, expect.generator())[0] for _ in range(30)]
+    expect.equal(all(bool(x.all()) for x in more), False, hint="nothing is dropped.")
     first = ratios[:, :7]
     expect.equal(bool((first == first[:, :1]).all()), True,
                  hint="features are dropped one by one. A modality of a row shares one coin.")

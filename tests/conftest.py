@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import ran
 from grader.tiers import LEAVES_OUT
 from project import copied
 
@@ -20,14 +21,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--tier", choices=LEAVES_OUT, default="all", help="see tests/README.md")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(ran.Passing())
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-k` leaves out any, as they are counted
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what the tier does not have, and begin with what takes longest."""
+    ran.count(items)
     kept, left_out = [], []
     for item in items:
         marks = [item.get_closest_marker(name) for name in LEAVES_OUT[config.option.tier]]
+        same = [what for what, *key in ran.keys(item) if ran.same((what, *key))]
         if any(marks):
             long = item.get_closest_marker("long")
             left_out.append(long.args[0] if long else "")
+        elif same and config.option.tier != "all":
+            left_out.append(f"{same[0]} that have not changed since they passed")
         else:
             kept.append(item)
     config.stash[LEFT_OUT] = left_out

@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import ran
 from grader import cli, environment, oldest, tiers
 from grader.paths import ROOT
 
@@ -31,6 +33,38 @@ def test_what_is_left_out_is_told(tier: str, files: list[str], line: str):
     lines = done.stdout.splitlines()
     assert {test.partition("::")[0] for test in lines if "::" in test} == set(files)
     assert [told for told in lines if told.startswith("left out")] == [line] * bool(line)
+
+
+def report(outcome: str, key: ran.Key, needed: int) -> SimpleNamespace:
+    """What pytest tells of a test that belongs to a key."""
+    passed, failed = outcome == "passed", outcome == "failed"
+    properties = [(ran.RESTS_ON, [[*key, needed]])]
+    return SimpleNamespace(when="call", passed=passed, failed=failed, user_properties=properties)
+
+
+@pytest.mark.parametrize(("outcomes", "tier", "args", "noted"), [
+    (["passed", "passed"], "default", [], True),
+    (["passed", "failed"], "default", [], False),
+    (["passed", "passed", "failed"], "all", [], False),
+    (["passed"], "default", [], False),
+    (["passed", "skipped"], "default", [], False),
+    (["passed", "passed"], "quick", [], False),
+    (["passed", "passed"], "all", ["test_lessons.py::test_stub"], False),
+])  # fmt: skip
+def test_what_has_passed_is_noted(
+    outcomes: list[str], tier: str, args: list[str], noted: bool,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+):  # fmt: skip
+    """Is a lesson's digest written down if all of its tests have passed, and only then?"""
+    monkeypatch.setattr(ran, "FOLDER", tmp_path)
+    passing, key = ran.Passing(), ("checks", "11_masks", "a digest")
+    for outcome in outcomes:
+        passing.pytest_runtest_logreport(report(outcome, key, 2))
+    option, ini = SimpleNamespace(tier=tier), {"filterwarnings": ["error"]}
+    config = SimpleNamespace(args=args, option=option, getini=ini.get)
+    passing.pytest_sessionfinish(SimpleNamespace(config=config))
+    assert ran.same(key) == noted
+    assert not ran.same(("checks", "11_masks", "another digest"))
 
 
 @pytest.fixture

@@ -127,13 +127,20 @@ def _of_overwriting(cells: list[Cell]) -> list[Fault]:
     faults: list[Fault] = []
     story: set[str] = set()
     overwritten: dict[str, int] = {}
+    needs: dict[str, frozenset[str]] = {}  # what a function of the story takes from the story
     for cell in cells:
         if cell.kind == "check":
             overwritten |= dict.fromkeys(bound(cell.source) & story, cell.line)
         elif cell.kind in ("setup", "demonstration", "figure", "guess"):
-            for name in sorted((used(cell.source) - bound(cell.source)) & set(overwritten)):
+            asked = set(used(cell.source))
+            while more := set().union(*(needs.get(name, set()) for name in asked)) - asked:
+                asked |= more
+            for name in sorted((asked - bound(cell.source)) & set(overwritten)):
                 what = f"`{name}` is overwritten by the check in line {overwritten[name]}"
                 faults.append((cell.line, f"{what}: give one of them another name."))
+            for node in ast.parse(cell.source).body:
+                if isinstance(node, ast.FunctionDef):
+                    needs[node.name] = used(ast.unparse(node))
             story |= bound(cell.source)
             overwritten = {n: at for n, at in overwritten.items() if n not in bound(cell.source)}
     return faults

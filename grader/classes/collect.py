@@ -102,29 +102,34 @@ def _ids(
             ids[number, name] = known.get(number) or _slug(f"{name}_{number}".strip("_"))
         else:
             ids[number, name] = _slug((person.email or person.name) if person else name)
-    often = Counter(map(str.casefold, ids.values()))
-    for number, name in people:
-        learner = ids[number, name]
-        if often[learner.casefold()] > 1:
-            ids[number, name] = _slug(f"{learner}_{number}")
+    numbered: set[tuple[str, str]] = set()
+    while more := [person for person in _alike(ids) if person[0] and person not in numbered]:
+        for number, name in more:
+            ids[number, name] = _slug(ids[number, name], f"_{number}")
             done.remarks.append(
                 f"{plain(name)} {number} shares the name with another: here "
                 f"{ids[number, name]}. Moodle's numbers differ from one assignment to the next; "
                 "--worksheet FILE, its grading worksheet, tells both by their e-mail."
             )
-    often = Counter(map(str.casefold, ids.values()))
-    if twice := [name for (_, name), learner in ids.items() if often[learner.casefold()] > 1]:
-        named = " and ".join(plain(name, 100) for name in twice)
+        numbered.update(more)
+    if twice := _alike(ids):
+        named = " and ".join(plain(name, 100) for _, name in twice)
         raise CourseError(f"{named} would be one learner here: rename them in the download.")
     return ids
 
 
-def _slug(name: str) -> str:
+def _alike(ids: dict[tuple[str, str], str]) -> list[tuple[str, str]]:
+    """Those whose ID another has too, where capitals do not count."""
+    often = Counter(map(str.casefold, ids.values()))
+    return [person for person, learner in ids.items() if often[learner.casefold()] > 1]
+
+
+def _slug(name: str, end: str = "") -> str:
     """A name as a folder can have it on every system, and a shell without quotes."""
     text = re.sub(r"[^\w.@-]+", "_", name).strip("._-") or "learner"
-    while len(text.encode()) > LONGEST:
+    while len((text + end).encode()) > LONGEST:
         text = text[:-1]
-    return text
+    return text + end
 
 
 def _split(name: str) -> tuple[str, str]:

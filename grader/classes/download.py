@@ -157,6 +157,7 @@ def worksheet(file: Path, zone: datetime.tzinfo | None = None) -> dict[str, Part
 
 def sheet(file: Path) -> tuple[list[str], list[dict[str, str]]]:
     """The columns and rows of a grading worksheet as it was downloaded, in English."""
+    csv.field_size_limit(LARGEST)  # a column may hold what a learner typed into Moodle
     try:
         table = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig")))
         columns, rows = list(table.fieldnames or []), list(table)

@@ -12,6 +12,7 @@ import math
 import os
 import select
 import signal
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from grader.grading.page import Grades
 from grader.grading.result import Graded
 
 if TYPE_CHECKING:
+    from nbformat import NotebookNode
     from nbgrader.api import Gradebook
 
 SECONDS = 20
@@ -86,6 +88,27 @@ def _write(graded: Graded, notebook: str, marks: Grades, file: Path, address: st
         return ""
     write_whole(file, plain_page(graded, quiet=marks.quiet))
     return f"feedback of {graded.learner}: {fault or 'it is cut off'}; it has a plain page instead."
+
+
+def bounded(notebook: NotebookNode, lesson: str, marks: Grades) -> str:
+    """The page of what nbgrader has graded; where that takes too much, its points alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "page.html")
+        fault = (_apart if hasattr(os, "fork") else _here)(
+            lambda: write_whole(file, page.page(notebook, lesson, marks))
+        )
+        if not fault and is_whole(file):
+            return file.read_text(encoding="utf-8")
+    title = html.escape(lesson)
+    body = [
+        f"<h1>{title}</h1>",
+        f"<p class='score'><strong>{marks.points:g}</strong> of {marks.most:g} points</p>",
+        "<p>Your notebook could not be shown here. These are the points of its checks.</p><ul>",
+        *(f"<li><code>{html.escape(name)}</code>: {grade.points:g} of {grade.most:g}</li>"
+          for name, grade in marks.cells.items()),
+        "</ul>",
+    ]  # fmt: skip
+    return page.document(title, body)
 
 
 def grades(place: Path, url: str, lesson: str, learner: str, name: str = "") -> Grades:

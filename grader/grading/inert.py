@@ -26,6 +26,7 @@ from nbconvert.filters.markdown_mistune import (
 from nbconvert.preprocessors.sanitize import ALLOWED_ATTRIBUTES, ALLOWED_TAGS
 from nbformat import NotebookNode
 
+from grader.grading import submission
 from grader.grading.submission import IMAGES
 
 TAGS = {
@@ -51,6 +52,8 @@ ATTACHED = re.compile(r"attachment:([^\s)>\"']+)")
 BASE64 = re.compile(r"[A-Za-z0-9+/\s]+=*\s*")
 PLACE = "\ue000{}\ue001"
 """Where a formula stands until the rest is clean."""
+IMAGE = "data:image/png;aside,{}"
+"""Where an attached image does: to look through millions of characters takes long."""
 
 
 def markdown(source: str) -> str:
@@ -62,16 +65,28 @@ def markdown(source: str) -> str:
     return _clean(page, EVERYWHERE, ["src", *SIZES])
 
 
-def prose(cell: NotebookNode) -> str:
-    """A text with its images and formulas, such that it looks like no other part of a page."""
+def prose(cell: NotebookNode, room: list[int] | None = None) -> str:
+    """A text with its images and formulas, such that it looks like no other part of a page.
+
+    room : characters of images that the page may still take
+    """
     renderer = _Renderer(escape=False, exclude_anchor_links=True)
-    source = re.sub("[\ue000\ue001]", "", _with_images(cell))
+    images: list[str] = []
+    source = re.sub("[\ue000\ue001]", "", _with_images(cell, images))
     try:
         page = MarkdownWithMath(renderer=renderer).render(source)
     except InvalidNotebook:
         page = f"<pre>{html.escape(source)}</pre>"
     page = _clean(page, ["title", "align", "lang"], _held)
-    return re.sub(PLACE.format(r"(\d+)"), lambda match: renderer.formulas[int(match[1])], page)
+    page = re.sub(PLACE.format(r"(\d+)"), lambda match: renderer.formulas[int(match[1])], page)
+    left = [submission.ATTACHED] if room is None else room
+
+    def image(match: re.Match[str]) -> str:
+        address = images[int(match[1])] if int(match[1]) < len(images) else ""
+        left[0] -= len(address)
+        return address if left[0] >= 0 else "missing"
+
+    return re.sub(f'(?<=src="){IMAGE.format(r"([0-9]{1,6})")}(?=")', image, page)
 
 
 def formula(tex: str, display: str = "inline") -> str:
@@ -139,12 +154,17 @@ def _clean(page: str, everywhere: list[str], image: Any) -> str:
     return bleach.clean(page, tags=TAGS, attributes=allowed, protocols=PROTOCOLS)
 
 
-def _with_images(cell: NotebookNode) -> str:
-    """A text with its attached images in place; what is not attached is named as missing."""
+def _with_images(cell: NotebookNode, images: list[str]) -> str:
+    """A text with the places of its attached images, which become `images`; others are missing."""
     attached: Any = cell.get("attachments")
     attached = attached if isinstance(attached, dict) else {}
+    places: dict[str, str] = {}
+    for name, kinds in attached.items():
+        if address := picture(kinds):
+            places[name] = IMAGE.format(len(images))
+            images.append(address)
 
     def image(match: re.Match[str]) -> str:
-        return picture(attached.get(unquote(match[1]))) or f"missing-{match[1]}"
+        return places.get(unquote(match[1])) or f"missing-{match[1]}"
 
     return ATTACHED.sub(image, cell.source)

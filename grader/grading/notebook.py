@@ -133,7 +133,7 @@ def _needed(session: Session, code: list[NotebookNode]) -> set[str]:
     """The demonstrations that the answers need (the player tells: they are no secret)."""
     cells = [cell for cell in code if kind(cell) != "check"]
     places: Any = ()
-    with session.bounded(), contextlib.suppress(Exception):
+    with session.bounded(), contextlib.suppress(Exception, SystemExit):
         places = session.request("needed", tuple((kind(cell), cell.source) for cell in cells))
     if type(places) is not tuple or any(type(i) is not int for i in places):
         raise session.broken("it sent what is no answer")

@@ -25,6 +25,7 @@ from pygments.lexers import PythonLexer
 from grader.authoring.lesson import HIDE
 from grader.grading import inert
 from grader.grading.result import FIELDS, Message
+from grader.grading.submission import LARGEST
 
 BLANK = "not written yet"
 """What `dropoutlab.expect` finds where a learner has written nothing."""
@@ -180,7 +181,7 @@ def page(notebook: NotebookNode, lesson: str, grades: Grades, address: str = "")
     title = html.escape(str(notebook.metadata.get("title", lesson)))
     parts = exercises(notebook, grades)
     open_ = sum(g.most for part in parts for g in part.grades.values() if g.waits)
-    room = [ROOM]
+    room, attached = [ROOM], [LARGEST]
     body = [
         f"<h1>{title}</h1>",
         f"<p class='score'><strong>{grades.points:g}</strong> of {grades.most:g} points</p>",
@@ -192,7 +193,7 @@ def page(notebook: NotebookNode, lesson: str, grades: Grades, address: str = "")
         *(f"<div class='notes'>{inert.prose(cell)}</div>"
           for cell in notebook.cells if cell.id == NOTES),
         _table(parts),
-        *(_section(part, room, address, grades.quiet) for part in parts),
+        *(_section(part, room, attached, address, grades.quiet) for part in parts),
     ]  # fmt: skip
     return document(f"{title} · {html.escape(lesson)}", body)
 
@@ -248,7 +249,9 @@ def _link(address: str, words: str) -> str:
     return f"<a href='{html.escape(address, quote=True)}' target='_top'>{words}</a>"
 
 
-def _section(part: Exercise, room: list[int], address: str, quiet: bool) -> str:
+def _section(
+    part: Exercise, room: list[int], attached: list[int], address: str, quiet: bool
+) -> str:
     """One exercise: what was said about it, and the learner's own beside it.
 
     JupyterLab shows the cell that an address ends with, and the top where no cell has this id.
@@ -261,7 +264,7 @@ def _section(part: Exercise, room: list[int], address: str, quiet: bool) -> str:
     said = [_comment(comment), f"<ul class='checks'>{checks}</ul>" if checks else ""]
     wrote = "What you wrote"
     title = _link(f"{address}#cell-id={part.name}", wrote) if address else wrote
-    own = [f"<h3>{title}</h3>", *map(_own, part.own), *_figures(part, room)]
+    own = [f"<h3>{title}</h3>", *(_own(cell, attached) for cell in part.own), *_figures(part, room)]
     return (
         f"<details class='exercise is-{kind}' id='{name}'{opened}><summary>"
         f"<span class='points'>{_points(part)}</span><h2><code>{name}</code></h2> {_state(part)}"
@@ -326,10 +329,10 @@ def _told(told: Message, *, again: bool) -> str:
     return f"<div class='said'>{case}<dl>{rows}</dl></div>"
 
 
-def _own(cell: NotebookNode) -> str:
+def _own(cell: NotebookNode, attached: list[int]) -> str:
     """What a learner wrote in a cell, and what it printed."""
     if cell.cell_type == "markdown":
-        return f"<div class='prose'>{inert.prose(cell)}</div>"
+        return f"<div class='prose'>{inert.prose(cell, attached)}</div>"
     if cell.cell_type != "code":
         return ""
     code = highlight(cell.source, PYTHON, COLOURED)

@@ -50,10 +50,15 @@ def told(book: Writer, lesson: Lesson) -> list[str]:
         lines.append(f"Due {due}. Late: {names or 'nobody'}.")
     if term.percent:
         least = term.percent * lesson.points / 100
-        passed = sum(score.points >= least for score in there.values())
+        passed = sum(reaches(score.points, least) for score in there.values())
         words = f"{term.percent:g} %, {least:g} of {lesson.points} points"
         lines.append(f"Passed ({words}): {share(passed, len(there))}.")
     return lines
+
+
+def reaches(points: float, least: float) -> bool:
+    """Whether it is as much, where sums of fractions are a little off."""
+    return points >= least - 1e-9
 
 
 def total(
@@ -85,7 +90,7 @@ def table(book: Writer, lessons: list[Lesson], now: datetime.datetime) -> Iterat
         cells: list[object] = []
         for lesson, score in zip(lessons, own, strict=True):
             least = book.syllabus.term(lesson.name).percent * lesson.points / 100
-            enough = score is not None and score.points >= least
+            enough = score is not None and reaches(score.points, least)
             cells += ["" if score is None else f"{score.points:g}", _yes(enough)]
         course = total(book, lessons, there, learner.id, now)
         name = " ".join(filter(None, [learner.first_name, learner.last_name]))
@@ -94,7 +99,7 @@ def table(book: Writer, lessons: list[Lesson], now: datetime.datetime) -> Iterat
             f"{sum(score.penalty for score in own if score):g}",
             sum(score.waits for score in own if score),
             "" if course is None else f"{course:.1f}",
-            _yes(course is not None and course >= passed),
+            _yes(course is not None and reaches(course, passed)),
         ]
 
 

@@ -29,7 +29,7 @@ def run_cell(source: str, session: Session) -> list[NotebookNode]:
     with session.bounded():
         try:
             shown = session.request("run", source)
-        except Exception as error:  # IPython itself failed, or was interrupted between cells
+        except (Exception, SystemExit) as error:  # IPython failed, or was interrupted between cells
             shown = (("error", type(error).__name__, str(error), ()),)
     if type(shown) is not tuple:
         raise session.broken("it sent what are no outputs")

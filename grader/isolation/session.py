@@ -62,7 +62,7 @@ class Session:
         self.handles: dict[int, Handle] = {}
         self.count, self.sequence = itertools.count(), itertools.count(1)
         self.gone: Gone | None = None
-        self.interrupted = False
+        self.interrupted = self.aloud = False
         self.late = False
         """Whether a deadline has struck."""
         self.shown: dict[str, int] = {}
@@ -81,21 +81,27 @@ class Session:
             raise Unavailable(first[2])
 
     @contextlib.contextmanager
-    def timed(self, seconds: float) -> Iterator[None]:
-        """A deadline for all requests inside; what overruns is interrupted, or ended."""
-        self.interrupted = False
+    def timed(self, seconds: float, *, aloud: bool = True) -> Iterator[None]:
+        """A deadline for all requests inside; what overruns is interrupted, or ended.
+
+        Only `aloud` is heard here what calls print: where nobody keeps it, it would come to a
+        terminal as it is.
+        """
+        self.interrupted, self.aloud = False, aloud
         self.callbacks = 0
         self.frames.deadline = min(time.monotonic() + seconds, self.end_of_all)
         try:
             yield
         finally:
+            self.aloud = False
             self.frames.deadline = min(time.monotonic() + 30, self.end_of_all)
 
     @contextlib.contextmanager
     def bounded(self) -> Iterator[None]:
         """The deadline of a cell; where what it sends takes longer to be read, it is ended."""
         try:
-            with self.timed(self.limits.check), alarm.set(self.limits.check + ALLOWANCE):
+            quiet = self.timed(self.limits.check, aloud=False)
+            with quiet, alarm.set(self.limits.check + ALLOWANCE):
                 yield
         except Overrun:
             raise self.overran() from None
@@ -205,7 +211,8 @@ class Session:
         self.handles.clear()
         if self.gone is None:
             self.frames.deadline = min(time.monotonic() + FORGETTING, self.end_of_all)
-            with contextlib.suppress(Gone, Overrun, Exception), alarm.set(FORGETTING + ALLOWANCE):
+            ends = contextlib.suppress(Gone, Overrun, Exception, SystemExit)
+            with ends, alarm.set(FORGETTING + ALLOWANCE):
                 self.request("forget")
 
     def close(self) -> dict[str, Any]:
@@ -240,6 +247,8 @@ class Session:
             raise self.broken("it sent more than this machine has room for") from None
 
     def _print(self, out: str, err: str) -> None:
+        if not self.aloud:
+            return
         sys.stdout.write(out[: self.limits.output])
         sys.stderr.write(err[: self.limits.output])
 

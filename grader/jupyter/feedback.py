@@ -9,7 +9,7 @@ from nbconvert.exporters import Exporter
 from nbformat import NotebookNode
 from traitlets import default
 
-from grader.grading import feedback, page
+from grader.grading import feedback
 
 
 class Feedback(Exporter):
@@ -30,4 +30,4 @@ class Feedback(Exporter):
         folders = self.config.CourseDirectory
         place = Path(folders.root, folders.feedback_directory).parent
         marks = feedback.grades(place, about["db_url"], lesson, about["student"], name)
-        return page.page(notebook, name, marks), resources
+        return feedback.bounded(notebook, name, marks), resources

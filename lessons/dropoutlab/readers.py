@@ -156,6 +156,7 @@ def scheme(ax: Axes, where: str) -> None:
         ax.plot(1.3, high, "+", color=plot.INK, markersize=6)
     boxes = (
         (0.8, "embedding + position", "embedding"),
+        (2.1, "whole block", "layers"),
         (3.7, "attention weights", "attention"),
         (5.4, "heads", "heads"),
         (7.0, "what it adds", "residual"),
@@ -165,7 +166,7 @@ def scheme(ax: Axes, where: str) -> None:
     for y, text, place in boxes:
         on = place == where
         ax.text(
-            0.9 if place == "embedding" else 5.8, y, text, va="center", fontsize=9,
+            {"embedding": 0.9, "layers": 7.9}.get(place, 5.8), y, text, va="center", fontsize=9,
             ha="left" if place == "embedding" else "center", color="white" if on else plot.INK,
             bbox={"facecolor": plot.ORANGE if on else plot.PALE, "edgecolor": "none", "pad": 3},
         )  # fmt: skip

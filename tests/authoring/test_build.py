@@ -330,6 +330,10 @@ FAULTS = {
                                      "my_guess = 3", "no figure below asks"),
     "a guess of what": (("", "\n# %% guess=true\nmy_guess = 3\n"), "my_guess = 3",
                         "write one line: `my_guess"),
+    "a name that a story's function needs": (
+        ("", "\n# %%\nkept = 1\ndef more():\n    return kept + 1\n\n# %% check=\"double\" points=1\n"
+             "# Of one.\nkept = double(1)\n\n# %%\nprint(more())\n"),
+        "print(more())", "overwritten by the check in line"),
     "a name that a check overwrites": (
         ("", '\n# %%\nkept = 1\n\n# %% check="double" points=1\n# Of one.\nkept = double(1)\n\n'
              "# %%\nprint(kept + 1)\n"), "print(kept + 1)", "overwritten by the check in line"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nbformat
 import pytest
 
+import ran
 import rehearsal
 from curriculum import LESSONS
 from dropoutlab import expect
@@ -15,15 +18,17 @@ from grader.authoring.lesson import Cell, Lesson
 def each(kind: str):
     """Parametrise over the cells of a kind, in all lessons."""
 
-    def marks(cell: Cell) -> list[pytest.MarkDecorator]:
+    def marks(lesson: Lesson, cell: Cell) -> list[pytest.MarkDecorator]:
+        same = ran.rests_on("checks", lesson, ran.digest(ran.judging(lesson), [Path(__file__)]))
         if cell.name not in rehearsal.TRAINED:
-            return []
+            return [same]
         again = [pytest.mark.long("every answer, in the tests' own process")]  # the grader is asked
-        return [pytest.mark.slow, *(again if kind in ("mistake", "correct") else [])]
+        return [same, pytest.mark.slow, *(again if kind in ("mistake", "correct") else [])]
 
     cells = [(lesson, cell) for lesson in LESSONS for cell in lesson.of(kind)]
     return pytest.mark.parametrize(("lesson", "cell"), [
-        pytest.param(lesson, cell, id=f"{lesson.name}:{cell.line}:{cell.name}", marks=marks(cell))
+        pytest.param(lesson, cell, id=f"{lesson.name}:{cell.line}:{cell.name}",
+                     marks=marks(lesson, cell))
         for lesson, cell in cells
     ])  # fmt: skip
 

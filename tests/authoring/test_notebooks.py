@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import nbformat
 import pytest
 from nbformat import NotebookNode
@@ -27,8 +25,6 @@ begin = time.process_time()
 {pace.TASK}
 print(begin, time.process_time())"""
 """A first and a last cell: what the kernel has used, before and after a task that is known."""
-RAN = ran.Record(Path(__file__).parent / "ran", "lessons")
-"""By `finished.figures`."""
 SECONDS = "processor_seconds"
 """Where the metadata of a notebook that was run here say how long that took. Where the task takes
 longer than it should, all else does: a core's processor time doubles with what its twin does."""
@@ -38,7 +34,8 @@ def _marks(lesson: Lesson) -> list[pytest.MarkDecorator]:
     """Training begins early; what the site needs is run before it, in the same worker."""
     if lesson.name in ON_SITE:
         return [pytest.mark.slow(minutes=2), pytest.mark.xdist_group("site")]
-    return [pytest.mark.slow(minutes=1.5), *RAN.marks(lesson.name, finished.figures(lesson))]
+    same = ran.rests_on("notebooks", lesson, finished.figures(lesson))
+    return [pytest.mark.slow(minutes=1.5), same]
 
 
 @pytest.mark.filterwarnings("ignore")  # of the client; the kernel's are errors
@@ -67,7 +64,6 @@ def test_a_lesson_runs_from_top_to_bottom(lesson: Lesson, pytestconfig: pytest.C
     assert seconds < rehearsal.SECONDS.get(lesson.name, 30)
     if strict:
         finished.keep(lesson, notebook)  # `grader site` need not run it again
-        RAN.note(lesson.name, finished.figures(lesson))
 
 
 def _ran(lesson: Lesson, strict: bool) -> NotebookNode:

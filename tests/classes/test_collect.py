@@ -300,6 +300,35 @@ def test_two_of_one_name_are_told_apart(tmp_path: Path):
     assert b"2026-09-0" in there["al@a.edu"]["timestamp.txt"]
 
 
+@pytest.mark.parametrize("names", [
+    ("Ada Lovelace_5", "Ada Lovelace_6", "Ada Lovelace 5_7"), ("A" * 120 + "_5", "A" * 130 + "_6"),
+    ("解" * 40 + "_5", "解" * 41 + "_6"),
+])  # fmt: skip
+def test_no_choice_of_names_keeps_a_class_from_being_collected(
+    names: tuple[str, ...], tmp_path: Path
+):
+    """Has everybody a folder, though names are those that others get, or too long to differ?"""
+    files = {f"{who}_assignsubmission_file_{NAME}": TEXT + who.encode() for who in names}
+    files[FOLDERS["moodle"].format(NAME)] = TEXT
+    done, there = taken(tmp_path / "class", zipped(tmp_path / "z", files), "moodle")
+    texts = {folder[NAME] for folder in there.values()}
+    assert texts == {*files.values()}
+    assert all(len(name.encode()) <= collecting.LONGEST for name in there)
+    assert len(done.remarks) >= 2 and all("shares the name" in remark for remark in done.remarks)
+
+
+def test_a_worksheet_holds_whatever_was_typed(tmp_path: Path):
+    """Is it read though a learner's text in it is longer than Python's reader takes by itself?"""
+    sheet = worksheet(tmp_path)
+    rows = [*csv.reader(sheet.read_text(encoding="utf-8-sig").splitlines())]
+    rows = [[*row, "Online text" if not n else "x" * 200_000] for n, row in enumerate(rows)]
+    with sheet.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file).writerows(rows)
+    files = {f"Al Li_{n}_assignsubmission_file/{NAME}": TEXT for n in (1, 2)}
+    _, there = taken(tmp_path / "class", zipped(tmp_path / "z", files), "moodle", sheet)
+    assert {*there} == {"al@a.edu", "li@a.edu"}
+
+
 def test_no_file_takes_the_place_of_another(tmp_path: Path):
     """Are two copies of the lesson in folders of their own both kept, and told?"""
     folder = FOLDERS["moodle"].partition("/")[0]

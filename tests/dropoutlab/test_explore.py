@@ -8,11 +8,13 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
+import ran
 import rehearsal
 from curriculum import LESSONS
 from dropoutlab import explore
@@ -22,9 +24,12 @@ from grader.website.explorers import made, scripted
 from grader.website.script import Script
 
 each_lesson = [
-    pytest.param(lesson, id=lesson.name, marks=pytest.mark.xdist_group(f"explorer {lesson.name}"))
+    pytest.param(lesson, id=lesson.name, marks=[
+        pytest.mark.xdist_group(f"explorer {lesson.name}"),
+        ran.rests_on("drawings", lesson, ran.digest(ran.explorer(lesson), [Path(__file__)])),
+    ])
     for lesson in LESSONS
-]
+]  # fmt: skip
 each_scripted = [case for case in each_lesson if scripted(case.values[0])]
 AMISS = re.compile(r"NaN|undefined|Infinity|\[object|null")
 

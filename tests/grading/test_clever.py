@@ -223,6 +223,22 @@ class enable_dropout:
     assert not any(row.points for row in rows if row.exercise == "enable_dropout")
 
 
+EXITS = """
+from grader.isolation.player import Player
+def leave(*args):
+    raise SystemExit
+NAMED = leave
+"""
+
+
+@together
+@pytest.mark.parametrize("name", ["_do_run", "_do_names", "_do_forget", "_do_operate"])
+def test_an_exit_in_the_player_ends_nothing_here(name: str):
+    """Is a reply of SystemExit, to whatever is asked, an error of that cell or check alone?"""
+    graded = grade(RIGHT | {"scale": EXITS.replace("NAMED", f"Player.{name}") + RIGHT["scale"]})
+    assert graded.outcome in ("partly", "passed", "failed"), told(graded)
+
+
 def test_a_fault_of_the_graders_is_a_row():
     """Does whatever a worker raises end as the row of that submission?"""
     broken = replace(task(RIGHT), source="no notebook")
@@ -300,6 +316,22 @@ def test_what_a_submission_leaves_is_bounded():
 
 
 ESCAPES = "\x1b]52;c;aGVsbG8=\x07\x1b[2J\r\x08\u202e\x9b"
+
+
+SAYS = f"""
+from grader.isolation.player import Player
+send = Player._send
+Player._send = lambda self, said: send(
+    self, (*said[:3], {ESCAPES!r}, "") if said[1] == "value" else said)
+"""
+
+
+@together
+def test_a_player_says_nothing_in_a_terminal(capfd: pytest.CaptureFixture[str]):
+    """Does what a player adds to its replies, outside of a check, come to no terminal?"""
+    graded = grade(RIGHT | {"scale": SAYS + RIGHT["scale"]})
+    assert graded.points == FULL_POINTS
+    assert capfd.readouterr() == ("", "")
 
 
 @together

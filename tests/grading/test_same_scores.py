@@ -15,6 +15,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import ran
 import rehearsal
 from curriculum import LESSONS
 from dropoutlab import expect
@@ -165,7 +166,8 @@ def test_every_answer_gets_what_it_deserves(grader: Callable, lesson: Lesson):
 
 @pytest.mark.slow(minutes=1)
 @pytest.mark.parametrize("lesson", [
-    pytest.param(lesson, id=lesson.name) for lesson in LESSONS if lesson.name not in QUICK
+    pytest.param(lesson, id=lesson.name, marks=ran.rests_on("grades", lesson, ran.grading(lesson)))
+    for lesson in LESSONS if lesson.name not in QUICK
 ])  # fmt: skip
 def test_right_answers_have_every_point(grader: Callable, lesson: Lesson):
     """Does no check of the other lessons need what only a notebook's process has?"""

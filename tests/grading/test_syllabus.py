@@ -190,6 +190,13 @@ def test_a_total_is_a_weighted_mean(parts: list[tuple[float, float]]):
     assert got == pytest.approx(wanted, abs=1e-6)
 
 
+def test_who_has_as_much_as_is_asked_has_passed():
+    """Is a total that fractions leave a little below 60 (59.99999999999999) enough for 60?"""
+    total = 100 * (7 / 10 + 7 / 10 + 10 / 25) / 3
+    assert total < 60 and standing.reaches(total, 60)
+    assert not standing.reaches(59.9999, 60)
+
+
 OTHER = type(LESSON)(LESSON.path.with_name("11_bernoulli_masks.py"), "x", LESSON.cells)
 LESSONS = [LESSON, OTHER]
 

@@ -144,6 +144,25 @@ def test_what_root_runs_is_roots_alone(tmp_path: Path, name: str, how: str):
     assert about(course / ".hub/exchange/dropout/inbound/anna")[0] == STRANGER
 
 
+@pytest.mark.parametrize(("owner", "mode", "refused"), [
+    (TEACHER, 0o755, True), (TEACHER, 0o1777, True), ("root", 0o777, True), ("root", 0o1777, False),
+])  # fmt: skip
+def test_no_folder_above_the_course_is_anothers(
+    tmp_path: Path, owner: str, mode: int, refused: bool
+):
+    """Is a course refused that somebody could move away, to put their own in its place?"""
+    above = tmp_path / "home"
+    course = above / "ada" / "course"
+    (course / "grader").mkdir(parents=True)
+    os.chown(above, pwd.getpwnam(owner).pw_uid, -1)
+    above.chmod(mode)
+    if refused:
+        with pytest.raises(CourseError, match=f"who may write to {above} can put another"):
+            folders.only_roots(course)
+    else:
+        folders.only_roots(course)
+
+
 def linked(place: Path, aim: Path) -> None:
     (place / "link").symlink_to(aim)
 

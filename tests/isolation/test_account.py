@@ -204,6 +204,41 @@ session.close(); players.close()
     assert lines[6] == f"elsewhere {elsewhere} {elsewhere}"
 
 
+DEEP = """
+import os
+at = os.open(".", os.O_RDONLY)
+for _ in range(3000):
+    os.mkdir("d", dir_fd=at)
+    inner = os.open("d", os.O_RDONLY, dir_fd=at)
+    os.close(at)
+    at = inner
+print(os.getcwd())
+"""
+
+
+def test_a_home_however_deep_is_removed(python: str, course: Path):
+    """Is it gone with its player, and can the next player be started?"""
+    script = f"""
+import os
+from pathlib import Path
+from grader.isolation.confinement import Limits
+from grader.isolation.forks import Players
+from grader.isolation.outputs import run_cell
+from grader.isolation.session import Session
+root = Path({str(course)!r})
+players = Players(root, hidden=[root], limits=Limits(), isolation="uid")
+session = Session(players)
+(output,) = run_cell({DEEP!r}, session)
+session.close()
+Session(players).close()
+print(os.path.exists(output["text"].strip()), output["text"])
+players.close()
+"""
+    env = {**os.environ, "PYTHONPATH": f"{course}:{course / 'lessons'}"}
+    done = subprocess.run([python, "-P", "-c", script], env=env, capture_output=True, text=True)
+    assert done.stdout.startswith("False /"), done.stdout + done.stderr
+
+
 def test_without_root_it_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Does nothing run where this process cannot become another account?"""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)

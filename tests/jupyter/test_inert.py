@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from nbconvert.filters.markdown import markdown2html
@@ -70,3 +71,16 @@ def test_a_formula_leads_nowhere():
 def test_places_of_formulas_cannot_be_taken():
     """Are the characters that stand for a formula nothing in a learner's text?"""
     assert inert.prose(new_markdown_cell("\ue0000\ue001 and $x$")).count("<math") == 1
+
+
+def test_images_are_shown_and_bounded():
+    """Does a large photo take no time, and one that is shown without end no room?"""
+    photo = "A" * 6_000_000
+    cell = new_markdown_cell("![mine](attachment:a%20b)", attachments={"a b": {"image/png": photo}})
+    began = time.process_time()
+    assert f'src="data:image/png;base64,{photo}" alt="mine"' in inert.prose(cell)
+    assert time.process_time() - began < 2
+    cell.source *= 1000
+    made = inert.prose(cell, [2 * len(photo)])
+    assert made.count(photo) == 1 and made.count('src="missing"') == 999
+    assert "aside,7" in inert.prose(new_markdown_cell('`src="data:image/png;aside,7"`'))

@@ -1,25 +1,136 @@
-"""What has passed is asked again by default only where what it rests on has changed."""
+"""What has passed is asked again by default only where what it rests on has changed.
+
+`tests/ran/WHAT/LESSON` holds the digest of what the tests of one kind rest on for a lesson, from
+when all of them last passed. Such a test is marked with `rests_on`; `conftest` notes what passes.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import platform
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from dropoutlab.explore.explorer import HERE as EXPLORE
+from grader.authoring import finished
+from grader.authoring.lesson import Lesson
+from grader.paths import ROOT
 
-class Record:
-    """A folder with a file for each thing that passed: the digest of all that it rests on."""
+FOLDER = ROOT / "tests" / "ran"
+RESTS_ON = "rests on"
+"""The property of a test's report that holds its keys."""
+Key = tuple[str, str, str]
+"""What is asked, of which lesson, and the digest of what it rests on."""
 
-    def __init__(self, folder: Path, what: str):
-        self.folder, self.what = folder, what
 
-    def marks(self, name: str, digest: str) -> list[pytest.MarkDecorator]:
-        """For `--all` alone, where it is as it was when it last passed."""
-        file = self.folder / name
-        same = file.exists() and file.read_text().strip() == digest
-        return [pytest.mark.long(f"{self.what} that have not changed since they ran")] * same
+def rests_on(what: str, lesson: Lesson, digest: str) -> pytest.MarkDecorator:
+    """The mark of a test that `what` ("notebooks", "checks") of a lesson consists of."""
+    return pytest.mark.rests_on(what, lesson.name, digest)
 
-    def note(self, name: str, digest: str) -> None:
-        """It has passed. (Commit the file.)"""
-        self.folder.mkdir(exist_ok=True)
-        (self.folder / name).write_text(f"{digest}\n")
+
+def keys(item: pytest.Item) -> Iterator[Key]:
+    """What a test belongs to."""
+    return (mark.args for mark in item.iter_markers("rests_on"))
+
+
+def same(key: Key) -> bool:
+    """Whether all rests on what it rested on when it last passed."""
+    what, lesson, digest = key
+    file = FOLDER / what / lesson
+    return file.exists() and file.read_text(encoding="utf-8").strip() == digest
+
+
+def count(items: list[pytest.Item]) -> None:
+    """Let each report of a test say what it belongs to, and how many tests that has by default."""
+    usual = [item for item in items if not item.get_closest_marker("long")]
+    needed = Counter(key for item in usual for key in keys(item))
+    for item in items:
+        item.user_properties.append((RESTS_ON, [(*key, needed[key]) for key in keys(item)]))
+
+
+class Passing:
+    """A plugin that notes a key when as many tests have passed as it has, and none has failed.
+
+    Not where tests were chosen by name, or asked less, or old packages were tried.
+    """
+
+    def __init__(self) -> None:
+        self.passed: Counter[Key] = Counter()
+        self.needed: dict[Key, int] = {}
+        self.failed: set[Key] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for what, lesson, digest, needed in dict(report.user_properties).get(RESTS_ON, []):
+            key = what, lesson, digest
+            self.needed[key] = needed
+            if report.failed:
+                self.failed.add(key)
+            elif report.when == "call" and report.passed:
+                self.passed[key] += 1
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        config = session.config
+        chosen = any("::" in argument for argument in config.args)
+        strict = "error" in config.getini("filterwarnings")
+        if chosen or not strict or config.option.tier == "quick":
+            return
+        for key, needed in self.needed.items():
+            if self.passed[key] >= needed and key not in self.failed:
+                what, lesson, digest = key
+                (FOLDER / what).mkdir(parents=True, exist_ok=True)
+                (FOLDER / what / lesson).write_text(f"{digest}\n", encoding="utf-8")
+
+
+# --- digests -----------------------------------------------------------------------------
+
+figures = cache(finished.figures)
+
+
+def files(*paths: Path) -> Iterator[Path]:
+    """These files, and those of Python below these folders."""
+    for path in paths:
+        yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def digest(text: str, paths: Iterable[Path]) -> str:
+    """A digest of a text and of what stands in files."""
+    parts = [text.encode(), *(path.read_bytes() for path in paths)]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def explorer(lesson: Lesson) -> str:
+    """A digest of all that an explorer's page is made of."""
+    cells = finished.answered(lesson).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    own = [path.with_suffix(kind) for path in finished.imported(code) for kind in (".js", ".css")]
+    common = [path for path in EXPLORE.glob("*.*s") if not path.with_suffix(".py").exists()]
+    website = ROOT / "grader" / "website"
+    page = [website / name for name in ("explorers.py", "explorers.js", "pages.py")]
+    return digest(figures(lesson), [*filter(Path.exists, own), *sorted(common), *page])
+
+
+@cache
+def judging(lesson: Lesson) -> str:
+    """A digest of all that decides how answers to a lesson are judged in the tests' own process."""
+    judges = finished.imported("from dropoutlab import expect, probes, bugs")
+    by = files(ROOT / "grader" / "authoring", ROOT / "tests" / "support" / "rehearsal.py")
+    packages = [f"{name} {version(name)}" for name in ("numpy", "torch", "matplotlib")]
+    text = "\n".join([figures(lesson), platform.python_version(), *packages])
+    return digest(text, [lesson.path, *_asked(lesson), *judges, *by])
+
+
+def grading(lesson: Lesson) -> str:
+    """A digest of what decides how the sandbox grades a lesson."""
+    return digest(
+        judging(lesson), files(ROOT / "grader" / "isolation", ROOT / "grader" / "grading")
+    )
+
+
+def _asked(lesson: Lesson) -> list[Path]:
+    """The modules that a lesson's checks import."""
+    return finished.imported("\n".join(cell.source for cell in lesson.of("check")))

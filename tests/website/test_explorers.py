@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Iterator
 from functools import cache
@@ -17,9 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 import pace
 import ran
 from curriculum import LESSONS, named
-from dropoutlab.explore.explorer import HERE as EXPLORE
 from dropoutlab.explore.explorer import Explorer
-from grader.authoring import finished
 from grader.authoring.lesson import Lesson
 from grader.paths import ROOT
 from grader.website import explorers
@@ -34,7 +31,6 @@ KEPT = ROOT / ".artifacts" / "explorers"
 VIEWS = {"day": ("light", 1000), "night": ("dark", 1000), "phone": ("light", 390)}
 TURNS = dict(zip(SCRIPTED, itertools.cycle(VIEWS), strict=False))
 """In which view each is asked for by default."""
-RAN = ran.Record(Path(__file__).parent / "ran", "explorers")
 
 
 @pytest.fixture(scope="module")
@@ -95,26 +91,13 @@ def _barriers(page: Page) -> list[str]:
     ]
 
 
-def _digest(lesson: Lesson) -> str:
-    """Of all that an explorer's page is made of, and of this test."""
-    files = [
-        *EXPLORE.glob("*.*"),
-        *(
-            ROOT / "grader" / "website" / name
-            for name in ("explorers.py", "explorers.js", "pages.py")
-        ),
-        Path(__file__),
-    ]
-    parts = [finished.figures(lesson).encode(), *(file.read_bytes() for file in sorted(files))]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
-
-
 def _cases() -> Iterator[ParameterSet]:
     """Each explorer in each view, of which one each is asked for where something has changed."""
     for lesson, view in itertools.product(SCRIPTED, VIEWS):
         marks = [pytest.mark.long("each explorer by day, night and on a phone")]
         if TURNS[lesson] == view:
-            marks = RAN.marks(lesson.name, _digest(lesson))
+            digest = ran.digest(ran.explorer(lesson), [Path(__file__)])
+            marks = [ran.rests_on("explorers", lesson, digest)]
         yield pytest.param(lesson, view, id=f"{lesson.name}-{view}", marks=marks)
 
 
@@ -159,8 +142,6 @@ def test_an_explorer_answers_at_once(
     same = _seen(page) == there  # parts that were left alone are as if drawn anew
     assert same, "a view that was moved to differs from the same view opened by its address"
     page.close()
-    if TURNS[lesson] == view:
-        RAN.note(lesson.name, _digest(lesson))
 
 
 def test_a_view_can_be_linked(browser: Browser, place: tuple[Path, str]):

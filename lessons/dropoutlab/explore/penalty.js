@@ -49,11 +49,11 @@ function draw(table, { p, unit, present }, at) {
   trace(field, round([2, 2]), ORANGE, dotted);
   key(right, 52, 38, [["bluer is dearer", BLUE], ["all alike for L2", ORANGE]]);
 
-  const pair = (w) => `(${w.map((v) => fixed(v)).join(", ")})`;
+  const pair = ([x, y]) => `(${fixed(x)}, ${fixed(y * unit)})`;
   const middle = (SIDE * SIDE - 1) / 2, far = (2 * (SIDE - 1)) / (2 * REACH);
   return {
     panels: [left, right],
-    says: `At p = ${fixed(p, 1)} dropout takes the weights to ${pair(best)}; L2, shrinking as much, to ` +
+    says: `At p = ${fixed(p, 1)} dropout's dot is at ${pair(best)}, that of L2, shrunk as much, at ` +
       `${pair(match)}. Your logistic penalty is ${fixed(price[middle + far], 1)} where weight 1 is 2, and ` +
       `${fixed(price[middle + far * SIDE], 1)} where weight 2 does as much.`,
   };
