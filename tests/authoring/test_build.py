@@ -331,8 +331,9 @@ FAULTS = {
     "a guess of what": (("", "\n# %% guess=true\nmy_guess = 3\n"), "my_guess = 3",
                         "write one line: `my_guess"),
     "a name that a story's function needs": (
-        ("", "\n# %%\nkept = 1\ndef more():\n    return kept + 1\n\n# %% check=\"double\" points=1\n"
-             "# Of one.\nkept = double(1)\n\n# %%\nprint(more())\n"),
+        ("", "\n# %%\nkept = 1\n\n\ndef more():\n    return kept + 1\n\n"
+             "# %% check=\"double\" points=1\n# Of one.\nkept = double(1)\n\n"
+             "# %%\nprint(more())\n"),
         "print(more())", "overwritten by the check in line"),
     "a name that a check overwrites": (
         ("", '\n# %%\nkept = 1\n\n# %% check="double" points=1\n# Of one.\nkept = double(1)\n\n'
@@ -355,7 +356,7 @@ def test_a_fault_is_refused_by_line(fault: str, tmp_path: Path):
     assert text != GOOD
     with pytest.raises(LessonError) as refused:
         read(write(tmp_path, text))
-    line = line_of(text, at) + (at == "\n# %% figure=true\n") - at.startswith("print(kept")
+    line = line_of(text, at) + (at == "\n# %% figure=true\n") - at.startswith("print(")
     said = [row for row in str(refused.value).splitlines() if words in row]
     assert said and re.match(rf"98_lesson\.py:{line}: .*\.$", said[0]), f"{line}: {refused.value}"
 
