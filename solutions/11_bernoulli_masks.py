@@ -342,16 +342,18 @@ with expect.case("apply_mask(x, mask), and x and mask afterwards"):
     expect.unchanged(x, x_before)
     expect.unchanged(mask, mask_before, hint="the product is written into the mask. Make a new"
                                              " array: the backward pass needs the mask again.")
+    expect.close(out, x * mask, hint="the product is wrong: mend that first.")
     expect.copied(apply_mask, x, np.ones(30))
 
 # %% check="apply_mask" points=1
 # float32 stays float32, and float16 float16.
 for dtype in (np.float32, np.float16):
     with expect.case(f"apply_mask(x, mask) with x in {np.dtype(dtype)} and the mask in float64"):
-        out = apply_mask(np.ones(30, dtype), np.ones(30))
+        out = apply_mask(np.ones(30, dtype), np.arange(30) % 2.0)
         expect.array(out, 30, hint="return an array of x's shape.")
         expect.array(out, 30, dtype,
                      hint="the result has another dtype than x. Convert the mask to x's.")
+        expect.close(out, np.arange(30) % 2, hint="the product is wrong: mend that first.")
 
 # %% check="apply_mask" points=1
 # A mask of another shape raises an error.

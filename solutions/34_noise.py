@@ -268,6 +268,7 @@ with expect.case("out = gaussian_dropout(x, 0.4); out.sum().backward(); x.grad",
     x = before.clone().requires_grad_()
     out = gaussian_dropout(x, 0.4)
     out.sum().backward()
+    expect.equal(bool((out != before).all()), True, hint="no noise is there: mend that first.")
     expect.close(x.grad, out.detach() / before, hint="y = x n, so the gradient is the noise n.")
 
 # %% mistakes="gaussian_dropout"
