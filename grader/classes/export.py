@@ -15,6 +15,8 @@ from grader.grading import spreadsheet, standing
 from grader.grading.gradebook import Writer
 
 LAST = "Last modified (grade)"
+COMMENTS = "Feedback comments"
+"""Moodle's column of what an instructor wrote."""
 
 
 def export(
@@ -80,7 +82,8 @@ def _filled(sheet: Path, points: dict[str, str]) -> Iterator[list[object]]:
     yield [*columns]
     for row in rows:
         number = row["Identifier"].rpartition(" ")[2]
-        yield [*(row | {"Grade": points.get(number) or row["Grade"]}).values()]
+        own = {COMMENTS: spreadsheet.AsItIs(row[COMMENTS])} if COMMENTS in row else {}
+        yield [*(row | own | {"Grade": points.get(number) or row["Grade"]}).values()]
 
 
 def _table(

@@ -14,8 +14,13 @@ ACTS = re.compile(r"^(?=[\t\r])|(?:^|[;\t\r\n])[\s\"]*(?=[=+@-])")
 def write(file: Path, rows: Iterable[Iterable[object]]) -> None:
     """Write a CSV of which no cell is taken for a formula, whatever a learner called it."""
     with file.open("w", encoding="utf-8", newline="") as out:
-        csv.writer(out).writerows([_inert(str(value)) for value in row] for row in rows)
+        csv.writer(out).writerows([_inert(value) for value in row] for row in rows)
 
 
-def _inert(text: str) -> str:
-    return text if text == "-" else ACTS.sub(r"\g<0>'", text)
+class AsItIs(str):
+    """A text that an instructor wrote, and that stays as it is."""
+
+
+def _inert(value: object) -> str:
+    text = str(value)
+    return text if text == "-" or isinstance(value, AsItIs) else ACTS.sub(r"\g<0>'", text)

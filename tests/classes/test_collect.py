@@ -420,6 +420,9 @@ def test_moodle_gets_its_numbers_back(tmp_path: Path):
 def test_moodles_own_worksheet_is_filled_in(tmp_path: Path):
     """Does every column stay as Moodle wrote it, but for the grades that are known?"""
     place, sheet = tmp_path / "class", worksheet(tmp_path)
+    (head, *rows) = sheet.read_text(encoding="utf-8-sig").splitlines()
+    lines = [f"{head},Feedback comments", *(f"{row},Good; -1 for style" for row in rows)]
+    sheet.write_text("\n".join(lines), encoding="utf-8-sig")
     files = {f"Al Li_{n}_assignsubmission_file/{NAME}": TEXT for n in (1, 2)}
     taken(place, zipped(tmp_path / "z", files), "moodle", sheet)
     graded(place, {"al@a.edu": 1, "li@a.edu": 0.5})

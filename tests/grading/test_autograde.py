@@ -6,6 +6,7 @@ import contextlib
 import csv
 import datetime
 import html.parser
+import itertools
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy
-from nbformat.v4 import new_code_cell, new_markdown_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.api import Gradebook
 
 import classroom
@@ -26,6 +27,7 @@ from grader import cli, course
 from grader.authoring.lesson import Lesson
 from grader.authoring.reading import read
 from grader.grading import autograde, feedback, worker
+from grader.grading import page as pages
 from grader.grading.assignment import assign
 from grader.grading.folders import ClassFolder
 from grader.grading.gradebook import opened
@@ -228,6 +230,16 @@ def test_plain_nbgrader_writes_the_same_page(place: Path):
     assert page(place, "partly").read_text(encoding="utf-8") == before
 
 
+def test_a_pages_plain_nbgraders_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    """Where a text takes its page for ever, do the points come without it, also from Formgrader?"""
+    monkeypatch.setattr(feedback, "SECONDS", 1)
+    monkeypatch.setattr(pages, "page", lambda *_: max(itertools.count()))
+    marks = pages.Grades({"check_scale_1": pages.Grade(2, 3)})
+    told = feedback.bounded(new_notebook(), "00_start_here", marks)
+    assert "<strong>2</strong> of 3 points" in told and "check_scale_1" in told
+    assert told.rstrip().endswith("</html>")
+
+
 class Active(html.parser.HTMLParser):
     """Collects what of a page a browser would run or follow, and what it would show."""
 
@@ -394,7 +406,7 @@ def test_feedback_is_never_of_an_earlier_grading(few: Path):
     assert score_shown(few, "ann")
 
 
-def test_half_a_page_of_feedback_is_written_anew(few: Path):
+def test_half_a_pages_feedback_is_written_anew(few: Path):
     """Is feedback whole again that a killed run had left half written?"""
     again(few, feedback=True)
     text = page(few, "ben").read_text(encoding="utf-8")
