@@ -200,6 +200,8 @@ with expect.case("concrete_mask(p, (10, 60), 0.4, generator), z >= ½, p a numbe
                  "10 rows, a tensor (10, 1) in 10 more", crash=[
     ("Boolean value of Tensor", "p may be a tensor: `0 < p < 1` then has no single truth value."),
 ]):
+    expect.equal(bool(kept(0.3, expect.generator()).any()), True,
+                 hint="every entry is below ½. Do p and u stand in the bracket as logits?")
     expect.coins(kept, source=expect.generator, none=True, suspects=[
         (lambda p: 1 - p, "a share 1 - p is below ½: 1 minus is missing, or p is swapped."),
         *[(lambda p, s=s: 1 / (1 + (1 / p - 1) ** s),
@@ -281,6 +283,7 @@ with expect.case("concrete_mask(p, (100, 100), 0.02, generator), with its gradie
     "t divides one logit only": ("(torch.logit(p) + torch.logit(u)) / temperature",
                                  "(torch.logit(p) + torch.logit(u) / temperature)"),
     "the mask is divided by 1 - p": ("/ temperature)", "/ temperature) / (1 - p)"),
+    "in the bracket as logits": ("-(torch.logit(p) + torch.logit(u))", "-(p + u)"),
     "divides logit p + logit u": ("-(torch.logit(p) + torch.logit(u))", "(u - p)"),
     "p was copied": ("torch.as_tensor(p)", "torch.as_tensor(p).detach()"),
     "no single truth value": ("p = torch", "assert 0 < p < 1\n    p = torch"),

@@ -48,7 +48,7 @@ function draw(table, { p, t, k }, at) {
     panels: [left, right],
     says: `At t = ${words[at.t]}, ${percent(hard)} of the entries are nearly hard: within 0.05 of 0 or ` +
       `1. Estimates from ${count(k, "mask")} spread by ${fixed(spread, 1)} (standard deviation). Their mean ` +
-      `less the exact slope is ${signed(bias, 1)} ± ${fixed(doubt, 1)}` +
+      `less the exact slope is ${signed(bias, 1)} ± ${fixed(doubt, 1)} (two standard errors)` +
       `${Math.abs(bias) > doubt ? ": a bias" : ", which may be chance"}.`,
   };
 }
