@@ -458,7 +458,7 @@ my_guess = (1, 1, 1, 0)  # the likeliest mask at p = 0.2: (…, …, …, …), 
 
 # %% figure=true
 # All masks of four units by their probability, and how often yours were drawn.
-guess = tuple(expect.guess(my_guess))
+guess = tuple(expect.guess(my_guess, number=False))
 p = 0.2
 all_masks = np.array([[n >> i & 1 for i in range(4)] for n in range(16)], dtype=float)
 chance = np.array([mask_probability(mask, p) for mask in all_masks])
@@ -930,7 +930,7 @@ my_guess = {0.75: 15, 0.9: 30}  # {0.75: …, 0.9: …}, test error rate in % of
 
 # %% figure=true
 # Error rates of networks whose number was read correctly and wrongly.
-guess = expect.guess(my_guess)
+guess = expect.guess(my_guess, number=False)
 
 def with_masks(p):
     return lambda h, rng: h * bernoulli_mask(h.shape, p, rng) / (1 - p)

@@ -408,7 +408,7 @@ my_guess = "more"  # "more", "equal" or "less" noise than standard dropout, rela
 
 # %% figure=true
 # The noise of both kinds of dropout, relative to the mean, against p.
-guess = expect.guess(my_guess)
+guess = expect.guess(my_guess, number=False)
 rates = np.linspace(0.05, 0.9, 12)
 rng = np.random.default_rng()
 measured = {"inverted": [], "standard": []}

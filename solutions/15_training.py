@@ -942,9 +942,6 @@ my_guess = 0.5  # times as long as with no coins
 
 # %% figure=true
 # The time of one step, momentum's update included: with no coins, with them, at half the width.
-guess = expect.guess(my_guess)
-
-
 def milliseconds(cases, rows, runs=5, steps=40):
     """Time of a step for each case (units, p, L2): the quickest of some, in each run."""
     took, rng = np.empty((len(cases), runs, steps)), np.random.default_rng()
@@ -977,6 +974,7 @@ def to_its_error(value, error):
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
+guess = expect.guess(my_guess)
 took = milliseconds([(512, 0, 0), (512, 0.5, 0), (512, 0.9, 0), (256, 0, 0)], rows=64)
 longer, error = middle(took / took[0])
 fig, (ax,) = plot.figure(1, width=7, height=2.3)

@@ -1376,7 +1376,7 @@ my_guess = "L2"  # "hidden dropout", "input noise", "L2", "max-norm", "batch nor
 
 # %% figure=true
 # Changes of test error and log loss by each regulariser, and dropout during a part of training.
-guess = expect.guess(my_guess)
+guess = expect.guess(my_guess, number=False)
 ways = {name: kept[f"ways {name}"] for name in overfitting.WAYS}
 plain = ways.pop("none")
 scores = {name: [way["error"], way["loss"]] for name, way in ways.items()}

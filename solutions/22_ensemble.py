@@ -1177,7 +1177,7 @@ my_guess = "masks"  # "networks", "wider" or "masks"
 
 # %% figure=true
 # Error rate and log loss for the price of one, two, four and eight networks.
-guess = expect.guess(my_guess)
+guess = expect.guess(my_guess, number=False)
 study = studies.kept("ensemble")
 ways = {"thinned networks": ("thinned, of one", plot.ORANGE),
         "networks, dropout": ("networks, dropout", plot.BLUE),

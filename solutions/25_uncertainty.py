@@ -1409,7 +1409,7 @@ my_guess = "5 networks"  # "no dropout", "evaluation", "50 passes" or "5 network
 
 # %% figure=true
 # Log loss of five ways to ask on turned and speckled digits; calibration error on turned ones.
-guess = expect.guess(my_guess)
+guess = expect.guess(my_guess, number=False)
 ways = {**shown, "5 networks, no dropout": plot.PINK}
 fig, axes = plot.figure(3, width=10, height=3.1)
 panels = (("turn", "loss", "turned by, degrees"), ("noise", "loss", "noise, standard deviation"),

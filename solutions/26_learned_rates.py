@@ -412,7 +412,7 @@ my_guess = "down"  # "up", "down" or "stays"
 
 # %% figure=true
 # Learned rates, the band that they give, and the likelihood beside the best fixed rate.
-guess = expect.guess(my_guess)
+guess = expect.guess(my_guess, number=False)
 torch.set_num_threads(1)
 sizes, starts, fixed = (30, 300, 3000), (0.05, 0.5), (0.0, 0.02, 0.05, 0.1, 0.2)
 runs = 5

@@ -1007,7 +1007,7 @@ my_guess = "fresh on h"  # "fresh on h", "locked on x and h", "fresh on c" or "l
 
 # %% figure=true
 # Recall over 30 steps: an LSTM with seven ways to drop, and networks whose only state is h.
-guess = expect.guess(my_guess)
+guess = expect.guess(my_guess, number=False)
 found = studies.kept("sequences")
 table = found["LSTM recall"]
 

@@ -1127,7 +1127,7 @@ my_guess = "attention"  # "attention", "embedding", "heads", "residual", "mlp" o
 
 # %% figure=true
 # Test loss and error with dropout in each of six places, minus none; and two networks of yours.
-guess = expect.guess(my_guess)
+guess = expect.guess(my_guess, number=False)
 kept = studies.kept("transformers")
 test = readers.numerals(3000, 3)
 seeds = study.common(kept, ("none", *readers.PLACES))  # those of which all were tested

@@ -239,6 +239,13 @@ with expect.case("which multipliers are among the lowest share p, 24 times for e
         >= 1 + math.sqrt(p / (1 - p)) * NormalDist().inv_cdf(p),
         source=expect.generator,
         none=True,
+        suspects=[
+            (lambda p, wrong=wrong: NormalDist().cdf(
+                math.sqrt(p / (1 - p)) / wrong(p) * NormalDist().inv_cdf(p)),
+             "the variance is not p / (1 - p) at each p.")
+            for wrong in (lambda p: p / (1 - p), lambda p: p, math.sqrt, lambda p: 1,
+                          lambda p: math.sqrt(p / 0.7))  # right in the check above
+        ],
     )
 
 # %% check="gaussian_dropout" points=1
@@ -277,6 +284,7 @@ with expect.case("out = gaussian_dropout(x, 0.4); out.sum().backward(); x.grad",
     "odds of keeping": ("p / (1 - p)", "(1 - p) / p"),
     "unscaled coin": ("p / (1 - p)", "p * (1 - p)"),
     "the variance is p": ("p / (1 - p)", "p"),
+    "is not p / (1 - p) at each p": ("p / (1 - p)", "p / 0.7"),
     "the standard deviation is p": ("math.sqrt(p / (1 - p))", "p"),
     "the noise is added to x": ("x * (1 + math.sqrt(p / (1 - p)) * noise)",
                                 "x + math.sqrt(p / (1 - p)) * noise"),
@@ -369,7 +377,8 @@ fig, axes = plot.figure(3, width=8, height=2.1)
 for sample, ax in enumerate(axes):
     plot.mask(masks[sample].numpy(), ax)
     ax.set(xlabel="input", ylabel="unit" if sample == 0 else "", title=f"Sample {sample}")
-plot.show(fig, "Masks of a layer of 8 units with 12 inputs: scattered squares, different ones in "
+alike = "the same" if (masks == masks[:1]).all() else "different ones"
+plot.show(fig, f"Masks of a layer of 8 units with 12 inputs: scattered squares, {alike} in "
                "each of three samples.")
 
 # %% check="dropconnect_linear" points=2

@@ -242,7 +242,7 @@ for ax, (task, name) in zip(axes, (("overfits", "They overfit"), ("under-fits", 
         ax.errorbar(runs.mean(), row, xerr=2.26 * plot.standard_error(runs), fmt="o",
                     color=plot.BLUE, capsize=3)
     ax.axvline(0, color=plot.INK, linewidth=1)
-    ax.set(xlabel="test error − without dropout (10 runs, 95 %)", ylim=(3.5, -0.5))
+    ax.set(xlabel="test error − without dropout (10 runs, 95 %)", ylim=(4, -0.5))
     ax.set_yticks(range(4), [f"{kind}, p = {kept[f'{task} {kind}']['p']:g}"
                              for kind in study.KINDS])
     best = min(list(study.KINDS)[1:], key=lambda kind: told[task, kind].mean)
@@ -711,7 +711,8 @@ with expect.case("the modes and weights after reestimate_(model.eval(), batches)
                  hint="the dropout layer's p has changed. Switch it off by its mode.")
     asleep = "nothing was learned. Was batch norm left in evaluation mode, as it came here?"
     expect.close(model[2].running_mean, z.mean(0), rtol=1e-4, atol=1e-5, hint="the mean is not "
-                 "that of the batch. Was another kind of dropout on, here nn.AlphaDropout?",
+                 "that of the batch. Is momentum None? Or was another kind of dropout on, here "
+                 "nn.AlphaDropout?",
                  suspects=[(torch.zeros(3), asleep)])
     expect.close(model[5].running_var, w.var(0), rtol=1e-3, hint="the variance is not that of the "
                  "batch. Was F.dropout on, in a module of its own that asks for its mode?",
@@ -936,12 +937,13 @@ for way, color in zip(ways, (plot.INK, plot.SKY, plot.ORANGE, plot.PINK), strict
                   color=color, marker="o", markersize=4, capsize=2, label=way)
     left.plot(range(1, 7), yours[way].mean(0), ":", color=color)
 left.plot(6, ratio, "X", color=plot.GREY, markersize=9, label="your guess")
-left.set(xlabel="layer (± s.e.)", ylabel="variance, training / evaluation", ylim=(0, None))
+left.set(xlabel="layer (± s.e.)", ylabel="variance, training / evaluation")
 ends = ratios[short].mean(0)[[0, -1]]
 left.set_title(f"p = 0.3: {ends[0]:.2f} in layer 1, {ends[1]:.2f} in layer 6,\n"
                f"there {ratios[long][:, -1].mean():.2f} after 1200 steps (dotted: your formula)",
                fontsize=10)
-left.legend(fontsize=8, loc="lower left")
+left.set_ylim(0, 1.7 * left.get_ylim()[1])  # room for the legend
+left.legend(fontsize=8, loc="upper left", ncols=2)
 saved = {way: plot.difference(mended[way], spoilt[way]) for way in ways}
 idle = {way: plot.difference(null[way], spoilt[way]) for way in ways}
 for row, way in enumerate(ways):
@@ -1014,7 +1016,7 @@ my_choice = "batch norm"  # "neither", "dropout", "batch norm", …: one of the 
 
 # %% figure=true
 # Dropout, batch norm, both, and neither: the test errors of twenty networks each.
-choice = expect.guess(my_choice)
+choice = expect.guess(my_choice, number=False)
 ways = {name: kept[f"norms {name}"] for name in ("neither", "dropout", "batch norm", study.ALIKE,
                                                  "dropout before each", "dropout behind the last")}
 tests = {name: np.array(of["test"]) for name, of in ways.items()}
@@ -1077,7 +1079,7 @@ plot.show(fig, "Test errors of networks with neither, with dropout, with batch n
 # Put one of the strings in place of each `...`.
 
 # %% question="keeps" points=1
-# In a paper's schedule, $\theta(t)$ is the probability of keeping a unit. It begins at 1 and ends
+# In a paper's schedule, θ(t) is the probability of keeping a unit. It begins at 1 and ends
 # at 0.7. What is dropped at the first step?
 #
 # - [x] nothing
@@ -1087,7 +1089,7 @@ plot.show(fig, "Test errors of networks with neither, with dropout, with batch n
 # Hint: what does θ = 1 keep?
 
 # %% question="first_block" points=1
-# Twelve blocks, the linear rule, $p = 0.24$. At which rate is the first block dropped?
+# Twelve blocks, the linear rule, p = 0.24. At which rate is the first block dropped?
 #
 # - [ ] 0
 # - [x] 0.02

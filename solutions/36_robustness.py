@@ -212,7 +212,7 @@ with expect.case("damage_curve(predict, [W1, W2], y, damage, [1.0, -1.0, 1.0], 2
                          lambda X, level, rng: [level * W for W in X], [1.0, -1.0, 1.0], 2,
                          expect.rng())
     right = np.array([np.mean(by([s * W for W in weights]) != labels) for s in (1, -1, 1)])
-    expect.close(found, right, rtol=1e-5, hint="damage the weights, then predict with them.",
+    expect.close(found, right, rtol=1e-5, hint="the mean over draws of the share of errors.",
                  suspects=[(15 * right, "X may be weights: divide by len(y)."),
                            (right[:2], "a level given twice has two numbers in the result.")])
 
@@ -322,7 +322,7 @@ plot.show(fig, "Error against the level of five kinds of damage, without dropout
                   and sum(gap.sign < 0 for gap in under.values()) >= 3})
 
 # %% [markdown]
-# (Titles: what dropout adds in points, ± one standard error over networks.) At this learning rate
+# (Titles: points that dropout adds, mean over levels, ± one standard error.) At this learning rate
 # there are fewer errors with dropout under most damage,{{claim:dropout-looks-robust}} but also
 # on *undamaged* images. Is this robustness, or just a better network?
 #
@@ -784,7 +784,7 @@ right.set(ylim=(len(ways) - 0.5, -0.5),
           xlabel="points added by ten steps, at equal clean error (95 %)")
 right.set_title("Hidden dropout: " + ", ".join(
     f"{gap:.1f}" for gap in gaps["hidden dropout", "ten steps"]))
-right.legend(fontsize=8, title="beyond plain networks at", loc="lower left")
+right.legend(fontsize=8, title="beyond plain networks at", loc="upper left", bbox_to_anchor=(1, 1))
 beaten = gaps["hidden dropout", "ten steps"][1]
 gap_random = plot.difference(fell, hit["hidden dropout", "random signs"][:, at])
 plot.show(fig, "Left, error against ε under your attack, ten steps of it, and random signs, for "

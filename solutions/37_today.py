@@ -24,6 +24,8 @@ import torch
 from dropoutlab import check_probability, expect, explore, plot, stacked, studies, today
 from dropoutlab.studies import today as study
 
+kept = studies.kept("today")  # measured beforehand
+
 
 def dropped(x, p, generator=None):
     """Inverted dropout of a tensor, a coin for each entry."""
@@ -51,7 +53,6 @@ my_guess = -5  # percent of the test log loss without dropout
 # Test log loss against the number of different images, with four kinds of dropout.
 guess = expect.guess(my_guess)
 torch.set_num_threads(1)
-kept = studies.kept("today")
 sizes, kinds = study.ROWS, {"none": plot.GREY, "always": plot.BLUE, "early": plot.GREEN,
                             "late": plot.ORANGE}
 tested = [kept[f"epochs {n}"]["tested"] for n in sizes]
@@ -79,7 +80,7 @@ for kind, color in kinds.items():
 left.set(yscale="log", ylabel="test log loss, nats")
 left.set_yticks([0.1, 0.2, 0.5, 1], ["0.1", "0.2", "0.5", "1"])
 scarce, gain, once = change["always"]
-left.set_title(f"4000 images: always − none {gain:.1f} %\n(circles: trained just now)")
+left.set_title(f"4000 images: always − none: {gain:.1f} %\n(circles: trained just now)")
 for i, (kind, found) in enumerate(change.items()):
     right.errorbar(np.array(sizes) * 1.1 ** (i - 1), [d.mean for d in found],
                    [2.6 * d.error for d in found], color=kinds[kind], marker="o", markersize=4,
@@ -87,7 +88,7 @@ for i, (kind, found) in enumerate(change.items()):
 right.axhline(0, color=plot.INK, linewidth=0.8)
 right.plot(sizes[-1], guess, "X", color=plot.PINK, markersize=9, label="your guess")
 right.set(ylabel="change of test log loss, %")
-right.set_title(f"64 000 images, once each:\nalways − none {once:.1f} %")
+right.set_title(f"64 000 images, once each:\nalways − none: {once:.1f} %")
 for ax in (left, right):
     ax.set(xscale="log", xlabel="different images (64 000 are seen)")
     ax.set_xticks(sizes, [f"{n}" if n < 1000 else f"{n // 1000}k" for n in sizes])
@@ -257,7 +258,7 @@ with expect.case("lora_linear(ones (2000, 3), 0, A = (1, 2, 4), B = 1, alpha=1, 
                         torch.ones(1, 1), 1.0, 0.5, expect.generator())
     expect.tensor(found, (2000, 1), hint="one output for each row of x.")
     sums = sorted({round(float(v) / 2) for v in found.flatten()})
-    expect.equal(len(sums), 8, hint="the mask falls on A x, all or nothing. Drop x, before A.")
+    expect.equal(len(sums), 8, hint="the mask falls behind A, all or nothing. Drop x, before A.")
 
 # %% mistakes="lora_linear"
 {
@@ -345,7 +346,7 @@ left.set_yticks((0, 1), ways.values())
 right.set_yticks(range(4), [
     *(f"{name}\np = {found[way]['tested']['with']['p']:g}" for way, name in ways.items()),
     f"experts, p = {rates[0][0]:g}\n− none",
-    f"{rates[1][1]:g} inside, {rates[1][0]:g} else\n− p = {rates[0][0]:g}"])
+    f"{rates[1][1]:g} inside, {rates[1][0]:g} outside\n− p = {rates[0][0]:g}"])
 left.set(xlabel="test log loss, nats", ylim=(1.5, -0.6))
 left.set_title("Error, %: before {:.0f}; adapters {:.1f} → {:.1f},\nall weights {:.1f} → {:.1f}"
                .format(before, *errors.values()), fontsize=10)
@@ -462,6 +463,8 @@ def stayed(images, patches, keep, generator):
     found = patch_dropout(x, keep, generator)
     expect.tensor(found, (images, keep + 1, 1), hint="the class token and keep patches.")
     places = found[:, 1:, 0].long().tolist()
+    expect.equal(all(len(set(row) - {0}) == keep for row in places), True,
+                 hint="not `keep` different patches: see the check above.")
     return np.array([[t in row for t in range(1, patches + 1)] for row in map(set, places)])
 
 
@@ -610,16 +613,17 @@ for kind, color, name in (("steps", plot.BLUE, "as many steps"),
     axes[1].errorbar(study.KEEP, errors[kind].mean(1), plot.standard_error(errors[kind], 1),
                      color=color, marker="o", capsize=3, label=name)
 axes[1].plot(np.full(2, least), live, "o", mfc="none", color=plot.INK, label="yours")
-axes[1].plot(least, errors["steps"][0].mean() + guess, "X", color=plot.ORANGE, markersize=9,
+axes[1].plot(least, errors["steps"][0].mean() + guess, "X", color=plot.PINK, markersize=9,
              label="your guess")
 dearer, even = (plot.difference(errors[kind][-1], errors[kind][0]) for kind in ("steps", "work"))
 axes[1].set(xlabel="patches kept of 49", ylabel="test error, %", ylim=(0, None),
-            title=f"12 − 49 patches, as many steps:\n{dearer:.1f} points")
+            title=f"12 patches − 49 patches, same steps:\n{dearer:.1f} points")
 axes[1].legend(fontsize=8)
 axes[2].plot(list(spent), list(spent.values()), "o-", color=plot.BLUE)
 share = spent[12] / spent[49]
 longer = study.PATCH_STEPS * 49 // 12 / study.PATCH_STEPS * share
-axes[2].set(xlabel="patches kept of 49", ylabel="a training step, ms", ylim=(0, None))
+axes[2].set(xlabel="patches kept of 49", ylabel="a training step, ms",
+            ylim=(0, 1.1 * max(spent.values())))
 axes[2].set_title(f"12 patches: a step takes {100 * share:.0f} % of the time,\nas many patches in "
                   f"all {longer:.1f} times the time", fontsize=10)
 for ax in axes[1:]:
@@ -895,9 +899,9 @@ plot.show(fig, "Share of drawn points at home, standard deviation of a class, an
 # Each colour is a class; its circles have one and two standard deviations of the data. Left the
 # networks that your `drop_condition` trained, right the exact noise, both under your `guided`.
 #
-# **Try**: slide $w$ from 0 to 8. Then set $w = 4$ and go back through the steps: at which step is
-# it decided where a point will end? How few labels must be dropped for the left side to look like
-# the right?
+# **Try**: after 30 steps, slide $w$ from 0 to 8. Then set $w = 4$ and go back: at which step is it
+# decided where a point will end? With $w = 2$, how few labels must be dropped for the left side to
+# look like the right?
 
 # %%
 explore.guidance(drop_condition, guided)

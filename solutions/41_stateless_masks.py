@@ -68,7 +68,7 @@ ax.bar_label(drawn, [f"{n / 2**20:.4g} MiB" if n > 2**10 else f"{n} bytes" for n
              padding=8, backgroundcolor="white")
 ax.axvline(weights, color=plot.GREY, label="the layer's weights, 48 MiB")
 ax.axvline(max(guess, 1e-6) * 2**20, color=plot.INK, linestyle="--", label="your guess")
-ax.set(xscale="log", xlabel="bytes kept for backward, logarithmic", xlim=(1, 1e16))
+ax.set(xscale="log", xlabel="bytes kept for backward, logarithmic", xlim=(1, 1e14))
 ax.invert_yaxis()
 ax.legend(loc="lower right", fontsize=8)
 times = [total / weights for total in totals]
@@ -807,7 +807,7 @@ my_letters = "b"  # the letters of those whose gradient is wrong
 
 # %% figure=true
 # How many entries of a gradient have another mask than the output, for the five.
-guess = expect.guess(my_letters)
+guess = expect.guess(my_letters, number=False)
 own = torch.Generator()
 
 

@@ -70,7 +70,7 @@ left.plot(0.5, guess, "X", color=plot.ORANGE, markersize=9, label="your guess")
 left.set(xlabel="drop probability p", ylabel="bits of 4 that arrive", ylim=(0, 4.2))
 left.legend(loc="lower left", fontsize=8)
 gain = plot.difference(kept[2], 4 * frontier.survives(0.5, 2))
-left.set_title(f"At p = 0.5: learned − two copies {gain:.2f} bits")
+left.set_title(f"At p = 0.5: learned − two copies: {gain:.3f} bits")
 plot.image(weights[0][np.argsort(leads[0])].T, right)
 right.set(xlabel="unit of the first code", ylabel="bit",
           title=f"Each bit leads in two units: {copies} of 5 codes")
@@ -265,9 +265,9 @@ for ax, runs, what in ((left, whole - whole[0], "dropout − none"),
     ax.errorbar([g.mean for g in gaps], range(2), xerr=[2 * g.error for g in gaps], fmt="o",
                 color=plot.BLUE, capsize=4)
     ax.set(yticks=range(2), yticklabels=["p = 0.1", "p = 0.3"], ylim=(1.5, -0.5),
-           title=f"{what}:\n" + ", ".join(f"{g:.2f}" for g in gaps))
-left.set_xlabel("squared test error (100 circuits)")
-right.set_xlabel("squared test error (100 circuits)")
+           title=f"{what}:\n" + ", ".join(f"{g:.3f}" for g in gaps))
+left.set_xlabel(f"change of squared test error (it is {whole[0].mean():.2f})")
+right.set_xlabel("change of squared test error (100 circuits)")
 told = "; ".join(f"{what}: {', '.join(f'{g:.2g}' for g in gaps)}" for what, gaps in found.items())
 plot.show(fig, "Paired differences of the test error of simulated circuits, with and without "
                f"dropped gates, and with and without scaled angles, at p = 0.1 and 0.3. {told}.",
@@ -300,14 +300,14 @@ covered, good = ([part.float().numpy() for part in parts]
                  for parts in zip(*map(frontier.modes, points), strict=True))
 fewer = [plot.difference(modes, covered[0]) for modes in covered[1:]]
 names = ["data: eight modes", "p = 0"]
-names += [f"p = {p}: {gap:.1f} modes" for p, gap in zip(chances[1:], fewer, strict=True)]
+names += [f"p = {p} − p = 0: {gap:.1f} modes" for p, gap in zip(chances[1:], fewer, strict=True)]
 fig, axes = plot.figure(4, width=9.5, height=3.1)
 for ax, cloud, name in zip(axes, (real, *points[:, 0]), names, strict=True):
     ax.scatter(*cloud.T, s=2, color=plot.GREY if cloud is real else plot.BLUE)
     ax.set(xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[], title=name)
 for ax, modes, near in zip(axes[1:], covered, good, strict=True):
     ax.set_xlabel(f"{modes.mean():.1f} ± {plot.standard_error(modes):.1f} modes\n"
-                  f"{near.mean():.0%} ± {plot.standard_error(near):.0%} near one")
+                  f"{100 * near.mean():.0f} ± {100 * plot.standard_error(near):.0f} % near one")
 plot.show(fig, "Points from generators trained against discriminators with p = 0, 0.1 and 0.5. "
                f"Modes more than at p = 0: {fewer[0]:.1f} and {fewer[1]:.1f}.",
           claims={"much-dropout-loses-modes": fewer[1].sign < 0,

@@ -84,7 +84,8 @@ def linked(cells: list[Cell], name: str) -> list[Cell]:
     heading = ""
     for cell in cells:
         if cell.markdown:
-            heading = ([heading] + [t for t in TITLE.findall(cell.source) if "$" not in t])[-1]
+            titles = TITLE.findall(cell.source)
+            heading = ([heading] + [t for t in titles if "$" not in t and "{{" not in t])[-1]
         places |= dict.fromkeys(declared(cell), heading)
 
     def link(mark: re.Match[str]) -> str:

@@ -63,7 +63,8 @@ def _reading(tensors: Sequence[torch.Tensor]) -> Iterator[None]:
         asked = pointers.data[mask.data]
         if not np.any([(low <= asked) & (asked < high) for low, high in ends], axis=0).all():
             raise IndexError(
-                "the kernel loads what is not there: it needs a mask where it loads, i < n"
+                "the kernel loads what is not there: it needs a mask where it loads, i < n, or an "
+                "index that is in the tensor"
             )
         return load(pointers, mask, *rest)
 

@@ -41,6 +41,14 @@ def test_a_claim_leads_to_its_figure(tmp_path: Path):
     assert link in lesson.cells[-1].source
 
 
+def test_no_link_leads_to_a_heading_with_a_source_in_it(tmp_path: Path):
+    """Is the heading above taken, as a page writes the name of a source for `{{pytorch}}`?"""
+    told = TOLD.replace("Once more, by hand", "Once more, from {{pytorch}}")
+    lesson = read(write(tmp_path, GOOD + told))
+    assert "[↑](98_lesson.ipynb" in lesson.cells[-1].source
+    assert "pytorch" not in lesson.cells[-1].source.lower()
+
+
 def test_a_mark_is_one_in_a_story_only(tmp_path: Path):
     """Is what looks like a mark, in code, left as the author wrote it?"""
     text = TOLD.replace('plot.show(fig, "Once."', 'plot.show(fig, "{{claim:once-is-less}}"')

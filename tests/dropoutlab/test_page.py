@@ -191,7 +191,10 @@ def test_a_demonstration_names_what_to_write(cell: Cell):
     assert cell("Layer().forward()") == "Write `Layer.forward` above first.\n"
     quoting = 'File "a.py", line 2, in double\n    raise NotImplementedError("not written yet")'
     assert cell(f"raise RuntimeError({quoting!r})") == "Write `double` above first.\n"  # torch's
-    missing = "`triple` is not defined (line 2). Run its cell, or look at its spelling.\n"
+    missing = (
+        "`triple` is not defined (line 2). Run its cell, which may wait for a guess, or look at "
+        "its spelling.\n"
+    )
     assert cell("x = 1\ntriple(x)") == missing
     assert cell("x = 1\n[triple(x) for x in [1]]") == missing
     assert cell("np = 3\nnp.ones(3)").startswith("`np` was overwritten.")
@@ -207,6 +210,9 @@ def test_a_figure_waits_for_the_guess(cell: Cell):
     assert cell("print(expect.guess(my_guess))") == asks
     cell("my_guess = 0")
     assert cell("print(expect.guess(my_guess))") == "0\n"
+    cell("my_guess = 'half'")
+    assert cell("expect.guess(my_guess)") == "Write your guess as a plain number: 'half' is none.\n"
+    assert cell("print(expect.guess(my_guess, number=False))") == "half\n"
 
 
 def test_nothing_breaks_a_run(cell: Cell, shell: Shell, monkeypatch: pytest.MonkeyPatch):

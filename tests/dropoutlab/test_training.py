@@ -63,18 +63,21 @@ def test_the_page_and_numpy_train_one_network(engine: Script):
 
 
 @pytest.mark.parametrize("width", moons.WIDTHS)
-def test_each_pair_of_the_table_can_be_watched(engine: Script, width: int):
-    """Does a pair, trained to the end in the page, come out as the study says?"""
-    rng = np.random.default_rng()
-    size, k, seed = (
-        rng.choice(moons.SIZES),
-        rng.integers(len(moons.RATES)),
-        rng.integers(moons.SEEDS),
-    )
-    fresh, rates = "race.looks.at(-1).errors.map(([own, fresh]) => fresh)", [0, moons.RATES[k]]
-    errors = raced(engine, fresh, int(size), width, rates, int(seed), moons.STEPS)
-    test = studies.kept("moons")[f"{width} {size}"]["test"]
-    assert np.allclose(errors, [test[0][seed], test[k][seed]], atol=0.3), (size, k, seed)
+def test_pairs_of_the_table_can_be_watched(engine: Script, width: int):
+    """Do pairs, trained to the end in the page, come out as the study says?
+
+    In one network of forty the order of additions, which is another on each machine, grows over
+    1500 steps to a difference that can be seen.
+    """
+    rng, apart = np.random.default_rng(), []
+    fresh = "race.looks.at(-1).errors.map(([own, fresh]) => fresh)"
+    for _ in range(5):
+        size, k = int(rng.choice(moons.SIZES)), int(rng.integers(1, len(moons.RATES)))
+        seed = int(rng.integers(moons.SEEDS))
+        errors = raced(engine, fresh, size, width, [0, moons.RATES[k]], seed, moons.STEPS)
+        test = studies.kept("moons")[f"{width} {size}"]["test"]
+        apart += [abs(errors[0] - test[0][seed]), abs(errors[1] - test[k][seed])]
+    assert sum(difference > 0.3 for difference in apart) <= 3, apart
 
 
 def test_dropout_closes_the_gap_of_wide_networks(engine: Script):

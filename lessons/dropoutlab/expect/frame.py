@@ -124,6 +124,8 @@ def _crashed(error: BaseException, what: str, crash: Iterable[tuple[str, str]]) 
         hint = "None came back. Does each way through the function end in `return`?"
     elif isinstance(error, TypeError) and re.search(r"\bargument(?!.* (must be|got) )", message):
         hint = "the call itself fails: are the arguments those of the given signature?"
+    elif re.search("no attribute '_(modules|parameters|buffers|.*_hooks)'$", message):
+        hint = "begin __init__ with super().__init__()."
     else:
         hint = "what came back does not fit: is it of the kind and shape that the docstring says?"
     fits = (words for pattern, words in crash if (not where or not pattern.startswith(BACK))

@@ -20,6 +20,7 @@ import re
 import sys
 import time
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +100,15 @@ class Waiting(Exception):
         return [str(self)]
 
 
-def guess(given: Any) -> Any:
-    """The learner's guess, for the figure that answers it; until there is one, the figure waits."""
+def guess(given: Any, *, number: bool = True) -> Any:
+    """The learner's guess, for the figure that answers it; until there is one, the figure waits.
+
+    number : whether the figure needs a number, or also takes words, a tuple or a dictionary
+    """
     if given is ... or given is None:
         raise Waiting("Write your guess in the cell above first: this figure answers it.")
+    if number and not isinstance(given, Real):
+        raise Waiting(f"Write your guess as a plain number: {given!r} is none.")
     return given
 
 
@@ -280,7 +286,8 @@ class Page(Voice):
         if isinstance(error, NameError) and code.co_filename == cell:  # no function of another cell
             name = missing(error)
             return (
-                f"`{name}` is not defined (line {number}). Run its cell, or look at its spelling."
+                f"`{name}` is not defined (line {number}). Run its cell, which may wait for a "
+                "guess, or look at its spelling."
             )
         return ""
 

@@ -18,7 +18,7 @@ function draw(table, { epsilon }, at) {
     return panel.text(0, 175, `read as ${read[which]}`, style);
   });
 
-  const bars = new Panel(280, 190, "Probability of each class");
+  const bars = new Panel(280, 190, "Probabilities (blue: as it is)");
   const axes = new Axes(bars, {
     bottom: 24, xlim: [-0.6, 9.6], ylim: [0, 1], xticks: range(10), yticks: [0, 0.5, 1],
   });

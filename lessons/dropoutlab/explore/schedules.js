@@ -24,16 +24,18 @@ function draw(table, { kind, p, depth }, at) {
     right: 110, top: 28, bottom: 47, xlim: [0, 100], xlabel: "step, % of all",
     ylim: [0, Math.max(1.05 * Math.max(...last), 1.8 * alike)], ylabel: "noise p / (1 − p)",
   });
-  const steps = range(n).map((i) => (100 * i) / (n - 1));
-  axes.across(alike).across(mean(last), ORANGE).line(steps, last, BLUE, { strokeWidth: 2.5 });
+  const steps = range(2 * n).map((i) => (100 * Math.ceil(i / 2)) / n);
+  const stairs = range(2 * n).map((i) => last[Math.floor(i / 2)]);
+  axes.across(alike).across(mean(last), ORANGE).line(steps, stairs, BLUE, { strokeWidth: 2.5 });
   axes.ends([
     [alike, `constant ${ALIKE}`, GREY], [mean(last), "its mean", ORANGE], [last[n - 1], "last layer", BLUE],
   ]);
-  const all = mean(noise.map(mean));
+  const several = depth > 1, which = several ? `last of ${depth} layers` : "layer";
+  const all = several ? `, and the mean over layers is ${fixed(mean(noise.map(mean)))}` : "";
   return {
     panels: [map, chart],
-    says: `${name} at p = ${fixed(p)}: over all steps the last of ${depth} layers has a mean noise of ` +
-      `${fixed(mean(last))}, and all layers together have ${fixed(all)}. A constant ${ALIKE} has ${fixed(alike)}.`,
+    says: `${name} at p = ${fixed(p)}: over all steps the ${which} has a mean noise of ` +
+      `${fixed(mean(last))}${all}. A constant ${ALIKE} has ${fixed(alike)}.`,
   };
 }
 

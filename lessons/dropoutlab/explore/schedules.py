@@ -9,8 +9,8 @@ import numpy as np
 from dropoutlab.explore.explorer import Explorer, choice, grid
 from dropoutlab.studies.schedules import KINDS
 
-STEPS, SHOWN = 100, 26
-"""Steps of a training run, and those of them, evenly spaced, that are drawn."""
+STEPS, SHOWN = 100, 25
+"""Steps of a training run, and the equal stretches of them that are drawn, each by its middle."""
 DEPTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 
 
@@ -19,7 +19,7 @@ def schedules(
 ) -> Explorer:
     """Explore the drop rate of each layer at each step, and the noise that it brings."""
     p = grid("p", 0.3, 0.1, 0.9, 0.05)
-    steps = [round(t) for t in np.linspace(0, STEPS, SHOWN)]
+    steps = range(STEPS // SHOWN // 2, STEPS, STEPS // SHOWN)
 
     def table() -> dict[str, np.ndarray]:
         tops = [[rate for depth in DEPTHS for rate in layer_rates(q, depth)] for q in p.values]
