@@ -1120,7 +1120,7 @@ tries = [(i, p, decay, rate) for i, (p, decays) in enumerate(kinds.values())
          for decay in decays for rate in rates]
 kind, p, decay, rate = np.transpose(tries)
 order = np.random.default_rng(0).permutation(len(X))
-pool, tuning, judged = np.split(order, [787, 1037])  # each network learns its own 400 of the pool
+pool, tuning, judged, _ = np.split(order, [787, 1037, 1437])  # each learns its own 400 of the pool
 
 
 def steps_taken(of, seeds, unseen):
@@ -1139,13 +1139,13 @@ def quickest(allowed):
     return np.where(allowed, np.minimum(tuned.mean(2), 1e9), np.inf).argmin(0)
 
 
-tuned = steps_taken(np.arange(len(tries)), range(3), tuning)  # (try, target, seed)
+tuned = steps_taken(np.arange(len(tries)), range(2), tuning)  # (try, target, seed)
 own = np.array([quickest((kind == i)[:, None]) for i in range(len(kinds))])  # (kind, target)
 alike = rate[:, None] == rate[own[0]]
 shared = np.array([quickest(alike & (kind == i)[:, None]) for i in range(len(kinds))])
 last = np.flatnonzero(np.isfinite(tuned[own[0], every]).all(1))[-1]
 chosen, took = np.unique([own, shared]), np.empty((len(tries), len(targets), 6))
-took[chosen] = steps_taken(chosen, range(3, 9), judged)
+took[chosen] = steps_taken(chosen, range(2, 8), judged)
 
 
 def times(i, target, longer=1, uncertain=0):

@@ -1456,12 +1456,12 @@ explore.serving(export_for_serving)
 #
 # The course began with 200 digits, of which one label in five was wrong, a network wide enough to
 # learn them all by heart, and the gap between its own images and new ones ({{start_here}}). Here is
-# that task, sixteen times, with what you fixed: `Classifier`, `train_and_watch`, `evaluate`. Which
+# that task, twelve times, with what you fixed: `Classifier`, `train_and_watch`, `evaluate`. Which
 # of the two panels says that dropout *helped*?
 
 # %% figure=true
 # Test error and gap, 200 digits, with and without dropout: takes half a minute or so.
-EPOCHS, RUNS, rng = 120, 16, np.random.default_rng(0)
+EPOCHS, RUNS, rng = 120, 12, np.random.default_rng(0)
 careless, other = rng.random(len(y)), (y.numpy() + rng.integers(1, 10, len(y))) % 10
 given = torch.as_tensor(np.where(careless < 0.2, other, y.numpy()))
 errors, gaps = torch.zeros(2, RUNS, EPOCHS), torch.zeros(2, RUNS)
