@@ -1171,7 +1171,6 @@ with expect.case("Dropout(p, rng).forward(x) on 20 × 60 ones, 24 times for each
     "do not come from the given generator": ("p, rng, True", "p, np.random.default_rng(), True"),
 }
 
-
 # %% mistake="Dropout" says="Keep the mode on self"
 class Dropout:
     training = True

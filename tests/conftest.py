@@ -29,7 +29,6 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)  # before `-k` leaves out any, as they are counted
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what the tier does not have, and begin with what takes longest."""
-    ran.count(items)
     kept, left_out = [], []
     for item in items:
         marks = [item.get_closest_marker(name) for name in LEAVES_OUT[config.option.tier]]
@@ -41,6 +40,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             left_out.append(f"{same[0]} that have not changed since they passed")
         else:
             kept.append(item)
+    ran.count(kept)
     config.stash[LEFT_OUT] = left_out
     items[:] = sorted(kept, key=_minutes, reverse=True)
 

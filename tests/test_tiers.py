@@ -50,6 +50,7 @@ def report(outcome: str, key: ran.Key, needed: int) -> SimpleNamespace:
     (["passed", "skipped"], "default", [], False),
     (["passed", "passed"], "quick", [], False),
     (["passed", "passed"], "all", ["test_lessons.py::test_stub"], False),
+    (["passed", "passed"], "all", ["--lf"], False),
 ])  # fmt: skip
 def test_what_has_passed_is_noted(
     outcomes: list[str], tier: str, args: list[str], noted: bool,
@@ -60,7 +61,8 @@ def test_what_has_passed_is_noted(
     passing, key = ran.Passing(), ("checks", "11_masks", "a digest")
     for outcome in outcomes:
         passing.pytest_runtest_logreport(report(outcome, key, 2))
-    option, ini = SimpleNamespace(tier=tier), {"filterwarnings": ["error"]}
+    option = SimpleNamespace(tier=tier, lf="--lf" in args)
+    ini = {"filterwarnings": ["error"]}
     config = SimpleNamespace(args=args, option=option, getini=ini.get)
     passing.pytest_sessionfinish(SimpleNamespace(config=config))
     assert ran.same(key) == noted

@@ -74,8 +74,10 @@ def _of_guesses(cells: list[Cell]) -> list[Fault]:
             faults.append((cell.line + 1, "write one line: `my_guess = 30  # percent`."))
         elif cell.kind == "guess" and line:
             asked = f"expect.guess({line[1]}"
-            if not any(asked in later.source for later in cells[i:]):
-                faults.append((cell.line + 1, f"no figure below asks for `{asked})`."))
+            figure = next((later.source for later in cells[i:] if asked in later.source), "")
+            asked += ")" if re.match(r"[-.\d]", line[2]) else ", number=False)"
+            if asked not in figure:
+                faults.append((cell.line + 1, f"no figure below asks for `{asked}`."))
     return faults
 
 
@@ -127,7 +129,7 @@ def _of_overwriting(cells: list[Cell]) -> list[Fault]:
     faults: list[Fault] = []
     story: set[str] = set()
     overwritten: dict[str, int] = {}
-    needs: dict[str, frozenset[str]] = {}  # what a function of the story takes from the story
+    needs: dict[str, frozenset[str]] = {}  # what the story's functions and classes take from it
     for cell in cells:
         if cell.kind == "check":
             overwritten |= dict.fromkeys(bound(cell.source) & story, cell.line)
@@ -139,7 +141,7 @@ def _of_overwriting(cells: list[Cell]) -> list[Fault]:
                 what = f"`{name}` is overwritten by the check in line {overwritten[name]}"
                 faults.append((cell.line, f"{what}: give one of them another name."))
             for node in ast.parse(cell.source).body:
-                if isinstance(node, ast.FunctionDef):
+                if isinstance(node, ast.FunctionDef | ast.ClassDef):
                     needs[node.name] = used(ast.unparse(node))
             story |= bound(cell.source)
             overwritten = {n: at for n, at in overwritten.items() if n not in bound(cell.source)}

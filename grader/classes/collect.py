@@ -99,7 +99,8 @@ def _ids(
     for number, name in people:
         person = sheet.get(number)
         if origin == "canvas":
-            ids[number, name] = known.get(number) or _slug(f"{name}_{number}".strip("_"))
+            new = _slug(name, f"_{number}") if name else _slug(number)
+            ids[number, name] = known.get(number) or new
         else:
             ids[number, name] = _slug((person.email or person.name) if person else name)
     numbered: set[tuple[str, str]] = set()

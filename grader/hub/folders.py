@@ -52,8 +52,8 @@ def only_roots(course: Path) -> None:
     for above in course.resolve().parents:
         if _open(above) and (above.stat().st_uid != 0 or not above.stat().st_mode & stat.S_ISVTX):
             raise CourseError(
-                f"Root runs what lies in {course}, and who may write to {above} can put another "
-                "folder in its place: move it to where root alone may write, such as /srv."
+                f"Root runs what lies in {course}, and whoever may write to {above} can put "
+                "another folder in its place: move it to where root alone may write, such as /srv."
             )
     the_class = {"lessons", "solutions", ".course", ".hub"}  # the start settles whose these are
     tops = {path for path in course.iterdir() if path.name not in the_class}

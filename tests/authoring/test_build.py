@@ -328,6 +328,10 @@ FAULTS = {
                               '# %% exercise="double"', 'has no correct="double"'),
     "a guess that nothing answers": (("", "\n# %% guess=true\nmy_guess = 3  # percent\n"),
                                      "my_guess = 3", "no figure below asks"),
+    "a guess in words, where a number is asked for": (
+        ("", '\n# %% guess=true\nmy_guess = "a"  # or "b"\n\n# %% figure=true\n'
+             "# What it is.\nprint(expect.guess(my_guess))\n"),
+        'my_guess = "a"', "asks for `expect.guess(my_guess, number=False)`"),
     "a guess of what": (("", "\n# %% guess=true\nmy_guess = 3\n"), "my_guess = 3",
                         "write one line: `my_guess"),
     "a name that a story's function needs": (

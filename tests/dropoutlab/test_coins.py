@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -248,6 +249,19 @@ def test_too_few_coins_are_not_judged():
     """Is a battery that could not tell 0.1 from 0.13 refused, its author's or a learner's fault?"""
     said = heard(lambda p, rng: rng.random((3, 4)) >= p)
     assert "at least 4000 coins" in said and "288 coins, in 24 masks of shape (3, 4)" in said
+
+
+@pytest.mark.parametrize(("n", "p", "m"), [
+    (4, 0.13, 40), (3, 0.15, 50), (2, 0.25, 52), (16, 0.97, 58), (125, 0.004, 32), (24, 0.5, 1200),
+    (1200, 0.003, 24), (60, 0.77, 480), (2, 0.12, 2000),
+])  # fmt: skip
+def test_what_is_usual_lies_within_the_bounds(n: int, p: float, m: int):
+    """Is the shortcut of `_scatter` taken only where the exact bounds say the same?"""
+    module = sys.modules["dropoutlab.expect.coins"]  # `expect.coins` is the function
+    low, high = module._bounds(n, p, m, expect.ALPHA)
+    _, chances = module._scores(n, p, m)
+    assert not module._usual(low - 1, chances, m) and not module._usual(high + 1, chances, m)
+    assert module._usual(round(m * (chances @ np.arange(len(chances)))), chances, m)
 
 
 def test_false_alarms_are_as_rare_as_they_are_said_to_be():

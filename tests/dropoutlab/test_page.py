@@ -211,7 +211,8 @@ def test_a_figure_waits_for_the_guess(cell: Cell):
     cell("my_guess = 0")
     assert cell("print(expect.guess(my_guess))") == "0\n"
     cell("my_guess = 'half'")
-    assert cell("expect.guess(my_guess)") == "Write your guess as a plain number: 'half' is none.\n"
+    number = "Write your guess as a plain number: 'half' is not one.\n"
+    assert cell("expect.guess(my_guess)") == number
     assert cell("print(expect.guess(my_guess, number=False))") == "half\n"
 
 

@@ -230,8 +230,8 @@ def test_plain_nbgrader_writes_the_same_page(place: Path):
     assert page(place, "partly").read_text(encoding="utf-8") == before
 
 
-def test_a_pages_plain_nbgraders_is_bounded(monkeypatch: pytest.MonkeyPatch):
-    """Where a text takes its page for ever, do the points come without it, also from Formgrader?"""
+def test_a_page_of_plain_nbgrader_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    """Where a text takes a page for ever, do the points come without it, in Formgrader too?"""
     monkeypatch.setattr(feedback, "SECONDS", 1)
     monkeypatch.setattr(pages, "page", lambda *_: max(itertools.count()))
     marks = pages.Grades({"check_scale_1": pages.Grade(2, 3)})
@@ -406,7 +406,7 @@ def test_feedback_is_never_of_an_earlier_grading(few: Path):
     assert score_shown(few, "ann")
 
 
-def test_half_a_pages_feedback_is_written_anew(few: Path):
+def test_half_a_page_of_feedback_is_written_anew(few: Path):
     """Is feedback whole again that a killed run had left half written?"""
     again(few, feedback=True)
     text = page(few, "ben").read_text(encoding="utf-8")

@@ -166,7 +166,8 @@ def test_every_answer_gets_what_it_deserves(grader: Callable, lesson: Lesson):
 
 @pytest.mark.slow(minutes=1)
 @pytest.mark.parametrize("lesson", [
-    pytest.param(lesson, id=lesson.name, marks=ran.rests_on("grades", lesson, ran.grading(lesson)))
+    pytest.param(lesson, id=lesson.name, marks=ran.rests_on(
+        "grades", lesson, ran.digest(ran.grading(lesson), [Path(__file__), Path(pages.__file__)])))
     for lesson in LESSONS if lesson.name not in QUICK
 ])  # fmt: skip
 def test_right_answers_have_every_point(grader: Callable, lesson: Lesson):

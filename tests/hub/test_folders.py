@@ -157,7 +157,7 @@ def test_no_folder_above_the_course_is_anothers(
     os.chown(above, pwd.getpwnam(owner).pw_uid, -1)
     above.chmod(mode)
     if refused:
-        with pytest.raises(CourseError, match=f"who may write to {above} can put another"):
+        with pytest.raises(CourseError, match=f"whoever may write to {above} can put another"):
             folders.only_roots(course)
     else:
         folders.only_roots(course)

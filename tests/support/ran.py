@@ -46,9 +46,8 @@ def same(key: Key) -> bool:
 
 
 def count(items: list[pytest.Item]) -> None:
-    """Let each report of a test say what it belongs to, and how many tests that has by default."""
-    usual = [item for item in items if not item.get_closest_marker("long")]
-    needed = Counter(key for item in usual for key in keys(item))
+    """Let each report of a test say what it belongs to, and how many tests of the tier do."""
+    needed = Counter(key for item in items for key in keys(item))
     for item in items:
         item.user_properties.append((RESTS_ON, [(*key, needed[key]) for key in keys(item)]))
 
@@ -76,6 +75,7 @@ class Passing:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         config = session.config
         chosen = any("::" in argument for argument in config.args)
+        chosen |= getattr(config.option, "lf", False)  # of what is not collected nothing is counted
         strict = "error" in config.getini("filterwarnings")
         if chosen or not strict or config.option.tier == "quick":
             return
@@ -107,20 +107,23 @@ def explorer(lesson: Lesson) -> str:
     """A digest of all that an explorer's page is made of."""
     cells = finished.answered(lesson).cells
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-    own = [path.with_suffix(kind) for path in finished.imported(code) for kind in (".js", ".css")]
-    common = [path for path in EXPLORE.glob("*.*s") if not path.with_suffix(".py").exists()]
+    own = [path.with_suffix(".js") for path in finished.imported(code)]
+    common = [path for path in EXPLORE.glob("*.js") if not path.with_suffix(".py").exists()]
+    common += EXPLORE.glob("*.css")  # a page has them all
     website = ROOT / "grader" / "website"
-    page = [website / name for name in ("explorers.py", "explorers.js", "pages.py")]
+    page = [website / name for name in ("explorers.py", "explorers.js", "pages.py", "script.py")]
+    page.append(ROOT / "grader" / "authoring" / "trial.py")  # with which `explorers.py` makes one
     return digest(figures(lesson), [*filter(Path.exists, own), *sorted(common), *page])
 
 
 @cache
 def judging(lesson: Lesson) -> str:
     """A digest of all that decides how answers to a lesson are judged in the tests' own process."""
-    judges = finished.imported("from dropoutlab import expect, probes, bugs")
+    judges = finished.imported("from dropoutlab import expect, probes, bugs, kept")
     by = files(ROOT / "grader" / "authoring", ROOT / "tests" / "support" / "rehearsal.py")
     packages = [f"{name} {version(name)}" for name in ("numpy", "torch", "matplotlib")]
-    text = "\n".join([figures(lesson), platform.python_version(), *packages])
+    machine = platform.system(), platform.machine(), platform.python_version()
+    text = "\n".join([figures(lesson), *machine, *packages])
     return digest(text, [lesson.path, *_asked(lesson), *judges, *by])
 
 

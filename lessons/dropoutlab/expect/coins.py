@@ -487,12 +487,13 @@ def _scores(n: int, p: float, m: int) -> tuple[np.ndarray, np.ndarray]:
 def _usual(total: int, chances: np.ndarray, m: int) -> bool:
     """Whether a sum of m scores is so near its mean that no bound has to be computed.
 
-    Within two deviations, and above half of the mean: there every tail is far larger than `ALPHA`.
+    Within two deviations, and no quarter of the mean below it: there every tail is far larger than
+    `ALPHA`. (A half is too much: where n p = 1/2, no score is much lower than half of the mean.)
     """
     score = np.arange(len(chances))
     mean = m * (chances @ score)
     deviation = np.sqrt(m * (chances @ (score - mean / m) ** 2))
-    return bool(mean - min(2 * deviation, mean / 2) <= total <= mean + 2 * deviation)
+    return bool(mean - min(2 * deviation, mean / 4) <= total <= mean + 2 * deviation)
 
 
 @lru_cache(1000)

@@ -108,7 +108,7 @@ def guess(given: Any, *, number: bool = True) -> Any:
     if given is ... or given is None:
         raise Waiting("Write your guess in the cell above first: this figure answers it.")
     if number and not isinstance(given, Real):
-        raise Waiting(f"Write your guess as a plain number: {given!r} is none.")
+        raise Waiting(f"Write your guess as a plain number: {given!r} is not one.")
     return given
 
 

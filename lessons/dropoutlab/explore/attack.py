@@ -40,6 +40,6 @@ def attack(fgsm: Callable[..., Tensor]) -> Explorer:
             "labels": y[:SHOWN].numpy(),
         }
 
-    image = grid("image", 0, 0, SHOWN - 1, 1)
+    image = grid("image", 2, 0, SHOWN - 1, 1)
     way = choice("trained with", "hidden dropout", WAYS)
     return Explorer("attack", table, epsilon=epsilon, image=image, way=way)
