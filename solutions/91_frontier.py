@@ -300,7 +300,8 @@ covered, good = ([part.float().numpy() for part in parts]
                  for parts in zip(*map(frontier.modes, points), strict=True))
 fewer = [plot.difference(modes, covered[0]) for modes in covered[1:]]
 names = ["data: eight modes", "p = 0"]
-names += [f"p = {p} − p = 0: {gap:.1f} modes" for p, gap in zip(chances[1:], fewer, strict=True)]
+names += [f"p = {p} less p = 0:\n{gap:.1f} modes"
+          for p, gap in zip(chances[1:], fewer, strict=True)]
 fig, axes = plot.figure(4, width=9.5, height=3.1)
 for ax, cloud, name in zip(axes, (real, *points[:, 0]), names, strict=True):
     ax.scatter(*cloud.T, s=2, color=plot.GREY if cloud is real else plot.BLUE)
