@@ -1131,7 +1131,7 @@ for i, (rho, error) in enumerate(rhos):
 left.set_yticks(range(4), [f"{len(of[0])} {name}" for name, of in kinds_of.items()])
 left.set(xlabel="variance of a member's answer on an image", ylim=(3.6, -0.6),
          xlim=(0, 1.9 * max(np.add(stays, goes))))
-left.legend(loc="upper right", bbox_to_anchor=(1.02, 1), fontsize=9, handlelength=1)
+left.legend(loc="center right", bbox_to_anchor=(1.02, 0.5), fontsize=9, handlelength=1)
 least, most = (pick(range(4), key=lambda i: rhos[i][0]) for pick in (min, max))
 left.set_title(f"Most in common: {[*kinds_of][most]},\nleast: {[*kinds_of][least]}", fontsize=10)
 right.hlines(range(4), [m.mean() for m in mean_of], [s.mean() for s in single], color=plot.GREY,
