@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept, left_out = [], []
     for item in items:
         marks = [item.get_closest_marker(name) for name in LEAVES_OUT[config.option.tier]]
-        same = [what for what, *key in ran.keys(item) if ran.same((what, *key))]
+        same = [key[0] for key in ran.keys(item) if ran.same(key)]
         if any(marks):
             long = item.get_closest_marker("long")
             left_out.append(long.args[0] if long else "")

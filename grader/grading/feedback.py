@@ -13,7 +13,7 @@ import os
 import select
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,7 +83,7 @@ def _write(graded: Graded, notebook: str, marks: Grades, file: Path, address: st
         marked = nbformat.reads(notebook, as_version=4)
         write_whole(file, page.page(marked, graded.lesson, marks, address))
 
-    fault = (_apart if hasattr(os, "fork") else _here)(make)
+    fault = _made(make)
     if not fault and is_whole(file):
         return ""
     write_whole(file, plain_page(graded, quiet=marks.quiet))
@@ -94,21 +94,12 @@ def bounded(notebook: NotebookNode, lesson: str, marks: Grades) -> str:
     """The page of what nbgrader has graded; where that takes too much, its points alone."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "page.html")
-        fault = (_apart if hasattr(os, "fork") else _here)(
-            lambda: write_whole(file, page.page(notebook, lesson, marks))
-        )
+        fault = _made(lambda: write_whole(file, page.page(notebook, lesson, marks)))
         if not fault and is_whole(file):
             return file.read_text(encoding="utf-8")
-    title = html.escape(lesson)
-    body = [
-        f"<h1>{title}</h1>",
-        f"<p class='score'><strong>{marks.points:g}</strong> of {marks.most:g} points</p>",
-        "<p>Your notebook could not be shown here. These are the points of its checks.</p><ul>",
-        *(f"<li><code>{html.escape(name)}</code>: {grade.points:g} of {grade.most:g}</li>"
-          for name, grade in marks.cells.items()),
-        "</ul>",
-    ]  # fmt: skip
-    return page.document(title, body)
+    told = f"You have <strong>{marks.points:g}</strong> of {marks.most:g} points, by check:"
+    points = {name: f"{grade.points:g} of {grade.most:g}" for name, grade in marks.cells.items()}
+    return _plain(lesson, told, [(name, of, "") for name, of in points.items()])
 
 
 def grades(place: Path, url: str, lesson: str, learner: str, name: str = "") -> Grades:
@@ -197,17 +188,31 @@ def plain_page(graded: Graded, *, quiet: bool = False) -> str:
     quiet : whether their points are told alone
     """
     told = "These are the points of its checks." if quiet else "This is what its checks said."
-    parts = [
-        "<!doctype html><html lang='en'><meta charset='utf-8'>",
-        f"<title>{html.escape(graded.lesson)}</title><h1>{html.escape(graded.lesson)}</h1>",
-        f"<p>Your notebook could not be shown here. {told}</p><dl>",
-    ]
+    rows = []
     for row in graded.rows:
         points = "–" if row.points is None else f"{row.points:g}"
         said = html.escape(row.message.text) if row.message and not quiet else row.outcome
-        parts.append(f"<dt><code>{row.check}</code>: {points} of {row.max:g}</dt>")
-        parts.append(f"<dd><pre>{said}</pre></dd>")
+        rows.append((row.check, f"{points} of {row.max:g}", said))
+    return _plain(graded.lesson, told, rows)
+
+
+def _plain(lesson: str, told: str, rows: Iterable[tuple[str, str, str]]) -> str:
+    """A page of checks alone: the name of each, its points, and what it said."""
+    title = html.escape(lesson)
+    parts = [
+        "<!doctype html><html lang='en'><meta charset='utf-8'>",
+        f"<title>{title}</title><h1>{title}</h1>",
+        f"<p>Your notebook could not be shown here. {told}</p><dl>",
+    ]
+    for check, points, said in rows:
+        parts.append(f"<dt><code>{html.escape(check)}</code>: {points}</dt>")
+        parts += [f"<dd><pre>{said}</pre></dd>"] * bool(said)
     return "\n".join([*parts, "</dl></html>\n"])
+
+
+def _made(make: Callable[[], None]) -> str:
+    """Make a page where it can hold up nobody; what went wrong, or ""."""
+    return (_apart if hasattr(os, "fork") else _here)(make)
 
 
 def _here(make: Callable[[], None]) -> str:

@@ -26,7 +26,7 @@ from nbconvert.filters.markdown_mistune import (
 from nbconvert.preprocessors.sanitize import ALLOWED_ATTRIBUTES, ALLOWED_TAGS
 from nbformat import NotebookNode
 
-from grader.grading import submission
+from grader.grading.submission import ATTACHED as ROOM
 from grader.grading.submission import IMAGES
 
 TAGS = {
@@ -79,7 +79,7 @@ def prose(cell: NotebookNode, room: list[int] | None = None) -> str:
         page = f"<pre>{html.escape(source)}</pre>"
     page = _clean(page, ["title", "align", "lang"], _held)
     page = re.sub(PLACE.format(r"(\d+)"), lambda match: renderer.formulas[int(match[1])], page)
-    left = [submission.ATTACHED] if room is None else room
+    left = [ROOM] if room is None else room
 
     def image(match: re.Match[str]) -> str:
         address = images[int(match[1])] if int(match[1]) < len(images) else ""

@@ -14,16 +14,24 @@ from dropoutlab import expect
 from grader.authoring.build import released
 from grader.authoring.lesson import Cell, Lesson
 
+SAME = {
+    lesson.name: ran.rests_on("checks", lesson, ran.digest(ran.judging(lesson), [Path(__file__)]))
+    for lesson in LESSONS
+}
+
 
 def each(kind: str):
     """Parametrise over the cells of a kind, in all lessons."""
 
     def marks(lesson: Lesson, cell: Cell) -> list[pytest.MarkDecorator]:
-        same = ran.rests_on("checks", lesson, ran.digest(ran.judging(lesson), [Path(__file__)]))
         if cell.name not in rehearsal.TRAINED:
-            return [same]
+            return [SAME[lesson.name]]
         again = [pytest.mark.long("every answer, in the tests' own process")]  # the grader is asked
-        return [same, pytest.mark.slow, *(again if kind in ("mistake", "correct") else [])]
+        return [
+            SAME[lesson.name],
+            pytest.mark.slow,
+            *(again if kind in ("mistake", "correct") else []),
+        ]
 
     cells = [(lesson, cell) for lesson in LESSONS for cell in lesson.of(kind)]
     return pytest.mark.parametrize(("lesson", "cell"), [

@@ -500,7 +500,8 @@ def _usual(total: int, chances: np.ndarray, m: int) -> bool:
 def _bounds(n: int, p: float, m: int, alpha: float) -> tuple[int, int]:
     """Exact bounds, at level alpha, for the sum of the scores of m independent counts.
 
-    By the fast Fourier transform; its error of 1e-13 is far below the tails that are asked for.
+    By the fast Fourier transform, whose error, of 1e-13 for few counts and more for many, only
+    widens them.
     """
     _, chances = _scores(n, p, m)
     length = (len(chances) - 1) * m + 1
