@@ -36,6 +36,7 @@ def new(name: str, folder: Path) -> Path:
         "NUMBER": number(name),
         "TITLE": topic.replace("_", " ").capitalize(),
         "BEFORE": f"{{{{{before[-1]}}}}}" if before else "nothing",
+        "TOPIC-": topic.replace("_", "-") + "-",
         "TOPIC": topic,
     }.items():
         text = text.replace(word, written)
@@ -91,7 +92,8 @@ ax.hist(dropped, bins=np.arange(2.5, 40), weights=np.full(10_000, 0.01), color=p
 ax.axhline(expect.guess(my_guess), color=plot.GREY, linestyle="--")
 ax.set(xlabel="units dropped", ylabel="percent of the calls",
        title=f"Exactly 20 in {share:.1f}% of the calls; you said {my_guess:g}%")
-plot.show(fig, f"A bell around 20; exactly 20 units are dropped in {share:.1f}% of the calls.")
+plot.show(fig, f"A bell around 20; exactly 20 units are dropped in {share:.1f}% of the calls.",
+          claims={"TOPIC-count-varies": share < 20})
 
 # %% [markdown]
 # ## Exercise: `TOPIC`
@@ -169,7 +171,8 @@ def TOPIC(x, p, rng):
 # ## Explore
 #
 # Say what to try and what to look for. An explorer of your own is two files in
-# `lessons/dropoutlab/explore`: `NAME.py`, which fills a table, and `NAME.js`, which draws it.
+# `lessons/dropoutlab/explore`: `NAME.py`, which fills a table, and `NAME.js`, which draws it; the
+# shortest to begin from is `copies`.
 
 # %%
 explore.scaling(TOPIC)
@@ -189,7 +192,8 @@ explore.scaling(TOPIC)
 # %% [markdown]
 # ## What we found
 #
-# - Of $n$ units, about $np$ are dropped, give or take $\\sqrt{np(1-p)}$.
+# - Of $n$ units, about $np$ are dropped, give or take $\\sqrt{np(1-p)}$: of 100, exactly 20 in few
+#   calls. {{claim:TOPIC-count-varies}}
 #
 # **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, *Dropout: a simple way to
 # prevent neural networks from overfitting*, JMLR 15 (2014), §4.

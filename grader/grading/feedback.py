@@ -90,16 +90,17 @@ def _write(graded: Graded, notebook: str, marks: Grades, file: Path, address: st
     return f"feedback of {graded.learner}: {fault or 'it is cut off'}; it has a plain page instead."
 
 
-def bounded(notebook: NotebookNode, lesson: str, marks: Grades) -> str:
-    """The page of what nbgrader has graded; where that takes too much, its points alone."""
+def bounded(notebook: NotebookNode, lesson: str, marks: Grades) -> tuple[str, str]:
+    """The page of what nbgrader has graded, and what went wrong; then it has points alone."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "page.html")
         fault = _made(lambda: write_whole(file, page.page(notebook, lesson, marks)))
         if not fault and is_whole(file):
-            return file.read_text(encoding="utf-8")
+            return file.read_text(encoding="utf-8"), ""
     told = f"You have <strong>{marks.points:g}</strong> of {marks.most:g} points, by check:"
     points = {name: f"{grade.points:g} of {grade.most:g}" for name, grade in marks.cells.items()}
-    return _plain(lesson, told, [(name, of, "") for name, of in points.items()])
+    plain = _plain(lesson, told, [(name, of, "") for name, of in points.items()])
+    return plain, fault or "it is cut off"
 
 
 def grades(place: Path, url: str, lesson: str, learner: str, name: str = "") -> Grades:

@@ -49,6 +49,7 @@ def preload() -> None:
 
     from dropoutlab import data, explore, plot, train  # noqa: F401
 
+    plot.style()
     for name in explore.names():
         getattr(explore, name)
 

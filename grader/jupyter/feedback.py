@@ -30,4 +30,7 @@ class Feedback(Exporter):
         folders = self.config.CourseDirectory
         place = Path(folders.root, folders.feedback_directory).parent
         marks = feedback.grades(place, about["db_url"], lesson, about["student"], name)
-        return feedback.bounded(notebook, name, marks), resources
+        page, fault = feedback.bounded(notebook, name, marks)
+        if fault:
+            self.log.warning(f"feedback of {about['student']}: {fault}; it has its points alone.")
+        return page, resources

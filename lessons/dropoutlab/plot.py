@@ -1,27 +1,25 @@
 """Drawing: the course's palette and style, and pictures that two lessons or more draw.
 
-Importing this module sets matplotlib's style. Colours are those of Okabe and Ito (2008),
-which survive colour blindness. Figures have a white ground and say so; in a dark theme the browser
+The first figure sets matplotlib's style. Colours are those of Okabe and Ito (2008), which survive
+colour blindness. Figures have a white ground and say so; in a dark theme the browser
 turns their lightness round and leaves the hues, or keeps the ground.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import matplotlib
 import numpy as np
-from cycler import cycler
 from IPython.display import Image, display
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from dropoutlab import student
+
+if TYPE_CHECKING:  # a lesson's first check need not wait for matplotlib
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
 INK, GREY, PALE = "#222222", "#707070", "#E6E6E6"
@@ -30,30 +28,40 @@ KEPT, DROPPED = BLUE, PALE
 GROUND = {"needs_background": "light"}
 """Metadata of an output, for JupyterLab: its picture is made for a light ground."""
 
-matplotlib.rcParams.update(
-    {
-        "font.size": 10,
-        "axes.titlesize": 11,
-        "axes.titlelocation": "left",
-        "axes.titley": 1.03,  # looking for a free place takes as long as drawing the axes
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.edgecolor": GREY,
-        "axes.labelcolor": INK,
-        "text.color": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
-        "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, PINK, SKY]),
-        "legend.frameon": False,
-        "figure.facecolor": "white",
-        "axes.facecolor": "white",
-        "image.interpolation": "nearest",
-    }
-)
+
+@functools.cache
+def style() -> None:
+    """Set matplotlib's style, once."""
+    import matplotlib
+    from cycler import cycler
+
+    matplotlib.rcParams.update(
+        {
+            "font.size": 10,
+            "axes.titlesize": 11,
+            "axes.titlelocation": "left",
+            "axes.titley": 1.03,  # looking for a free place takes as long as drawing the axes
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.edgecolor": GREY,
+            "axes.labelcolor": INK,
+            "text.color": INK,
+            "xtick.color": INK,
+            "ytick.color": INK,
+            "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, PINK, SKY]),
+            "legend.frameon": False,
+            "figure.facecolor": "white",
+            "axes.facecolor": "white",
+            "image.interpolation": "nearest",
+        }
+    )
 
 
 def figure(columns: int = 1, *, width: float = 8, height: float = 3) -> tuple[Figure, list[Axes]]:
-    """A figure (inches) and its axes from left to right."""
+    """A figure (inches) and its axes from left to right, in the course's style."""
+    from matplotlib.figure import Figure
+
+    style()
     fig = Figure(figsize=(width, height), layout="constrained")
     return fig, list(fig.subplots(1, columns, squeeze=False)[0])
 
@@ -67,6 +75,9 @@ def png(fig: Figure, dpi: int = 144) -> bytes:
 
 def fit(fig: Figure) -> None:
     """Make words smaller that would reach beyond a side of the figure, where they are cut off."""
+    from matplotlib.artist import Artist
+    from matplotlib.text import Text
+
     fig.draw_without_rendering()
     for text in filter(Artist.get_visible, fig.findobj(Text)):
         for _ in range(8):  # to half the size
@@ -93,6 +104,8 @@ def show(fig: Figure, says: str, claims: Mapping[str, bool] | None = None) -> No
 
 def mask(values: np.ndarray, ax: Axes) -> Axes:
     """A mask or its rows as small squares: kept ones filled, dropped ones pale."""
+    from matplotlib.colors import ListedColormap
+
     grid = np.atleast_2d(np.asarray(values) != 0)
     ax.pcolormesh(
         grid, cmap=ListedColormap([DROPPED, KEPT]), vmin=0, vmax=1, edgecolors="white", linewidth=1

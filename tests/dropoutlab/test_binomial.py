@@ -32,15 +32,15 @@ def test_the_probabilities_are_those_of_scipy(n: int, q: float):
     np.testing.assert_allclose(found, binom.pmf(counts, n, q), rtol=1e-6)
 
 
-def test_a_check_needs_no_scipy():
-    """Does a first check import neither SciPy nor torch, for which a learner would wait?"""
+def test_a_check_needs_no_more_than_numpy():
+    """Does a first check import neither torch, SciPy nor matplotlib, for which one would wait?"""
     code = (
         "import sys, numpy as np\n"
-        "from dropoutlab import expect\n"
+        "from dropoutlab import data, expect, explore, plot, train\n"
         "rng = np.random.default_rng()\n"
         "expect.mean(rng.random(2000) < 0.2, 0.2, of=(0, 1), hint='')\n"
         "expect.coins(lambda p, rng: rng.random((30, 40)) >= p)\n"
-        "print(sorted({'scipy', 'torch'} & {*sys.modules}))\n"
+        "print(sorted({'scipy', 'torch', 'matplotlib'} & {*sys.modules}))\n"
     )
     told = subprocess.run(
         [sys.executable, "-c", code],

@@ -235,7 +235,8 @@ def test_a_page_of_plain_nbgrader_is_bounded(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(feedback, "SECONDS", 1)
     monkeypatch.setattr(pages, "page", lambda *_: max(itertools.count()))
     marks = pages.Grades({"check_scale_1": pages.Grade(2, 3)})
-    told = feedback.bounded(new_notebook(), "00_start_here", marks)
+    told, fault = feedback.bounded(new_notebook(), "00_start_here", marks)
+    assert "more than 1 s" in fault
     assert "<strong>2</strong> of 3 points" in told and "check_scale_1" in told
     assert told.rstrip().endswith("</html>")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -43,10 +44,10 @@ LIMITS = Limits(check=600, submission=3600)
 SEEDS = 300
 """A cell may be judged differently where chance decides: some of so many draws must show it."""
 OFTEN = {"13_inverted_dropout"}
-"""What nbgrader, which takes minutes for some lessons, grades in every run of the tests."""
+"""What nbgrader, which takes minutes for some lessons, grades when something has changed."""
 QUICK = {"11_bernoulli_masks", "13_inverted_dropout", "14_backward", "24_regulariser",
          "26_learned_rates"}  # fmt: skip
-"""What the course's grader, too, grades in every run: arrays and tensors, functions and classes."""
+"""Of what the course's grader grades mistakes, too: arrays, tensors, functions, classes."""
 
 
 def every_answer(lesson: Lesson, *, wrong: bool = True) -> tuple[Lesson, dict[str, Cell]]:
@@ -153,8 +154,15 @@ def verdicts(lesson: Lesson, answer: Cell, number: int) -> set[bool]:
     return passes
 
 
+def _rests_on(lesson: Lesson) -> pytest.MarkDecorator:
+    """Both graders, and what is written into the notebooks that they get."""
+    graders = f"nbgrader {version('nbgrader')}\n{ran.grading(lesson)}"
+    digest = ran.digest(graders, [Path(__file__), Path(pages.__file__)])
+    return ran.rests_on("grades", lesson, digest)
+
+
 @pytest.mark.parametrize("lesson", [
-    pytest.param(lesson, id=lesson.name, marks=[] if lesson.name in QUICK else [
+    pytest.param(lesson, id=lesson.name, marks=[_rests_on(lesson)] if lesson.name in QUICK else [
         pytest.mark.slow(minutes=2), pytest.mark.long("every answer, graded in the sandbox")])
     for lesson in LESSONS
 ])  # fmt: skip
@@ -165,11 +173,14 @@ def test_every_answer_gets_what_it_deserves(grader: Callable, lesson: Lesson):
 
 
 @pytest.mark.slow(minutes=1)
-@pytest.mark.parametrize("lesson", [
-    pytest.param(lesson, id=lesson.name, marks=ran.rests_on(
-        "grades", lesson, ran.digest(ran.grading(lesson), [Path(__file__), Path(pages.__file__)])))
-    for lesson in LESSONS if lesson.name not in QUICK
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "lesson",
+    [
+        pytest.param(lesson, id=lesson.name, marks=_rests_on(lesson))
+        for lesson in LESSONS
+        if lesson.name not in QUICK
+    ],
+)
 def test_right_answers_have_every_point(grader: Callable, lesson: Lesson):
     """Does no check of the other lessons need what only a notebook's process has?"""
     whole, answers = every_answer(lesson, wrong=False)
@@ -194,7 +205,7 @@ def _deserved(judged: Graded, whole: Lesson, answers: dict[str, Cell]) -> None:
 
 
 @pytest.mark.parametrize("lesson", [
-    pytest.param(lesson, id=lesson.name, marks=[] if lesson.name in OFTEN else [
+    pytest.param(lesson, id=lesson.name, marks=[_rests_on(lesson)] if lesson.name in OFTEN else [
         pytest.mark.slow(minutes=2), pytest.mark.long("every mistake, graded by nbgrader")])
     for lesson in LESSONS
 ])  # fmt: skip

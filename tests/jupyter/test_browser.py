@@ -33,8 +33,8 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
 ]
 MINUTE = 60_000
-OFTEN = {"13_inverted_dropout", "23_coadaptation"}
-"""Lessons that are walked through in every run of the tests: the last has units to be clicked."""
+OFTEN = {"13_inverted_dropout"}
+"""What is walked through in every run of the tests."""
 VALIDATED = {"13_inverted_dropout", "33_transformers"}
 """Lessons in which Validate is pressed; it runs the notebook once more."""
 WALKS = [

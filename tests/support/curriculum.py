@@ -10,8 +10,8 @@ from grader.paths import SOLUTIONS
 
 LESSONS = read_all(SOLUTIONS)
 
-ON_SITE = {"00_start_here", "11_bernoulli_masks", "13_inverted_dropout", "23_coadaptation"}
-"""Lessons that are cheap to run, of which the site is made; the last has a widget of its own."""
+ON_SITE = {"00_start_here", "11_bernoulli_masks", "13_inverted_dropout", "16_pytorch"}
+"""Lessons that are cheap to run, of which the site is made; the last needs PyTorch."""
 
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 """Runs a test with each lesson as its argument `lesson`."""

@@ -11,7 +11,7 @@ import platform
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,10 @@ from grader.authoring.lesson import Lesson
 from grader.paths import ROOT
 
 FOLDER = ROOT / "tests" / "ran"
+ASIDE = {"checksum", "contents", "mutants", "mutation", "record", "sitting", "skeleton"}
+"""The modules of `grader/authoring` that have no part in judging an answer."""
+PACKAGES = ("numpy", "torch", "matplotlib", "scipy", "ipython", "triton")
+"""What judges answers, and what they are written with."""
 RESTS_ON = "rests on"
 """The property of a test's report that holds its keys."""
 Key = tuple[str, str, str]
@@ -121,10 +125,18 @@ def judging(lesson: Lesson) -> str:
     """A digest of all that decides how answers to a lesson are judged in the tests' own process."""
     judges = finished.imported("from dropoutlab import expect, probes, bugs, kept")
     by = files(ROOT / "grader" / "authoring", ROOT / "tests" / "support" / "rehearsal.py")
-    packages = [f"{name} {version(name)}" for name in ("numpy", "torch", "matplotlib")]
+    by = (path for path in by if path.stem not in ASIDE)
     machine = platform.system(), platform.machine(), platform.python_version()
-    text = "\n".join([figures(lesson), *machine, *packages])
+    text = "\n".join([figures(lesson), *machine, *map(_installed, PACKAGES)])
     return digest(text, [lesson.path, *_asked(lesson), *judges, *by])
+
+
+def _installed(name: str) -> str:
+    """A package and its version; Triton is not made for every system."""
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return f"no {name}"
 
 
 def grading(lesson: Lesson) -> str:

@@ -227,6 +227,7 @@ def test_lessons_that_run_in_a_browser_are_there(site: Site):
 
     able = [lesson for lesson in site.lessons if not needs.missing(lesson)]
     assert {"00_start_here", "11_bernoulli_masks", "13_inverted_dropout"} <= {x.name for x in able}
+    assert able != site.lessons
     for lesson in site.lessons:
         page = (site.folder / f"{lesson.name}.html").read_text(encoding="utf-8")
         assert (f'class="work-here" href="{lite.address(lesson)}"' in page) == (lesson in able)

@@ -25,11 +25,13 @@ from grader.authoring.lesson import Lesson
 from grader.errors import CourseError
 from grader.paths import ROOT
 from grader.website.lite import needs, wheels
-from grader.website.lite.pyodide import Pyodide
+from grader.website.lite.pyodide import VERSION, Pyodide
 
 HERE = Path(__file__).resolve().parent
 FOLDER = "lite"
 """Where it stands on the site."""
+PYODIDE = f"pyodide-{VERSION}"
+"""Where a site that brings Pyodide has it, below `static`."""
 OWN = (ROOT / "grader" / "jupyter" / "labextensions" / "dropout", HERE / "extension")
 """The course's own extensions of JupyterLab."""
 KERNEL = "@jupyterlite/pyodide-kernel-extension"
@@ -57,7 +59,15 @@ python3 grader lab
 ```
 """
 """What stands in place of a lesson that does not run here."""
-FORGETS = "let enableCache=!1"
+WORKER = {
+    # browsers stop it when it is idle; started again, it has forgotten that it was asked to keep
+    "let enableCache=!1": "let enableCache=!0",
+    # what it has it asks for again, to have the newest: not where another content has another name
+    "a?e.waitUntil(refetch(t))": "a?{named}.test(t.url)||e.waitUntil(refetch(t))",
+}
+"""What JupyterLite's service worker has, and what it has here."""
+NAMED = r"/\.whl$|\.[0-9a-f]{7,}\.js|\/kept\/.*-|\/" + PYODIDE + r"\//"
+"""Addresses whose content never changes: a version or a digest is in them."""
 REPOSITORY = "https://github.com/OWNER/NAME"
 
 
@@ -134,8 +144,8 @@ def _results(lessons: Mapping[Lesson, Mapping[str, bytes]], to: Path) -> dict[st
 def _locked(static: Path, pyodide: Pyodide, self_hosted: bool, course: dict[str, Any]) -> None:
     """Write the lock of all packages, and those that are neither Pyodide's nor the `course`."""
     if self_hosted:
-        pyodide.bring(static / "pyodide")
-    packages = pyodide.packages("pyodide" if self_hosted else "")
+        pyodide.bring(static / PYODIDE)
+    packages = pyodide.packages(PYODIDE if self_hosted else "")
     kernel = labextension(KERNEL) / "static" / "pypi"
     for wheel in kernel.glob("*.whl"):
         if not wheel.name.startswith("widgetsnbextension"):
@@ -156,7 +166,7 @@ def _locked(static: Path, pyodide: Pyodide, self_hosted: bool, course: dict[str,
 def _configured(source: Path, pyodide: Pyodide, self_hosted: bool) -> None:
     """Write JupyterLite's own settings."""
     kernel = {
-        "pyodideUrl": "./static/pyodide/pyodide.js" if self_hosted else pyodide.script,
+        "pyodideUrl": f"./static/{PYODIDE}/pyodide.js" if self_hosted else pyodide.script,
         "disablePyPIFallback": self_hosted,
         "loadPyodideOptions": {
             "lockFileURL": "./static/pyodide-lock.json", "packages": list(PRELOADED),
@@ -197,14 +207,13 @@ def _jupyterlite(source: Path, to: Path) -> None:
 
 
 def _remembering(worker: Path) -> None:
-    """Have JupyterLite's service worker keep what it fetched.
-
-    Browsers stop it when it is idle; started again, it has forgotten that it was asked to.
-    """
+    """Have JupyterLite's service worker keep what it fetched, and not ask for it in vain."""
     text = worker.read_text(encoding="utf-8")
-    if text.count(FORGETS) != 1:
-        raise CourseError("JupyterLite's service worker is another than expected: see FORGETS.")
-    worker.write_text(text.replace(FORGETS, "let enableCache=!0"), encoding="utf-8")
+    for theirs, ours in WORKER.items():
+        if text.count(theirs) != 1:
+            raise CourseError("JupyterLite's service worker is another than expected: see WORKER.")
+        text = text.replace(theirs, ours.replace("{named}", NAMED))
+    worker.write_text(text, encoding="utf-8")
 
 
 def labextension(name: str) -> Path:

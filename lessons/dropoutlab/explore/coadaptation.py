@@ -262,6 +262,7 @@ class Networks(anywidget.AnyWidget):
     @property
     def png(self) -> bytes:
         """A still picture of the same, for where nothing can be clicked."""
+        plot.style()
         figure = Figure(figsize=(self.width / 96, 4.1))
         for which, side in enumerate(self._sides):
             focus, removed = self.focus[which], self.removed[which]

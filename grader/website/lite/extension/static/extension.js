@@ -38,7 +38,6 @@
     for (const address of [location.href, ...own, ...made]) await fetch(address).catch(() => {});
     document.documentElement.dataset.kept = own.length;  // for who waits for it
   };
-  setTimeout(keep, 10_000);  // after what the reader waits for
 
   let shared;  // JupyterLab's own modules, by name and version
   const load = async (name) => (await Object.values(shared[name])[0].get())();
@@ -52,7 +51,11 @@
         autoStart: true,
         requires: [INotebookTracker],
         activate: ({ commands }, tracker) => {
+          let kept;
           const watch = async (_, panel) => {
+            panel.sessionContext.statusChanged.connect((_, status) => {
+              if (status === "idle") kept ??= keep();  // after what the reader waits for
+            });
             panel.contentHeader.addWidget(new Widget({ node: line(commands) }));
             await panel.context.ready;
             panel.context.model.contentChanged.connect(() => { changed = true; });
