@@ -847,11 +847,10 @@ plot.show(fig, "Left, the exact penalty, your approximation and your guess again
 # dropout does well on text.
 #
 # Test it in two worlds, with 50 rare words and 50 features present in every row. In the first, the
-# words tell the class; in the second, the others do. Logistic
-# regression learns from 150 rows with L2, with dropout, and with the second-order penalty at a
-# fixed curvature of $\frac14$, which sees rarity only. Each has its strength chosen on 1000
-# validation rows. **Guess: in the first world, what is dropout's error rate minus that of L2, in
-# percentage points?**
+# words tell the class; in the second, the others do. Logistic regression learns from 150 rows with
+# L2, with dropout (30 masks a row), and with the second-order penalty at a fixed curvature of
+# $\frac14$, which sees rarity only; 1000 validation rows choose each strength. **Guess: in the
+# first world, what is dropout's error rate minus that of L2, in percentage points?**
 
 # %% guess=true
 my_guess = 0  # percentage points, dropout minus L2
@@ -1080,8 +1079,8 @@ for p in (0.1, 0.3, 0.5, 0.7):
 # ## Hidden units: a product of two weights
 #
 # Now drop *hidden* units. In the linear network $z = U\,\frac{m \odot (Vx)}{1-p}$, unit $j$ has
-# incoming weights $v_j$ and outgoing weights $u_j$. Again the loss
-# gains the variance of the outputs.
+# incoming weights $v_j$ and outgoing weights $u_j$. The loss gains the variance of the
+# outputs.
 #
 # ## Exercise: `product_penalty`
 

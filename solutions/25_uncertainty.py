@@ -1515,22 +1515,22 @@ plot.show(fig, "Log loss against the angle and the noise, and calibration error 
 # %% [markdown]
 # ## What we found
 #
-# - A network that reads digits is more than 90 % sure of a digit for over one letter in ten.
+# - A network that reads digits calls over one letter in ten a digit, more than 90 % sure.
 #   {{claim:letters-called-digits}}
 # - At a fixed $p$ the band hardly narrows where data lie, and an exact posterior's does.
 #   {{claim:dropout-band-stays}} Far outside, dropout misses the truth by more than two of its
 #   standard deviations, five networks by still more. {{claim:far-outside-too-narrow}}
-# - What 50 passes notice of letters, one evaluation notices as well.
-#   {{claim:evaluation-as-good}} Most of it is the print. {{claim:mostly-the-print}} Disagreement
-#   of passes tells less than their entropy; {{claim:disagreement-tells-less}} between letters and
-#   print, that of networks tells more. {{claim:disagreement-tells-more-of-print}}
+# - One evaluation tells letters from handwriting as well as 50 passes.
+#   {{claim:evaluation-as-good}} Both notice mostly the print. {{claim:mostly-the-print}}
+#   Disagreement of passes tells less than their entropy; {{claim:disagreement-tells-less}} between
+#   letters and print, that of networks tells more. {{claim:disagreement-tells-more-of-print}}
 # - A perfect forecaster of 510 digits has a calibration error above 1 %.
 #   {{claim:a-perfect-forecaster-errs}} Averaging passes lowered the error at $p=0.1$,
 #   {{claim:passes-mend-at-small-p}} and raised it at 0.5. {{claim:passes-spoil-at-large-p}}
 # - Five networks, trained with dropout, beat 50 passes, and 5 passes at equal cost of an
 #   answer, on digits like those of training {{claim:ensemble-leads-at-home}} and on noisy ones.
 #   {{claim:lead-stays-under-noise}} On digits turned by 30° passes beat one evaluation,
-#   {{claim:passes-help-under-shift}} and nobody stayed calibrated.
+#   {{claim:passes-help-under-shift}} and none stayed calibrated.
 #   {{claim:nobody-calibrated-under-shift}}
 #
 # **Read.** Gal and Ghahramani, ICML 2016 (arXiv:1506.02142). Lakshminarayanan et al., NIPS 2017

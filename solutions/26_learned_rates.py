@@ -24,6 +24,8 @@ import torch
 
 from dropoutlab import expect, explore, forecasters, learned, plot
 
+torch.set_num_threads(1)  # products this small wait for each other's threads
+
 # %% [markdown]
 # ## A knob that nobody has turned
 #
@@ -368,7 +370,8 @@ plot.show(fig, "Estimates of a slope against the temperature, and histograms of 
                f"{rest:.1f} times with a baseline.",
           claims={"score-is-right": all(abs(gap.mean) < 4 * gap.error for gap in (
               plot.difference(scored, exact_slope), plot.difference(eased, exact_slope))),
-                  "score-is-noisier": ratio > 1.3, "baseline-helps": bool(rest < 0.75 * ratio),
+                  "score-is-noisier": ratio > 1.3,
+                  "baseline-helps": bool(rest < min(0.75 * ratio, 1.6)),
                   "cold-masks-are-noisy": bool(soft[0].var() > 2 * soft[2].var()),
                   "soft-bias-is-small": abs(bias.mean) + 3 * bias.error < 0.2 * abs(exact_slope)})
 
@@ -413,7 +416,6 @@ my_guess = "down"  # "up", "down" or "stays"
 # %% figure=true
 # Learned rates, the band that they give, and the likelihood beside the best fixed rate.
 guess = expect.guess(my_guess, number=False)
-torch.set_num_threads(1)
 sizes, starts, fixed = (30, 300, 3000), (0.05, 0.5), (0.0, 0.02, 0.05, 0.1, 0.2)
 runs = 5
 x, y = forecasters.curve(3000, range(runs))
@@ -654,7 +656,7 @@ plot.show(fig, "The divergence by integration and by your formula; and the poste
 #
 # ## Exercise: `magnitude_prune`
 #
-# The plainest way to remove weights is to remove the smallest. Write it yourself.
+# The plainest way to remove weights is to remove the smallest.
 
 # %% exercise="magnitude_prune"
 def magnitude_prune(weights, keep):
@@ -827,10 +829,10 @@ def magnitude_prune(weights, keep):
 # Networks of 64 hidden units learn the digits, 4736 weights each. In five of them each weight has
 # its noise and pays your `variational_kl`. At the end weights with $\log\alpha > 3$ ($p$ above
 # 0.95) are removed. Three controls end with *as many weights*, run by run, after as many steps. One
-# trains plainly and is pruned once, at the end. One is pruned little by little while it trains, by
-# your `magnitude_prune`, as Zhu and Gupta (2017) do. The null removes weights at random, with the
-# same settings. `dropoutlab.studies.sparsity` chose learning rates and weight decay on validation
-# digits. **Guess: how many of the 4736 are left?**
+# trains plainly and is pruned once, at the end; one little by little while it trains, by your
+# `magnitude_prune` (Zhu and Gupta 2017). The null removes weights at random, with those settings.
+# Validation digits chose learning rates (always the largest of three) and, for pruning only, weight
+# decay (`dropoutlab.studies.sparsity`). **Guess: how many of the 4736 are left?**
 
 # %% guess=true
 my_guess = 2000  # weights of 4736 that are left
@@ -914,9 +916,9 @@ plot.show(fig, "Test error against the weights left, and at equal numbers of wei
 
 # %% [markdown]
 # Most weights can go, for a few points of error at most. But that takes neither a prior nor noise:
-# pruning by magnitude *while the network trains* does at most a point worse, with as many
-# weights. Chance does badly. So does pruning once, at the end: as the only control it would
-# have made variational dropout look good. Gale, Elsen and Hooker (2019) found magnitude pruning as
+# pruning by magnitude *while the network trains* does at most a point worse. Chance does
+# badly, and so does pruning once: as the only control it would have made variational dropout look
+# good. Gale, Elsen and Hooker (2019) found magnitude pruning as
 # good on large networks.
 #
 # ## Three questions
@@ -972,22 +974,22 @@ plot.show(fig, "Test error against the weights left, and at equal numbers of wei
 # ## What we found
 #
 # - The score gradient is right on average {{claim:score-is-right}} and noisier than that of a soft
-#   mask at $t=0.1$, {{claim:score-is-noisier}} and a baseline lowers its noise.
+#   mask at $t=0.1$; {{claim:score-is-noisier}} a baseline makes it nearly as quiet.
 #   {{claim:baseline-helps}}
 #   There a soft mask's bias is less than a fifth of the slope; {{claim:soft-bias-is-small}} at
 #   $t = 0.02$ its noise is much larger. {{claim:cold-masks-are-noisy}}
 # - With the entropy of its coins as a reward, a network learns its own $p$, which falls as data
 #   come in. {{claim:learned-rate-falls}} The band then narrows more than at a fixed $p$.
 #   {{claim:learned-band-narrows}} But after 2000 steps the start of $p$ still matters.
-#   {{claim:start-matters}} A search over a few fixed $p$ predicted as well.
+#   {{claim:start-matters}} A search over fixed $p$ predicted as well, to within 0.05 nats.
 #   {{claim:search-does-as-well}}
 # - The fitted formula of the divergence is close to the integral. {{claim:formula-fits-integral}}
 #   Its prior is improper: as its cut near 0 shrinks, the posterior forgets the data.
 #   {{claim:log-uniform-eats-the-data}}
 # - More than four in five weights could go, for a few points of error at most.
-#   {{claim:most-weights-can-go}} Pruning as many by magnitude during training did as well as
-#   variational dropout. {{claim:magnitude-does-as-well}} Chance did not, nor did pruning once at
-#   the end. {{claim:random-is-worse}}
+#   {{claim:most-weights-can-go}} Pruning as many by magnitude during training cost at most a point
+#   more than variational dropout. {{claim:magnitude-does-as-well}} Chance did worse, as did pruning
+#   once at the end. {{claim:random-is-worse}}
 #
 # **Read.** Gal, Hron and Kendall, *Concrete dropout*, NIPS 2017 (arXiv:1705.07832). Maddison, Mnih
 # and Teh, *The concrete distribution*, and Jang, Gu and Poole, *Categorical reparameterization with

@@ -23,6 +23,8 @@ from torch.nn import functional as F
 from dropoutlab import characters, check_probability, expect, explore, plot, studies
 from dropoutlab.studies import sequences as study
 
+torch.set_num_threads(1)  # products this small wait for each other's threads
+
 # %% [markdown]
 # ## Thirty coins in a row
 #
@@ -156,6 +158,7 @@ with expect.case("locked_dropout(x, p=0.5).sum().backward(); x.grad", crash=[
     out = locked_dropout(x, 0.5)
     out.sum().backward()
     expect.close(x.grad, out.detach(), hint="the gradient is not the mask with its scale.")
+    expect.equal(bool((out == 0).any()), True, hint="nothing is dropped. Mend that first.")
 
 # %% mistakes="locked_dropout"
 {
@@ -773,7 +776,6 @@ class VariationalLSTM(nn.Module):
 
 # %%
 torch.manual_seed(0)
-torch.set_num_threads(1)
 ways = study.text_ways(0.2)
 fast = characters.LSTMs([ways["variational, x and h"]], 60, characters.UNITS, 1, forget=1)
 with torch.no_grad():
@@ -1230,8 +1232,10 @@ before = x.clone()
 with expect.case("stripes(x, 3, training=False)"):
     expect.close(stripes(x, 3, None, False), before, hint="in evaluation return x.")
 with expect.case("x after stripes(x, 3)"):
-    stripes(x, 3)
+    out = stripes(x, 3)
     expect.unchanged(x, before)
+    expect.equal(bool((out == 0).any()), True,
+                 hint="nothing is dropped in training either. Mend that first.")
 with expect.case("stripes(x, 3) of bfloat16 numbers that ask for a gradient"):
     out = stripes(x.bfloat16().requires_grad_(), 3)
     expect.tensor(out, (4, 5, 8), torch.bfloat16, hint="the mask's dtype became the result's.")
@@ -1397,7 +1401,7 @@ plot.show(fig, "Test error of eight networks each. Against no dropout: single po
 #   {{claim:masks-save-bits}} not visibly from masks elsewhere. {{claim:elsewhere-nothing-shown}}
 #   Fresh and locked masks could not be told apart. {{claim:no-difference-shown}} All networks
 #   were best at the end. {{claim:still-improving}}
-# - In a task that is all memory, the *place* decided. Masks on what the gates read of $h$ did no
+# - In a task that is all memory, the *place* decided. Masks on the $h$ that gates read did no
 #   harm. {{claim:fresh-on-h-does-no-harm}} Fresh masks on the cell were
 #   fatal. {{claim:fresh-on-c-erases}} A scale that is repeated at each step did
 #   harm. {{claim:repeated-scale-harms}} Zoneout did none. {{claim:zoneout-does-no-harm}}

@@ -924,6 +924,9 @@ with expect.case("modality_dropout(xs, p, generator), 8 modalities of 60 rows, 6
 
 # %% check="modality_dropout" points=1
 # Outside training nothing is changed.
+with expect.case("modality_dropout([x], 0.5), in training, on 200 rows of ones"):
+    expect.equal(bool((modality_dropout([torch.ones(200, 2)], 0.5)[0] == 0).any()), True,
+                 hint="nothing is dropped in training either. Mend that first.")
 xs = [torch.randn(9, k, generator=expect.generator()) for k in (3, 5)]
 with expect.case("modality_dropout(xs, 0.5, training=False)"):
     out = modality_dropout([x.clone() for x in xs], 0.5, training=False)
@@ -1309,7 +1312,7 @@ plot.show(fig, "Generated images and their nearest training images; distances; a
 # ## What we found
 #
 # - At one learning rate, dropout has fewer errors under most damage.{{claim:dropout-looks-robust}}
-#   Beside plain networks at the rate that suits them, this remains under lost pixels
+#   Beside plain networks at their best rate, this stays clear under lost pixels
 #   only.{{claim:tuned-alike-pixels-remain}} At equal clean error, hidden dropout hardly protects
 #   from lost pixels or noise,{{claim:hidden-dropout-barely-protects-images}} but at $p = 0.2$ it
 #   does from rounding.{{claim:a-larger-p-protects-from-rounding}} Against weight noise it protects

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import copy
+import gc
 import pickle
 import time
 from collections.abc import Callable
@@ -70,7 +71,8 @@ def saved_bytes(call: Callable[..., Any], *args: Any) -> int:
     Those saved for its backward pass (arguments and result among them), the attributes of ctx and
     class in Functions of one's own, and, where `call` is a module, its attributes; weights and
     buffers are none of these. A list of `MANY` numbers or more counts as an array, and what a
-    function has around it counts too.
+    function has around it counts too. So does each other tensor, wherever it is kept (in a global
+    dict, say, or a cache), that the call has made and that is there after it, but for its result.
     """
     import torch
 
@@ -99,8 +101,29 @@ def saved_bytes(call: Callable[..., Any], *args: Any) -> int:
             for part in parts:
                 note(part)
 
+    def living() -> dict[int, torch.Tensor]:
+        return {
+            id(thing): thing for thing in gc.get_objects() if issubclass(type(thing), torch.Tensor)
+        }
+
+    before = living()
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         result = call(*args)
+
+    def others() -> list[torch.Tensor]:
+        return [
+            one
+            for known, one in living().items()
+            if known not in before
+            and one is not result
+            and one._base is None
+            and one.untyped_storage().data_ptr() not in kept
+        ]
+
+    if others():
+        gc.collect()  # what goes with a cycle is not kept
+        for one in others():
+            note(one)
     todo, seen = [getattr(result, "grad_fn", None)], set()
     while todo:
         if (node := todo.pop()) is not None and node not in seen:

@@ -91,6 +91,9 @@ def test_a_far_block_is_told():
     assert torch.equal(y, torch.ones(8))
 
 
+CACHE = {}
+
+
 class Hiding(torch.autograd.Function):
     """The identity, which keeps 1000 bytes or numbers in a way of its own."""
 
@@ -103,6 +106,8 @@ class Hiding(torch.autograd.Function):
             ctx.back = lambda: kept
         elif way == "default":
             ctx.back = lambda kept=kept: kept
+        elif way == "cache":
+            CACHE[7] = kept
         else:
             ctx.settings = 0.5, 7, [way]
         return x.clone()
@@ -113,10 +118,11 @@ class Hiding(torch.autograd.Function):
 
 
 @pytest.mark.parametrize(
-    ("way", "size"), [("list", 8000), ("closure", 1000), ("default", 1000), ("nothing", 0)]
+    ("way", "size"),
+    [("list", 8000), ("closure", 1000), ("default", 1000), ("cache", 1000), ("nothing", 0)],
 )
 def test_a_mask_is_found_where_it_hides(way: str, size: int):
-    """Is a mask counted as a list, and around a function, and are settings no mask?"""
+    """Is a mask counted as a list, around a function, in a cache, and are settings no mask?"""
     x = torch.ones(1000, requires_grad=True)
     assert probes.saved_bytes(Hiding.apply, x, way) == size
 

@@ -25,7 +25,7 @@ from grader.authoring.lesson import Lesson
 from grader.errors import CourseError
 from grader.paths import ROOT
 from grader.website.lite import needs, wheels
-from grader.website.lite.pyodide import VERSION, Pyodide
+from grader.website.lite.pyodide import RUNTIME, VERSION, Pyodide
 
 HERE = Path(__file__).resolve().parent
 FOLDER = "lite"
@@ -98,10 +98,11 @@ def build(
         _notebooks(runs, source / "files")
         _elsewhere([lesson for lesson in lessons if lesson not in runs], source / "files")
         kept = _results({lesson: lessons[lesson] for lesson in runs}, source / RESULTS)
-        _locked(static, pyodide, self_hosted, wheels.course(static, kept))
+        packages = _locked(static, pyodide, self_hosted, wheels.course(static, kept))
         _configured(source, pyodide, self_hosted)
         _jupyterlite(source, to)
         _remembering(to / "service-worker.js")
+        _begun_early(to / "notebooks" / "index.html", pyodide, packages, self_hosted)
         shutil.copytree(static, to / "static", dirs_exist_ok=True)
 
 
@@ -141,8 +142,11 @@ def _results(lessons: Mapping[Lesson, Mapping[str, bytes]], to: Path) -> dict[st
     return files
 
 
-def _locked(static: Path, pyodide: Pyodide, self_hosted: bool, course: dict[str, Any]) -> None:
-    """Write the lock of all packages, and those that are neither Pyodide's nor the `course`."""
+def _locked(static: Path, pyodide: Pyodide, self_hosted: bool, course: dict[str, Any]) -> list[str]:
+    """Write the lock of all packages, and those that are neither Pyodide's nor the `course`.
+
+    Returns where the packages are, from the lock.
+    """
     if self_hosted:
         pyodide.bring(static / PYODIDE)
     packages = pyodide.packages(PYODIDE if self_hosted else "")
@@ -161,6 +165,7 @@ def _locked(static: Path, pyodide: Pyodide, self_hosted: bool, course: dict[str,
     packages |= {about["name"]: about for about in own}
     lock = {"info": pyodide.lock["info"], "packages": packages}
     (static / "pyodide-lock.json").write_text(json.dumps(lock), encoding="utf-8")
+    return [about["file_name"] for about in packages.values()]
 
 
 def _configured(source: Path, pyodide: Pyodide, self_hosted: bool) -> None:
@@ -214,6 +219,16 @@ def _remembering(worker: Path) -> None:
             raise CourseError("JupyterLite's service worker is another than expected: see WORKER.")
         text = text.replace(theirs, ours.replace("{named}", NAMED))
     worker.write_text(text, encoding="utf-8")
+
+
+def _begun_early(page: Path, pyodide: Pyodide, packages: list[str], self_hosted: bool) -> None:
+    """Let browsers fetch Python while JupyterLite starts, which asks for it when it has."""
+    files = [f"{PYODIDE if self_hosted else pyodide.server}/{name}" for name in RUNTIME] + packages
+    addresses = [file if "://" in file else f"../static/{file}" for file in files]
+    link = '<link rel="prefetch" href="{}" crossorigin="anonymous" />\n'
+    links = "".join(map(link.format, addresses))
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text.replace("</head>", f"{links}</head>", 1), encoding="utf-8")
 
 
 def labextension(name: str) -> Path:

@@ -17,6 +17,7 @@ rates : a cell of the map at p = 0, 0.1 and each of `LEARNING` rates; seeds 0 to
 ways : regularisers, 1000 images, 64 units, 1500 steps, learning rate 0.05. Each has the strength
     with the lowest validation error for seeds 100 and 101, and then seeds 0 to 5 are tested. Batch
     norm has no strength; of L2, max-norm and smoothing an end of the range was the best.
+tuned : the same, with a learning rate of `OFFERED` chosen together with the strength.
 when : dropout at the beginning or at the end of training only (Liu et al. 2023), 4000 images,
     8 units, 3000 steps, p = 0.1; seeds 0 to 5.
 
@@ -38,6 +39,7 @@ from dropoutlab import data, regularised, studies
 RATES = (0.0, 0.1, 0.25, 0.5)
 WIDTHS, IMAGES, STEPS = (8, 64), (300, 1000, 4000), (300, 1500, 3000)
 LEARNING = (0.0125, 0.025, 0.05, 0.1, 0.2)
+OFFERED = (0.05, 0.1, 0.2, 0.4)
 SEARCHED = {(64, 1000): 1500}
 """Where the learning rate is searched: by units and images, the number of steps."""
 FRESH = 119_040
@@ -142,8 +144,8 @@ def _rates(pools: Pools, width: int, images: int) -> dict[str, Any]:
     return {"p": ps, "rates": LEARNING} | found
 
 
-def _ways(pools: Pools, name: str) -> dict[str, Any]:
-    """One regulariser: its strength chosen on validation, then tested."""
+def _ways(pools: Pools, name: str, rates: Sequence[float]) -> dict[str, Any]:
+    """One regulariser: its strength and a learning rate chosen on validation, then tested."""
 
     def run(tries: Sequence[dict[str, float]], seeds: Sequence[int]) -> regularised.Fitted:
         keys = sorted(set().union(*tries) - {"batch_norm"})
@@ -157,7 +159,7 @@ def _ways(pools: Pools, name: str) -> dict[str, Any]:
             watch={k: pools[k] for k in ("validation", "test")}, **settings,
         )  # fmt: skip
 
-    tries = WAYS[name]
+    tries = [way | {"rate": rate} for way in WAYS[name] for rate in rates]
     tuned = run(tries, TUNING).error["validation"][:, -1].reshape(len(tries), -1).mean(1)
     chosen = tries[int(np.nanargmin(tuned))]
     runs = run([chosen], JUDGED)
@@ -204,7 +206,8 @@ def main() -> None:
             (f"rates {width} {images}", lambda where=(width, images): _rates(pools, *where))
             for width, images in SEARCHED
         ),
-        *((f"ways {name}", lambda name=name: _ways(pools, name)) for name in WAYS),
+        *((f"ways {name}", lambda name=name: _ways(pools, name, [0.05])) for name in WAYS),
+        *((f"tuned {name}", lambda name=name: _ways(pools, name, OFFERED)) for name in WAYS),
         ("when", lambda: _when(pools, 0.1)),
     ]
     for name, measure in work:
