@@ -54,10 +54,10 @@ def _read_lessons() -> None:
 def _pytest(python: str | Path, arguments: list[str]) -> int:
     """Run pytest side by side, with one thread in each worker: more would wait for one another.
 
-    Some tests wait, for a browser, a hub, or an answer that sleeps. So there is one worker more
+    Some tests wait, for a browser, a hub, or an answer that sleeps. So there are two workers more
     than cores. What they import is compiled once, whatever the environment says.
     """
     single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
-    workers = ["-n", str((os.cpu_count() or 1) + 1)]
+    workers = ["-n", str((os.cpu_count() or 1) + 2)]
     command = [python, "-m", "pytest", *workers, *SIDE_BY_SIDE, *arguments]
     return subprocess.call(command, cwd=ROOT, env={**os.environ, **single})

@@ -77,7 +77,7 @@ ax.annotate("your guess for 32", (12.3, guess), va="bottom", color=plot.GREY)
 ax.set(xlim=(12, 52), ylim=(0, 1.15 * max(guess, runs.max())), xlabel="units kept, of 64")
 ax.set(ylabel="masks of 1 000\n(5 runs: mean ± sd)")
 told = f"{runs[:, 32].mean():.0f} ± {runs[:, 32].std(ddof=1):.0f}"
-ax.set_title(f"Exactly half is kept by {told} masks of 1 000")
+ax.set_title(f"Exactly half is kept by {told} (sd) of 1 000 masks")
 plot.show(fig, f"Bars: how many masks keep how many of 64 units. Exactly 32: {told} of 1 000.",
           claims={"exactly-half-is-rare": abs(runs[:, 32].mean() - 100) < 25})
 
@@ -1013,7 +1013,7 @@ print(f"Pairs in which the wrong reading cost nothing: {free[0]} of 5 with 0.75,
 # ## What we found
 #
 # - A mask is one coin for each unit and each example. Of 64 fair coins, exactly half come up heads
-#   in about one mask of ten.{{claim:exactly-half-is-rare}}
+#   in about one mask in ten.{{claim:exactly-half-is-rare}}
 # - The number kept is $(1-p)\,n \pm \sqrt{n\,p\,(1-p)}$. Relative to the mean, its standard
 #   deviation falls as $1/\sqrt n$.{{claim:scatter-falls-with-width}}
 # - A thinned network with $k$ survivors has probability $(1-p)^k\,p^{\,n-k}$. At $p = 0.5$, no

@@ -691,7 +691,7 @@ def is_undertrained(curves, window):
 my_guess = 6  # epochs until the error with dropout no longer falls
 
 # %% figure=true
-# Validation error over thirty epochs at a constant learning rate, and your verdict on the way.
+# Validation error over thirty epochs, and your verdict on the way: takes some 20 seconds.
 guess = expect.guess(my_guess)
 rates, epochs = np.array([0, 0.1, 0.25, 0.5]), 30
 p, seed = (a.ravel() for a in np.meshgrid(rates, SEEDS, indexing="ij"))
@@ -735,7 +735,7 @@ plot.show(fig, "Validation error over thirty epochs without dropout and with p =
 my_guess = 0.5  # percentage points; positive where dropout raises the error
 
 # %% figure=true
-# What dropout changes: three epochs, thirty, and thirty with a falling learning rate.
+# What dropout changes, by three ways to train: takes some 20 seconds.
 guess = expect.guess(my_guess)
 kept = studies.kept("overfitting")
 falling = regularised.fit(*pool, seeds=seed, p=p, rows=SIZE, steps=steps, watch=watched)

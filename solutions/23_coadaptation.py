@@ -48,7 +48,7 @@ from dropoutlab.studies import coadaptation as study
 
 # %%
 X_test = autoencoder.images()[0]
-networks = autoencoder.trained()  # five networks of each kind
+networks = autoencoder.trained()  # five networks of each kind: takes some 15 seconds
 names, n, side = list(networks), autoencoder.UNITS, autoencoder.SIDE
 colors = dict(zip(names, (plot.INK, plot.GREEN, plot.PINK, plot.SKY), strict=True))
 dice = np.random.default_rng()

@@ -856,7 +856,7 @@ plot.show(fig, "Left, the exact penalty, your approximation and your guess again
 my_guess = 0  # percentage points, dropout minus L2
 
 # %% figure=true
-# The prices of words and other features, and the error rate of three ways in two worlds.
+# Prices of words and other features, and error rates in two worlds: takes some 20 seconds.
 guess = expect.guess(my_guess)
 worlds, errors, prices = ("words tell", "words are noise"), {}, []
 for world in worlds:

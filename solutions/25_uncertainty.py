@@ -669,7 +669,7 @@ def mc_predict(model, X, k):
 my_guess = 50  # width with 3000 points, in percent of the width with 30
 
 # %% figure=true
-# Your band through 30 points, and what is left of three bands as data come in.
+# Your band through 30 points, and three bands as data come in: takes some 15 seconds.
 guess = expect.guess(my_guess)
 sizes, grid = (30, 300, 3000), torch.linspace(-2, 2, 81)[:, None]
 points_x, points_y = forecasters.curve(3000, range(5))

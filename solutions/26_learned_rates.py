@@ -414,7 +414,7 @@ explore.soft_coin(concrete_mask)
 my_guess = "down"  # "up", "down" or "stays"
 
 # %% figure=true
-# Learned rates, the band that they give, and the likelihood beside the best fixed rate.
+# Learned rates, their band, the likelihood beside the best fixed rate: takes half a minute or so.
 guess = expect.guess(my_guess, number=False)
 sizes, starts, fixed = (30, 300, 3000), (0.05, 0.5), (0.0, 0.02, 0.05, 0.1, 0.2)
 runs = 5

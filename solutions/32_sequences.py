@@ -1008,7 +1008,7 @@ def zoneout(h_old, h_new, p, generator=None, training=True):
 my_guess = "fresh on h"  # "fresh on h", "locked on x and h", "fresh on c" or "locked on c"
 
 # %% figure=true
-# Recall over 30 steps: an LSTM with seven ways to drop, and networks whose only state is h.
+# Recall over 30 steps, of LSTMs and of networks whose only state is h: takes half a minute or so.
 guess = expect.guess(my_guess, number=False)
 found = studies.kept("sequences")
 table = found["LSTM recall"]

@@ -42,7 +42,7 @@ torch.set_num_threads(1)  # products this small wait for each other's threads
 my_guess = 0  # images in a hundred with two different answers
 
 # %% figure=true
-# The places where dropout can sit; and images with two answers in evaluation mode.
+# The places where dropout can sit; and images with two answers: takes some 20 seconds.
 from dropoutlab import own as reference
 
 guess = expect.guess(my_guess)
@@ -1132,7 +1132,7 @@ class Block(nn.Module):
 my_guess = "attention"  # "attention", "embedding", "heads", "residual", "mlp" or "layers"
 
 # %% figure=true
-# Test loss and error with dropout in each of six places, minus none; and two networks of yours.
+# Test loss and error with dropout in each place, minus none; and yours: takes some 10 seconds.
 guess = expect.guess(my_guess, number=False)
 kept = studies.kept("transformers")
 test = readers.numerals(3000, 3)
@@ -1434,7 +1434,7 @@ def layer_drop(layers, x, p, generator=None, training=True):
 my_guess = 50  # points of error more without one of three blocks, trained without dropout
 
 # %% figure=true
-# What the loss of one block, or of one head, costs; and a network that never had it.
+# What the loss of one block, or of one head, costs: takes some 10 seconds.
 guess = expect.guess(my_guess)
 ways = ("none", "residual", "mlp", "heads", "layers")
 seeds = study.common(kept, (*ways, "shallow"))
@@ -1686,7 +1686,7 @@ def r_drop_loss(logits_1, logits_2, y, alpha):
 # was chosen anew, on validation images: the larger of two.
 
 # %% figure=true
-# R-Drop, two passes without the divergence, and twice the steps, minus one pass.
+# R-Drop, two passes without it, and twice the steps, minus one pass: takes some 10 seconds.
 ways = ("residual", "twice the steps", "two passes", "R-Drop")
 seeds = study.common(kept, ways)
 yours = [study.trained(study.best(kept, "R-Drop"), int(seed), blocks=Block,

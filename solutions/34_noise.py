@@ -866,7 +866,7 @@ def standout_probability(x, W, alpha, beta):
 my_spread = 2.0  # points of test error between the best and the worst of five noises
 
 # %% figure=true
-# Error against the variance of the noise, and each kind's error beside that of the coin.
+# Error against the variance of the noise, and each kind beside the coin: takes some 20 seconds.
 guess = expect.guess(my_spread)
 kept = studies.kept("matched")
 tuning, tested, equal = kept["tuning"], kept["tested"], kept["matched"]

@@ -851,7 +851,7 @@ def reestimate_(model, batches):
 my_ratio = 1.4  # variance in training / in evaluation, sixth layer, p = 0.3
 
 # %% figure=true
-# The ratio of variances by layer, yours and measured; the error before and after `reestimate_`.
+# Ratios of variances by layer; the error before and after `reestimate_`: takes some 20 seconds.
 ratio = expect.guess(my_ratio)
 X, y = variants.images(1000, seed=0)
 X_test, y_test = variants.images(2000, seed=2)

@@ -51,7 +51,7 @@ def dropped(x, p, generator=None):
 my_guess = -5  # percent of the test log loss without dropout
 
 # %% figure=true
-# Test log loss against the number of different images, with four kinds of dropout.
+# Test log loss against the number of images, four kinds of dropout: takes some 10 seconds.
 guess = expect.guess(my_guess)
 sizes, kinds = study.ROWS, {"none": plot.GREY, "always": plot.BLUE, "early": plot.GREEN,
                             "late": plot.ORANGE}
@@ -841,7 +841,7 @@ def guided(cond, uncond, w):
 my_guess = 100  # percent of the standard deviation of the data
 
 # %% figure=true
-# Points drawn with your guidance: share at home, width and place of a class, against w.
+# Points drawn with your guidance: what becomes of a class, against w: takes some 15 seconds.
 guess = expect.guess(my_guess)
 losing, seeds = (0.1, 0.0), range(5)
 nets = today.Denoisers(drop_condition, losing, seeds)

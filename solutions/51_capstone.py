@@ -242,7 +242,7 @@ with expect.case("ablation(error, {'q': 1, 'p': 0.5}, {'q': 0, 'p': 0.0}, "
              "a rise below 0 loses its sign. Subtract, and take no absolute value."),
             (np.std([*others.values(), *rise], ddof=1) / np.sqrt(k),
              "the rises of the part before count too. Begin anew for each part."),
-            ((rise + [*others.values()]).std(ddof=1) / np.sqrt(k),
+            (np.add(rise, [*others.values()]).std(ddof=1) / np.sqrt(k),
              "the other part is out too. Take out one."),
         ])
 
@@ -353,7 +353,8 @@ ax.set(yticks=range(4), yticklabels=list(rises), ylim=(3.5, -0.5),
 told = "; ".join(f"{name} {rise:.1f}" for name, rise in rises.items())
 bare = studies.kept("capstone")["tries"]["large start: rate 0.05"]  # A without its weight decay
 plot.show(fig, f"What your ablation gives for two networks, in points: {told}. You said {guess}.",
-          claims={"a-part-depends-on-the-others": alone.mean > 3 * stop.mean and alone.sign > 0,
+          claims={"a-part-depends-on-the-others":
+                  alone.mean > 3 * (abs(stop.mean) + 2 * stop.error),
                   "a-without-decay-needs-the-stop":
                   (round(bare["error"]), round(bare["at the end"])) == (17, 26),
                   "initial-weights-are-a-part": small.sign > 0})
@@ -382,9 +383,8 @@ print(f"baseline: validation error {tuned.mean():.1f} ± {plot.standard_error(tu
 # ## What the check will ask
 #
 # Beat it by **half a point**, as a mean over sixteen secret worlds. Why half a point? Each curve
-# below shows the gains of one kind of network when sixteen worlds are drawn from forty, with
-# replacement. (The settings of each were tuned. In each world the baseline is the mean of three
-# trainings, as in the check.)
+# shows the gains of one kind of network when sixteen worlds are drawn from forty, with replacement.
+# (All are tuned. In each world the baseline is the mean of three trainings, as in the check.)
 
 # %% figure=true
 # How often chance passes the check, and how often a regularised network fails it.
@@ -395,7 +395,7 @@ draws = rng.integers(0, 40, (100_000, capstone.WORLDS))
 one = rng.integers(0, 4, (100_000, capstone.WORLDS))  # of four equal baselines, the one to test
 fig, (ax,) = plot.figure(1, height=2.4, width=7.5)
 wide, passes = {}, {}
-for way, label, color in (("nothing", "as good as the baseline", plot.GREY),
+for way, label, color in (("nothing", "the baseline, trained anew", plot.GREY),
                           ("weight decay", "weight decay", plot.GREEN),
                           ("dropout", "dropout", plot.BLUE)):
     if way == "nothing":  # against the mean of the other three
@@ -406,25 +406,31 @@ for way, label, color in (("nothing", "as good as the baseline", plot.GREY),
     passes[way] = np.mean(gains >= capstone.NEEDED)
     ax.hist(gains, np.arange(-1, 2.5, 0.05), density=True, histtype="step", color=color,
             linewidth=2, label=f"{label}: {100 * passes[way]:.3g} % pass")
+even = np.mean(gains - wide["dropout"].mean >= capstone.NEEDED)  # were dropout no better
 ax.axvline(capstone.NEEDED, color=plot.INK, linestyle="--")
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
 ax.set(xlabel="points of error below the baseline (mean of 16 worlds)", yticks=[],
-       title=f"Needed: {capstone.NEEDED:g} points; dropout gains {wide['dropout']:.1f}")
+       title=f"Needed: {capstone.NEEDED:g} points; dropout gains {wide['dropout']:.1f}.\n"
+             f"If it gained nothing, it would pass in {100 * even:.2g} % of the draws")
 told = "; ".join(f"{way} {100 * share:.3g} %" for way, share in passes.items())
+told += f"; dropout, if it gained nothing, {100 * even:.2g} %"
 plot.show(fig, "Gains over the tuned baseline when 16 of forty worlds are drawn, and the share "
                f"that passes: {told}.",
           claims={"chance-does-not-pass": passes["nothing"] < 1e-3,
+                  "no-better-passes-more-often": 10 * passes["nothing"] < even < 0.06,
                   "tuned-dropout-passes": passes["dropout"] > 0.85})
 
 # %% [markdown]
-# A network as good as the baseline passes less than once in a thousand
-# times.{{claim:chance-does-not-pass}} Tuned dropout usually passes.{{claim:tuned-dropout-passes}}
+# Trained anew, the baseline passes less than once in a thousand
+# times;{{claim:chance-does-not-pass}} another that is no better does so more
+# often.{{claim:no-better-passes-more-often}} Tuned dropout usually passes.
+# {{claim:tuned-dropout-passes}}
 #
 # ## Exercise: `fit`
 #
 # Anything that PyTorch can do is allowed: where you drop and how much, weight decay, label
 # smoothing, a stop, another network. The budget is 60,000 parameters and, for each call, about
-# fifteen times the time of 600 steps of the baseline. You should need less than half of it.
+# fifteen times the time of 600 steps of the baseline. You should need less than half.
 #
 # Tune on validation rows of your own worlds, with several worlds for each setting. The cell below
 # `fit` shows the errors on them and on the training rows. Only the check reads held-out rows, and
@@ -478,7 +484,7 @@ def fit(X, y, seed, p=0.5):
 # context manager `torch.random.fork_rng` it leaves everybody else's generator alone.
 
 # %%
-# Your network beside the baseline, in worlds 0 to 15, on the rows that you may choose by.
+# Your network beside the baseline, on the rows that you may choose by: takes some 10 seconds.
 own_worlds = [capstone.world(seed) for seed in worlds]
 models = [fit(w.X.copy(), w.y.copy(), seed) for seed, w in enumerate(own_worlds)]
 pairs = list(zip(models, own_worlds, strict=True))
@@ -581,7 +587,7 @@ with expect.case("the module of fit(X[:, :50], y % 4, seed=1, p=0.6) in training
                   hint="nothing is dropped in training mode. Put dropout into the module.")
 
 # %% check="fit" points=4
-# On held-out rows of sixteen secret worlds, it beats the tuned baseline by half a point.
+# In sixteen secret worlds, it beats the tuned baseline by half a point (takes some 10 seconds).
 secret = [int(seed) for seed in expect.rng().integers(10**6, 2**40, capstone.WORLDS)]
 bar = np.mean([capstone.plain(secret, test=True, repeat=k) for k in range(capstone.REPEATS)])
 nets, given = [], []
@@ -929,7 +935,7 @@ def honest_gain(error, rates, worlds, fresh):
 my_gain = 3  # percentage points of error that dropout takes away, all else left in place
 
 # %% figure=true
-# What dropout gains your network in fresh worlds, and what it gains over three tuned baselines.
+# What dropout gains your network, and it over three tuned baselines: takes some 10 seconds.
 guess = expect.guess(my_gain)
 
 
@@ -974,7 +980,7 @@ plot.show(fig, f"Left, p = {rate:g} gains your network {found:.1f} points over p
                   "weight-decay-does-it-too": abs(over["tuned weight decay"].mean)
                                               + 2 * over["tuned weight decay"].error < 0.5,
                   "dropout-adds-little-to-it": beside.mean + 2 * beside.error < 0.5,
-                  "hurried-dropout-loses": hurried.mean > 1 and hurried.sign > 0})
+                  "hurried-dropout-loses": round(hurried.mean) == 2 and hurried.sign > 0})
 
 # %% [markdown]
 # Read the right side from the top. Over the baseline that nobody tuned, dropout gains many points.

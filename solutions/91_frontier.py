@@ -52,7 +52,7 @@ explore.copies()
 my_guess = 2.5  # bits of 4 that a learned code keeps at p = 0.5
 
 # %% figure=true
-# Bits that learned codes keep, beside copies and parities; and what a learned code looks like.
+# Bits that learned codes keep, beside copies and parities; and a code: takes some 10 seconds.
 guess = expect.guess(my_guess)
 chances = np.array([0.1, 0.3, 0.5, 0.7])
 learned = [frontier.codes(float(p)) for p in chances]
@@ -109,7 +109,7 @@ plot.show(fig, "Left, bits that arrive against p, for learned codes, copies and 
 my_bound = 60  # percent of errors that the bound allows at p = 0
 
 # %% figure=true
-# Training error, test error and bound of drawn linear classifiers, against p.
+# Training error, test error and bound of drawn classifiers, against p: takes some 20 seconds.
 guess = expect.guess(my_bound)
 n, chances = 2000, (0.0, 0.5, 0.8)
 X_new, y_new = frontier.twins(3000, seed=100)
@@ -162,7 +162,7 @@ plot.show(fig, f"Errors and bound against p. At p = 0 the bound is {loose:.1f} t
 # populations each:
 
 # %% figure=true
-# The mean p of five populations over training, and their error beside that of a plain choice.
+# The mean p of five populations, and their error beside a plain choice's: takes some 10 seconds.
 X, y = variants.images(1000, seed=0)
 validation, (X_test, y_test) = variants.images(1000, seed=1), variants.images(2000, seed=2)
 torch.manual_seed(0)  # both begin with the same drop probabilities

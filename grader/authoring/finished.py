@@ -84,12 +84,17 @@ def figures(lesson: Lesson) -> str:
     Of `dropoutlab` it holds the modules that it imports, directly or not, and the data that these
     name. What serves checks alone is not in it, nor what a browser draws with.
     """
-    cells = [cell for cell in answered(lesson).cells if cell.cell_type == "code"]
-    cells = [cell for cell in cells if not cell.id.startswith(("check_", "summary_"))]
-    code = [TITLE.sub("", cell.source, count=1) for cell in cells]
+    code = [source for name, source in code_of(lesson) if not name.startswith(ASIDE)]
     files = [path for path in imported("\n".join(code)) if not {*path.parts} & JUDGES]
     text = "\n".join(code) + "".join(path.read_text("utf-8") for path in files)
     return hashlib.sha256(_digest(files + data(text)) + repr(code).encode()).hexdigest()
+
+
+@cache
+def code_of(lesson: Lesson) -> list[tuple[str, str]]:
+    """The name and the text of each cell of code, answers included, as it runs."""
+    cells = (cell for cell in answered(lesson).cells if cell.cell_type == "code")
+    return [(cell.id, TITLE.sub("", cell.source, count=1)) for cell in cells]
 
 
 def data(text: str) -> list[Path]:
@@ -161,6 +166,8 @@ def _packages() -> bytes:
     return digest.digest()
 
 
+ASIDE = ("check_", "summary_")
+"""How the names of cells begin that no figure follows from."""
 JUDGES = {"expect", "probes.py", "bugs.py", "kept.py"}
 """What in dropoutlab serves checks alone, or a browser."""
 

@@ -496,6 +496,7 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return build.generate(LESSONS, tmp_path_factory.mktemp("first"))
 
 
+@pytest.mark.slow
 def test_two_builds_give_the_same_bytes(releases: dict[str, Path], tmp_path: Path):
     """Does a second build, elsewhere and of the last lesson alone, give the same bytes?"""
     name = LESSONS[-1].name

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
+
 import nbformat
 import pytest
 from nbformat import NotebookNode
@@ -28,6 +31,10 @@ print(begin, time.process_time())"""
 SECONDS = "processor_seconds"
 """Where the metadata of a notebook that was run here say how long that took. Where the task takes
 longer than it should, all else does: a core's processor time doubles with what its twin does."""
+
+
+LONG = 12
+"""Seconds after which a learner wonders: such a cell says, at its top, what it takes."""
 
 
 def _marks(lesson: Lesson) -> list[pytest.MarkDecorator]:
@@ -62,8 +69,30 @@ def test_a_lesson_runs_from_top_to_bottom(lesson: Lesson, pytestconfig: pytest.C
     held = claims.measured(notebook)
     assert {name: told for name, told in lesson.claims.items() if not held[name].holds} == {}
     assert seconds < rehearsal.SECONDS.get(lesson.name, 30)
+    assert _untold(notebook) == [], "cells that take long without a word of it"
     if strict:
         finished.keep(lesson, notebook)  # `grader site` need not run it again
+
+
+def _untold(notebook: NotebookNode) -> list[str]:
+    """The first lines of cells over `LONG` seconds that do not say how long they take."""
+    code = [cell for cell in notebook.cells if "execution" in cell.metadata]
+    took = [_took(cell.metadata["execution"]) for cell in code]
+    share = notebook.metadata[SECONDS] / sum(took)  # of processor time, as if nothing else ran
+    return [
+        cell.source.partition("\n")[0]
+        for cell, seconds in zip(code, took, strict=True)
+        if seconds * share > LONG and not re.search(r"takes .*(second|minute)", cell.source)
+    ]
+
+
+def _took(execution: dict[str, str]) -> float:
+    """Seconds by the clock from a cell's beginning to its end, of the times that Jupyter notes."""
+    busy, idle = (
+        datetime.fromisoformat(execution[f"iopub.status.{when}"].replace("Z", "+00:00"))
+        for when in ("busy", "idle")
+    )
+    return (idle - busy).total_seconds()
 
 
 def _ran(lesson: Lesson, strict: bool) -> NotebookNode:

@@ -273,6 +273,7 @@ def _unwritten(region: re.Match[str]) -> str:
     return f'{indent}raise NotImplementedError("not written yet")'
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the client
 def test_graders_see_nothing_of_it(tmp_path: Path):
     """Are scores and outputs what they were, where a notebook is graded or run as a whole?"""

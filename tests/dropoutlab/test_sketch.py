@@ -69,6 +69,7 @@ def says(script: Script, images: np.ndarray, share: int, p: int) -> np.ndarray:
     return np.argmax(shares, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("explorer 00_start_here")
 def test_drawn_digits_are_read(script: Script):
     """With right labels and dropout, does the network read most digits that are drawn?"""

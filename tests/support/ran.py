@@ -109,8 +109,7 @@ def digest(text: str, paths: Iterable[Path]) -> str:
 
 def explorer(lesson: Lesson) -> str:
     """A digest of all that an explorer's page is made of."""
-    cells = finished.answered(lesson).cells
-    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    code = "\n".join(source for _, source in finished.code_of(lesson))
     own = [path.with_suffix(".js") for path in finished.imported(code)]
     common = [path for path in EXPLORE.glob("*.js") if not path.with_suffix(".py").exists()]
     common += EXPLORE.glob("*.css")  # a page has them all
