@@ -766,7 +766,7 @@ def matched_rate(rate, p):
 my_guess = 10  # times as high
 
 # %% figure=true
-# The lowest log loss against the learning rate, for three kinds of network (some 20 seconds).
+# The lowest log loss against the learning rate, for three kinds of network: takes some 20 seconds.
 guess = expect.guess(my_guess)
 p, rates = 0.5, 0.02 * 2.5 ** np.arange(5)
 kinds = {

@@ -1103,7 +1103,7 @@ def steps_to_reach(curve, steps, target):
 # means soonest at that target, with other seeds and on other unseen digits.
 #
 # **The plain network and $p = 0.5$, each at its own best rate, train to the hardest target that all
-# of both reach. How many times as many steps does $p = 0.5$ take?**
+# their networks reach. How many times as many steps does $p = 0.5$ take?**
 
 # %% guess=true
 my_guess = 2.5  # times as many steps as the plain network, p = 0.5, each at its own rate
@@ -1349,8 +1349,8 @@ plot.show(fig, "Loss on seen and unseen images against steps, without and with d
 #   {{claim:rows-coast}}
 # - Dropping different units in each row saves no time in a step (here NumPy, on a CPU).
 #   {{claim:zeros-save-no-time}}
-# - What dropout costs in steps depends on the learning rate, on the target and on $p$: a large one
-#   costs more.{{claim:large-p-costs-steps}}
+# - What dropout costs in steps depends on the learning rate, on the target and on $p$: 0.75 takes
+#   more than none.{{claim:large-p-costs-steps}}
 #
 # **Read.** Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, *Dropout: a simple way to
 # prevent neural networks from overfitting*, JMLR 15 (2014), appendix A: a practical guide to

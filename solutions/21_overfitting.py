@@ -1174,8 +1174,6 @@ with expect.case("max_norm_(layer.weight, 0.25) of an nn.Linear",
     "did not learn does so now": ("return weight", "return weight.requires_grad_()"),
     "under torch.no_grad()": ("weight.detach()", "weight"),
     "requires_grad is off": ("weight.detach()", "weight.requires_grad_(False)"),
-    "NaN in the row of zeros": ("torch.where(norms > c, c / norms, 1)",
-                                        "norms.clamp(max=c) / norms"),
     "compared with 1": ("norms > c", "norms > 1"),
     "this short row must stay too": ("torch.where(norms > c, c / norms, 1)",
                                      "norms.clamp(0, c) / (norms + 1e-7)"),
@@ -1380,6 +1378,7 @@ my_guess = "L2"  # "hidden dropout", "input noise", "L2", "max-norm", "batch nor
 guess = expect.guess(my_guess, number=False)
 ways = {name: kept[f"tuned {name}"] for name in overfitting.WAYS}
 alike = {name: kept[f"ways {name}"]["error"] for name in overfitting.WAYS}  # one rate for all
+own = {name: way["error"] for name, way in ways.items()}
 plain = ways.pop("none")
 scores = {name: [way["error"], way["loss"]] for name, way in ways.items()}
 stops = [early_stopping(curve, 4)[0] for curve in plain["validation loss"]]
@@ -1423,11 +1422,9 @@ large = ttest_ind(recipe["dropout + max-norm"], recipe["none"],  # these are no 
                   equal_var=False).confidence_interval()
 moved = [paired_difference(scores["moved images"][0], scores[way][0])
          for way in ("hidden dropout", "input dropout", "both dropouts")]
-gains = [np.subtract(errors["hidden dropout"], errors["none"]) for errors in
-         (alike, {"none": plain["error"]} | {name: way["error"] for name, way in ways.items()})]
-flattered = paired_difference(*gains)
-bound = [paired_difference(errors["max-norm"], errors["hidden dropout"]) for errors in
-         (alike, {name: way["error"] for name, way in ways.items()})]
+flattered = paired_difference(*(np.subtract(errors["hidden dropout"], errors["none"])
+                                for errors in (alike, own)))
+bound = [paired_difference(errors["max-norm"], errors["hidden dropout"]) for errors in (alike, own)]
 plot.show(fig, "Changes of test error and log loss by eleven regularisers and early stopping, and "
                "of loss by dropout during a part of training.",
           claims={"moving-beats-dropout": all(high < 0 for _, _, high in moved),
@@ -1441,7 +1438,7 @@ print("784-1024-1024-2048-10 on MNIST, 60 passes, three networks of each:\n    "
       + f"\ndropout + max-norm − none: from {large.low:.2f} to {large.high:.2f} points (95 %)")
 print("Chosen:", *("    {}: {}".format(name, ", ".join(f"{k} = {v:g}" for k, v in
                                                        way["chosen"].items()))
-                   for name, way in ways.items()), sep="\n")
+                   for name, way in {"no regulariser": plain, **ways}.items()), sep="\n")
 for a, b in (("moved, dropout", "moved images"), ("input noise", "input dropout"),
              ("max-norm", "hidden dropout"), ("both dropouts", "hidden dropout")):
     print("{} less {}: {:+.2f} points, {:.2f} to {:.2f}; at one rate {:+.2f}, {:.2f} to {:.2f}"

@@ -1515,7 +1515,7 @@ plot.show(fig, "Log loss against the angle and the noise, and calibration error 
 # %% [markdown]
 # ## What we found
 #
-# - A network that reads digits calls over one letter in ten a digit, more than 90 % sure.
+# - A network that reads digits takes over one letter in ten for a digit, more than 90 % sure.
 #   {{claim:letters-called-digits}}
 # - At a fixed $p$ the band hardly narrows where data lie, and an exact posterior's does.
 #   {{claim:dropout-band-stays}} Far outside, dropout misses the truth by more than two of its

@@ -987,9 +987,9 @@ plot.show(fig, "Test error against the weights left, and at equal numbers of wei
 #   Its prior is improper: as its cut near 0 shrinks, the posterior forgets the data.
 #   {{claim:log-uniform-eats-the-data}}
 # - More than four in five weights could go, for a few points of error at most.
-#   {{claim:most-weights-can-go}} Pruning as many by magnitude during training cost at most a point
-#   more than variational dropout. {{claim:magnitude-does-as-well}} Chance did worse, as did pruning
-#   once at the end. {{claim:random-is-worse}}
+#   {{claim:most-weights-can-go}} Pruning as many by magnitude during training did at most a point
+#   worse than variational dropout. {{claim:magnitude-does-as-well}} Chance did worse, as did
+#   pruning once at the end. {{claim:random-is-worse}}
 #
 # **Read.** Gal, Hron and Kendall, *Concrete dropout*, NIPS 2017 (arXiv:1705.07832). Maddison, Mnih
 # and Teh, *The concrete distribution*, and Jang, Gu and Poole, *Categorical reparameterization with

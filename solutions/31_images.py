@@ -931,7 +931,7 @@ explore.maps(spatial_dropout, dropblock, drop_path, cutout)
 my_ratio = 5.0  # loudness of spatial dropout / loudness of element dropout
 
 # %% figure=true
-# The loudness of your functions, over p.
+# The loudness of your functions, over p: takes some 10 seconds.
 guess = expect.guess(my_ratio)
 yours = convnets.Functions(spatial_dropout, dropblock, drop_path, cutout)
 colors = dict(zip(convnets.MAPS, (plot.BLUE, plot.GREEN, plot.ORANGE, plot.PINK), strict=True))
@@ -1316,7 +1316,7 @@ plot.show(fig, "The error on unseen letters over k, for bodies trained in severa
 # much.{{claim:so-does-a-body-without-dropout}} It is the learning rate: beside that body, no kind
 # saves anything measurable,{{claim:it-is-the-learning-rate}} and at $k = 30$ element dropout and
 # drop path cost a point or two.{{claim:with-many-labels-it-is-worse}} (So too at a tenth of the
-# penalty.)
+# classifier's penalty.)
 #
 # So element dropout lowered the error only on the classes that were learned. On ImageNet,
 # Kornblith et al. (2021) found the same of many losses and regularisers, dropout among them.

@@ -1312,7 +1312,7 @@ plot.show(fig, "Generated images and their nearest training images; distances; a
 # ## What we found
 #
 # - At one learning rate, dropout has fewer errors under most damage.{{claim:dropout-looks-robust}}
-#   Beside plain networks at their best rate, this stays clear under lost pixels
+#   Beside plain networks at their best rate, this remains clear under lost pixels
 #   only.{{claim:tuned-alike-pixels-remain}} At equal clean error, hidden dropout hardly protects
 #   from lost pixels or noise,{{claim:hidden-dropout-barely-protects-images}} but at $p = 0.2$ it
 #   does from rounding.{{claim:a-larger-p-protects-from-rounding}} Against weight noise it protects

@@ -126,14 +126,14 @@ plot.show(fig, "Test log loss against the number of different images, and its ch
 # %% [markdown]
 # With 4000 images, each seen 16 times, dropout helps. Where each is seen once, it does harm. In
 # BERT and Pythia, pretrained for one epoch, each $p$ above 0 was worse, and so was early dropout
-# (Liu, Bauer and Manning 2025). Where text must be repeated, dropout helps (Xue et al. 2023), and
-# so does much stronger weight decay (Kim et al. 2025).
+# (Liu, Bauer and Manning 2025). Where text must be repeated, dropout helps (Xue et al. 2023), as
+# does much stronger weight decay (Kim et al. 2025).
 #
 # With 250 images each kind did best at the smallest of four rates, with 64 000 at the largest;
-# smaller was not tried, larger was worse.{{claim:a-fifth-rate-is-worse}} With two learning rates to
-# choose from, dropout would have seemed to gain 14 % on 250 images, and *early* 4 % in one
-# epoch. Tuned alike, neither gain shows, but *early*'s interval reaches 4 %. (Liu et al. 2023 saw
-# it help vision transformers in hundreds of epochs.)
+# smaller was not tried, larger (two kinds) was worse.{{claim:a-fifth-rate-is-worse}} With two
+# learning rates to choose from, dropout would have seemed to gain 14 % on 250 images, and *early*
+# 4 % in one epoch. Tuned alike, neither gain shows, but *early*'s interval reaches −4 %. (Liu et
+# al. 2023 saw it help vision transformers in hundreds of epochs.)
 #
 # ### One question from {{sequences}}
 #
@@ -384,7 +384,7 @@ plot.show(fig, "Test log loss after fine-tuning on 50 digits. Dropout changes it
                   "more-inside-gains-nothing": moe["more inside"].sign >= 0})
 
 # %% [markdown]
-# Fifty digits, seen 300 times: dropout helps much. (Early stopping was not compared.)
+# Fifty digits, seen 300 times: dropout helps much. (Early stopping was not tried.)
 # Adapters are small, and overfit too. They want a large $p$; 0.6 was the largest on offer. Many
 # recipes say 0.05, with no clear gain here. A network of experts gains too,{{claim:experts-gain}}
 # but not clearly by dropping inside them, alone{{claim:inside-alone}} or more than

@@ -33,8 +33,8 @@ SECONDS = "processor_seconds"
 longer than it should, all else does: a core's processor time doubles with what its twin does."""
 
 
-LONG = 12
-"""Seconds after which a learner wonders: such a cell says, at its top, what it takes."""
+LONG = 15
+"""Seconds after which a learner wonders: such a cell says what it takes."""
 
 
 def _marks(lesson: Lesson) -> list[pytest.MarkDecorator]:

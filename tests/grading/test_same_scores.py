@@ -32,6 +32,7 @@ from grader.grading.pools import Here
 from grader.grading.result import Graded
 from grader.grading.task import Task
 from grader.isolation.confinement import Limits
+from grader.paths import ROOT
 from grader.website import pages
 
 pytestmark = [
@@ -157,7 +158,9 @@ def verdicts(lesson: Lesson, answer: Cell, number: int) -> set[bool]:
 def _rests_on(lesson: Lesson) -> pytest.MarkDecorator:
     """Both graders, and what is written into the notebooks that they get."""
     graders = f"nbgrader {version('nbgrader')}\n{ran.grading(lesson)}"
-    digest = ran.digest(graders, [Path(__file__), Path(pages.__file__)])
+    own = ("course.py", "nbgrader_config.py", "jupyter/execute.py", "bench/autograde.py")
+    paths = [Path(__file__), Path(pages.__file__), *(ROOT / "grader" / name for name in own)]
+    digest = ran.digest(graders, paths)
     return ran.rests_on("grades", lesson, digest)
 
 

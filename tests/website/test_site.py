@@ -240,6 +240,10 @@ def test_lessons_that_run_in_a_browser_are_there(site: Site):
             assert "git clone" in _source(file)
     config = (site.folder / lite.FOLDER / "jupyter-lite.json").read_text(encoding="utf-8")
     assert '"pyodideUrl": "https://cdn.jsdelivr.net/pyodide/' in config
+    page = site.folder / lite.FOLDER / "notebooks" / "index.html"
+    early = re.findall(r'prefetch" href="([^"]+)"', page.read_text(encoding="utf-8"))
+    own = [link for link in early if "://" not in link]
+    assert 0 < len(own) < len(early) and all((page.parent / link).exists() for link in own)
 
 
 def test_a_folder_with_other_things_is_left_alone(site: Site, tmp_path: Path):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -63,10 +64,10 @@ WORKER = {
     # browsers stop it when it is idle; started again, it has forgotten that it was asked to keep
     "let enableCache=!1": "let enableCache=!0",
     # what it has it asks for again, to have the newest: not where another content has another name
-    "a?e.waitUntil(refetch(t))": "a?{named}.test(t.url)||e.waitUntil(refetch(t))",
+    "a?e.waitUntil(refetch(t))": "a?a.ok&&{named}.test(t.url)||e.waitUntil(refetch(t))",
 }
 """What JupyterLite's service worker has, and what it has here."""
-NAMED = r"/\.whl$|\.[0-9a-f]{7,}\.js|\/kept\/.*-|\/" + PYODIDE + r"\//"
+NAMED = r"/\.whl$|\.[0-9a-f]{7,}\.js|\/kept\/.*-|\/pyodide(-|\/v)" + re.escape(VERSION) + r"\//"
 """Addresses whose content never changes: a version or a digest is in them."""
 REPOSITORY = "https://github.com/OWNER/NAME"
 
@@ -228,6 +229,8 @@ def _begun_early(page: Path, pyodide: Pyodide, packages: list[str], self_hosted:
     link = '<link rel="prefetch" href="{}" crossorigin="anonymous" />\n'
     links = "".join(map(link.format, addresses))
     text = page.read_text(encoding="utf-8")
+    if "</head>" not in text:
+        raise CourseError("JupyterLite's page is another than expected: it has no </head>.")
     page.write_text(text.replace("</head>", f"{links}</head>", 1), encoding="utf-8")
 
 
