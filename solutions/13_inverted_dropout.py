@@ -239,8 +239,8 @@ for p, shape, dtype in ((0.25, (4, 3, 500), np.float64), (0.999, (90_000,), np.f
 # In evaluation, and at p = 0, the output is a copy of x.
 with expect.case("inverted_dropout(x, p=0.6, rng) on 200 ones, in training"):
     out = inverted_dropout(np.ones(200), 0.6, expect.rng())
-    expect.equal(bool((out == 0).any()), True,
-                 hint="nothing is dropped in training either. Mend that first.")
+    expect.some(out == 0, "a dropped entry",
+                hint="nothing is dropped in training either. Mend that first.")
 x = expect.rng().normal(size=(5, 30)).astype(np.float32)
 for p, training in ((0.6, False), (1.0, False), (0.0, True)):
     with expect.case(f"inverted_dropout(x, p={p}, rng, training={training}) on float32"):
@@ -257,8 +257,8 @@ for p, training in ((0.6, False), (1.0, False), (0.0, True)):
 # %% check="inverted_dropout" points=1
 # At p = 1 everything is dropped: the output is 0, not 0 / 0.
 with expect.case("inverted_dropout(x, p=0.5, rng) on 200 ones"):
-    expect.equal(bool((inverted_dropout(np.ones(200), 0.5, expect.rng()) != 0).any()), True,
-                 hint="everything is dropped at p = 0.5 too. Mend that first.")
+    expect.some(inverted_dropout(np.ones(200), 0.5, expect.rng()) != 0, "an entry that is kept",
+                hint="everything is dropped at p = 0.5 too. Mend that first.")
 with expect.case("inverted_dropout(x, p=1.0, rng) on 20 ones, float32"):
     x = np.ones(20, np.float32)
     out = inverted_dropout(x, 1.0, expect.rng())
@@ -583,8 +583,9 @@ for to in ("inverted", "standard"):
         for (W, b), (V, c) in zip(layers, before, strict=True):
             expect.unchanged(W, V)
             expect.unchanged(b, c)
-        expect.equal(any(np.allclose(W, V) for (W, _), (V, _) in zip(new, before, strict=True)),
-                     False, hint="the weights that come back are as they were. Mend that first.")
+        same = [np.allclose(W, V) for (W, _), (V, _) in zip(new, before, strict=True)]
+        expect.some(not any(same), "other weights in each layer",
+                    hint="the weights that come back are as they were. Mend that first.")
 
 # %% mistakes="convert_scheme"
 {

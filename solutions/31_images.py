@@ -407,7 +407,7 @@ with expect.case("dropblock(x, 0.3, 3, generator) on 60 × 4 maps of 5 × 7"):
         (1 / 0.3, "what is kept is divided by p. Divide it by 1 - p."),
         (0.7, "what is kept is multiplied by 1 - p. Divide it by that."),
     ])
-    expect.equal(bool((out != 0).any()), True, hint="everything is dropped. Mend that first.")
+    expect.some(out != 0, "an entry that is kept", hint="everything is dropped. Mend that first.")
 with expect.case("dropblock(x, 0.3, 3, generator, training=False)"):
     expect.equal(dropblock(maps.clone(), 0.3, 3, expect.generator(), training=False), before,
                  hint="in evaluation x comes out as it is. The stub brings these lines.")
@@ -629,7 +629,8 @@ for shape in ((60, 2, 3, 3), (60, 5), (60,)):
         expect.tensor(out, shape, torch.float64,
                       hint="the result has another shape: count x's axes for the coins.")
         expect.only(out / before, (0, 1 / 0.7), rtol=1e-5, hint="a survivor is x / (1 - p).")
-        expect.equal(bool((out != 0).any()), True, hint="everything is dropped. Mend that first.")
+        expect.some(out != 0, "an entry that is kept",
+                    hint="everything is dropped. Mend that first.")
         expect.equal(drop_path(x, 0.3, expect.generator(), training=False), before,
                      hint="in evaluation x comes out as it is. The stub brings these lines.")
 

@@ -380,8 +380,8 @@ with expect.case("philox_4x32 on int64 tensors of 40 words", crash=one_number):
         alone = philox_4x32(tuple(words[:4, column].tolist()), tuple(words[4:, column].tolist()))
         expect.equal([int(word[column]) for word in out], list(alone),
                      hint="an entry of the tensors gives other words than the same ints do.")
-        expect.equal(list(alone) == words[:4, column].tolist(), False,
-                     hint="the counter comes back as it was. Mend check 1 first.")
+        expect.some(list(alone) != words[:4, column].tolist(), "other words than the counter's",
+                    hint="the counter comes back as it was. Mend check 1 first.")
 with expect.case("philox_4x32 on a counter of tensors (5, 8), with two ints as key", crash=[
     *one_number, ("'int'|'Tensor'|not int|be Tensor|expected Tensor",
                   "tensors and ints are mixed here, which +, *, ^, & and >> allow."),
@@ -1034,8 +1034,8 @@ with expect.case("SeededDropout.apply(x, 0.5, 7).backward(ones); x.grad"):
     x = torch.ones(200, requires_grad=True)
     SeededDropout.apply(x, 0.5, 7).backward(torch.ones(200))
     slope = 0 * x if x.grad is None else x.grad
-    expect.equal(bool((slope == 0).any() and (slope != 0).any()), True,
-                 hint="no mask acts in backward, or x gets no gradient. Mend that first.")
+    expect.some((slope == 0).any() and slope != 0, "entries with a gradient, and entries without",
+                hint="no mask acts in backward, or x gets no gradient. Mend that first.")
 seed = int(expect.rng().integers(2**62))  # of no earlier call, whose mask may be kept
 with expect.case(f"bytes that SeededDropout.apply(x, 0.5, {seed}) keeps for 1000 entries"):
     x = torch.randn(1000, generator=expect.generator(), requires_grad=True)
@@ -1357,8 +1357,8 @@ with expect.case("rank_seed(seed, rank, 'tensor') for 6 seeds and 9 ranks"):
                  "process, and each rank is a process: the copies would drift apart.")
     expect.equal([seeds[0] for seeds in found if not 0 <= seeds[0] < 2**63], [],
                  hint="a seed lies outside 0 ... 2^63 - 1.")
-    expect.equal(rank_seed(5, 0, "data") == rank_seed(5, 1, "data"), False,
-                 hint="in data parallel, too, all ranks have one seed. Mend check 1 first.")
+    expect.some(rank_seed(5, 0, "data") != rank_seed(5, 1, "data"), "a seed for each rank",
+                hint="in data parallel, too, all ranks have one seed. Mend check 1 first.")
 
 # %% mistakes="rank_seed"
 {

@@ -171,8 +171,8 @@ def TOPIC(x, p, rng):
 # ## Explore
 #
 # Say what to try and what to look for. An explorer of your own is two files in
-# `lessons/dropoutlab/explore`: `NAME.py`, which fills a table, and `NAME.js`, which draws it; the
-# shortest to begin from is `copies`.
+# `lessons/dropoutlab/explore`: `NAME.py`, which fills a table, and `NAME.js`, which draws it; a
+# short one to learn from is the one below.
 
 # %%
 explore.scaling(TOPIC)

@@ -135,6 +135,7 @@ FAILURES = {
         "hint:     s",
     ),
     "only": (lambda: expect.only([0, 3], (0, 1), hint="h"), "values 0 and 1", "value 3"),
+    "some": (lambda: expect.some(np.zeros(3) != 0, "a kept one", hint="h"), "a kept one", "none"),
     "only, NaN": (lambda: expect.only([0, np.nan], (0, 1), hint="h"), "0 and 1", "nan"),
     "close": (
         lambda: expect.close(ARRAY, ARRAY + (ARRAY == 4), hint="h"),

@@ -100,4 +100,5 @@ def test_the_study_is_whole():
     for name, how in overfitting.cells():
         assert np.shape(kept[name]["test"]) == (len(how["rates"]), how["seeds"]), name
     for way in overfitting.WAYS:
-        assert len(kept[f"ways {way}"]["error"]) == len(overfitting.JUDGED)
+        for found in (kept[f"ways {way}"], kept[f"tuned {way}"]):
+            assert len(found["error"]) == len(overfitting.JUDGED)

@@ -23,7 +23,7 @@ import pytest
 from nbformat.sign import NotebookNotary
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image, ImageColor
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Response, expect
 from tornado.websocket import websocket_connect
 from traitlets.config import Config, PyFileConfigLoader
 from traitlets.config.loader import ConfigFileNotFound
@@ -159,23 +159,26 @@ def test_a_terminal_grades_wherever_it_opens(server: Server):
     assert "usage: python3 grader grade" in text
 
 
+def _kept_as_current(response: Response) -> bool:
+    """Has the server written that the lesson is what one works on?"""
+    request = response.request
+    if request.method != "PUT" or "/api/workspaces/" not in request.url:
+        return False
+    assert response.ok
+    layout = json.loads(request.post_data or "")["data"].get("layout-restorer:data", {})
+    return LESSON in layout.get("main", {}).get("current", "")
+
+
 @in_browser
-def test_it_opens_on_the_first_lesson_and_then_where_one_was(
-    project: Path, server: Server, page: Page
-):
+def test_it_opens_on_the_first_lesson_and_then_where_one_was(server: Server, page: Page):
     """Is lesson 00 shown with its contents, and the next time what was open last?"""
     page.goto(server.url("lab"))
     tab = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     expect(tab.locator("h1").first).to_contain_text("Start here")
     expect(page.locator("#table-of-contents")).to_contain_text("Exercise: scale")
-    page.goto(server.url(f"lab/tree/{LESSON}/{LESSON}.ipynb"))
-    expect(tab.locator("h1").first).to_contain_text("Inverted dropout")
-    kept = project / ".course/lab/learner" / lab.WORKSPACE
-    for _ in range(120):
-        layout = json.loads(kept.read_text())["data"]["layout-restorer:data"]["main"]
-        if LESSON in layout["current"]:
-            break
-        page.wait_for_timeout(250)  # JupyterLab writes it a moment after the last change
+    with page.expect_response(_kept_as_current):
+        page.goto(server.url(f"lab/tree/{LESSON}/{LESSON}.ipynb"))
+        expect(tab.locator("h1").first).to_contain_text("Inverted dropout")
     page.goto(server.url("lab"))
     expect(tab.locator("h1").first).to_contain_text("Inverted dropout")
     expect(page.locator("#table-of-contents")).to_contain_text("Old weights")
@@ -200,11 +203,14 @@ def test_an_untouched_notebook_opens_saved_and_trusted(project: Path, server: Se
 
 @in_browser
 def test_an_address_leads_to_an_exercise(server: Server, page: Page):
-    """Is the cell in sight that the link of a report ends with?"""
+    """In a second tab too: is the cell in sight that the link of a report ends with?"""
     name = named("inverted_dropout").exercises[-1]
-    page.goto(server.url(f"lab/tree/{LESSON}/{LESSON}.ipynb") + f"#cell-id={name}")
-    cell = page.locator(".dropout-exercise", has_text=f"{name}")
-    expect(cell.first).to_be_in_viewport()
+    address = server.url(f"lab/tree/{LESSON}/{LESSON}.ipynb") + f"#cell-id={name}"
+    page.goto(address)
+    with page.expect_popup() as second:
+        page.evaluate("address => window.open(address)", address)
+    for tab in (page, second.value):
+        expect(tab.locator(".dropout-exercise", has_text=name).first).to_be_in_viewport()
 
 
 @in_browser

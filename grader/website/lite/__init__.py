@@ -99,11 +99,11 @@ def build(
         _notebooks(runs, source / "files")
         _elsewhere([lesson for lesson in lessons if lesson not in runs], source / "files")
         kept = _results({lesson: lessons[lesson] for lesson in runs}, source / RESULTS)
-        packages = _locked(static, pyodide, self_hosted, wheels.course(static, kept))
+        files = _locked(static, pyodide, self_hosted, wheels.course(static, kept))
         _configured(source, pyodide, self_hosted)
         _jupyterlite(source, to)
         _remembering(to / "service-worker.js")
-        _begun_early(to / "notebooks" / "index.html", pyodide, packages, self_hosted)
+        _begun_early(to / "notebooks" / "index.html", files)
         shutil.copytree(static, to / "static", dirs_exist_ok=True)
 
 
@@ -146,7 +146,7 @@ def _results(lessons: Mapping[Lesson, Mapping[str, bytes]], to: Path) -> dict[st
 def _locked(static: Path, pyodide: Pyodide, self_hosted: bool, course: dict[str, Any]) -> list[str]:
     """Write the lock of all packages, and those that are neither Pyodide's nor the `course`.
 
-    Returns where the packages are, from the lock.
+    Returns where these packages and the runtime are: on a server, or from the lock.
     """
     if self_hosted:
         pyodide.bring(static / PYODIDE)
@@ -166,7 +166,8 @@ def _locked(static: Path, pyodide: Pyodide, self_hosted: bool, course: dict[str,
     packages |= {about["name"]: about for about in own}
     lock = {"info": pyodide.lock["info"], "packages": packages}
     (static / "pyodide-lock.json").write_text(json.dumps(lock), encoding="utf-8")
-    return [about["file_name"] for about in packages.values()]
+    runtime = [f"{PYODIDE if self_hosted else pyodide.server}/{name}" for name in RUNTIME]
+    return runtime + [about["file_name"] for about in packages.values()]
 
 
 def _configured(source: Path, pyodide: Pyodide, self_hosted: bool) -> None:
@@ -222,9 +223,8 @@ def _remembering(worker: Path) -> None:
     worker.write_text(text, encoding="utf-8")
 
 
-def _begun_early(page: Path, pyodide: Pyodide, packages: list[str], self_hosted: bool) -> None:
+def _begun_early(page: Path, files: list[str]) -> None:
     """Let browsers fetch Python while JupyterLite starts, which asks for it when it has."""
-    files = [f"{PYODIDE if self_hosted else pyodide.server}/{name}" for name in RUNTIME] + packages
     addresses = [file if "://" in file else f"../static/{file}" for file in files]
     link = '<link rel="prefetch" href="{}" crossorigin="anonymous" />\n'
     links = "".join(map(link.format, addresses))

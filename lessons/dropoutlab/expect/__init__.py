@@ -26,6 +26,7 @@ from dropoutlab.expect.exact import (
     equal,
     only,
     raises,
+    some,
     tensor,
     unchanged,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "right",
     "rng",
     "seeded",
+    "some",
     "summary",
     "tensor",
     "unchanged",

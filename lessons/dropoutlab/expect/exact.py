@@ -174,6 +174,16 @@ def only(
     raise Unmet(expected, f"the value {number(strange[0], digits)}", hint)
 
 
+def some(found: Any, what: str, *, hint: str) -> None:
+    """At least one entry of `found` is true, as `what` says.
+
+    For what must be seen before the rest of a check says anything: that something is dropped in
+    training, where it asks for what is not dropped outside.
+    """
+    if not np.any(numpy_of(found)):
+        raise Unmet(what, "none", hint)
+
+
 def unchanged(now: Any, before: Any, *, hint: str = "") -> None:
     """`now` still holds what it held: the call did not change its input in place."""
     expected = "the input as it was before the call"

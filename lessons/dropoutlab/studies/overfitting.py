@@ -21,7 +21,7 @@ tuned : the same, with a learning rate of `OFFERED` chosen together with the str
 when : dropout at the beginning or at the end of training only (Liu et al. 2023), 4000 images,
     8 units, 3000 steps, p = 0.1; seeds 0 to 5.
 
-Run with `python -P -m dropoutlab.studies.overfitting`: some twelve minutes of one core. Each
+Run with `python -P -m dropoutlab.studies.overfitting`: some fifteen minutes of one core. Each
 finished cell is kept at once, and a later run goes on from there.
 """
 

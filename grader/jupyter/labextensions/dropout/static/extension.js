@@ -11,10 +11,27 @@
       node.classList.toggle("dropout-exercise", Boolean(model.getMetadata("nbgrader")?.solution));
   };
 
-  const watch = async (_, { context, content }) => {
+  // A report's address ends with a cell. JupyterLab asks for it in the notebook that is open when
+  // the page begins, which is another one, or none, where this lesson was not open before.
+  let { pathname, hash } = location;
+  const lead = async ({ context, content, revealed }) => {
+    if (!hash.startsWith("#cell-id=")) return;
+    if (!decodeURIComponent(pathname).endsWith(`/tree/${context.path}`)) return;
+    await revealed;
+    // Cells grow as they are drawn: the cell is kept in sight until the reader does something.
+    const end = hash, drawn = new ResizeObserver(() => content.setFragment(end));
+    hash = "";
+    drawn.observe(content.node.querySelector(".jp-WindowedPanel-viewport"));
+    for (const act of ["wheel", "pointerdown", "keydown"])
+      addEventListener(act, () => drawn.disconnect(), { capture: true, once: true });
+  };
+
+  const watch = async (_, panel) => {
+    const { context, content } = panel;
     await context.ready;
     const { model } = context;
     mark(content);
+    lead(panel);
     // Cells come and go, and each is drawn after its model has changed.
     model.cells.changed.connect(() => requestAnimationFrame(() => mark(content)));
     // Which Python runs is noted in the notebook when its kernel starts. That alone is no change
