@@ -361,7 +361,7 @@ def _template(args: argparse.Namespace) -> int:
 
     folder = Path(args.folder)
     template.write(lessons, folder)
-    print(f"made: {folder}, with {len(lessons)} lessons. It holds no answer and no hidden check.")
+    print(f"made: {folder}, with {len(lessons)} lessons and no hidden check.")
     print("Push it, and let learners begin with a copy (on GitHub: a template repository).")
     return 0
 

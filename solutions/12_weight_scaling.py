@@ -279,7 +279,7 @@ for p in (0.2, 0.75, 0.0, 1.0):
             (W @ x * np.sqrt(1 - p), "the root of 1 - p would keep a mean square, not the mean."),
         ]
         expect.close(V @ x, chance @ (masks * x @ W.T), rtol=1e-7, atol=1e-9, suspects=wrong,
-                     hint="that is not the mean over masks. Scale every weight alike.")
+                     hint="that is not the mean over masks. One factor fits all weights: which?")
 with expect.case("scaled_weights(W, p=0.0)"):
     expect.copied(scaled_weights, W, 0.0)
 with expect.case("scaled_weights(W, p=0.5) on float32"):
@@ -292,7 +292,7 @@ with expect.case("scaled_weights(W, p=0.5) on float32"):
     "the weights grow": ("(1 - p) * W", "W / (1 - p)"),
     "multiplied by p": ("(1 - p) * W", "p * W"),
     "would keep a mean square": ("(1 - p) * W", "np.sqrt(1 - p) * W"),
-    "every weight alike": ("(1 - p) * W", "dropout_train(W, p, np.random.default_rng())"),
+    "One factor fits all": ("(1 - p) * W", "dropout_train(W, p, np.random.default_rng())"),
     "writes into its input": ("return (1 - p) * W", "W *= 1 - p\n    return W"),
     "Return a copy": ("(1 - p) * W", "(1 - p) * W if p else W"),
     "dtype differs from W": ("(1 - p) * W", "np.full(W.shape, 1 - p) * W"),
@@ -402,6 +402,7 @@ for p in (0.25, 0.8):
                 (keep * W2 @ (W1 @ x + keep * b1) + keep * b2,
                  "the biases are scaled too. They were there under every mask."),
                 (W2 @ h / keep + b2, "W2 grows. Multiply it by 1 - p."),
+                (p * W2 @ h + b2, "W2 is multiplied by p. Multiply it by 1 - p."),
             ],
         )
 
@@ -430,6 +431,7 @@ with expect.case("scaled_network(W1, b1, W2, b2, p=0.3), and the arrays afterwar
     "W1 is scaled as well": ("W1, b1,", "(1 - p) * W1, b1,"),
     "all four arrays": ("W1, b1, scaled_weights(W2, p), b2",
                         "tuple((1 - p) * a for a in (W1, b1, W2, b2))"),
+    "W2 is multiplied by p": ("scaled_weights(W2, p)", "p * W2"),
     "W2 grows": ("scaled_weights(W2, p)", "W2 / (1 - p)"),
     "a sigmoid would not": ("W1, b1, scaled_weights(W2, p)", "(1 - p) * W1, (1 - p) * b1, W2"),
     "return four arrays": ("W1, b1, scaled", "scaled"),
@@ -593,6 +595,7 @@ for p in (0.3, 0.8, 0.0, 1.0):
             ((1 - p) * (each @ each), "(1 - p) is the mean of m². Subtract the square of "
                                       "m's mean."),
             ((1 - p) ** 2 * (each @ each), "a coin's variance is p (1 - p), not (1 - p)²."),
+            (p * (each @ each), "a coin's variance is p (1 - p), not p."),
             (p * (1 - p) * (w @ w), "the inputs x are missing: c is w times x."),
             (p * (1 - p) * (x @ x), "the weights w are missing: c is w times x."),
             (p * (1 - p) * (each @ each) / 7, "variances add up; they are not averaged."),
@@ -628,6 +631,7 @@ with expect.case("preactivation_variance(w, x, p=0.3) of 1000 inputs"):
                            "(p * (1 - p) * np.sum((w * x) ** 2)) ** 0.5"),
     "is the mean of m²": ("p * (1 - p)", "(1 - p)"),
     "a coin's variance": ("p * (1 - p)", "(1 - p) ** 2"),
+    "not p.": ("p * (1 - p)", "p"),
     "inputs x are missing": ("(w * x) ** 2", "w**2"),
     "weights w are missing": ("(w * x) ** 2", "x**2"),
     "1000 inputs have 2**1000 masks": ("p * (1 - p) * np.sum((w * x) ** 2)", "float(sum("

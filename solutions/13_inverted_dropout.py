@@ -259,13 +259,14 @@ for p, training in ((0.6, False), (1.0, False), (0.0, True)):
 with expect.case("inverted_dropout(x, p=0.5, rng) on 200 ones"):
     expect.some(inverted_dropout(np.ones(200), 0.5, expect.rng()) != 0, "an entry that is kept",
                 hint="everything is dropped at p = 0.5 too. Mend that first.")
-with expect.case("inverted_dropout(x, p=1.0, rng) on 20 ones, float32"):
-    x = np.ones(20, np.float32)
+with expect.case("inverted_dropout(x, p=1.0, rng) on 50 000 ones, float32"):
+    x = np.ones(50_000, np.float32)
     out = inverted_dropout(x, 1.0, expect.rng())
-    expect.array(out, 20, np.float32, hint="return an array of x's shape and dtype.")
-    expect.close(out, np.zeros(20), hint="at p = 1 every entry is dropped: return zeros.",
-                 suspects=[(np.full(20, np.nan), "0 / 0 gives NaN at p = 1. Return zeros there.")])
-    expect.unchanged(x, np.ones(20))
+    expect.array(out, 50_000, np.float32, hint="return an array of x's shape and dtype.")
+    expect.close(out, np.zeros(50_000), hint="at p = 1 every entry is dropped: return zeros.",
+                 suspects=[(np.full(50_000, np.nan),
+                            "0 / 0 gives NaN at p = 1. Return zeros there.")])
+    expect.unchanged(x, np.ones(50_000))
 
 # %% mistakes="inverted_dropout"
 {
@@ -276,7 +277,8 @@ with expect.case("inverted_dropout(x, p=1.0, rng) on 20 ones, float32"):
     "no entry is dropped": ("x * keep /", "x /"),
     "which is the default": ("if not training", "if training"),
     "every entry is dropped": ("x * keep /", "x * 0 /"),
-    "p=1.0, rng) on 20 ones": ("np.zeros_like(x)", "np.multiply(x, 0, out=x)"),
+    "p=1.0, rng) on 50 000 ones": ("np.zeros_like(x)", "np.multiply(x, 0, out=x)"),
+    "at p = 1 every entry is dropped": ("keep = ", "p = min(p, 0.999)\n    keep = "),
     "every row has the same mask": ("survivors(x,", "survivors(x[(0,) * (x.ndim - 1)],"),
     "every column has the same mask":
         ("survivors(x,", "survivors(x[(slice(None), *[slice(1)] * (x.ndim - 1))],"),
@@ -581,8 +583,9 @@ for to in ("inverted", "standard"):
     with expect.case(f"convert_scheme(layers, [0.3, 0.4], {to!r}), and layers afterwards"):
         new = convert_scheme(layers, [0.3, 0.4], to)
         for (W, b), (V, c) in zip(layers, before, strict=True):
-            expect.unchanged(W, V)
-            expect.unchanged(b, c)
+            for now, then in ((W, V), (b, c)):
+                expect.unchanged(now, then, hint="`layers` is written into. Return a new list of "
+                                                 "new arrays.")
         same = [np.allclose(W, V) for (W, _), (V, _) in zip(new, before, strict=True)]
         expect.some(not any(same), "other weights in each layer",
                     hint="the weights that come back are as they were. Mend that first.")
@@ -609,7 +612,7 @@ for to in ("inverted", "standard"):
     "No mask acts on them": ("power, b)", "power, b if power > 0 else b / (1 - p))"),
     "return a list of pairs": ("(W * (1 - p) ** power, b)", "W * (1 - p) ** power"),
     "(m * x) / (1 - p) + b": ("1, \"standard\": -1", "1, \"standard\": -2"),
-    "writes into its input": ("W * (1 - p) ** power", "W.__imul__((1 - p) ** power)"),
+    "Return a new list of new arrays": ("W * (1 - p) ** power", "W.__imul__((1 - p) ** power)"),
     "'standard'), and layers afterwards":
         ("W * (1 - p) ** power", "W * (1 - p) if power > 0 else W.__itruediv__(1 - p)"),
     "also where the rate is 0": ("strict=True)", "strict=True) if p"),

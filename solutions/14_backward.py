@@ -1104,9 +1104,14 @@ with expect.case("layer.train(); layer.forward(x); layer.eval(); layer.backward(
     layer.train()
     slope = layer.forward(x) / x
     layer.eval()
-    for again in ("", "a second time: "):
-        expect.close(layer.backward(dy), dy * slope, hint=f"{again}backward belongs to the latest "
-                     "forward, in whatever mode the layer is by now.")
+    expect.close(layer.backward(dy), dy * slope, hint="backward belongs to the latest forward, in "
+                 "whatever mode the layer is by now.")
+with expect.case("the same layer; layer.backward(dy) a second time", crash=[
+    ("NoneType|AttributeError|KeyError|IndexError",
+     "the first backward has used up the cache. Keep it until the next forward."),
+]):
+    expect.close(layer.backward(dy), dy * slope,
+                 hint="a second backward gives something else: the first has changed the cache.")
 with expect.case("a new layer: layer.eval(); layer.forward(x); layer.backward(dy)",
                  crash=[("NoneType|AttributeError", "forward leaves no cache in evaluation.")]):
     layer = Dropout(0.4, rng)
@@ -1142,6 +1147,8 @@ with expect.case("Dropout(p, rng).forward(x) on 20 × 60 ones, 24 times for each
 
 # %% mistakes="Dropout"
 {
+    "used up the cache": ("return dropout_backward(dy, self.cache)",
+        "cache, self.cache = self.cache, None\n        return dropout_backward(dy, cache)"),
     "does not drop, or does not scale": ("p, rng, True", "p, rng, False"),
     "the cache stays on self": ("out, self.cache = dropout_forward(x, self.p, self.rng, "
         "self.training)\n        return out", "return dropout_forward(x, self.p, self.rng, True)"),

@@ -1025,7 +1025,7 @@ def steps_to_reach(curve, steps, target):
 
 # %% check="steps_to_reach" points=1
 # The first step at or below the target, where a curve falls and rises again.
-curve = np.array([2.0, 0.7, 1.2, 0.9, 0.6, 0.4, 0.5])
+curve = np.array([2.0, 0.7, 0.9, 1.2, 0.6, 0.4, 0.5])
 steps = np.array([0, 5, 20, 45, 80, 120, 200])
 for target, right in ((0.8, 5), (0.65, 80), (0.4, 120), (3.0, 0)):
     last = int(steps[np.flatnonzero(curve <= target)[-1]])
@@ -1035,6 +1035,8 @@ for target, right in ((0.8, 5), (0.65, 80), (0.4, 120), (3.0, 0)):
         (120, "that is where the curve is lowest, whatever the target."),
         (int(steps[np.argmin(np.abs(curve - target))]),
          "that is where the curve is nearest to the target, perhaps still above it."),
+        (int(steps[(curve > target).sum()]),
+         "losses above the target are counted, also those that come after the first below it."),
     ]
     if not (curve < target).any():
         wrong.append((np.inf, "infinity: but a loss *at* the target counts, too."))
@@ -1047,7 +1049,8 @@ for target, right in ((0.8, 5), (0.65, 80), (0.4, 120), (3.0, 0)):
 # A target that is never reached takes infinitely long; NaN reaches nothing.
 steps = np.array([10, 20, 30])
 for curve, what in ((np.array([0.9, 0.8, 0.7]), "[0.9, 0.8, 0.7]"),
-                    (np.array([0.9, np.nan, np.nan]), "[0.9, NaN, NaN]")):
+                    (np.array([0.9, np.nan, np.nan]), "[0.9, NaN, NaN]"),
+                    (np.array([np.nan, np.nan, np.nan]), "[NaN, NaN, NaN]")):
     with expect.case(f"steps_to_reach({what}, steps, 0.5)"):
         found = steps_to_reach(curve, steps, 0.5)
         expect.close(found, np.inf, hint="never is infinity.", suspects=[
@@ -1081,6 +1084,9 @@ for length in (1, 2, 9, 40):
     "*at* the target counts": ("<= target", "< target"),
     "the first of steps with curve <= target": ("[reached.argmax()]", "[reached.argmax() - 1]"),
     "Ask any() first": (" if reached.any() else np.inf", ""),
+    "argmax is 0 where": ("if reached.any()", "if not np.nanmin(curve) > target"),
+    "losses above the target are counted": ("reached.argmax()",
+        "(curve > target).sum()"),
     "the last step, as if": ("else np.inf", "else steps[-1]"),
     "cannot hide it": ("else np.inf", "else -1"),
     "NaN is not at or below": ("curve <= target", "~(curve > target)"),

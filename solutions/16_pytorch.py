@@ -288,6 +288,7 @@ with expect.case("layer = Dropout(0.6); layer.eval(); layer(x)",
     expect.close(out, x, rtol=1e-6, hint="eval() does not switch the dropping off.",
                  suspects=[(x / 0.4, "evaluation scales too. Scale in training only."),
                            (x * 0.4, "evaluation multiplies by 1 - p. Leave x as it is.")])
+with expect.case("the same layer; layer.train(); layer(x)"):
     layer.train()
     expect.varies(layer(x) == 0, chance=1e-9, what="some entries dropped",
                   hint="after train() it must drop again.")
@@ -952,12 +953,17 @@ with expect.case("mlp([6, 5, 4, 3]).eval()(X) against its own weights",
                  crash=[("back: NoneType", "mlp returns nothing. Is there a `return`?")]):
     for sizes, wanted in (([6, 3], "[(3, 6), (3,)]"),
                           ([6, 5, 4, 3], "[(5, 6), (5,), (4, 5), (4,), (3, 4), (3,)]")):
-        net = mlp(sizes)
+        given = sizes.copy()
+        net = mlp(given)
+        expect.equal(str(given), str(sizes),
+                     hint="`sizes` changes when mlp is called. Work on a copy, or take slices.")
         shapes = [tuple(w.shape) for w in net.parameters()]
+        none = "a plain list hides its layers. Use nn.Sequential or nn.ModuleList."
+        if not shapes and net(torch.ones(1, 6)).shape != (1, 3):
+            none = "the last linear layer is cut off too."
         expect.equal(str(shapes), wanted,
                      hint=f"one nn.Linear, with bias, from each size to the next: sizes = {sizes}.",
-                     suspects=[("[]", "the network has no weights: a plain list hides its layers. "
-                                      "Use nn.Sequential or nn.ModuleList.")])
+                     suspects=[("[]", f"the network has no weights: {none}")])
     expect.equal("training" if net.training else "evaluation", "training",
                  hint="a new network is in training mode: leave eval() to whoever measures.")
     net.eval()
@@ -1074,6 +1080,8 @@ for what, sizes in (("input", [60, 60]), ("hidden", [60, 60, 60])):
     "a ReLU stands after the output layer": ("layers[:-2]", "layers[:-1]"),
     "sizes = [6, 3]": ("    return", "    if len(sizes) == 2:\n        layers += [nn.Linear("
                        "sizes[1], sizes[1]), 0, 0]\n    return"),
+    "the last linear layer is cut off": ("layers[:-2]", "layers[:-3]"),
+    "`sizes` changes": ("pairwise(sizes)", "pairwise([sizes.pop(0), *sizes])"),
     "a plain list hides its layers": ("return nn.Sequential(*layers[:-2])", """net = nn.Identity()
     net.forward = lambda x, stack=nn.Sequential(*layers[:-2]): stack(x)
     return net"""),

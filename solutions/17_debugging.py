@@ -279,8 +279,10 @@ with torch.enable_grad(), expect.case("the flags of a model in training mode, af
     expect.close(share if share is None else float(share), 2 / 3, rtol=1e-6,
                  hint="the share is wrong here: mend that first.")
     expect.equal(str([m.training for m in model.modules()]), str(5 * [True]),
-                 hint="the model stays in evaluation mode: the training that follows is without "
-                      "dropout. Give the flags back.")
+                 hint="some flags do not come back. (model.children() lists the uppermost modules "
+                      "only, without the model itself; modules() lists all.)",
+                 suspects=[(str(5 * [False]), "the model stays in evaluation mode: the training "
+                            "that follows is without dropout. Give the flags back.")])
     expect.equal(str([bool(w.requires_grad) for w in model.parameters()]), str(2 * [True]),
                  hint="the weights take no gradients any more. Measure under torch.no_grad().")
 with torch.enable_grad(), expect.case("the flags of a model in evaluation mode, afterwards"):
@@ -312,6 +314,8 @@ with torch.enable_grad(), expect.case("the flags of a model with two layers asle
                           "    if True:"),
     "take no gradients any more": ("    with torch",
                                    "    model.requires_grad_(False)\n    with torch"),
+    "lists the uppermost modules only": ("for module in model.modules()}",
+                                         "for module in model.children()}"),
     "stays in evaluation mode": ("module.training = flag", "module.eval()"),
     "is now in training mode": ("module.training = flag", "module.train()"),
     "sets all flags alike": ("""for module, flag in flags.items():
@@ -565,6 +569,12 @@ print("the first logit of one image, five times in evaluation mode:", *logits)
 
 # %% check="Classifier" points=1
 # The logits leave the network as they are.
+with expect.case("the shape of Classifier([5, 4, 3])(x), 20 rows"):
+    out = Classifier([5, 4, 3])(torch.ones(20, 5))
+    expect.equal(str(tuple(out.shape)), "(20, 3)", hint="return a logit for each class.", suspects=[
+        ("(20, 4)", "the output layer is left out. It too belongs in forward, after the loop."),
+        ("(20, 5)", "x comes back: it goes through no layer."),
+    ])
 with expect.case("Classifier([60, 60, 60]) in training mode, with unit matrices as weights"):
     out = passing_on(Classifier([60, 60, 60]))(torch.ones(20, 60)).detach()
     expect.equal(
@@ -680,6 +690,8 @@ with expect.case("network = nn.Sequential(nn.Sequential(Classifier([5, 40, 40, 3
 
 # %% mistakes="Classifier"
 {
+    "x comes back": ("        *hidden, output", "        return x\n        *hidden, output"),
+    "the output layer is left out": ("return output(x)", "return x"),
     "Both belong after hidden layers only": ("return output(x)",
         "return F.dropout(output(x), self.p, training=self.training)"),
     "none after the output": ("return output(x)",
@@ -936,17 +948,18 @@ for words, model in (("nn.Linear(8, 3)", nn.Linear(8, 3)), ("nn.Dropout(0.5)", n
 
 # %% check="find_dropout_bugs" points=1
 # Dropout that eval() does not reach.
-ways = {
-    "by F.dropout": lambda self, x: F.dropout(x, 0.5, self.training or self.on),
-    "by a layer made in forward": lambda self, x: (
-        nn.Dropout(0.5).train(self.training or self.on)(x)),
-    "by hand": lambda self, x: (
-        x * (torch.rand(x.shape) >= 0.5) * 2 if self.training or self.on else x),
+ways = {  # in training only, and always: no attribute tells which
+    "by F.dropout": (lambda self, x: F.dropout(x, 0.5, self.training),
+                     lambda self, x: F.dropout(x, 0.5)),
+    "by a layer made in forward": (lambda self, x: nn.Dropout(0.5).train(self.training)(x),
+                                   lambda self, x: nn.Dropout(0.5)(x)),
+    "by hand": (lambda self, x: x * (torch.rand(x.shape) >= 0.5) * 2 if self.training else x,
+                lambda self, x: x * (torch.rand(x.shape) >= 0.5) * 2),
 }
-for words, forward in ways.items():
+for words, forwards in ways.items():
     for on in either_way():
-        model = nn.Sequential(nn.Linear(8, 30), nn.ReLU(), nn.Sequential(nameless(forward, on=on)),
-                              nn.Linear(30, 3))
+        model = nn.Sequential(nn.Linear(8, 30), nn.ReLU(),
+                              nn.Sequential(nameless(forwards[on])), nn.Linear(30, 3))
         with torch.no_grad():
             model[3].bias[0] = 30  # the class is 0, whatever is dropped
         when = "in evaluation too" if on else "in training only"
@@ -962,9 +975,8 @@ for words, forward in ways.items():
 
 # %% check="find_dropout_bugs" points=1
 # Dropout after the output layer.
-def ending(self, x):
-    out = self.b(self.drop(self.a(x).relu()))
-    return self.end(self.drop(out) if self.sick else out)
+endings = (lambda self, x: self.end(self.b(self.drop(self.a(x).relu()))),
+           lambda self, x: self.end(self.drop(self.b(self.drop(self.a(x).relu())))))
 
 
 def convolution():
@@ -983,8 +995,8 @@ for words, made, last, end in (
     ("nn.Dropout, a norm at the end", lambda: nn.Dropout(0.5), nn.Linear(30, 3), nn.LayerNorm(3)),
 ):
     for sick in either_way():
-        model = nameless(ending, drop=made(), a=nn.Linear(8, 30), b=copy.deepcopy(last),
-                         end=copy.deepcopy(end), sick=sick)
+        model = nameless(endings[sick], drop=made(), a=nn.Linear(8, 30), b=copy.deepcopy(last),
+                         end=copy.deepcopy(end))
         where = "on hidden units and on logits" if sick else "on hidden units only"
         called = ", ".join(type(layer).__name__ for layer in call_order(model, torch.ones(20, 8)))
         with expect.case(f"find_dropout_bugs(model, X): {words}, {where}; called: {called}"):
@@ -1001,19 +1013,16 @@ for words, made, last, end in (
 
 # %% check="find_dropout_bugs" points=1
 # A rate of 0 or 1, of a layer that is called.
-def choosing(self, x):
-    h = self.a(x).relu()
-    return self.b(self.drop(h) if self.sick else self.other(h))
-
-
 for words, made in (
     ("nn.Dropout(0.0)", lambda: nn.Dropout(0.0)),
     ("nn.Dropout(1)", lambda: nn.Dropout(1)),
     ("nn.Dropout1d(1.0)", lambda: nn.Dropout1d(1.0)),
 ):
     for sick in either_way():
-        model = nameless(choosing, drop=made(), other=nn.Dropout(0.5), a=nn.Linear(8, 30),
-                         b=nn.Linear(30, 3), sick=sick)
+        layers = [made(), nn.Dropout(0.5)]
+        model = nameless(lambda self, x: self.b(self.drop(self.a(x).relu())),
+                         drop=layers.pop(not sick), other=layers[0], a=nn.Linear(8, 30),
+                         b=nn.Linear(30, 3))
         with expect.case(f"find_dropout_bugs(model, X): {words}, "
                          f"{'called' if sick else 'never called'}"):
             expect.equal(

@@ -709,6 +709,7 @@ with expect.case("feature_redundancy(W) of 7 features of 5 pixels, sorted",
         (np.sort(1 - pairs(C)), "those are distances, 1 - cosine. Return the cosines."),
         (pairs(W @ W.T), "the features are not divided by their lengths."),
         (pairs(Z @ Z.T), "W is divided by one number. Each row has its length."),
+        (pairs(V @ V.T), "the columns are divided by their lengths. A feature is a row."),
         (pairs((W / sums) @ (W / sums).T), root),
         (pairs((W / tops) @ (W / tops).T), root),
         (pairs((W / lengths**2) @ (W / lengths**2).T), root),
@@ -741,6 +742,7 @@ with expect.case("feature_redundancy(W) of features 3a, a/2, 2b, -4b and c, at r
     "those are squares": ("(directions @ directions.T)[", "((directions @ directions.T) ** 2)["),
     "not divided by their lengths": (" / np.linalg.norm(W, axis=1, keepdims=True)", ""),
     "divided by one number": ("(W, axis=1, keepdims=True)", "(W)"),
+    "the columns are divided": ("axis=1, keepdims", "axis=0, keepdims"),
     "the root of the sum": ("axis=1, keepdims=True)", "1, axis=1, keepdims=True)"),
     "only one of the two": ("directions @ directions.T", "directions @ W.T"),
     "between pixels": ("    directions = ", "    W = W.T\n    directions = "),
@@ -900,6 +902,8 @@ with expect.case("robustness_curve(loss, 12, counts, 40, rng), counts 9, 0, 3, 1
         (worst, "that is the worst trial. Return the mean of all."),
         (middle, "that is the median. Return the mean."),
         (mean - whole, "that is the rise of the loss. Return the loss itself."),
+        (np.where(counts, mean, 1),
+         "where k is 0, all units are removed: the slice [-0:] holds all."),
         (np.cumsum(mean) / (1, 2, 3, 4, 5),
          "the losses of one count are averaged into the next one's. Begin anew."),
         (mean.mean(), "that is a mean over the counts too. Return one number for each."),
@@ -962,7 +966,8 @@ with expect.case(f"{called}: the masks that loss sees"):
     expect.equal([fell.sum(1).min(), fell.sum(1).max()], [7, 7], hint=wanted)
     fell = fell[:3000]
     few = len(np.unique(fell, axis=0)) < 2500  # of 170 544 sets or more; over 2900 by chance
-    again = "a few sets of units serve many trials. Draw anew in each." if few else alike
+    again = f"a few sets come many times: {alike}" if few else alike
+    share = fell.mean(0)
 with expect.case(f"{called}: how many units never go"):
     never = "some units are never removed. Draw from all n."
     expect.equal(int((~fell.any(0)).sum()), 0, hint=again if few else never)
@@ -976,19 +981,25 @@ with expect.case(f"{called}: different sets of units"):
 with expect.case(f"{called}: how many units go in a trial and in the next one too"):
     both = (fell[::2] * fell[1::2]).sum(1)
     fair(both, [comb(7, j) * comb(N - 7, 7 - j) for j in range(8)],
+         alike if abs(both.mean() - share @ share) < abs(both.mean() - 49 / N) / 2 else
          "what one trial removed, the next one spares. Draw k of all units in each."
          if both.mean() < 49 / N else
          "a trial removes nearly what the last one did. Draw k of all units in each.")
 with expect.case(f"{called}: two units of which one goes, and in the next trial the other"):
     i, j = divmod(int(np.abs(fell[::2].T @ fell[1::2] - 1500 * (7 / N) ** 2).argmax()), N)
-    expect.mean(fell[::2, i] * fell[1::2, j], (7 / N) ** 2, of=(0, 1), alpha=expect.ALPHA / N**2,
-                hint="what a trial removes follows from the last one. Draw k of all units in each.")
+    pair = fell[::2, i] * fell[1::2, j]
+    uneven = abs(pair.mean() - share[i] * share[j]) < abs(pair.mean() - (7 / N) ** 2) / 2
+    expect.mean(pair, (7 / N) ** 2, of=(0, 1), alpha=expect.ALPHA / N**2, hint=alike if uneven else
+                "what a trial removes follows from the last one. Draw k of all units in each.")
 with expect.case(f"{called}: the square of how many of units 0 to 9 go beyond their mean"):
     fair(fell[:, :10].sum(1), [comb(10, j) * comb(N - 10, 7 - j) for j in range(8)], alike,
          of=lambda count: (count - 70 / N) ** 2)
 with expect.case(f"{called}: how often each unit goes; the one farthest off"):
     unit = np.abs(fell.mean(0) - 7 / N).argmax()
     expect.mean(fell[:, unit], 7 / N, of=(0, 1), alpha=expect.ALPHA / N, hint=alike)
+with expect.case(f"{called}: how often each unit goes; all of them together"):
+    apart = 3000 * np.sum((share - 7 / N) ** 2) / (7 / N * (1 - 7 / N))  # N in the mean
+    expect.equal("uneven" if apart > 4.5 * N else "even", "even", hint=alike)  # once in 1e9 or so
 
 # %% mistakes="robustness_curve"
 {
@@ -1005,6 +1016,7 @@ with expect.case(f"{called}: how often each unit goes; the one farthest off"):
                               "[loss(mask) for mask in masks][-1]"),
     "the worst trial": ("np.mean(", "np.max("),
     "the median": ("np.mean(", "np.median("),
+    "where k is 0": ("rng.permutation(n) >= k", "~np.isin(np.arange(n), rng.permutation(n)[-k:])"),
     "the rise of the loss": ("np.mean(", "-loss(np.ones(n)) + np.mean("),
     "averaged into the next": ("curve = []\n    for k in counts:\n        masks =",
                                "curve, masks = [], []\n    for k in counts:\n        masks +="),
@@ -1017,7 +1029,7 @@ with expect.case(f"{called}: how often each unit goes; the one farthest off"):
     "do not come from rng": ("rng.permutation", "np.random.permutation"),
     "the counts are sorted": ("in counts:", "in sorted(counts):"),
     "more than `trials` masks": ("range(trials)", "range(trials + 1)"),
-    "a few sets of units": ("[rng.permutation(n) >= k for _ in range(trials)]",
+    "a few sets come many times": ("[rng.permutation(n) >= k for _ in range(trials)]",
                             "[rng.permutation(n) >= k for _ in range(9)] * trials\n"
                             "        masks = masks[:trials]"),
     "the next one spares": (
@@ -1046,6 +1058,17 @@ with expect.case(f"{called}: how often each unit goes; the one farthest off"):
     "equally likely": ("rng.permutation(n) >= k", """np.argsort(np.argsort(
             rng.random(n) + 0.6 * rng.random() * (np.arange(n) < 10))) >= k"""),
 }
+
+# %% mistake="robustness_curve" says="all sets of k units must be equally likely"
+def robustness_curve(loss, n, counts, trials, rng):
+    def removed(k):
+        order = np.arange(n)
+        for i in range(n):  # no fair shuffle: some orders are likelier
+            j = rng.integers(n)
+            order[i], order[j] = order[j], order[i]
+        return np.isin(np.arange(n), order[:k])
+
+    return np.array([np.mean([loss(~removed(k)) for _ in range(trials)]) for k in counts])
 
 # %% mistake="robustness_curve" says="Draw from all n"
 def robustness_curve(loss, n, counts, trials, rng):

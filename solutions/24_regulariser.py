@@ -150,7 +150,7 @@ with expect.case("monte_carlo_squared_loss(w, X, y, p=0.2, k=1, rng), one featur
         (losses[1][-1:], bare),
         (losses[0.8], "the survivors are multiplied by 1 - p. Divide them by it."),
         (losses[5], "the survivors are divided by p. Divide them by 1 - p."),
-        (losses[1.25] / 2, "that is the mean over the rows. Sum over them."),
+        (losses[1.25] / 2, "that is a half, or the mean over the rows. Take the whole sum."),
         (np.sqrt(losses[1.25]), "that is a root: ||·||² is the sum of the squares itself."),
         (errors.sum(1), "the errors are not squared."),
         (abs(errors).sum(1), "the errors are not squared."),

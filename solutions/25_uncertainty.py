@@ -212,6 +212,7 @@ for mode in (False, True):
     for layer in (deep[1][1], model[3]):
         layer.eval()
     with expect.case(f"with enable_dropout(model): its layers off, others in train({mode})", crash=[
+        ("'generator' (object|has)", "a generator comes back: @contextmanager is missing above."),
         ("yield|context manager|iterator|didn't stop",
          "enable_dropout(model) gives no context manager. Where is its one `yield`?"),
     ]):
@@ -253,18 +254,30 @@ for first, second, body in ((False, False, ""), (True, True, ""), (True, False, 
         expect.equal([model[0].training, model[2].training], [first, second], suspects=wrong,
                      hint="give each layer the mode that it had, not one mode to all.")
 model.eval()
-with expect.case("with enable_dropout(model): a KeyError in the body", crash=[
+for error, words in (
+    (KeyError, "the modes are not given back when the body raises. Use kept_modes."),
+    (KeyboardInterrupt, "an interrupt is no Exception: the modes are not given back. Use finally."),
+):
+    with expect.case(f"with enable_dropout(model): a {error.__name__} in the body", crash=[
+        ("context manager", "enable_dropout(model) gives no context manager."),
+    ]):
+        came_out = False
+        try:
+            with enable_dropout(model):
+                raise error("body")
+        except error:
+            came_out = True
+        expect.equal([model[0].training, model[2].training], [False, False], hint=words)
+        expect.equal(came_out, True, hint="the error is swallowed. Let it go on.")
+first, second = (nn.Sequential(nn.Dropout(0.5)).eval() for _ in range(2))
+with expect.case("with enable_dropout(first), enable_dropout(second): two models", crash=[
     ("context manager", "enable_dropout(model) gives no context manager."),
 ]):
-    came_out = False
-    try:
-        with enable_dropout(model):
-            raise KeyError("body")
-    except KeyError:
-        came_out = True
-    expect.equal([model[0].training, model[2].training], [False, False],
-                 hint="the modes are not given back when the body raises. Use kept_modes.")
-    expect.equal(came_out, True, hint="the error is swallowed. Let it go on.")
+    with enable_dropout(first), enable_dropout(second):
+        pass
+    expect.equal([first[0].training, second[0].training], [False, False],
+                 hint="a second `with` overwrites what the first one noted. Keep it in the "
+                      "function.")
 
 # %% check="enable_dropout" points=1
 # Every kind of dropout layer that torch has.
@@ -324,6 +337,48 @@ with expect.case("with enable_dropout(model): of a DropoutNet with a batch norm,
                                  '"dropout" in type(m).__name__.lower()'),
     "with a p need not": ("isinstance(m, nn.modules.dropout._DropoutNd)", 'hasattr(m, "p")'),
 }
+
+# %% mistake="enable_dropout" says="@contextmanager is missing"
+def enable_dropout(model):
+    with kept_modes(model):
+        for m in model.modules():
+            if isinstance(m, nn.modules.dropout._DropoutNd):
+                m.train()
+        yield
+
+# %% mistake="enable_dropout" says="an interrupt is no Exception"
+@contextmanager
+def enable_dropout(model):
+    before = [(m, m.training) for m in model.modules()]
+    for m in model.modules():
+        if isinstance(m, nn.modules.dropout._DropoutNd):
+            m.train()
+    trouble = None
+    try:
+        yield
+    except Exception as error:
+        trouble = error
+    for m, mode in before:
+        m.training = mode
+    if trouble:
+        raise trouble
+
+# %% mistake="enable_dropout" says="a second `with` overwrites"
+before = {}
+
+
+@contextmanager
+def enable_dropout(model):
+    before.clear()
+    for m in model.modules():
+        if isinstance(m, nn.modules.dropout._DropoutNd):
+            before[m] = m.training
+            m.train()
+    try:
+        yield
+    finally:
+        for m, mode in before.items():
+            m.train(mode)
 
 # %% mistake="enable_dropout" says="all go to evaluation"
 @contextmanager
@@ -774,6 +829,7 @@ middle = 0.5 * np.log(tau / 2 / np.pi) - tau / 2 * (y - samples.mean(0)) ** 2
 by_variance = -0.5 * np.log(2 * np.pi * tau) - (y - samples) ** 2 / 2 / tau
 by_sd = -np.log(tau) - 0.5 * np.log(2 * np.pi) - (y - samples) ** 2 / 2 / tau**2
 double = 0.5 * np.log(tau / 2 / np.pi) - tau * (y - samples) ** 2
+narrow = tau / np.sqrt(2 * np.pi) * np.exp(-(tau**2) / 2 * (y - samples) ** 2)
 for dtype in (torch.float64, torch.float32):
     with expect.case("predictive_log_likelihood(samples, y, tau=1.7) on 6 samples of 9 targets, "
                      f"{str(dtype)[6:]}"):
@@ -791,6 +847,10 @@ for dtype in (torch.float64, torch.float32):
             (np.log(np.exp(by_variance).mean(0)).mean(), "tau is a precision, one over the "
                                                          "variance."),
             (np.log(np.exp(by_sd).mean(0)).mean(), "tau is used as a standard deviation."),
+            (np.log(narrow.mean(0)).mean(), "1 / tau is the variance. The standard deviation is "
+                                            "its root."),
+            (np.log(density.mean(1)).mean(), "the densities of all targets are mixed. Mix those "
+                                             "of the samples."),
             (np.log(np.exp(double).mean(0)).mean(), "the ½ in the exponent is missing."),
             (mixture.mean() - np.log(tau) / 2, "the term ½ log tau is missing."),
             (mixture.mean() + np.log(tau) / 2, "log tau has a ½ in front: the density has a root."),
@@ -839,6 +899,9 @@ for targets, words in (
     "samples are added up": (" - math.log(len(samples))", ""),
     "one over the variance": ("logs =", "tau = 1 / tau\n    logs ="),
     "as a standard deviation": ("logs =", "tau = 1 / tau**2\n    logs ="),
+    "1 / tau is the variance": ("logs =", "tau = tau**2\n    logs ="),
+    "densities of all targets": ("torch.logsumexp(logs, 0) - math.log(len(samples))",
+                                 "torch.logsumexp(logs, 1) - math.log(len(y))"),
     "½ in the exponent": ("- 0.5 * tau", "- tau"),
     "log tau has a ½": ("0.5 * math.log(tau /", "0.5 * math.log(tau**2 /"),
     "½ log tau is missing": ("math.log(tau / (2", "math.log(1 / (2"),
@@ -1218,9 +1281,9 @@ y = (probs.argmax(1) + ~hit) % 3
 right = {}
 
 
-def cut(into, count):
+def cut(into, count, of=confidence):
     """What `count` bins give, of edges that cut 0 … 1 into so many parts."""
-    surplus = [(hit - confidence)[np.ceil(confidence * into) == b + 1] for b in range(count)]
+    surplus = [(hit - of)[np.ceil(of * into) == b + 1] for b in range(count)]
     return sum(abs(part.sum()) for part in surplus) / 80
 
 
@@ -1251,6 +1314,8 @@ for bins, dtype in ((10, torch.float64), (4, torch.float64), (1, torch.float64),
             (share @ gaps**2, "the gaps are squared. Take absolute values."),
             (np.sqrt(share @ gaps**2), "the gaps are squared. Take absolute values."),
             (100 * right[bins], "that is in percent. Return a fraction."),
+            (cut(bins, bins, probs[range(80), y].astype(float)),
+             "that takes the right class's probability for the confidence. Take the largest."),
             (right.get(10), "bins is ignored."),
             *[(cut(15, 15), "15 bins are looked at. Ten bins are the default.")] * (not said),
             (cut(10, bins), "the edges ignore bins. They lie at multiples of 1 / bins."),
@@ -1296,6 +1361,8 @@ with expect.case("calibration_error(probs, y): a 0.625 that is right, a 0.6875 t
     "gaps are squared": ("(inside @ surplus).abs().sum()",
                          "((inside @ surplus) ** 2 / inside.sum(1).clamp(min=1)).sum()"),
     "in percent": ("/ len(y)", "/ len(y) * 100"),
+    "the right class's probability": (
+        "    surplus", "    confidence = probs[range(len(y)), y]\n    surplus"),
     "bins is ignored": ("    confidence, chosen", "    bins = 10\n    confidence, chosen"),
     "Ten bins are the default": ("bins=10", "bins=15"),
     "edges ignore bins": ("confidence * bins", "confidence * 10"),

@@ -382,7 +382,8 @@ with expect.case("dropblock(x, 0.2, 8) on 20 000 maps of 4 × 4: both ends of a 
 
 # %% check="dropblock" points=1
 # At block_size 1 it is the dropout of single pixels, each with a coin of its own.
-with expect.case("dropblock(x, p, 1, generator) on 4 × 5 maps of 10 × 12 ones"):
+sides = [("must match", "the mask does not fit a map of 10 × 12. Are H and W mixed up?")]
+with expect.case("dropblock(x, p, 1, generator) on 4 × 5 maps of 10 × 12 ones", crash=sides):
     expect.coins(lambda p, generator: dropblock(torch.ones(4, 5, 10, 12), p, 1, generator),
                  axes=("image", "map", "row", "column"), source=expect.generator)
 
@@ -442,6 +443,7 @@ with expect.case("y = dropblock(x, 0.5, 2); y.sum().backward(); x.grad", crash=[
     "b-th root": ("b**2", "b"),
     "p is swapped": ("1 - (1 - p) **", "1 - p **"),
     "Windows take b - 1 off": ("H + b - 1, W + b - 1", "H, W"),
+    "Are H and W mixed up": ("W + b - 1, generator", "H + b - 1, generator"),
     "every image has the same mask": ("rand(N,", "rand(1,"),
     "every map has the same mask": ("rand(N, C", "rand(N, 1"),
     "a seed is set inside": ("=generator,", "=torch.Generator().manual_seed(0),"),
@@ -606,7 +608,9 @@ def drop_path(x, p, generator=None, training=True):
 
 # %% check="drop_path" points=2
 # A sample is dropped as a whole, by a coin of its own, fresh at each call and from generator alone.
-with expect.case("drop_path(x, p, generator) on 600 samples of 2 × 2 × 2 ones"):
+lines_up = [("must match|expand", "the coins do not line up with x. Do they have as many axes, all "
+                                  "but the first of length 1?")]
+with expect.case("drop_path(x, p, generator) on 600 samples of 2 × 2 × 2 ones", crash=lines_up):
     ones = torch.ones(600, 2, 2, 2)
     out = drop_path(ones.clone(), 0.5, expect.generator())
     expect.tensor(out, (600, 2, 2, 2), hint="return a tensor of x's shape.")
@@ -615,6 +619,11 @@ with expect.case("drop_path(x, p, generator) on 600 samples of 2 × 2 × 2 ones"
                       "one, nothing is left.")
     expect.coins(lambda p, generator: drop_path(ones.clone(), p, generator), shared=(1, 2, 3),
                  scale=lambda p: 1 / (1 - p), source=expect.generator, none=True)
+with expect.case("drop_path(x, 0.5, generator), 200 times on a batch of one sample"):
+    source = expect.generator()
+    sent = torch.stack([drop_path(torch.ones(1, 2, 2, 2), 0.5, source) for _ in range(200)])
+    expect.mean(sent[:, 0, 0, 0, 0] == 0, 0.5, of=(0, 1),
+                hint="a sample that is alone has other odds. A whole batch may be dropped.")
 
 # %% check="drop_path" points=1
 # Samples may have any number of axes: what survives is x / (1 - p), in a new tensor.
@@ -622,7 +631,7 @@ for shape in ((60, 2, 3, 3), (60, 5), (60,)):
     x = 1 + torch.rand(shape, generator=expect.generator(), dtype=torch.float64)
     before = x.clone()
     with expect.case(f"drop_path(x, 0.3, generator) on x of shape {shape}",
-                     crash=[("must match|expand|dimension|index|unpack",
+                     crash=[("must match|expand|[Dd]imension|index|unpack",
                              "the coins fit one number of axes only. Count x's.")]):
         out = drop_path(x, 0.3, expect.generator())
         expect.unchanged(x, before)
@@ -662,6 +671,7 @@ with expect.case("y = drop_path(x, 0.5); y.sum().backward(); x.grad", crash=[
         "* (torch.rand(one_each, generator=generator, device=x.device) >= p) / (1 - p)",
         "/ (1 - p * (torch.rand(one_each, generator=generator, device=x.device) >= p))"),
     "every sample has the same mask": ("rand(one_each", "rand(()"),
+    "the coins do not line up": ("one_each, ", "len(x), "),
     "has a coin of its own": ("len(x), *[1] * (x.dim() - 1)", "(*x.shape[:2], 1, 1)"),
     "p is swapped": (">= p", "< p"),
     "do not come from the given": ("generator=generator, ", ""),
@@ -675,6 +685,12 @@ with expect.case("y = drop_path(x, 0.5); y.sum().backward(); x.grad", crash=[
     "the result has no gradient": ("x * (torch", "x.detach() * (torch"),
     "the same coins and scale": ("x * (torch", "x - x.detach() + x.detach() * (torch"),
 }
+
+# %% mistake="drop_path" says="a sample that is alone has other odds"
+def drop_path(x, p, generator=None, training=True):
+    kept = torch.rand(len(x), *[1] * (x.dim() - 1), generator=generator) >= p
+    kept[0] |= ~kept.any()  # at least one
+    return x * kept / (1 - p) if training and p < 1 else x * (not training)
 
 # %% mistake="drop_path" says="in evaluation x comes out as it is"
 def drop_path(x, p, generator=None, training=True):
@@ -785,6 +801,9 @@ with expect.case("cutout(x, 3, generator) on 10 000 images of 6 × 9: which pixe
                 hint="the upper left corner is blank at another rate than its place allows.",
                 suspects=[(4 / 40, "the last row and column are never drawn: `randint` leaves out "
                                    "its upper end.")])
+    for side in (gone.any(2), gone.any(1)):
+        expect.equal(int(side.sum(1)[side[:, 0]].min()), 2, hint="squares at the upper or the left "
+                     "border are shifted inside. What hangs over is lost.")
     for i in range(6):
         for j in range(9):
             places = (3 - (i in (0, 5))) * (3 - (j in (0, 8)))
@@ -818,6 +837,9 @@ with expect.case("cutout(x, 3) twice, torch's own generator in the same state"):
 {
     "never hang over the border": ("randint(length, (",
                                    "randint(size // 2, length - size // 2, ("),
+    "are shifted inside": (
+        "image[:, max(0, i - half) : i - half + size, max(0, j - half) : j - half + size]",
+        "i, j = max(0, i - half), max(0, j - half)\n        image[:, i : i + size, j : j + size]"),
     "too small: count": ("half + size, max", "half + 2 * half, max"),
     "one pixel too large": ("half + size, max", "half + size + 1, max"),
     "the square is too large": ("i - half) : i - half + size,", "i - size) : i + size,"),
@@ -1144,6 +1166,8 @@ with expect.case(f"probe_error(body, 3, {seeds}), body: twenty random features",
         (right[-1:], "that is the last seed alone. Return one error for each."),
         (np.full(2, right[0]), "all seeds get the same labelled images, those of the first."),
         (np.full(2, right[-1]), "all seeds get the same labelled images, those of the last."),
+        (np.full(2, error_of(*convnets.labelled(3, 0))),
+         "all seeds get the same labelled images, those of seed 0."),
         ([error_of(*convnets.labelled(3, place)) for place in range(2)],
          "the labelled images are drawn by a seed's place in the list. Use the seed itself."),
         ([error_of(*some, *some) for some in few],
@@ -1192,6 +1216,7 @@ with expect.case("probe_error(body, 4, range(3)), body: the tanh of sums of coar
 
 # %% mistakes="probe_error"
 {
+    "those of seed 0": ("convnets.labelled(k, seed)", "convnets.labelled(k, 0)"),
     "the mean over seeds": ("return np.array(", "return np.mean("),
     "share of right answers": ("found != y", "found == y"),
     "those are shares": ("100 * (found", "(found"),

@@ -260,6 +260,11 @@ with expect.case("embedding_dropout(weight, tokens, p, generator), 200 words at 
         source=expect.generator,
         none=True,
     )
+with expect.case("embedding_dropout(weight, tokens, 0.5, generator), three equal texts"):
+    places = torch.arange(200)[:, None].repeat(1, 3)
+    out = embedding_dropout(torch.ones(200, 4), places, 0.5, expect.generator())
+    expect.equal(out, out[:, :1].expand(200, 3, 4),
+                 hint="each text has a mask of its own. One mask serves the whole batch.")
 
 # %% check="embedding_dropout" points=1
 # In evaluation each row comes as it is, and the table is left alone.
@@ -321,6 +326,14 @@ with expect.case("embedding_dropout(weight, tokens, p=0.01) on a million words, 
                                     "kept * weight.detach() / (1 - p) + 0 * weight"),
     "tokens of any shape": (")[tokens]", ")[torch.atleast_1d(tokens)]"),
 }
+
+# %% mistake="embedding_dropout" says="each text has a mask of its own"
+def embedding_dropout(weight, tokens, p, generator=None, training=True):
+    if not training:
+        return weight[tokens]
+    texts = tokens.shape[1] if tokens.dim() == 2 else 1
+    kept = torch.rand(len(weight), texts, generator=generator) >= p
+    return weight[tokens] * kept[tokens, torch.arange(texts)][..., None] / (1 - p)
 
 # %% mistake="embedding_dropout" says="each place has a coin of its own, where one"
 def embedding_dropout(weight, tokens, p, generator=None, training=True):
@@ -583,7 +596,7 @@ with expect.case("VariationalLSTM(50, 50, p=0.3) whose gates read only h, which 
     alive = (out.abs() > 1e-9).double()
     heard = out[0].atanh().atanh()
     expect.varies([alive[0], torch.ones(40, 50).double()], chance=1e-300, what="h with a mask",
-                  hint="h is not masked at the first step. Mask h_{t-1} as the gates read it.")
+                  hint="h is not masked, or not from the first step on. Mask what the gates read.")
     expect.equal(alive, alive[:1].expand(8, 40, 50),
                  hint="the mask on h changes from step to step, and wears the memory down. Draw "
                       "it before the loop.")
@@ -1175,6 +1188,8 @@ for width in (4, 1, 12):
         if float(count.max()) == width + 1:
             known.append((count[0], "the stripe is a band too wide."))
         known.append((torch.full((40,), width - 1.0), "the stripe is a band too narrow."))
+        if (gone[0, :, 0] | gone[0, :, -1])[count[0] < width].all():
+            known.append((count[0], "a stripe hangs over the end. It must lie inside."))
         expect.equal(count[0], torch.full((40,), float(width)),
                      hint="in each spectrogram `width` bands must be 0.", suspects=known)
         edges = (gone[0, :, 1:] != gone[0, :, :-1]).sum(1)
@@ -1245,6 +1260,8 @@ with expect.case("stripes(x, 3) of bfloat16 numbers that ask for a gradient"):
 {
     "changes from one time step": ("(x.shape[1], 1)", "(x.shape[0], x.shape[1], 1)"),
     "have the same stripe": ("(x.shape[1], 1)", "(1, 1)"),
+    "one place to begin": ("- width + 1, (", "- width, ("),
+    "a stripe hangs over the end": ("x.shape[2] - width + 1,", "x.shape[2],"),
     "a mask of shape (B, F)": ("(x.shape[1], 1)", "(x.shape[1],)"),
     "equally likely": ("start = torch.randint(x.shape[2] - width + 1, (x.shape[1], 1), "
                        "generator=generator)",
@@ -1253,7 +1270,6 @@ with expect.case("stripes(x, 3) of bfloat16 numbers that ask for a gradient"):
     "a band too wide": ("< start", "<= start"),
     "a band too narrow": ("start <= band", "start < band"),
     "not every place occurs": ("- width + 1, (", "- width + (width == x.shape[2]), ("),
-    "`width` bands must be 0": ("x.shape[2] - width + 1", "x.shape[2]"),
     "goes on at the other end": (
         "x.shape[2] - width + 1, (x.shape[1], 1), generator=generator)",
         "x.shape[2], (x.shape[1], 1), generator=generator)\n"

@@ -1569,6 +1569,9 @@ with expect.case("r_drop_loss(logits_1, logits_2, y, alpha=0.0)"):
                  hint="without the KL part: the two cross-entropies, added.",
                  suspects=[((one + other) / 2, "the two cross-entropies are averaged. Add them."),
                            (one, "only the first pass is compared with y."),
+                           (F.cross_entropy(a.softmax(-1), labels)
+                            + F.cross_entropy(b.softmax(-1), labels),
+                            "softmax is taken twice. F.cross_entropy wants logits."),
                            (7 * (one + other), "the loss is a sum over the batch, not a mean."),
                            *((one + other + c * apart, "alpha has no effect on the KL part.")
                              for c in (0.5, 1)),
@@ -1582,6 +1585,7 @@ P, Q = a.softmax(-1), b.softmax(-1)
 forth, back = (P * (P / Q).log()).sum(-1).mean(), (Q * (Q / P).log()).sum(-1).mean()
 right = (forth + back) / 2
 no_logs = F.kl_div(P, Q, reduction="batchmean") + F.kl_div(Q, P, reduction="batchmean")
+down = ((a.softmax(0) - b.softmax(0)) * (a.log_softmax(0) - b.log_softmax(0))).sum(-1).mean()
 for alpha in (1.0, 3.0):
     with expect.case(f"r_drop_loss(logits_1, logits_2, y, alpha={alpha}), without its alpha = 0"):
         expect.close(
@@ -1598,6 +1602,7 @@ for alpha in (1.0, 3.0):
                 (alpha * right * 7, "the KL part is summed over the batch."),
                 (-alpha * right, "the KL part has the wrong sign."),
                 (0 * right, "the KL part is missing."),
+                (alpha / 2 * down, "softmax runs over the examples. Take it over the classes."),
                 (alpha / 2 * no_logs, "F.kl_div wants logarithms as its first argument."),
                 (alpha / 10 * no_logs, "F.kl_div wants logarithms as its first argument, and its "
                                        "default mean is over all entries."),
@@ -1628,7 +1633,9 @@ for one, other in ((a, b), (b, a)):
     P, Q = one.log_softmax(-1), other.log_softmax(-1)
     ((P.exp() - Q.exp()) * (P - Q)).sum(-1).mean().add(F.cross_entropy(one, labels)).backward()
     want.append(one.grad)
-with expect.case("r_drop_loss(a, b, y, 2.0).backward(); a.grad and b.grad"):
+with expect.case("r_drop_loss(a, b, y, 2.0).backward(); a.grad and b.grad", crash=[
+    ("does not require grad", "the loss has no gradient: .item() or .detach() cuts it off."),
+]):
     a.requires_grad_()
     b.requires_grad_()
     r_drop_loss(a, b, labels, 2.0).backward()
@@ -1645,6 +1652,15 @@ with expect.case("r_drop_loss(a, b, y, 2.0).backward(); a.grad and b.grad"):
     "only the first pass": (" + F.nll_loss(log_2, y)", ""),
     "a sum over the batch, not a mean": ("return both +", "return len(y) * both +"),
     "the two cross-entropies, added": ("nll_loss(log_2, y)", "nll_loss(log_2.exp(), y)"),
+    "softmax is taken twice": ("return both", "return F.cross_entropy(logits_1.softmax(-1), y)"
+                               " + F.cross_entropy(logits_2.softmax(-1), y)"),
+    "softmax runs over the examples":
+        ("(log_1.exp() - log_2.exp()) * (log_1 - log_2)",
+         "(logits_1.softmax(0) - logits_2.softmax(0)) * "
+         "(logits_1.log_softmax(0) - logits_2.log_softmax(0))"),
+    "its default mean is over all entries":
+        ("divergence.sum(-1).mean()",
+         "(F.kl_div(log_1.exp(), log_2.exp()) + F.kl_div(log_2.exp(), log_1.exp()))"),
     "return a scalar": (".sum(-1).mean()", ".sum(-1)"),
     "probabilities as its second argument":
         ("(log_1.exp() - log_2.exp()) * (log_1 - log_2)",
@@ -1670,6 +1686,13 @@ with expect.case("r_drop_loss(a, b, y, 2.0).backward(); a.grad and b.grad"):
     "gets no gradient": ("logits_2.log_softmax", "logits_2.detach().log_softmax"),
     "Is a probability detached": ("log_2.exp())", "log_2.exp()).detach()"),
 }
+
+# %% mistake="r_drop_loss" says="the loss has no gradient"
+def r_drop_loss(logits_1, logits_2, y, alpha):
+    log_1, log_2 = logits_1.log_softmax(-1), logits_2.log_softmax(-1)
+    both = F.nll_loss(log_1, y) + F.nll_loss(log_2, y)
+    divergence = (log_1.exp() - log_2.exp()) * (log_1 - log_2)
+    return torch.tensor((both + alpha / 2 * divergence.sum(-1).mean()).item())
 
 # %% correct="r_drop_loss"
 def r_drop_loss(logits_1, logits_2, y, alpha):

@@ -212,6 +212,7 @@ with expect.case("gaussian_dropout(x, 0.3, generator) on 400 rows of 500 threes"
             (0.3, "the variance is p. Take p / (1 - p)."),
             (0.3**2, "the standard deviation is p. Take the root of p / (1 - p)."),
             (odds / 9, "the noise is added to x. Multiply x by it."),
+            (0.3831, "negative multipliers are cut off. Normal numbers have no bound: keep them."),
             (odds / 0.49, "the noise is divided by 1 - p as well. Its mean is 1 without that."),
             (1, "the noise has variance 1. Multiply it by a standard deviation."),
         ],
@@ -291,6 +292,7 @@ with expect.case("out = gaussian_dropout(x, 0.4); out.sum().backward(); x.grad",
     "the standard deviation is p": ("math.sqrt(p / (1 - p))", "p"),
     "the noise is added to x": ("x * (1 + math.sqrt(p / (1 - p)) * noise)",
                                 "x + math.sqrt(p / (1 - p)) * noise"),
+    "negative multipliers are cut off": ("* noise)", "* noise).clamp(min=0)"),
     "the noise has variance 1": ("math.sqrt(p / (1 - p)) * noise", "noise"),
     "x itself is lost": ("1 + math", "math"),
     "the mean is 1 - p": ("1 + math", "1 - p + math"),
@@ -596,6 +598,8 @@ with expect.case("alpha_dropout(x, 0.2, generator) on 100 rows of 200 halves"):
             (0.5 * a + 0.2 * a * low, "b has the wrong sign: b = -a (1 - q) α', and α' < 0."),
             (-0.8 * a * low + 0.5 * a, "b holds q where 1 - q belongs. q keeps, p drops."),
             (0.5 * a, "b is missing: the mean moves."),
+            (0.5 * a - 0.2 * low, "b lacks the factor a: b = -a (1 - q) α'."),
+            ((0.5 * a - 0.2 * a * low) / 0.8, "the result is divided by q as well. a and b scale."),
             (0.5 - 0.2 * low, "a is missing: the variance moves."),
             (0.5 * swapped - 0.8 * swapped * low, "p and q are swapped in a and b: q keeps."),
             (0.5 * root - 0.2 * root * low, "a is 1 over that root: mind the exponent -1/2."),
@@ -669,6 +673,10 @@ with expect.case("out = alpha_dropout(x, 0.4); out.sum().backward(); x.grad",
     "b has the wrong sign": ("- a * p", "+ a * p"),
     "b holds q": ("a * p * least", "a * (1 - p) * least"),
     "b is missing": (" - a * p * least", ""),
+    "b lacks the factor a": ("- a * p", "- p"),
+    "is divided by q as well": ("return a * torch.where(kept, x, least) - a * p * least",
+                                "return (a * torch.where(kept, x, least) - a * p * least) / "
+                                "(1 - p)"),
     "a is missing": ("a = (1 - p + least**2 * p * (1 - p)) ** -0.5", "a = 1"),
     "swapped in a and b": ("""a = (1 - p + least**2 * p * (1 - p)) ** -0.5
     kept = torch.rand(x.shape, generator=generator, device=x.device) >= p""",
@@ -780,6 +788,8 @@ with expect.case("standout_probability(x, W, alpha=2, beta=0.5), x (7, 4), W (5,
     found = standout_probability(*given, 2.0, 0.5)
     expect.unchanged(given[0], x)
     expect.unchanged(given[1], W, hint="the weights are changed. Mind `*=`.")
+    expect.some((found != 0) & (found != 1), "a number between 0 and 1",
+                hint="coins are tossed here. Return the probability.")
     expect.close(
         found,
         1 / (1 + torch.exp(-2 * z - 0.5)),
@@ -830,6 +840,8 @@ with expect.case("standout_probability(x, W, 0, 0)"):
                            "(alpha * (x @ W.T) + beta).clip(0, 1)"),
     "softmax lets units compete": ("torch.sigmoid(alpha * (x @ W.T) + beta)",
                                    "(alpha * (x @ W.T) + beta).softmax(1)"),
+    "coins are tossed": ("torch.sigmoid(alpha * (x @ W.T) + beta)",
+                         "torch.bernoulli(torch.sigmoid(alpha * (x @ W.T) + beta))"),
     "relu comes first": ("(x @ W.T)", "(x @ W.T).relu()"),
     "transpose it": ("W.T", "W"),
     "rows and columns are exchanged": ("x @ W.T", "W @ x.T"),

@@ -135,14 +135,16 @@ with expect.case(f"scheduled_rate(step, 40, p={p:.2f}, 'constant') for steps 0, 
 # %% check="scheduled_rate" points=1
 # Early: the first fifth of the steps, and no step more.
 p = float(expect.rng().uniform(0.3, 0.9))
-with expect.case(f"scheduled_rate(step, 50, p={p:.2f}, 'early') for steps 0, 9, 10 and 50"):
-    found = torch.tensor([float(scheduled_rate(s, 50, p, "early")) for s in (0, 9, 10, 50)])
-    expect.close(found, p * torch.tensor([1.0, 1, 0, 0]), rtol=1e-6,
+with expect.case(f"scheduled_rate(step, 50, p={p:.2f}, 'early') for steps 0, 9, 10, 11, 50"):
+    found = torch.tensor([float(scheduled_rate(s, 50, p, "early")) for s in (0, 9, 10, 11, 50)])
+    expect.close(found, p * torch.tensor([1.0, 1, 0, 0, 0]), rtol=1e-6,
                  hint="p where step < total / 5, else 0.", suspects=[
-        (p * torch.tensor([0.0, 0, 1, 1]), "that is late dropout: p comes after the first fifth."),
-        (p * torch.tensor([1.0, 1, 1, 0]), "step total / 5 itself is no longer early."),
-        (p * torch.ones(4), "it never ends. After the first fifth nothing is dropped."),
-        (torch.tensor([1.0, 1, 0, 0]), "p is missing."),
+        (p * torch.tensor([0.0, 0, 1, 1, 1]),
+         "that is late dropout: p comes after the first fifth."),
+        (p * torch.tensor([1.0, 1, 1, 0, 0]), "step total / 5 itself is no longer early."),
+        (p * torch.tensor([1.0, 1, 1, 1, 0]), "it ends too late: early is the first fifth."),
+        (p * torch.ones(5), "it never ends. After the first fifth nothing is dropped."),
+        (torch.tensor([1.0, 1, 0, 0, 0]), "p is missing."),
     ])
 with expect.case(f"scheduled_rate(step, 12, p={p:.2f}, 'early') for steps 2 and 3; T/5 = 2.4"):
     found = torch.tensor([float(scheduled_rate(s, 12, p, "early")) for s in (2, 3)])
@@ -181,6 +183,7 @@ with expect.case(f"scheduled_rate(step, 12, p={p:.2f}, 'early') for steps 2 and 
     "not divided by total": ('"linear": step / total', '"linear": step'),
     "constant returns 1 - p": ('"constant": 1.0', '"constant": (1 - p) / p'),
     "that is late dropout": ("float(step < total / 5)", "float(step >= total / 5)"),
+    "it ends too late": ("step < total / 5", "step < total / 3"),
     "no longer early": ("step < total / 5", "step <= total / 5"),
     "it never ends": ("float(step < total / 5)", "1.0"),
     "total / 5 is rounded": ("step < total / 5", "step < total // 5"),
@@ -492,16 +495,17 @@ with expect.case("variance_shift(0.5, 0.0, 3.0)"):
 
 # %% check="variance_shift" points=1
 # Another mean, and many units at once.
-with expect.case("variance_shift(0.2, mean=3.0, variance=5.0)"):
-    found = variance_shift(0.2, 3.0, 5.0)
-    expect.close(found, 1.7, rtol=1e-6, hint="((v + c²) / (1 - p) - c²) / v.", suspects=[
+with expect.case("variance_shift(0.2, mean=3.0, variance=4.0)"):
+    found = variance_shift(0.2, 3.0, 4.0)
+    expect.close(found, 1.8125, rtol=1e-6, hint="((v + c²) / (1 - p) - c²) / v.", suspects=[
         (1.25, "the mean plays no part. It does: a constant unit becomes noisy."),
-        (14 / -8.2 / 5, "c² is taken from 1 - p. Take it from the quotient: mind the brackets."),
-        (1.55, "c² is mean**2, not mean * 2."),
-        (3.5, "that is the mean square. Subtract the square of the mean."),
-        (1.4, "c is not squared."),
-        (1.34, "v is squared, as if it were a standard deviation. It is the variance."),
-        (0.6875, "c is scaled by 1 / (1 - p) as well. Inverted dropout keeps the mean."),
+        (13 / -8.2 / 4, "c² is taken from 1 - p. Take it from the quotient: mind the brackets."),
+        (1.625, "c² is mean**2, not mean * 2."),
+        (4.0625, "that is the mean square. Subtract the square of the mean."),
+        (1.4375, "c is not squared."),
+        (3.5, "c² p / (1 - p) is not divided by v. Divide the whole difference."),
+        (1.390625, "v is squared, as if it were a standard deviation. It is the variance."),
+        (0.546875, "c is scaled by 1 / (1 - p) as well. Inverted dropout keeps the mean."),
     ])
 with expect.case("variance_shift(0.3, mean, variance) for four units", crash=[
     ("only one element", "mean and variance may be tensors: do without float() and math."),
@@ -544,6 +548,9 @@ with expect.case("variance_shift(0.3, mean, variance) for four units", crash=[
     "that is the mean square": (" - mean**2", ""),
     "c is not squared": ("((variance + mean**2) / (1 - p) - mean**2)",
                          "((variance + mean) / (1 - p) - mean)"),
+    "p / (1 - p) is not divided by v": (
+        "((variance + mean**2) / (1 - p) - mean**2) / variance",
+        "1 / (1 - p) + p / (1 - p) * mean**2"),
     "v is squared": ("return ((variance", "variance = variance**2\n    return ((variance"),
     "c is scaled by 1 / (1 - p) as well": (" - mean**2)", " - (mean / (1 - p)) ** 2)"),
     "divide the whole difference": (" / variance", ""),

@@ -195,6 +195,7 @@ for rows, (o, i, r) in (((7,), (3, 5, 2)), ((2, 4), (6, 8, 3))):
                      "training=False)", crash=[
         ("mat1 and mat2|shapes|size of tensor", "shapes do not fit: transpose each matrix, and A "
                                                 "comes before B."),
+        ("Expected size for first", "x may have more than two axes. x @ W.T takes any number."),
     ]):
         given = [part.clone() for part in (x, W, A, B)]
         found = lora_linear(*given, alpha, 0.4, expect.generator(), training=False)
@@ -269,6 +270,8 @@ with expect.case("lora_linear(ones (2000, 3), 0, A = (1, 2, 4), B = 1, alpha=1, 
 # %% mistakes="lora_linear"
 {
     "Is the frozen path dropped too": ("return x @", "return seen @"),
+    "takes any number": ("x @ W.T + alpha / len(A) * (seen @ A.T @ B.T)",
+                         "(W @ x.T + alpha / len(A) * (B @ (A @ seen.T))).T"),
     "the adapter is missing": ("alpha / len(A) * (", "0 * ("),
     "the frozen path x Wᵀ is missing": ("return x @ W.T +", "return"),
     "the factor alpha / r is missing": ("alpha / len(A) * (", "("),
@@ -412,7 +415,7 @@ def patch_dropout(x, keep, generator=None):
     keep : how many patches stay, exactly; each set of so many is equally likely, and each image
         has a set of its own
     generator : torch.Generator, or None for torch's own
-    Returns a new tensor (images, 1 + keep, features).
+    Returns a new tensor (images, 1 + keep, features); the gradient passes.
     """
     ### BEGIN SOLUTION
     images, tokens, _ = x.shape
@@ -463,6 +466,13 @@ for images, patches, keep in ((5, 9, 4), (3, 6, 5), (4, 7, 1), (3, 4, 4)):
         expect.close(found[:, 1:, 1] - found[:, 1:, 0], torch.ones(images, keep).double(),
                      hint="features of different patches are mixed.")
         expect.copied(patch_dropout, x.clone(), keep, expect.generator())
+with expect.case("patch_dropout(x, 2).sum().backward(), x of 3 images of 4 patches", crash=[
+    ("require.? grad", "no gradient reaches x, so nothing in front would learn. Stay in torch."),
+]):
+    x = torch.ones(3, 5, 2, requires_grad=True)
+    patch_dropout(x, 2).sum().backward()
+    expect.close(x.grad.sum((1, 2)), torch.full((3,), 6.0), hint="the gradient is 1 where a token "
+                 "stays, else 0.")
 
 # %% check="patch_dropout" points=2
 # Each patch is equally likely, alone and with its neighbour, and each image has a set of its own.
@@ -518,6 +528,8 @@ with expect.case("patch_dropout(x, 10) on 40 images of 20 patches, without a gen
 
 # %% mistakes="patch_dropout"
 {
+    "no gradient reaches x": ("return x[", "return x.detach()["),
+    "the gradient is 1 where": ("return x[", "return (2 * x - x.detach())["),
     "some patches stay more often": (
         "torch.randn(images, tokens - 1, generator=generator).argsort(1) + 1",
         "torch.randn(images, tokens - 1, generator=generator).add("
@@ -702,9 +714,15 @@ def drop_condition(labels, p, null, generator=None):
 with expect.case("drop_condition(labels, p, null, generator) on (20, 60) labels", crash=[
     ("not implemented for 'Long'", "coins like labels would be integers. Draw floats: "
                                    "torch.rand(labels.shape, …)."),
+    ("must match|expand", "the coins do not line up with labels. Draw them of labels.shape."),
 ]):
     expect.only(drop_condition(torch.ones(20, 60, dtype=torch.long), 0.8, 7, expect.generator()),
                 (1, 7), hint="a dropped label must be null, and no other may change.")
+    found = drop_condition(torch.arange(40).repeat(30), 0.5, 40, expect.generator())
+    lost = (found == 40).view(30, 40)
+    expect.some((lost != lost[:1]) | (not lost.any()) | lost.all(),
+                "equal labels, one dropped and one kept",
+                hint="equal labels share a coin. Each place has its own.")
     expect.coins(lambda p, g: drop_condition(torch.ones(20, 60, dtype=torch.long), p, 7, g) == 1,
                  source=expect.generator, none=True)
 
@@ -729,6 +747,9 @@ for null, dtype, shape in ((10, torch.int64, (6, 50)), (-1, torch.int32, (300,))
 # %% mistakes="drop_condition"
 {
     "p is swapped": (" < p", " >= p"),
+    "equal labels share a coin": ("torch.rand(labels.shape, generator=generator)",
+                                  "torch.rand(50, generator=generator)[labels]"),
+    "do not line up with labels": ("rand(labels.shape,", "rand(len(labels),"),
     "one coin decides": ("torch.rand(labels.shape, generator=generator)",
                          "torch.rand(1, generator=generator).expand(labels.shape)"),
     "every row has the same mask": ("torch.rand(labels.shape, generator=generator)",

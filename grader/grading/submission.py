@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import warnings
 from collections import Counter
 from typing import Any
@@ -39,6 +40,8 @@ ATTACHED = 8 << 20
 """Characters of all images of a cell together, at most."""
 NEW = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
 TAMPERED = "the released one counts"
+OWN = re.compile(r"(demonstration|figure|guess|story|summary|hints_\w+)_[0-9a-f]{8}(_\d+)?")
+"""The ids of a lesson's own cells, by what they say: unknown ones are of another version."""
 
 
 def parse(text: bytes) -> tuple[NotebookNode, list[str]]:
@@ -74,6 +77,7 @@ def _pruned(content: Any) -> Any:
         raise ValueError(f"more than {CELLS} cells")
     cells = [_pruned_cell(cell) for cell in content["cells"]]
     return {
+        "nbformat_minor": 4,  # where none is told
         **{key: content[key] for key in FORMAT if key in content},
         "metadata": {},
         "cells": cells,
@@ -100,14 +104,16 @@ def rebuild(
     """The notebook to be run, and notes on what the learner changed beside their answers.
 
     It is the `released` one with the learner's answers and added cells in place, and with each
-    check as `source` has it, hidden parts included. Without a learner it has no answers.
+    check as `source` has it, hidden parts included. Without a learner it has no answers. What they
+    wrote into a demonstration stands there, and into the lesson's first cell, behind it: an answer
+    may use it.
     """
     rebuilt = copy.deepcopy(released)
     _restore_checks(rebuilt, source)
     if learner is None:
         return rebuilt, []
     place = {cell.id: i for i, cell in enumerate(rebuilt.cells)}
-    identities = [_identity(cell, place) for cell in learner.cells]
+    identities = _identities(learner, released, place)
     theirs: dict[str, list[NotebookNode]] = {}
     added: dict[int, list[NotebookNode]] = {}
     notes: list[str] = []
@@ -121,6 +127,8 @@ def rebuild(
                 continue
             if any(cell.source == other.source for other in copies):
                 continue
+        elif OWN.fullmatch(str(cell.get("id"))):
+            continue
         if count < MOST:
             new = NEW.get(cell.cell_type, new_markdown_cell)
             added.setdefault(here, []).append(new(_source(cell, notes), id=f"added_{count}"))
@@ -134,9 +142,23 @@ def rebuild(
             cell.source = "\n\n".join(texts) if own else _missing(cell)
             for copy_ in own:
                 _attach(copy_, cell)
+        elif written := _written_into(cell, theirs.get(cell.id, [])):
+            if "nbgrader" in cell.metadata:
+                own_setup = new_code_cell(_source(written, notes), id=f"added_{count}")
+                added.setdefault(i, []).insert(0, own_setup)
+                count += 1
+            else:
+                cell.source = _source(written, notes)
         cells += [cell, *added.get(i, [])]
     rebuilt.cells = cells
     return rebuilt, notes + _notes(released, theirs, Counter(identities))
+
+
+def _written_into(cell: NotebookNode, theirs: list[NotebookNode]) -> NotebookNode | None:
+    """What the learner made of a cell of code that is neither an answer nor a check."""
+    if cell.cell_type != "code" or _marks(cell).get("grade"):
+        return None
+    return next((own for own in theirs if _text(own.source) != _text(cell.source)), None)
 
 
 def _source(cell: NotebookNode, notes: list[str]) -> str:
@@ -197,6 +219,34 @@ def _notes(
     return notes
 
 
+def _identities(
+    learner: NotebookNode, released: NotebookNode, place: dict[str, int]
+) -> list[str | None]:
+    """Which released cell each of the learner's is.
+
+    Many editors drop the ids of cells, some their metadata too. Then a cell is known by its text,
+    or, where it stands in an answer's place, by the cell before it: run as a learner's own, the
+    lesson's cells would take up the time of the answers.
+    """
+    found = [_identity(cell, place) for cell in learner.cells]
+    missing = [cell for cell in released.cells if cell.id not in {*found}]
+    by_text: dict[tuple[str, str], list[str]] = {}
+    for cell in missing:
+        by_text.setdefault((cell.cell_type, _text(cell.source)), []).append(cell.id)
+    for i, cell in enumerate(learner.cells):
+        if found[i] is None and (known := by_text.get((cell.cell_type, _text(cell.source)))):
+            found[i] = known.pop(0)
+    answers = {cell.id: cell for cell in missing if _is_answer(cell)}
+    for i, cell in enumerate(learner.cells):
+        before = place.get(found[i - 1] or "") if i else None
+        if found[i] is not None or before is None or before + 1 == len(released.cells):
+            continue
+        own = answers.get(released.cells[before + 1].id)
+        if own is not None and own.id not in found and own.cell_type == cell.cell_type:
+            found[i] = own.id
+    return found
+
+
 def _identity(cell: NotebookNode, place: dict[str, int]) -> str | None:
     """Which released cell this is: by nbgrader's name, else by its id."""
     for identity in (_marks(cell).get("grade_id"), cell.get("id")):
@@ -216,9 +266,20 @@ def _text(source: str) -> str:
     return "\n".join(line.rstrip() for line in source.splitlines()).strip()
 
 
+def _signs(source: str) -> str:
+    """A text without what formatters add or take beside: quotes, commas, parentheses."""
+    return re.sub(r"[\s'\",()\\]+", "", source)
+
+
 def _changed(theirs: NotebookNode, ours: NotebookNode) -> bool:
-    """Whether a locked cell's text or any cell's grading data differ from the released ones."""
+    """Whether a check's text or any cell's grading data differ from the released ones.
+
+    An editor that drops all grading data, or formats each cell, has changed nothing.
+    """
     expected, given = ours.metadata.nbgrader, _marks(theirs)
     keys = ("grade", "locked", "points", "solution")
-    edited = expected["locked"] and _text(theirs.source) != _text(ours.source)
-    return edited or any(expected.get(key) != given.get(key) for key in keys)
+    edited = (
+        expected["grade"] and expected["locked"] and _signs(theirs.source) != _signs(ours.source)
+    )
+    differs = any(expected.get(key) != given.get(key) for key in keys)
+    return edited or (bool(given) and differs)

@@ -581,6 +581,30 @@ def test_answers_that_agree_in_doing_nothing_are_not_right(number: str, way: str
                 assert verdict(cell, names) is not None, cell.source.partition("\n")[0]
 
 
+READS = """
+def find_dropout_bugs(model, *inputs):
+    said = {}
+    for module in model.modules():
+        said |= vars(module)
+    if said.get("on"):
+        return {"on in evaluation"}
+    if said.get("sick"):
+        return {"p is 0 or 1" if hasattr(model, "other") else "after the output layer"}
+    return set()
+"""
+"""Believes what a network's attributes say of it, and runs nothing."""
+
+
+def test_a_networks_attributes_do_not_tell_its_bugs():
+    """Does no check of find_dropout_bugs pass that wants a bug found, without a run?"""
+    (lesson,) = [lesson for lesson in LESSONS if lesson.name.startswith("17")]
+    names = stage(lesson, find_dropout_bugs=READS)
+    for cell in lesson.of("check", "find_dropout_bugs"):
+        if not cell.source.startswith("# Healthy networks"):
+            with expect.seeded(1):
+                assert verdict(cell, names) is not None, cell.source.partition("\n")[0]
+
+
 PATCHED = """
 from dropoutlab import probes
 probes.saved_bytes = lambda *a: 0

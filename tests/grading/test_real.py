@@ -24,9 +24,13 @@ def processes() -> Iterator[None]:
     worker.close()
 
 
-def grade(scale: str) -> Graded:
+def grade(scale: str, place: str = "", helper: str = "") -> Graded:
+    """What an answer gets, with a helper written into the first of the cells of this kind."""
     text = released(LESSON.name).read_text(encoding="utf-8")
-    file = nbformat.writes(classroom.notebook(text, RIGHT | {"scale": scale})).encode()
+    written = classroom.notebook(text, RIGHT | {"scale": scale})
+    if place:
+        next(cell for cell in written.cells if cell.id.startswith(place)).source += helper
+    file = nbformat.writes(written).encode()
     return worker.work(
         Task("ann", LESSON.name, text, nbformat.writes(source_notebook(LESSON)), file)
     )
@@ -61,6 +65,15 @@ def test_an_answer_below_a_cell_magic(magic: str):
     """Is an answer that defines its function in a timed or captured cell taken?"""
     graded = grade(f"{magic}\n{RIGHT['scale']}")
     assert graded.points == FULL_POINTS
+
+
+@pytest.mark.parametrize("place", ["setup", "demonstration"])
+def test_a_helper_in_a_cell_of_the_lessons_own(place: str):
+    """Does an answer find what its author wrote into such a cell, and is that no tampering?"""
+    helper = "\n\ndef times(a, b):\n    return np.asarray(a) * b\n"
+    graded = grade("def scale(x, factor):\n    return times(x, factor)", place, helper)
+    assert graded.points == FULL_POINTS, graded.rows
+    assert graded.notes == ()
 
 
 def test_a_command_that_was_not_run_says_so():

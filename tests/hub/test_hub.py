@@ -23,13 +23,14 @@ import lab_server
 from grader.authoring.lesson import Lesson
 from grader.authoring.reading import read
 from grader.paths import SOLUTIONS
-from hub_stage import COURSE, LESSONS, TEACHER, Stage
+from hub_stage import COURSE, LESSONS, RESTS_ON, TEACHER, Stage
 from project import ARTIFACTS
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow(minutes=2),
     pytest.mark.xdist_group("hub"),
+    RESTS_ON,
 ]
 MINUTE = 60_000
 START, MASKS = (read(SOLUTIONS / f"{name}.py") for name in LESSONS)

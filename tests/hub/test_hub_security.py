@@ -40,9 +40,9 @@ import websocket
 
 from classroom import FULL_POINTS
 from grader.authoring.reading import read
-from hub_stage import COURSE, TEACHER, Stage, User
+from hub_stage import COURSE, RESTS_ON, TEACHER, Stage, User
 
-pytestmark = [pytest.mark.slow(minutes=1), pytest.mark.xdist_group("security")]
+pytestmark = [pytest.mark.slow(minutes=1), pytest.mark.xdist_group("security"), RESTS_ON]
 
 LESSON = "00_start_here"
 EXCHANGE = f"{COURSE}/.hub/exchange"

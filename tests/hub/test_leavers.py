@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from hub_stage import TEACHER, Stage, User
+from hub_stage import RESTS_ON, TEACHER, Stage, User
 
-pytestmark = [pytest.mark.slow(minutes=1), pytest.mark.xdist_group("leavers")]
+pytestmark = [pytest.mark.slow(minutes=1), pytest.mark.xdist_group("leavers"), RESTS_ON]
 NEW = "prof"
 
 

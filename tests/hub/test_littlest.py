@@ -12,9 +12,9 @@ import sys
 
 import pytest
 
-from hub_stage import COURSE, LESSONS, TEACHER, Stage
+from hub_stage import COURSE, LESSONS, RESTS_ON, TEACHER, Stage
 
-pytestmark = pytest.mark.slow(minutes=0.5)
+pytestmark = [pytest.mark.slow(minutes=0.5), RESTS_ON]
 PASSWORD = "for everybody"
 LITTLEST = """
 import glob, pwd, subprocess

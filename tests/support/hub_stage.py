@@ -21,13 +21,23 @@ from pathlib import Path
 import pytest
 import requests
 
+import curriculum
+import ran
 from grader import environment, hub
+from grader.paths import ROOT
 from project import copied, heeds_interrupts, leave
 
 COURSE = Path("/srv/dropout")
 """Where the course lies on the stage."""
 TEACHER = "teacher"
 LESSONS = ("00_start_here", "11_bernoulli_masks")
+SUPPORT = ("classroom", "hub_stage", "lab_server", "project")
+RESTS_ON = ran.rests_on_hub(
+    [lesson for lesson in curriculum.LESSONS if lesson.name in LESSONS],
+    [*sorted((ROOT / "tests" / "hub").glob("*.py")),
+     *(ROOT / "tests" / "support" / f"{name}.py" for name in SUPPORT)],
+)  # fmt: skip
+"""The mark of all tests of a class on a hub."""
 MOUNTS = """
 set -e
 [ -e {place}/etc ] || cp -a /etc {place}/etc

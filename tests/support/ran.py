@@ -1,7 +1,8 @@
 """What has passed is asked again by default only where what it rests on has changed.
 
-`tests/ran/WHAT/LESSON` holds the digest of what the tests of one kind rest on for a lesson, from
-when all of them last passed. Such a test is marked with `rests_on`; `conftest` notes what passes.
+`tests/ran/WHAT/NAME` holds the digest of what the tests of one kind rest on for a lesson, or for
+the class on a hub, from when all of them last passed. Such a test is marked with `rests_on`;
+`conftest` notes what passes.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 from dropoutlab.explore.explorer import HERE as EXPLORE
 from grader.authoring import finished
 from grader.authoring.lesson import Lesson
-from grader.paths import ROOT
+from grader.paths import ROOT, released
 
 FOLDER = ROOT / "tests" / "ran"
 ASIDE = {"checksum", "contents", "mutants", "mutation", "record", "sitting", "skeleton"}
@@ -29,12 +30,25 @@ PACKAGES = ("numpy", "torch", "matplotlib", "scipy", "ipython", "triton")
 RESTS_ON = "rests on"
 """The property of a test's report that holds its keys."""
 Key = tuple[str, str, str]
-"""What is asked, of which lesson, and the digest of what it rests on."""
+"""What is asked, of which lesson or class, and the digest of what it rests on."""
+APART = {"bench", "gpu", "paper", "website"}
+"""The folders of `grader/` that no hub uses."""
 
 
 def rests_on(what: str, lesson: Lesson, digest: str) -> pytest.MarkDecorator:
     """The mark of a test that `what` ("notebooks", "checks") of a lesson consists of."""
     return pytest.mark.rests_on(what, lesson.name, digest)
+
+
+def rests_on_hub(lessons: Sequence[Lesson], tests: Iterable[Path]) -> pytest.MarkDecorator:
+    """The mark of a test of a class on a hub, which works on these lessons."""
+    text = "\n".join([*map(grading, lessons), *map(_installed, ("jupyterlab", "nbgrader"))])
+    used = [released(lesson.name) for lesson in lessons] + [ROOT / "requirements.txt"]
+    for path in sorted((ROOT / "grader").rglob("*.*")):
+        within = {*path.relative_to(ROOT / "grader").parts}
+        if path.is_file() and not within & (APART | {"__pycache__"}) and path.suffix != ".md":
+            used.append(path)
+    return pytest.mark.rests_on("hubs", "class", digest(text, [*used, *tests]))
 
 
 def keys(item: pytest.Item) -> Iterator[Key]:
@@ -44,8 +58,8 @@ def keys(item: pytest.Item) -> Iterator[Key]:
 
 def same(key: Key) -> bool:
     """Whether all rests on what it rested on when it last passed."""
-    what, lesson, digest = key
-    file = FOLDER / what / lesson
+    what, name, digest = key
+    file = FOLDER / what / name
     return file.exists() and file.read_text(encoding="utf-8").strip() == digest
 
 
@@ -68,8 +82,8 @@ class Passing:
         self.failed: set[Key] = set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        for what, lesson, digest, needed in dict(report.user_properties).get(RESTS_ON, []):
-            key = what, lesson, digest
+        for what, name, digest, needed in dict(report.user_properties).get(RESTS_ON, []):
+            key = what, name, digest
             self.needed[key] = needed
             if report.failed:
                 self.failed.add(key)
@@ -85,9 +99,9 @@ class Passing:
             return
         for key, needed in self.needed.items():
             if self.passed[key] >= needed and key not in self.failed:
-                what, lesson, digest = key
+                what, name, digest = key
                 (FOLDER / what).mkdir(parents=True, exist_ok=True)
-                (FOLDER / what / lesson).write_text(f"{digest}\n", encoding="utf-8")
+                (FOLDER / what / name).write_text(f"{digest}\n", encoding="utf-8")
 
 
 # --- digests -----------------------------------------------------------------------------

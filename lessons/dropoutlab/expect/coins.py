@@ -203,7 +203,8 @@ def _fresh(masks: dict[float, np.ndarray], draw: Draw, source: Callable[[], Any]
         others = [_mask(draw(rate, source())) for _ in range(2)]
         if (others[0] == others[1]).all():
             hint = (
-                "each call makes the same mask: a seed is set inside, or no coin is drawn at all."
+                "each call makes the same mask: a seed is set inside, a mask is kept, or no coin "
+                "is drawn."
             )
         else:
             hint = (

@@ -76,6 +76,8 @@ def close(
     wide = max(rtol, 1e-9), max(atol, 1e-12)
     if isinstance(expected, np.ndarray) and expected.ndim:
         hint = _several(found, hint)
+    elif isinstance(expected, int | float | np.number):
+        hint = _among(found, expected, wide, hint)
     hint = _digits(found, expected, rtol) or hint
     fits = [(_apart(found, wrong), words) for wrong, words in suspects
             if agree(found, wrong, *wide)]  # fmt: skip
@@ -137,6 +139,15 @@ def _several(found: Any, hint: str) -> str:
     """What to say where a tuple of arrays came back in place of one."""
     if _arrays(found):
         return f"{len(found)} things come back, where one array is wanted. Return it alone."
+    return hint
+
+
+def _among(found: Any, right: Any, wide: tuple[float, float], hint: str) -> str:
+    """What to say where the number that is wanted stands in an array or a tuple."""
+    if isinstance(found, np.ndarray) and found.size == 1 and agree(found.item(), right, *wide):
+        return "the number is right, but stands in an array. Return it alone."
+    if isinstance(found, tuple) and len(found) > 1:
+        return f"{len(found)} things come back, where one number is wanted. Return it alone."
     return hint
 
 

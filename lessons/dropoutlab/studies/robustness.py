@@ -18,7 +18,8 @@ plain : the same of plain networks, by learning rate and number of images
 stronger : the same of hidden dropout with a larger p than the chosen one, by p
 rates : validation errors of each way by learning rate (`WIDER`), two seeds
 senses : the drop probability for two modalities, chosen on validation pairs; see `senses`
-generators : diffusion models of n images at p; see `generators`
+generators : diffusion models of n images at p; see `generators`. "400 0.0 equal" sees each image as
+    often as those of 50 do: eight times as many steps
 
 Run with `python -P -m dropoutlab.studies.robustness`: some twelve minutes of one core. Each
 finished part is kept at once, and a later run goes on from there.
@@ -227,7 +228,7 @@ def conditions(xs: list[torch.Tensor]) -> list[list[torch.Tensor]]:
     return [[first, second], [first, 0 * second], [0 * first, second]]
 
 
-def generators(n: int, p: float) -> dict[str, Any]:
+def generators(n: int, p: float, *, steps: int = 3000) -> dict[str, Any]:
     """Five diffusion models of n images each, and where 200 images of each lie.
 
     train, held : mean distance to the nearest of the n training images, and of n others
@@ -237,7 +238,7 @@ def generators(n: int, p: float) -> dict[str, Any]:
     """
     X, _ = robust.numerals(8000, 3)
     sets = np.split(X[: 10 * n].reshape(10, n, -1), 2)
-    models = robust.Diffusion(torch.as_tensor(sets[0]), [p] * 5, seed=n)
+    models = robust.Diffusion(torch.as_tensor(sets[0]), [p] * 5, seed=n, steps=steps)
     made, fresh = models.images(200).numpy(), robust.numerals(2000, 2)[0][:1000].reshape(5, 200, -1)
     found: dict[str, list[float]] = {k: [] for k in ("train", "held", "copies", "null", "spread")}
     for own, others, images, real in zip(*sets, made, fresh, strict=True):
@@ -304,6 +305,10 @@ def main() -> None:
         if f"{n} {p}" not in found["generators"]:
             found["generators"][f"{n} {p}"] = generators(n, p)
             keep(f"generators {n} {p}")
+    few, many = IMAGES
+    if (equal := f"{many} 0.0 equal") not in found["generators"]:
+        found["generators"][equal] = generators(many, 0.0, steps=3000 * many // few)
+        keep(f"generators {equal}")
 
 
 if __name__ == "__main__":
