@@ -960,7 +960,7 @@ with expect.case("mlp([6, 5, 4, 3]).eval()(X) against its own weights",
         shapes = [tuple(w.shape) for w in net.parameters()]
         none = "a plain list hides its layers. Use nn.Sequential or nn.ModuleList."
         if not shapes and net(torch.ones(1, 6)).shape != (1, 3):
-            none = "the last linear layer is cut off too."
+            none = "the last nn.Linear is missing."
         expect.equal(str(shapes), wanted,
                      hint=f"one nn.Linear, with bias, from each size to the next: sizes = {sizes}.",
                      suspects=[("[]", f"the network has no weights: {none}")])
@@ -1080,7 +1080,7 @@ for what, sizes in (("input", [60, 60]), ("hidden", [60, 60, 60])):
     "a ReLU stands after the output layer": ("layers[:-2]", "layers[:-1]"),
     "sizes = [6, 3]": ("    return", "    if len(sizes) == 2:\n        layers += [nn.Linear("
                        "sizes[1], sizes[1]), 0, 0]\n    return"),
-    "the last linear layer is cut off": ("layers[:-2]", "layers[:-3]"),
+    "the last nn.Linear is missing": ("layers[:-2]", "layers[:-3]"),
     "`sizes` changes": ("pairwise(sizes)", "pairwise([sizes.pop(0), *sizes])"),
     "a plain list hides its layers": ("return nn.Sequential(*layers[:-2])", """net = nn.Identity()
     net.forward = lambda x, stack=nn.Sequential(*layers[:-2]): stack(x)

@@ -767,9 +767,8 @@ for ax, rows, what, end in ((axes[0], tests, "4000 images, 64 units", "30 epochs
                             (axes[1], wide, "20 000 images, 128 units", "26 epochs, falls")):
     for k, color in ((1, plot.SKY), (2, plot.BLUE), (3, plot.PINK)):
         for place, (name, error) in enumerate(rows.items()):
-            if k < len(error):
-                changed[name, k] = paired_difference(error[k], error[0])
-                interval(ax, place + 0.2 * (k - 2), changed[name, k], color)
+            changed[name, k] = paired_difference(error[k], error[0])
+            interval(ax, place + 0.2 * (k - 2), changed[name, k], color)
         ax.plot([], [], "o-", color=color, label=f"p = {rates[k]:g}")
     mean, *ends_of = changed[end, 1]
     ax.axvline(0, color=plot.INK, linewidth=1)

@@ -903,7 +903,7 @@ with expect.case("robustness_curve(loss, 12, counts, 40, rng), counts 9, 0, 3, 1
         (middle, "that is the median. Return the mean."),
         (mean - whole, "that is the rise of the loss. Return the loss itself."),
         (np.where(counts, mean, 1),
-         "where k is 0, all units are removed: the slice [-0:] holds all."),
+         "where k is 0, all units are removed: [-0:] holds all, and [:-0] none."),
         (np.cumsum(mean) / (1, 2, 3, 4, 5),
          "the losses of one count are averaged into the next one's. Begin anew."),
         (mean.mean(), "that is a mean over the counts too. Return one number for each."),

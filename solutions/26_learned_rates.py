@@ -628,7 +628,7 @@ own = variational_kl(log_alpha)
 # One weight, whose data say 1 ± ½: the posterior's mass at |w| < 0.01, prior cut off at epsilon.
 log_w = np.linspace(np.log(0.01), np.log(10), 4001)
 likelihood = sum(np.exp(-2 * (sign * np.exp(log_w) - 1) ** 2) for sign in (1, -1))
-beyond = np.trapezoid(likelihood, log_w)
+beyond = torch.trapezoid(*map(torch.as_tensor, (likelihood, log_w))).item()
 cuts = np.array([2, 4, 8, 16, 32, 64, 128, 256])
 near_zero = 2 * np.exp(-2) * (cuts - 2) * np.log(10)
 share = near_zero / (near_zero + beyond)

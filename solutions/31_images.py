@@ -382,7 +382,7 @@ with expect.case("dropblock(x, 0.2, 8) on 20 000 maps of 4 × 4: both ends of a 
 
 # %% check="dropblock" points=1
 # At block_size 1 it is the dropout of single pixels, each with a coin of its own.
-sides = [("must match", "the mask does not fit a map of 10 × 12. Are H and W mixed up?")]
+sides = [("dimension [23]", "the mask does not fit a map of 10 × 12. Are H and W mixed up?")]
 with expect.case("dropblock(x, p, 1, generator) on 4 × 5 maps of 10 × 12 ones", crash=sides):
     expect.coins(lambda p, generator: dropblock(torch.ones(4, 5, 10, 12), p, 1, generator),
                  axes=("image", "map", "row", "column"), source=expect.generator)

@@ -1634,7 +1634,7 @@ for one, other in ((a, b), (b, a)):
     ((P.exp() - Q.exp()) * (P - Q)).sum(-1).mean().add(F.cross_entropy(one, labels)).backward()
     want.append(one.grad)
 with expect.case("r_drop_loss(a, b, y, 2.0).backward(); a.grad and b.grad", crash=[
-    ("does not require grad", "the loss has no gradient: .item() or .detach() cuts it off."),
+    ("does not require grad", "the loss has no gradient. What cuts it off: .item(), .detach()?"),
 ]):
     a.requires_grad_()
     b.requires_grad_()

@@ -789,7 +789,7 @@ with expect.case("standout_probability(x, W, alpha=2, beta=0.5), x (7, 4), W (5,
     expect.unchanged(given[0], x)
     expect.unchanged(given[1], W, hint="the weights are changed. Mind `*=`.")
     expect.some((found != 0) & (found != 1), "a number between 0 and 1",
-                hint="coins are tossed here. Return the probability.")
+                hint="only 0 and 1 come back, as from coins. Return the probability.")
     expect.close(
         found,
         1 / (1 + torch.exp(-2 * z - 0.5)),
@@ -840,7 +840,7 @@ with expect.case("standout_probability(x, W, 0, 0)"):
                            "(alpha * (x @ W.T) + beta).clip(0, 1)"),
     "softmax lets units compete": ("torch.sigmoid(alpha * (x @ W.T) + beta)",
                                    "(alpha * (x @ W.T) + beta).softmax(1)"),
-    "coins are tossed": ("torch.sigmoid(alpha * (x @ W.T) + beta)",
+    "as from coins": ("torch.sigmoid(alpha * (x @ W.T) + beta)",
                          "torch.bernoulli(torch.sigmoid(alpha * (x @ W.T) + beta))"),
     "relu comes first": ("(x @ W.T)", "(x @ W.T).relu()"),
     "transpose it": ("W.T", "W"),

@@ -876,7 +876,7 @@ xs = [1 + torch.rand(300, k, generator=expect.generator(), dtype=dtype)
       for k, dtype in zip(sizes, dtypes, strict=True)]
 before = [x.clone() for x in xs]
 with expect.case("modality_dropout(xs, 0.4, generator), 300 rows of 7, 1 and 4 features", crash=[
-    ("to unpack", "there may be any number of modalities. Loop over xs."),
+    ("to unpack", "xs, or a part of it, is unpacked into a fixed number of names. Loop over xs."),
 ]):
     out = modality_dropout(xs, 0.4, expect.generator())
     expect.equal(len(out), 3, hint="return a list with one tensor for each modality.")
@@ -897,8 +897,8 @@ with expect.case("modality_dropout(xs, 0.4, generator), 300 rows of 7, 1 and 4 f
 lost = "the gradient does not pass to a modality. Is it detached?"
 with expect.case("modality_dropout([x], 0.4)[0].sum().backward(); x.grad",
                  crash=[("does not require grad", lost),
-                        ("inplace|in-place", "torch finds no gradient where single rows are "
-                                             "written over. Multiply by a mask.")]):
+                        ("inplace|in-place", "numbers are written over that torch needs for "
+                                             "the gradient. Multiply by a mask.")]):
     x = torch.ones(300, 2, requires_grad=True)
     out = modality_dropout([x], 0.4)[0]
     out.sum().backward()
@@ -941,7 +941,7 @@ with expect.case("modality_dropout(xs, 0.5, training=False)"):
 
 # %% mistakes="modality_dropout"
 {
-    "any number of modalities": ("return [x * keep for",
+    "into a fixed number of names": ("return [x * keep for",
                                  "one, other = xs\n    return [x * keep for"),
     "Multiply by a mask": ("[x * keep for x, keep in zip(xs, kept, strict=True)]",
                            "[[row.mul_(coin) for row, coin in zip(y, keep)] and y for y, keep in "
@@ -1245,6 +1245,7 @@ data = plot.difference(cells["400 0.0"]["copies"], copies)
 wide = plot.difference(cells["400 0.0"]["spread"], spread)
 equal = cells["400 0.0 equal"]  # eight times as many steps
 often = plot.difference(equal["copies"], copies)
+apart = plot.difference(equal["spread"], spread)
 right.plot(equal["spread"].mean(), equal["copies"].mean(), "s", color=plot.GREEN,
            label="400, each seen as often")
 right.set(xlabel="how far apart generated images are\n(1: as real ones)", xlim=(0, 1),
@@ -1264,7 +1265,8 @@ plot.show(fig, "Generated images and their nearest training images; distances; a
               "dropout-copies-less": less.sign < 0,
               "but-its-images-are-alike": narrow.sign < 0 and narrow.mean < -0.15,
               "data-copies-less": data.sign < 0 and wide.mean - 2.78 * wide.error > -0.1,
-              "seen-as-often-too": often.sign < 0 and often.mean < -15,
+              "seen-as-often-too": often.sign < 0 and often.mean < -15
+              and apart.mean - 2.78 * apart.error > -0.1,
           })
 
 # %% [markdown]

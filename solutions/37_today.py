@@ -467,7 +467,8 @@ for images, patches, keep in ((5, 9, 4), (3, 6, 5), (4, 7, 1), (3, 4, 4)):
                      hint="features of different patches are mixed.")
         expect.copied(patch_dropout, x.clone(), keep, expect.generator())
 with expect.case("patch_dropout(x, 2).sum().backward(), x of 3 images of 4 patches", crash=[
-    ("require.? grad", "no gradient reaches x, so nothing in front would learn. Stay in torch."),
+    ("require.? grad", "no gradient reaches x: nothing in front would learn. Is x detached, or "
+                       "turned into NumPy?"),
 ]):
     x = torch.ones(3, 5, 2, requires_grad=True)
     patch_dropout(x, 2).sum().backward()

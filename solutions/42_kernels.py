@@ -1179,12 +1179,15 @@ for _ in range(3):
 # %% check="grouped_dropout_kernel" points=1
 # Whole tensors, in any dtype: what shares a coin is kept or dropped together.
 expect.needs("triton")
+narrow = ("in float32 it is right: convert what is loaded with .to(tl.float32), and compute in "
+          "that.")
 for kind, shape, coins in (
     ("spatial", (3, 4, 5, 6), (3, 4, 1, 1)), ("locked", (3, 7, 8), (3, 1, 8)),
     ("head", (2, 3, 5, 4), (2, 3, 1, 1)), ("path", (9, 4, 5), (9, 1, 1)),
 ):
     for dtype, rtol in ((torch.float32, 1e-5), (torch.bfloat16, 2**-7)):
-        with expect.case(f"grouped_dropout(x, *sharing({shape}, {kind!r}), 0.5, 11), {dtype}"):
+        with expect.case(f"grouped_dropout(x, *sharing({shape}, {kind!r}), 0.5, 11), {dtype}",
+                         crash=[("bf16", narrow)]):
             x = (1 + torch.rand(shape, generator=expect.generator())).to(dtype)
             out = grouped_dropout(x, *sharing(shape, kind), 0.5, 11)
             count = math.prod(coins)
@@ -1193,8 +1196,7 @@ for kind, shape, coins in (
             right = stateless.nearest(kept.flatten(), torch.arange(count), 0.5, 11).reshape(coins)
             expect.close(out, 2 * x.float() * right, rtol=rtol,
                          hint="entries that share a coin do not go together."
-                         if dtype == torch.float32 else "in float32 it is right: convert what is "
-                         "loaded with .to(tl.float32), and compute in that.")
+                         if dtype == torch.float32 else narrow)
 
 # %% check="grouped_dropout_kernel" points=1
 # Beyond entry 2³¹ the addresses are still right.

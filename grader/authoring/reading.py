@@ -97,7 +97,8 @@ def _read(path: Path) -> Lesson:
     text = path.read_text(encoding="utf-8")
     notebook = jupytext.reads(text, fmt=FORMAT)
     lines = [i for i, line in enumerate(text.splitlines(), 1) if re.match(r"#\s*%%(\s|$)", line)]
-    faults: list[Fault] = []
+    wide = (i for i, line in enumerate(text.splitlines(), 1) if len(line) > 100)
+    faults: list[Fault] = [(i, "this line has more than 100 columns.") for i in wide]
     if len(lines) == len(notebook.cells) - 1:
         faults.append((1, "text stands before the first `# %%` line."))
         del notebook.cells[0]

@@ -97,6 +97,16 @@ def _of_opening(cells: list[Cell]) -> list[Fault]:
 EXPLORER = re.compile(r"explore\.(\w+)\(")
 
 
+def _no_explorer(runs: list[Cell], last: int) -> Fault:
+    """What to say where no cell begins with an explorer's call; `last`: the last cell's line."""
+    for cell in runs:
+        if inside := EXPLORER.search(cell.source):
+            line = cell.line + 1 + cell.source.count("\n", 0, inside.start())
+            return line, f"`{inside[0]}…)` does not begin its cell: give it one of its own."
+    remedy = "write `explore.NAME(function)` as a cell of its own"
+    return last, f"no explorer: {remedy}. There are {', '.join(explore.names())}."
+
+
 def _of_figures(cells: list[Cell]) -> list[Fault]:
     """There is a figure, and one explorer, of what the learner wrote above it, if anything."""
     last, faults = cells[-1].line if cells else 1, []
@@ -105,8 +115,7 @@ def _of_figures(cells: list[Cell]) -> list[Fault]:
         faults.append((last, "no figure: end a cell with `plot.show(fig, what is seen)`."))
     explorers = [c for c in cells if c.kind == "demonstration" and EXPLORER.match(c.source)]
     if not explorers:
-        remedy = "write `explore.NAME(function)` as a cell of its own"
-        faults.append((last, f"no explorer: {remedy}. There are {', '.join(explore.names())}."))
+        faults.append(_no_explorer(runs, last))
     for cell in explorers[1:]:
         faults.append((cell.line, f"a second explorer: the first is in line {explorers[0].line}."))
     for cell in explorers:
@@ -120,7 +129,9 @@ def _of_figures(cells: list[Cell]) -> list[Fault]:
             drawn = f"no lessons/dropoutlab/explore/{name}.js: it draws what {name}.py measures."
             faults.append((cell.line + 1, drawn))
         if written and not used(cell.source) & written:
-            faults.append((cell.line + 1, "hand the explorer a function that the learner wrote."))
+            fault = "hand the explorer a function that the learner wrote"
+            remedy = f"name {' or '.join(f'`{n}`' for n in sorted(written))} in its call"
+            faults.append((cell.line + 1, f"{fault}: {remedy}, in a lambda if need be."))
     return faults
 
 

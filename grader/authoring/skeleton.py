@@ -172,7 +172,8 @@ def TOPIC(x, p, rng):
 #
 # Say what to try and what to look for. An explorer of your own is two files in
 # `lessons/dropoutlab/explore`: `NAME.py`, which fills a table, and `NAME.js`, which draws it; a
-# short one to learn from is the one below.
+# short one to learn from is the one below. Its call is a cell of its own and names a function of an
+# exercise: where the arguments differ, in a lambda.
 
 # %%
 explore.scaling(TOPIC)

@@ -11,6 +11,7 @@ from nbformat import NotebookNode
 
 from grader.grading import check
 from grader.grading.result import FIELDS, Message
+from grader.grading.submission import ADDED, WRITTEN
 from grader.isolation.confinement import Limits
 from grader.isolation.forks import Players
 from grader.isolation.outputs import run_cell, stopped
@@ -54,7 +55,7 @@ def kind(cell: NotebookNode) -> str:
     """What a code cell of a rebuilt notebook is."""
     marks = cell.metadata.get("nbgrader")
     if marks is None:
-        return "added" if cell.id.startswith("added_") else "demonstration"
+        return "added" if cell.id.startswith(ADDED) else "demonstration"
     if marks["grade"]:
         return "check"
     return "exercise" if marks["solution"] else "setup"
@@ -73,6 +74,9 @@ def run(notebook: NotebookNode, names: set[str], players: Players, limits: Limit
     session = Session(players, limits)
     try:
         needed = _needed(session, code)
+        for cell in code:
+            if cell.id in needed and cell.id.startswith(WRITTEN):  # runs, and is shown as theirs
+                cell.id = cell.id.replace(WRITTEN, ADDED)
         space: dict[str, Any] = {"__name__": "__main__"}
         started = time.perf_counter()
         for cell in code:

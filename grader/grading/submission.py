@@ -14,6 +14,7 @@ import json
 import re
 import warnings
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import nbformat
@@ -38,10 +39,14 @@ IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 """Kinds of images that may be attached to a text."""
 ATTACHED = 8 << 20
 """Characters of all images of a cell together, at most."""
+ADDED, WRITTEN = "added_", "written_"
+"""How the ids of cells begin that a learner added, and of demonstrations that they wrote into."""
 NEW = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
 TAMPERED = "the released one counts"
-OWN = re.compile(r"(demonstration|figure|guess|story|summary|hints_\w+)_[0-9a-f]{8}(_\d+)?")
-"""The ids of a lesson's own cells, by what they say: unknown ones are of another version."""
+OWN = re.compile(
+    r"(demonstration|figure|guess|story|summary|hints_\w+)_[0-9a-f]{8}(_\d+)?|check_\w+_\d+"
+)
+"""The ids of a lesson's own cells: unknown ones are of another version."""
 
 
 def parse(text: bytes) -> tuple[NotebookNode, list[str]]:
@@ -105,8 +110,8 @@ def rebuild(
 
     It is the `released` one with the learner's answers and added cells in place, and with each
     check as `source` has it, hidden parts included. Without a learner it has no answers. What they
-    wrote into a demonstration stands there, and into the lesson's first cell, behind it: an answer
-    may use it.
+    wrote into a demonstration stands in its place, and what they wrote into the lesson's first
+    cell, behind it: an answer may use it.
     """
     rebuilt = copy.deepcopy(released)
     _restore_checks(rebuilt, source)
@@ -122,16 +127,20 @@ def rebuild(
         if identity is not None:
             here, copies = max(here, place[identity]), theirs.setdefault(identity, [])
             own = rebuilt.cells[place[identity]]
-            if not copies or not (_is_answer(own) and own.cell_type == "code"):
+            if not copies or own.cell_type != "code" or _marks(own).get("grade"):
                 copies.append(cell)
                 continue
             if any(cell.source == other.source for other in copies):
                 continue
-        elif OWN.fullmatch(str(cell.get("id"))):
+            if not _is_answer(own) and _text(cell.source) == _text(own.source):
+                continue
+        former = identity is None and OWN.fullmatch(str(cell.get("id")))
+        if former and (cell.cell_type != "code" or former[0].startswith("check_")):
             continue
         if count < MOST:
             new = NEW.get(cell.cell_type, new_markdown_cell)
-            added.setdefault(here, []).append(new(_source(cell, notes), id=f"added_{count}"))
+            name = f"{WRITTEN if former else ADDED}{count}"
+            added.setdefault(here, []).append(new(_source(cell, notes), id=name))
             _attach(cell, added[here][-1])
             count += 1
     cells = list(added.get(-1, []))
@@ -142,23 +151,24 @@ def rebuild(
             cell.source = "\n\n".join(texts) if own else _missing(cell)
             for copy_ in own:
                 _attach(copy_, cell)
-        elif written := _written_into(cell, theirs.get(cell.id, [])):
+        elif _written_into(cell, theirs.get(cell.id, [])):
+            source_ = _source(theirs[cell.id][0], notes)
             if "nbgrader" in cell.metadata:
-                own_setup = new_code_cell(_source(written, notes), id=f"added_{count}")
-                added.setdefault(i, []).insert(0, own_setup)
-                count += 1
+                setup = new_code_cell(source_, id=f"{ADDED}{count}")
+                added.setdefault(i, []).insert(0, setup)
             else:
-                cell.source = _source(written, notes)
+                cell = new_code_cell(source_, id=f"{WRITTEN}{count}")
+            count += 1
         cells += [cell, *added.get(i, [])]
     rebuilt.cells = cells
     return rebuilt, notes + _notes(released, theirs, Counter(identities))
 
 
-def _written_into(cell: NotebookNode, theirs: list[NotebookNode]) -> NotebookNode | None:
-    """What the learner made of a cell of code that is neither an answer nor a check."""
-    if cell.cell_type != "code" or _marks(cell).get("grade"):
-        return None
-    return next((own for own in theirs if _text(own.source) != _text(cell.source)), None)
+def _written_into(cell: NotebookNode, theirs: list[NotebookNode]) -> bool:
+    """Whether the learner changed a cell of code that is neither an answer nor a check."""
+    if cell.cell_type != "code" or _marks(cell).get("grade") or not theirs:
+        return False
+    return _text(theirs[0].source) != _text(cell.source)
 
 
 def _source(cell: NotebookNode, notes: list[str]) -> str:
@@ -225,8 +235,8 @@ def _identities(
     """Which released cell each of the learner's is.
 
     Many editors drop the ids of cells, some their metadata too. Then a cell is known by its text,
-    or, where it stands in an answer's place, by the cell before it: run as a learner's own, the
-    lesson's cells would take up the time of the answers.
+    or, where it stands in an answer's place, by the known cell before it: run as a learner's own,
+    the lesson's cells would take up the time of the answers.
     """
     found = [_identity(cell, place) for cell in learner.cells]
     missing = [cell for cell in released.cells if cell.id not in {*found}]
@@ -236,14 +246,19 @@ def _identities(
     for i, cell in enumerate(learner.cells):
         if found[i] is None and (known := by_text.get((cell.cell_type, _text(cell.source)))):
             found[i] = known.pop(0)
-    answers = {cell.id: cell for cell in missing if _is_answer(cell)}
+    next_answer = {
+        before.id: cell
+        for before, cell in pairwise(released.cells)
+        if _is_answer(cell) and cell.id not in found
+    }
+    own: NotebookNode | None = None
     for i, cell in enumerate(learner.cells):
-        before = place.get(found[i - 1] or "") if i else None
-        if found[i] is not None or before is None or before + 1 == len(released.cells):
-            continue
-        own = answers.get(released.cells[before + 1].id)
-        if own is not None and own.id not in found and own.cell_type == cell.cell_type:
+        if (name := found[i]) is not None:
+            own = next_answer.get(name)
+        elif own is not None and cell.cell_type == own.cell_type:
             found[i] = own.id
+            if own.cell_type == "code":  # of prose all is the answer, up to the next known cell
+                own = next_answer.get(own.id)
     return found
 
 

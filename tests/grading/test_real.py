@@ -10,7 +10,7 @@ import pytest
 import classroom
 from classroom import FULL_POINTS, LESSON, RIGHT
 from grader.authoring.build import released, source_notebook
-from grader.grading import worker
+from grader.grading import page, worker
 from grader.grading.result import Graded
 from grader.grading.task import Task
 
@@ -67,13 +67,16 @@ def test_an_answer_below_a_cell_magic(magic: str):
     assert graded.points == FULL_POINTS
 
 
-@pytest.mark.parametrize("place", ["setup", "demonstration"])
+@pytest.mark.parametrize("place", ["setup", "demonstration", "figure"])
 def test_a_helper_in_a_cell_of_the_lessons_own(place: str):
-    """Does an answer find what its author wrote into such a cell, and is that no tampering?"""
+    """Does an answer find what its author wrote into such a cell, and is it shown as theirs?"""
     helper = "\n\ndef times(a, b):\n    return np.asarray(a) * b\n"
     graded = grade("def scale(x, factor):\n    return times(x, factor)", place, helper)
     assert graded.points == FULL_POINTS, graded.rows
     assert graded.notes == ()
+    cells = {row.check: page.Grade(row.points or 0, row.max) for row in graded.rows}
+    exercise, *_ = page.exercises(nbformat.reads(graded.notebook, 4), page.Grades(cells))
+    assert helper.strip() in exercise.own[0].source
 
 
 def test_a_command_that_was_not_run_says_so():

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from classroom import LESSON, RIGHT, notebook
 from fuzz import fuzzed
@@ -252,15 +252,30 @@ def test_an_editor_that_drops_ids_costs_nothing(
 
 
 def test_the_cells_of_an_older_version_are_not_run():
-    """Are the lesson's own cells that say something else today not taken for the learner's?"""
+    """Is what says something else today, or is no more, not run but where an answer needs it?"""
     nb = notebook(text(), RIGHT)
     expected, _ = submission.rebuild(nb, release(), SOURCE)
     for i, cell in enumerate(nb.cells):
         if "nbgrader" not in cell.metadata:
             cell.source += " once"
             cell.id = f"{cell.id[:-8]}{i:08x}"
+    nb.cells.append(new_code_cell("1 / 0", id="check_scale_9"))
     rebuilt, notes = submission.rebuild(nb, release(), SOURCE)
-    assert [(c.id, c.source) for c in rebuilt.cells] == [(c.id, c.source) for c in expected.cells]
+    kept = [c for c in rebuilt.cells if not c.id.startswith(submission.WRITTEN)]
+    assert [(c.id, c.source) for c in kept] == [(c.id, c.source) for c in expected.cells]
+    assert notes == []
+
+
+def test_a_note_above_an_answer_hides_none():
+    """Where only texts are left, is each answer found below a cell that the learner added?"""
+    nb = notebook(text(), RIGHT)
+    for name in RIGHT:
+        i, cell = _cell(nb, name)
+        own = new_markdown_cell if cell.cell_type == "code" else new_code_cell
+        nb.cells.insert(i, own("7"))
+    _nothing_but_text(nb)
+    rebuilt, notes = submission.rebuild(nb, release(), SOURCE)
+    assert {c.id: c.source for c in rebuilt.cells}.items() >= RIGHT.items()
     assert notes == []
 
 
@@ -333,6 +348,11 @@ def mutated(draw: st.DrawFn) -> bytes:
     return made
 
 
+def _is_demonstration(cell: NotebookNode) -> bool:
+    """What a learner wrote may stand in its place."""
+    return cell.cell_type == "code" and "nbgrader" not in cell.metadata
+
+
 @fuzzed(max_examples=300)
 @given(mutated())
 def test_what_is_rebuilt_is_the_released_notebook(data: bytes):
@@ -348,12 +368,12 @@ def test_what_is_rebuilt_is_the_released_notebook(data: bytes):
     untouched, _ = submission.rebuild(None, release(), SOURCE)
     own = {cell.id for cell in untouched.cells}
     kept = [cell for cell in rebuilt.cells if cell.id in own]
-    assert [cell.id for cell in kept] == [cell.id for cell in untouched.cells]
-    for cell, before in zip(kept, untouched.cells, strict=True):
+    there = {cell.id for cell in kept}
+    stay = [c for c in untouched.cells if c.id in there or not _is_demonstration(c)]
+    assert [cell.id for cell in kept] == [cell.id for cell in stay]
+    for cell, before in zip(kept, stay, strict=True):
         assert (cell.cell_type, cell.metadata) == (before.cell_type, before.metadata)
-        marks = before.metadata.get("nbgrader")
-        shown = before.cell_type == "code" and marks is None  # where a learner may write too
-        if not shown and not (marks and marks["solution"]):
+        if not before.metadata.get("nbgrader", {}).get("solution"):
             assert cell.source == before.source
     added = [cell for cell in rebuilt.cells if cell.id not in own]
     assert all(not cell.metadata and not cell.get("outputs") for cell in added)

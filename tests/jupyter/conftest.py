@@ -14,6 +14,7 @@ MINUTE = 60_000
 def browser(chromium: str) -> Iterator[Browser]:
     options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
                "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
+    expect.set_options(timeout=MINUTE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=options)
         yield browser
@@ -24,6 +25,5 @@ def browser(chromium: str) -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(MINUTE)
-    expect.set_options(timeout=MINUTE)
     yield page
     page.close()

@@ -34,7 +34,7 @@ LESSONS = ("00_start_here", "11_bernoulli_masks")
 SUPPORT = ("classroom", "hub_stage", "lab_server", "project")
 RESTS_ON = ran.rests_on_hub(
     [lesson for lesson in curriculum.LESSONS if lesson.name in LESSONS],
-    [*sorted((ROOT / "tests" / "hub").glob("*.py")),
+    [ROOT / "tests" / "conftest.py", *sorted((ROOT / "tests" / "hub").glob("*.py")),
      *(ROOT / "tests" / "support" / f"{name}.py" for name in SUPPORT)],
 )  # fmt: skip
 """The mark of all tests of a class on a hub."""

@@ -42,9 +42,10 @@ def rests_on(what: str, lesson: Lesson, digest: str) -> pytest.MarkDecorator:
 
 def rests_on_hub(lessons: Sequence[Lesson], tests: Iterable[Path]) -> pytest.MarkDecorator:
     """The mark of a test of a class on a hub, which works on these lessons."""
-    text = "\n".join([*map(grading, lessons), *map(_installed, ("jupyterlab", "nbgrader"))])
+    packages = "jupyterhub", "jupyterlab", "nbgrader", "playwright"
+    text = "\n".join([*map(grading, lessons), *map(_installed, packages)])
     used = [released(lesson.name) for lesson in lessons] + [ROOT / "requirements.txt"]
-    for path in sorted((ROOT / "grader").rglob("*.*")):
+    for path in sorted((ROOT / "grader").rglob("*")):
         within = {*path.relative_to(ROOT / "grader").parts}
         if path.is_file() and not within & (APART | {"__pycache__"}) and path.suffix != ".md":
             used.append(path)

@@ -73,8 +73,9 @@ def coins(
 ) -> None:
     """`draw(p, generator)` gives an array whose zeros were dropped, each by a fair coin of its own.
 
-    draw : calls the learner's function with ones; anything that is not 0 survived. All calls at
-        one p need `LEAST` coins together, as 24 masks of 20 x 60 have
+    draw : calls the learner's function with ones (where `scale` is None, with any numbers but 0);
+        anything that is not 0 survived. All calls at one p need `LEAST` coins together, as 24
+        masks of 20 x 60 have
     p : the rates that are tried; if None, one of each of `BANDS`, so that nobody knows them
     shared : axes along which one coin serves (as for whole channels); along all others each
         entry has its own

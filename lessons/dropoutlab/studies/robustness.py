@@ -18,8 +18,8 @@ plain : the same of plain networks, by learning rate and number of images
 stronger : the same of hidden dropout with a larger p than the chosen one, by p
 rates : validation errors of each way by learning rate (`WIDER`), two seeds
 senses : the drop probability for two modalities, chosen on validation pairs; see `senses`
-generators : diffusion models of n images at p; see `generators`. "400 0.0 equal" sees each image as
-    often as those of 50 do: eight times as many steps
+generators : diffusion models of n images at p; see `generators`. Those of "400 0.0 equal" see each
+    image as often as those of 50 do: eight times as many steps
 
 Run with `python -P -m dropoutlab.studies.robustness`: some twelve minutes of one core. Each
 finished part is kept at once, and a later run goes on from there.
