@@ -301,7 +301,7 @@ def test_dtypes_of_stock_wrong_answers():
     [
         ("drop(np.ones(shape), p, rng)", ""),
         ("drop(shape, p, rng)", "AttributeError"),
-        ("drop(np.ones(shape), p, rng) / (np.ones(shape) * (p < 0.99))", "invalid value"),
+        ("drop(np.ones(shape), p, rng) / np.full(shape, p < 0.99)", "invalid value"),
     ],
 )
 def test_an_explorer_is_tried(tmp_path: Path, drawn: str, said: str):
