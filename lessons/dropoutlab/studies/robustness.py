@@ -60,8 +60,8 @@ ATTACKED = 500
 """Test images that are attacked."""
 PS = (0.15, 0.3, 0.5, 0.7)
 """Drop probabilities that are tried for two modalities."""
-IMAGES, GENERATOR_PS = (50, 400), (0.0, 0.1, 0.3)
-"""Training images of a generator, and its drop probabilities."""
+IMAGES, GENERATOR_PS, GENERATOR_STEPS = (50, 400), (0.0, 0.1, 0.3), 3000
+"""Training images of a generator, its drop probabilities, and its steps."""
 
 
 def fit(tries: Sequence[dict[str, float]], seeds: Sequence[int], **how: Any) -> regularised.Fitted:
@@ -228,7 +228,7 @@ def conditions(xs: list[torch.Tensor]) -> list[list[torch.Tensor]]:
     return [[first, second], [first, 0 * second], [0 * first, second]]
 
 
-def generators(n: int, p: float, *, steps: int = 3000) -> dict[str, Any]:
+def generators(n: int, p: float, *, steps: int = GENERATOR_STEPS) -> dict[str, Any]:
     """Five diffusion models of n images each, and where 200 images of each lie.
 
     train, held : mean distance to the nearest of the n training images, and of n others
@@ -307,7 +307,7 @@ def main() -> None:
             keep(f"generators {n} {p}")
     few, many = IMAGES
     if (equal := f"{many} 0.0 equal") not in found["generators"]:
-        found["generators"][equal] = generators(many, 0.0, steps=3000 * many // few)
+        found["generators"][equal] = generators(many, 0.0, steps=GENERATOR_STEPS * many // few)
         keep(f"generators {equal}")
 
 
